@@ -1,0 +1,174 @@
+"""The layers, checked on the syntax tree: who may import whom.
+
+    encoder <- cache        analysis <- figures        ui above all        app.py imports ui only
+
+Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "instructor_core"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module or sub-package and what it may import besides the standard library and itself."""
+
+    project: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+LAYERS = {
+    f"{PACKAGE}.encoder": Layer(
+        packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm")
+    ),
+    f"{PACKAGE}.errors": Layer(),
+    f"{PACKAGE}.cache": Layer(project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("numpy",)),
+    f"{PACKAGE}.analysis": Layer(project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "umap")),
+    f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
+    "app": Layer(project=(f"{PACKAGE}.ui",)),
+}
+# What figures may take from analysis besides result classes: the one naming convention they share.
+SHARED_WITH_FIGURES = {"letter"}
+
+
+def within(name: str, layer: str) -> bool:
+    return name == layer or name.startswith(layer + ".")
+
+
+def imported_names(source: str, module: str, *, is_package: bool = False) -> Iterator[str]:
+    """Absolute dotted names of everything that `module` imports; for `from a import b` that is `a.b`."""
+    parents = module.split(".") if is_package else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            base = [*base, node.module] if node.module else base
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in {"import_module", "__import__"} and isinstance(node.args[0].value, str):
+                yield node.args[0].value
+
+
+def violations(source: str, module: str, *, is_package: bool = False) -> list[str]:
+    """One line per import that `module` must not have."""
+    own = next((name for name in LAYERS if within(module, name)), None)
+    found = []
+    for name in imported_names(source, module, is_package=is_package):
+        top = name.split(".")[0]
+        if top in sys.stdlib_module_names:
+            continue
+        if top == "gradio" and not within(module, f"{PACKAGE}.ui"):
+            found.append(f"{module} imports {name}: gradio belongs to {PACKAGE}.ui alone")
+        elif own is None or within(name, own):
+            continue
+        elif top in {PACKAGE, "app", "tests"}:
+            if not any(within(name, allowed) for allowed in LAYERS[own].project):
+                found.append(f"{module} imports {name}: of the project it may import {LAYERS[own].project}")
+            elif own == f"{PACKAGE}.figures" and within(name, f"{PACKAGE}.analysis"):
+                last = name.rsplit(".", 1)[-1]
+                if not last[0].isupper() and last not in SHARED_WITH_FIGURES:
+                    found.append(f"{module} imports {name}: figures take result classes, they never compute")
+        elif top not in LAYERS[own].packages:
+            found.append(f"{module} imports {name}: of other packages it may import {LAYERS[own].packages}")
+    return found
+
+
+def modules() -> Iterator[tuple[Path, str]]:
+    for path in [ROOT / "app.py", *sorted((ROOT / PACKAGE).rglob("*.py"))]:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield path, ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize(("path", "module"), [pytest.param(p, m, id=m) for p, m in modules()])
+def test_a_module_imports_only_what_its_layer_may(path: Path, module: str) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert violations(source, module, is_package=path.name == "__init__.py") == []
+
+
+def test_every_layer_of_the_design_exists() -> None:
+    names = [module for _, module in modules()]
+    for layer in [*LAYERS, f"{PACKAGE}.ui"]:
+        assert any(within(name, layer) for name in names), f"the rule for {layer} checks nothing"
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        (f"{PACKAGE}.encoder", "from instructor_core.errors import UserError"),
+        (f"{PACKAGE}.encoder", "from .errors import UserError"),
+        (f"{PACKAGE}.encoder", "import sentence_transformers"),
+        (f"{PACKAGE}.cache", "from instructor_core.analysis.grid import EmbeddingGrid"),
+        (f"{PACKAGE}.errors", "import numpy"),
+        (f"{PACKAGE}.analysis.similarity", "import torch"),
+        (f"{PACKAGE}.analysis.similarity", "def f():\n    import torch.nn as nn"),
+        (f"{PACKAGE}.analysis.similarity", "if TYPE_CHECKING:\n    from ..encoder import Segment"),
+        (f"{PACKAGE}.analysis.similarity", "from .. import encoder"),
+        (f"{PACKAGE}.analysis.similarity", "from instructor_core import InstructorModel"),
+        (f"{PACKAGE}.analysis.similarity", "importlib.import_module('plotly.graph_objects')"),
+        (f"{PACKAGE}.figures.matrix", "from sklearn.decomposition import PCA"),
+        (f"{PACKAGE}.figures.matrix", "import gradio as gr"),
+        (f"{PACKAGE}.figures.matrix", "from instructor_core.analysis.similarity import cosine_similarity"),
+        (f"{PACKAGE}.figures.matrix", "from instructor_core.analysis import similarity"),
+        (f"{PACKAGE}.figures.matrix", "from instructor_core.ui import demo"),
+        (f"{PACKAGE}.checkpoints", "import gradio"),
+        (PACKAGE, "import gradio"),
+        ("app", "from instructor_core import InstructorModel"),
+        ("app", "from instructor_core.encoder import InstructorModel"),
+        ("app", "import gradio as gr"),
+    ],
+)
+def test_a_planted_violation_is_found(module: str, source: str) -> None:
+    assert len(violations(source, module)) == 1
+
+
+def test_a_relative_import_in_a_package_starts_at_the_package() -> None:
+    assert list(imported_names("from . import x", f"{PACKAGE}.ui", is_package=True)) == [f"{PACKAGE}.ui.x"]
+    assert list(imported_names("from .x import y", f"{PACKAGE}.ui.demo")) == [f"{PACKAGE}.ui.x.y"]
+    assert list(imported_names("from ..x import y", f"{PACKAGE}.ui.tabs.map")) == [f"{PACKAGE}.ui.x.y"]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        (f"{PACKAGE}.encoder", "import json, torch.nn\nfrom numpy.typing import NDArray"),
+        (f"{PACKAGE}.cache", "from instructor_core.encoder import InstructorModel"),
+        (f"{PACKAGE}.analysis.projection", "def f():\n    import umap\nfrom .grid import EmbeddingGrid"),
+        (f"{PACKAGE}.figures.matrix", "from ..analysis.grid import Grid, letter\nfrom . import theme"),
+        (f"{PACKAGE}.ui.demo", "import gradio as gr\nfrom instructor_core.encoder import InstructorModel"),
+        ("app", "import os\nfrom instructor_core.ui.demo import build_demo"),
+    ],
+)
+def test_an_import_that_the_design_allows_is_not_flagged(module: str, source: str) -> None:
+    assert violations(source, module) == []
+
+
+def loaded_by(*names: str) -> set[str]:
+    """Top-level packages in a fresh interpreter after importing `names`."""
+    code = f"import sys, {', '.join(names)}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    loaded = loaded_by(PACKAGE)
+    assert PACKAGE in loaded
+    assert loaded.isdisjoint({"gradio", "plotly", "umap", "sklearn", "torch", "transformers"})
+
+
+def test_importing_analysis_and_figures_loads_no_model_library() -> None:
+    layers = (f"{PACKAGE}.analysis", f"{PACKAGE}.figures")
+    names = [name for _, name in modules() if any(within(name, layer) for layer in layers)]
+    assert loaded_by(*names).isdisjoint({"gradio", "umap", "numba", "torch", "transformers"})

@@ -1,0 +1,148 @@
+"""What the files around the code promise: pins, packaging, two commands, nobody's machine in any of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+FOLDERS = {"instructor_core", "tests", "assets"}
+FILES = {"app.py", "requirements.txt", "README.md", "pyproject.toml"}
+# Paths of somebody's machine. A match is not part of a longer word: a URL such as example.org/home/ is fine.
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|tmp|opt|home|Users)/\w|\.\./shared\b|\b[A-Z]:\\Users\\")
+
+
+def project_files() -> list[Path]:
+    """Tracked files and those about to be: everything that git does not ignore."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted({path for name in listed.split("\0") if name and (path := ROOT / name).is_file()})
+
+
+def text_of(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def requirements(path: Path) -> dict[str, Requirement]:
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    found = [Requirement(line) for line in lines if line and not line.startswith("-r ")]
+    return {canonical(requirement.name): requirement for requirement in found}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pin_of(requirement: Requirement) -> str:
+    (specifier,) = requirement.specifier
+    return specifier.version
+
+
+def front_matter() -> dict[str, str]:
+    _, head, _ = README.read_text(encoding="utf-8").split("---\n", 2)
+    pairs = (line.split(":", 1) for line in head.splitlines() if re.match(r"\w+:", line))
+    return {key: value.split(" #")[0].strip().strip("'\"") for key, value in pairs}
+
+
+def machine_paths(text: str) -> list[str]:
+    return [line.strip()[:120] for line in text.splitlines() if MACHINE_PATH.search(line)]
+
+
+def test_no_file_mentions_a_path_of_somebodys_machine() -> None:
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in project_files()
+        if (text := text_of(path)) is not None and (lines := machine_paths(text))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize("folder", ["work", "root", "tmp", "home", "Users"])
+def test_a_planted_machine_path_is_found(folder: str) -> None:
+    assert machine_paths(f'see "/{folder}' + '/somebody/notes.md"')
+    assert not machine_paths(f"https://example.org/{folder}" + "/somebody")
+
+
+def test_nothing_new_appeared_at_the_top_level() -> None:
+    names = {path.relative_to(ROOT).parts[0] for path in project_files()}
+    assert {name for name in names if not name.startswith(".")} <= FOLDERS | FILES
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "tests/requirements.txt"])
+def test_every_requirement_is_pinned_to_one_version(name: str) -> None:
+    loose = [
+        str(requirement)
+        for requirement in requirements(ROOT / name).values()
+        if [specifier.operator for specifier in requirement.specifier] != ["=="]
+    ]
+    assert loose == []
+
+
+def test_the_pins_satisfy_the_bounds_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = requirements(ROOT / "requirements.txt") | requirements(ROOT / "tests" / "requirements.txt")
+    bounds = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    for bound in map(Requirement, bounds):
+        if bound.name == project["name"] or canonical(bound.name) not in pins:
+            continue
+        assert bound.specifier.contains(pin_of(pins[canonical(bound.name)])), f"the pin is outside {bound}"
+
+
+@pytest.mark.parametrize("name", ["app", "dev"])
+def test_an_extra_names_nothing_that_is_not_pinned(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = requirements(ROOT / "requirements.txt") | requirements(ROOT / "tests" / "requirements.txt")
+    extra = {canonical(Requirement(line).name) for line in project["optional-dependencies"][name]}
+    assert extra - {project["name"]} <= set(pins)
+
+
+def test_the_wheel_holds_the_package_and_the_bundled_checkpoint(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*command, "--wheel-dir", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    wanted = {
+        path.relative_to(ROOT).as_posix() for path in project_files() if path.is_relative_to(ROOT / "instructor_core")
+    } | {
+        "instructor_core/" + path.relative_to(ROOT).as_posix()
+        for path in project_files()
+        if path.is_relative_to(ROOT / "assets" / "instructor-mini")
+    }
+    assert "instructor_core/assets/instructor-mini/config.json" in wanted
+    assert packed == wanted
+
+
+def test_the_readme_opens_as_a_space_with_the_pinned_gradio() -> None:
+    keys = front_matter()
+    assert keys["sdk"] == "gradio"
+    assert keys["sdk_version"] == pin_of(requirements(ROOT / "requirements.txt")["gradio"])
+    assert keys["app_file"] == "app.py"
+    assert (ROOT / keys["app_file"]).is_file()
+
+
+def test_the_readme_names_the_command_that_starts_the_app_and_the_one_that_tests_it() -> None:
+    lines = README.read_text(encoding="utf-8").splitlines()
+    parts = ("-m venv .venv", ".venv/bin/pip install -r requirements.txt", ".venv/bin/python app.py")
+    assert any(all(part in line for part in parts) for line in lines), (
+        "one line makes .venv, installs requirements.txt and starts app.py"
+    )
+    assert any(line.strip() == "tests/run" for line in lines)
+
+
+def test_continuous_integration_runs_the_command_of_the_readme() -> None:
+    assert "tests/run" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for script in (ROOT / ".ci" / "run", ROOT / "tests" / "run"):
+        assert script.stat().st_mode & 0o111, f"{script.name} is not executable"
