@@ -1,0 +1,100 @@
+"""Cosines with a zero: where a cosine lies among those of unrelated sentences under the same instruction.
+
+Cosines of one checkpoint and instruction live in a narrow band, so 0.8 alone says nothing. Here an instruction is
+also given sentences that have nothing to do with each other; the percentile of a cosine among theirs says how
+unusual it is. A percentile of 50 is what unrelated sentences get.
+
+Not shown: that two texts mean the same. A high percentile only says "more alike than unrelated short English
+sentences"; texts of one domain or one length may all lie high.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.similarity import cosine_matrix
+from instructor_core.errors import UserError
+
+SENTENCES_FILE = Path(__file__).resolve().parents[2] / "assets" / "unrelated_sentences.json"
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_CURVE = 201  # points of the background curve
+
+
+@dataclass(frozen=True)
+class UnrelatedSentences:
+    """Short sentences, (M,), and the domain of each, (M,): sentences of different domains are unrelated."""
+
+    texts: tuple[str, ...]
+    domains: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Cosines of unrelated sentences under one instruction.
+
+    Attributes:
+        cosines: (P,) float64 in [-1, 1], sorted.
+        quantiles: (5,) float64, at the shares of `QUANTILES`.
+        curve: (201, 2) float64, columns cosine and percentile, for drawing.
+    """
+
+    cosines: NDArray[np.float64]
+    quantiles: NDArray[np.float64]
+    curve: NDArray[np.float64]
+
+    def percentiles(self, cosines: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Percentage of the unrelated pairs whose cosine is not higher, any shape -> same shape, float32 in [0, 100].
+
+        Never falls where the cosine rises; 100 from the highest unrelated cosine on, so a text with itself has 100.
+        """
+        rounded = np.round(cosines.astype(np.float64), 6)
+        below = np.searchsorted(self.cosines, rounded, side="right")
+        share: NDArray[np.float32] = (100.0 * below / len(self.cosines)).astype(np.float32)
+        return share
+
+
+def unrelated_sentences(path: Path = SENTENCES_FILE) -> UnrelatedSentences:
+    """The bundled sentences: what has to be encoded under every instruction that is calibrated."""
+    domains = json.loads(path.read_text(encoding="utf-8"))["domains"]
+    pairs = [(text, domain) for domain, texts in domains.items() for text in texts]
+    return UnrelatedSentences(tuple(text for text, _ in pairs), tuple(domain for _, domain in pairs))
+
+
+def background(vectors: NDArray[np.floating], domains: Sequence[str]) -> Background:
+    """The background of one instruction: cosines of all pairs of sentences of different domains.
+
+    Args:
+        vectors: (M, D) the sentences under this instruction, of any length.
+        domains: M domains, from `UnrelatedSentences`.
+
+    Raises:
+        UserError: when fewer than two domains are given.
+    """
+    if len(vectors) != len(domains):
+        raise ValueError(f"A background needs one vector per sentence: got {len(vectors)} and {len(domains)}.")
+    if len(set(domains)) < 2:
+        raise UserError(f"A background needs sentences of at least 2 domains: got {len(set(domains))}. Add sentences.")
+    group = np.unique(np.array(domains), return_inverse=True)[1].reshape(-1)
+    first, second = np.triu_indices(len(domains), 1)
+    unrelated = group[first] != group[second]
+    cosines = cosine_matrix(vectors, vectors)[first[unrelated], second[unrelated]]
+    ordered = np.sort(np.round(cosines.astype(np.float64), 6))
+    shares = np.linspace(0, 1, _CURVE)
+    curve = np.stack([np.quantile(ordered, shares), 100 * shares], axis=1)
+    return Background(ordered, np.quantile(ordered, QUANTILES), curve)
+
+
+def percentile_matrices(matrices: NDArray[np.floating], backgrounds: Sequence[Background]) -> NDArray[np.float32]:
+    """Percentiles of the cosines of every instruction against its own background, (K, N, N) -> (K, N, N) float32."""
+    if len(matrices) != len(backgrounds):
+        raise ValueError(f"Every instruction needs its background: got {len(backgrounds)} for {len(matrices)}.")
+    percentiles: NDArray[np.float32] = np.stack(
+        [each.percentiles(matrix) for each, matrix in zip(backgrounds, matrices, strict=True)]
+    )
+    return percentiles

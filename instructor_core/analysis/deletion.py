@@ -1,0 +1,149 @@
+"""Drop a token from the mean, or delete it from the input: what it says itself, and what it does to the others.
+
+Dropping leaves every other token vector as it is: `e' = (n e - t_i) / (n - 1)`, exact and free. Deleting
+encodes the text again without the word, so the other tokens are computed in another context. The gap between the two is
+what the token did through context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.units import By, EncodedPair, Unit, group_sums, pooled_vectors, units
+from instructor_core.errors import UserError
+
+_CLOSING = tuple(".,;:!?…)]}")  # stand next to the word before them
+
+
+@dataclass(frozen=True, eq=False)
+class Dropped:
+    """Similarity of a text to another vector after leaving each of its units out of the mean.
+
+    Attributes:
+        units: u units, `</s>` last.
+        other: (D,) float64 the other text's embedding, unit length.
+        cosine: similarity of the whole text.
+        similarities: (u,) float64 similarity without each unit; 0 where nothing but a zero vector is left.
+    """
+
+    units: tuple[Unit, ...]
+    other: NDArray[np.float64]
+    cosine: float
+    similarities: NDArray[np.float64]
+
+    @property
+    def effects(self) -> NDArray[np.float64]:
+        """(u,) how much the similarity falls without each unit; negative where it rises."""
+        return self.cosine - self.similarities
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A text without one of its units, to be encoded under the same instruction."""
+
+    unit: int
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class DropOrDelete:
+    """Both ways of leaving a unit out, side by side.
+
+    `effect of deleting = effect of dropping + context` for every unit that can be deleted.
+
+    Attributes:
+        dropped: the result of leaving units out of the mean.
+        deleted: u similarities after deleting from the input; None for `</s>` and for a unit without characters.
+    """
+
+    dropped: Dropped
+    deleted: tuple[float | None, ...]
+
+    @property
+    def deletion_effects(self) -> tuple[float | None, ...]:
+        """How much the similarity falls when each unit is deleted from the input."""
+        return tuple(None if value is None else self.dropped.cosine - value for value in self.deleted)
+
+    @property
+    def context(self) -> tuple[float | None, ...]:
+        """Part of the effect that is not the unit's own vector: similarity when dropped minus when deleted."""
+        drops = self.dropped.similarities.tolist()
+        return tuple(None if value is None else drop - value for drop, value in zip(drops, self.deleted, strict=True))
+
+
+def drop(pair: EncodedPair, other: NDArray[np.floating], *, by: By = "token") -> Dropped:
+    """Similarity of a text to another embedding after dropping each of its units from the mean.
+
+    Args:
+        pair: the text, encoded.
+        other: (D,) embedding of the other text, of any length but zero.
+        by: whether to drop tokens or words.
+
+    Raises:
+        UserError: when only one token is pooled, as for an empty text: without it there is no mean.
+    """
+    vectors = pooled_vectors(pair)
+    groups = units(pair, by=by)
+    if len(groups) < 2:
+        raise UserError(
+            f"Dropping needs at least 2 pooled tokens, </s> included: got {len(vectors)}. Without it nothing would be "
+            "left to average. Choose a text that is not empty."
+        )
+    counts = np.array([len(unit.tokens) for unit in groups])[:, None]
+    left = (vectors.sum(axis=0) - group_sums(vectors, groups)) / (len(vectors) - counts)  # (u, D)
+    target = unit_vectors(other).astype(np.float64)
+    cosines = unit_vectors(np.vstack([vectors.mean(axis=0), left])).astype(np.float64) @ target
+    return Dropped(groups, target, float(cosines[0]), cosines[1:])
+
+
+def deletions(pair: EncodedPair, groups: Sequence[Unit]) -> tuple[Deletion, ...]:
+    """The text without each of its units, for those that can be deleted.
+
+    `</s>` has no characters, and neither has a bare "▁". Only the part of the text that fitted the window is
+    edited: otherwise tokens that were cut off would move up, and their effect would be counted as context. A character
+    that several tokens share goes with each of them; one of the instruction is never touched.
+
+    Args:
+        pair: the text, encoded.
+        groups: its units, as in `Dropped.units`.
+    """
+    boundary = len(pair.instruction)
+    last = max((unit.end for unit in groups), default=boundary)
+    if not any(segment == "cut" for segment in pair.segments):
+        last = len(pair.joined)
+    edited = []
+    for position, unit in enumerate(groups):
+        start, end = max(unit.start, boundary), min(unit.end, last)
+        if unit.is_end or not pair.joined[start:end].strip():
+            continue
+        before, after = pair.joined[boundary:start], pair.joined[end:last]
+        if after[:1].isspace() or after[:1] in _CLOSING:
+            before = before.rstrip()
+        edited.append(Deletion(position, (before + after).strip()))
+    return tuple(edited)
+
+
+def combine(dropped: Dropped, edited: Sequence[Deletion], embeddings: NDArray[np.floating]) -> DropOrDelete:
+    """Put the similarities of the re-encoded texts beside those of dropping.
+
+    Args:
+        dropped: from `drop`.
+        edited: from `deletions`, for the same units.
+        embeddings: (len(edited), D) embeddings of the edited texts under the text's own instruction.
+
+    Raises:
+        ValueError: when there is not one embedding per edited text.
+    """
+    if len(edited) != len(embeddings):
+        raise ValueError(f"One embedding per edited text: got {len(embeddings)} for {len(edited)} texts.")
+    deleted: list[float | None] = [None] * len(dropped.units)
+    if edited:
+        cosines = unit_vectors(embeddings).astype(np.float64) @ dropped.other
+        for deletion, cosine in zip(edited, cosines.tolist(), strict=True):
+            deleted[deletion.unit] = cosine
+    return DropOrDelete(dropped, tuple(deleted))

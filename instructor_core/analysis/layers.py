@@ -1,0 +1,145 @@
+"""Where in the network an instruction enters: states, similarities and attention layer by layer.
+
+Layer 0 is the token embedding, layer `l` the residual stream after block `l`. T5 adds no position to the embedding, so
+the same text tokens start out identical under any two instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.similarity import cosine_range, self_similarity
+from instructor_core.analysis.units import EncodedPair, Unit, refuse_different_tokens, units
+from instructor_core.errors import UserError
+
+GROUPS = ("instruction", "text", "end")
+_GROUP_OF = {"instruction": 0, "straddling": 1, "text": 1, "end": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class LayerDivergence:
+    """How far the states of the same tokens under two instructions have come apart.
+
+    Attributes:
+        tokens: m pooled tokens, `</s>` last.
+        values: (L + 1, m) float32, `1 - cos` in [0, 2]; row 0 is exactly 0.
+    """
+
+    tokens: tuple[Unit, ...]
+    values: NDArray[np.float32]
+
+    @property
+    def by_layer(self) -> NDArray[np.float64]:
+        """(L + 1,) mean over the tokens."""
+        means: NDArray[np.float64] = self.values.mean(axis=1, dtype=np.float64)
+        return means
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSimilarity:
+    """Text x text cosines read out at every layer.
+
+    Attributes:
+        matrices: (L + 1, N, N) float32 in [-1, 1], the last one that of the embeddings.
+        ranges: (L + 1, 2) float64 colour range of each layer alone; cosines of early layers lie near 1.
+    """
+
+    matrices: NDArray[np.float32]
+    ranges: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentAttention:
+    """Where the text's tokens look.
+
+    Attributes:
+        shares: (L, heads, 3) float32, sum 1 over the last axis: mean share of attention that a text token gives to
+            the instruction, to the text and to `</s>`, the order of `GROUPS`.
+        even: (3,) float64, the shares if every token got the same.
+    """
+
+    shares: NDArray[np.float32]
+    even: NDArray[np.float64]
+
+    @property
+    def by_layer(self) -> NDArray[np.float64]:
+        """(L, 3) mean over the heads."""
+        means: NDArray[np.float64] = self.shares.mean(axis=1, dtype=np.float64)
+        return means
+
+
+def layer_divergence(
+    first: EncodedPair,
+    second: EncodedPair,
+    *,
+    first_layers: NDArray[np.floating],
+    second_layers: NDArray[np.floating],
+) -> LayerDivergence:
+    """`1 - cos` between the states of each pooled token under two instructions, at every layer.
+
+    Args:
+        first: a text under one instruction.
+        second: the same text under the other.
+        first_layers: (L + 1, n, h) residual states of all encoded tokens of `first`.
+        second_layers: (L + 1, n', h) those of `second`.
+
+    Raises:
+        UserError: when the text has other tokens under the second instruction.
+    """
+    tokens = units(first)
+    refuse_different_tokens(tokens, units(second), what="Layer by layer comparison")
+    left = unit_vectors(first_layers[:, first.pooling_mask])
+    right = unit_vectors(second_layers[:, second.pooling_mask])
+    # |u - v|^2 / 2 = 1 - u . v for unit vectors, and exactly 0 where they are equal.
+    values = 0.5 * ((left.astype(np.float64) - right) ** 2).sum(axis=2)
+    return LayerDivergence(tokens, values.astype(np.float32))
+
+
+def pooled_layers(read_outs: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The embedding that a text would have at every layer, (L + 1, n, D) -> (L + 1, D), not normalised.
+
+    Args:
+        read_outs: states of every layer after the final norm and the linear layer.
+        pooling_mask: (n,) the tokens that enter the mean.
+    """
+    pooled: NDArray[np.float32] = read_outs[:, pooling_mask].mean(axis=1, dtype=np.float64).astype(np.float32)
+    return pooled
+
+
+def layer_similarity(embeddings: NDArray[np.floating]) -> LayerSimilarity:
+    """Text x text cosines at every layer.
+
+    Args:
+        embeddings: (L + 1, N, D) read-outs of the N texts, from `pooled_layers`.
+    """
+    matrices = np.stack([self_similarity(layer) for layer in embeddings])
+    different = ~np.eye(matrices.shape[1], dtype=np.bool_)
+    ranges = [cosine_range(matrix[different]) for matrix in matrices]
+    return LayerSimilarity(matrices, np.array(ranges, dtype=np.float64))
+
+
+def segment_attention(attentions: NDArray[np.floating], segments: Sequence[str]) -> SegmentAttention:
+    """Shares of attention that the text's tokens give to the instruction, the text and `</s>`.
+
+    A straddling token counts as text.
+
+    Args:
+        attentions: (L, heads, n, n) weights, row `i` what token `i` looks at, sum 1.
+        segments: of the n encoded tokens; more (cut-off ones) are ignored.
+
+    Raises:
+        UserError: when the text has no token of its own.
+    """
+    n = attentions.shape[-1]
+    groups = np.array([_GROUP_OF[str(segment)] for segment in segments[:n]])
+    if not (groups == 1).any():
+        raise UserError("Attention by segment needs a text token: got an empty text. Choose a text with words.")
+    members = (groups[:, None] == np.arange(len(GROUPS))).astype(np.float64)  # (n, 3)
+    received = attentions.astype(np.float64) @ members  # (L, heads, n, 3)
+    shares = received[:, :, groups == 1].mean(axis=2)
+    return SegmentAttention(shares.astype(np.float32), members.mean(axis=0))

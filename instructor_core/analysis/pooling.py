@@ -1,0 +1,224 @@
+"""The boundary between instruction and text, and the embeddings that other implementations make of the same pair.
+
+Published implementations differ in how they join the two strings, where they think the instruction ends and which
+tokens they average. Each is described here by the pair that makes this project's tokenizer see the string that the
+implementation sees, and by the tokens that it averages; everything else (network, linear layer) is shared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.units import EncodedPair
+
+_SPECIAL = re.compile(r"</s>|<pad>|<extra_id_\d{1,2}>")
+
+
+class Recipe(StrEnum):
+    """A way of making one vector out of an instruction and a text; the first is that of this project."""
+
+    OURS = "ours"
+    INSTRUCTOR_1_0_1 = "instructor-1.0.1"
+    INSTRUCTOR_MAIN = "instructor-main"
+    SENTENCE_TRANSFORMERS = "sentence-transformers"
+    INSTRUCTOR_LITE = "instructor-lite"
+    INSTRUCTION_POOLED = "instruction-pooled"
+    WITHOUT_END = "without-end"
+
+
+_PUBLISHED = (
+    Recipe.INSTRUCTOR_1_0_1,
+    Recipe.INSTRUCTOR_MAIN,
+    Recipe.SENTENCE_TRANSFORMERS,
+    Recipe.INSTRUCTOR_LITE,
+)
+
+
+@dataclass(frozen=True)
+class RecipeText:
+    """What to call a recipe, and what it does in one sentence."""
+
+    name: str
+    does: str
+
+
+RECIPE_TEXTS = {
+    Recipe.OURS: RecipeText(
+        "this app",
+        "Joins the instruction as given and the stripped text; averages the text tokens and </s>.",
+    ),
+    Recipe.INSTRUCTOR_1_0_1: RecipeText(
+        "InstructorEmbedding 1.0.1",
+        "Joins and averages like this app, but an instruction of a single token is averaged too.",
+    ),
+    Recipe.INSTRUCTOR_MAIN: RecipeText(
+        "InstructorEmbedding, main branch",
+        "Strips both and joins them with nothing, so the first word of the text may lose its word start; pads to 512, "
+        "which weighs nothing.",
+    ),
+    Recipe.SENTENCE_TRANSFORMERS: RecipeText(
+        "sentence-transformers, prompt=",
+        "Joins both as given and leaves the instruction out of the mean when it recognizes the checkpoint by its name.",
+    ),
+    Recipe.INSTRUCTOR_LITE: RecipeText(
+        "instructor-lite",
+        "Joins both as given and averages from the token that holds the first character of the text.",
+    ),
+    Recipe.INSTRUCTION_POOLED: RecipeText(
+        "instruction pooled too",
+        "Averages all tokens: what comes out when the two strings are joined by hand, or when "
+        "sentence-transformers does not recognize the checkpoint by its name.",
+    ),
+    Recipe.WITHOUT_END: RecipeText(
+        "text without </s>",
+        "Averages the text tokens alone.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Where the instruction ends, counted in two ways, and how full the window is.
+
+    Attributes:
+        count: length of the instruction tokenized alone: the first pooled token, as in the references.
+        character: first token that reaches past the last character of the instruction.
+        n_instruction: tokens that lie inside the instruction by their characters.
+        n_straddling: tokens that hold the end of the instruction and the start of the text.
+        n_text: encoded tokens of the text, without the straddling ones.
+        n_cut: tokens that did not fit.
+        max_seq_length: the window, `</s>` included.
+        joint: the last characters of the instruction and the first of the text, as they were joined.
+        spaced: whether a space parts the two.
+    """
+
+    count: int
+    character: int
+    n_instruction: int
+    n_straddling: int
+    n_text: int
+    n_cut: int
+    max_seq_length: int
+    joint: tuple[str, str]
+    spaced: bool
+
+    @property
+    def agree(self) -> bool:
+        """Whether both counts put the boundary at the same token."""
+        return self.count == self.character
+
+
+@dataclass(frozen=True, eq=False)
+class RecipeResult:
+    """One recipe applied to one pair.
+
+    Attributes:
+        recipe: which.
+        tokens: the n tokens that the recipe's network sees.
+        segments: their segments.
+        averaged: (n,) bool, those that enter its mean.
+        cosine: of its embedding to ours; None where the recipe gives none.
+        note: why it gives none, or what this comparison leaves out; "" for nothing.
+    """
+
+    recipe: Recipe
+    tokens: tuple[str, ...]
+    segments: tuple[str, ...]
+    averaged: NDArray[np.bool_]
+    cosine: float | None
+    note: str
+
+
+def boundary(pair: EncodedPair) -> Boundary:
+    """Where the instruction of an encoded pair ends."""
+    segments = [str(segment) for segment in pair.segments]
+    edge = len(pair.instruction)
+    before, after = pair.joined[:edge], pair.joined[edge:]
+    return Boundary(
+        count=int(np.flatnonzero(pair.pooling_mask)[0]),
+        character=next(i for i, segment in enumerate(segments) if segment != "instruction"),
+        n_instruction=segments.count("instruction"),
+        n_straddling=segments.count("straddling"),
+        n_text=segments.count("text"),
+        n_cut=segments.count("cut"),
+        max_seq_length=pair.max_seq_length,
+        joint=(before[-12:], after[:12]),
+        spaced=not before or not after or before[-1].isspace() or after[0].isspace(),
+    )
+
+
+def recipe_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
+    """The pair to encode for each recipe, in the order of `Recipe`; most recipes share the first.
+
+    Encoding a pair means what `InstructorModel.encode_tokens` does: the text is stripped, then joined. Spaces before
+    the text, which some recipes keep, are therefore handed over with the instruction.
+    """
+    kept = (instruction + text[: len(text) - len(text.lstrip())], text)
+    pairs = {
+        Recipe.INSTRUCTOR_MAIN: (instruction.strip(), text),
+        Recipe.SENTENCE_TRANSFORMERS: kept,
+        Recipe.INSTRUCTOR_LITE: kept,
+    }
+    return tuple(pairs.get(recipe, (instruction, text)) for recipe in Recipe)
+
+
+def compare_recipes(encoded: Sequence[EncodedPair]) -> tuple[RecipeResult, ...]:
+    """Every recipe's embedding of one pair against ours.
+
+    Args:
+        encoded: the encoded pairs of `recipe_pairs`, in its order; equal pairs may be one object.
+
+    Raises:
+        ValueError: when there is not one encoded pair per recipe.
+    """
+    if len(encoded) != len(Recipe):
+        raise ValueError(f"One encoded pair per recipe: got {len(encoded)}, not {len(Recipe)}.")
+    ours = encoded[0]
+    reference = unit_vectors(ours.projected[ours.pooling_mask].mean(axis=0, dtype=np.float64))
+    special = _SPECIAL.search(ours.joined)
+    results = []
+    for recipe, pair in zip(Recipe, encoded, strict=True):
+        averaged, note = _averaged(recipe, pair)
+        cosine = None
+        if averaged.any():
+            vector = unit_vectors(pair.projected[averaged].mean(axis=0, dtype=np.float64))
+            cosine = float(np.clip(vector.astype(np.float64) @ reference, -1.0, 1.0))
+            if special and recipe in _PUBLISHED:
+                note = f"Would read {special.group()!r} as a special token; compared with it as plain characters."
+        n = len(pair.pooling_mask)
+        segments = tuple(str(segment) for segment in pair.segments[:n])
+        results.append(RecipeResult(recipe, pair.tokens[:n], segments, averaged, cosine, note))
+    return tuple(results)
+
+
+def _averaged(recipe: Recipe, pair: EncodedPair) -> tuple[NDArray[np.bool_], str]:
+    """(n,) mask of the tokens that a recipe averages, and why it is empty; "" where it is not."""
+    everything = np.ones(len(pair.pooling_mask), dtype=np.bool_)
+    if recipe is Recipe.INSTRUCTION_POOLED or (recipe is Recipe.INSTRUCTOR_1_0_1 and pair.n_instruction_tokens == 1):
+        return everything, ""
+    if recipe is Recipe.WITHOUT_END:
+        averaged = pair.pooling_mask.copy()
+        averaged[-1] = False  # </s> is the last encoded token
+        return averaged, "" if averaged.any() else "The text has no token: without </s> nothing is left to average."
+    if recipe is Recipe.INSTRUCTOR_LITE:
+        first = _token_of_first_character(pair)
+        if first is None:
+            return ~everything, "Stops with an error: no token holds the first character of the text."
+        return np.arange(len(everything)) >= first, ""
+    return pair.pooling_mask, ""
+
+
+def _token_of_first_character(pair: EncodedPair) -> int | None:
+    """Index of the encoded token that holds the first character of the text as given; None where none does."""
+    edge = len(pair.joined) - len(pair.text.strip())
+    if not pair.text or pair.text[0].isspace():
+        return None
+    spans = pair.spans[: len(pair.pooling_mask)].tolist()
+    return next((i for i, (start, end) in enumerate(spans) if start <= edge < end), None)

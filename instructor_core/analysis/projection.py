@@ -1,0 +1,308 @@
+"""Two or three coordinates for every text, with a figure that says how far the picture can be trusted.
+
+Rules, the same for every method:
+
+- Points that are equal to five decimals share one position, and the layout does not depend on the order
+  of the rows.
+- What was done instead of what was asked for is said in `reason` and `notes`; nothing is replaced silently.
+- Trustworthiness is measured on distinct points, because equal points have no order among themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.reduction import (
+    centered,
+    distinct_points,
+    measure_trustworthiness,
+    pca_positions,
+    umap_positions,
+)
+from instructor_core.errors import UserError
+
+Method = Literal["umap", "pca"]
+Metric = Literal["cosine", "euclidean", "manhattan"]
+Layout = Literal["joint", "separate"]
+
+MIN_UMAP_POINTS = 15  # below it a neighborhood graph says little and tiny inputs make UMAP fail
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Coordinates of n points and how they came about.
+
+    Attributes:
+        coordinates: (n, n_components) float32, no unit, the mean at the origin.
+        method: the method that was used.
+        reason: why `method` is not the one that was asked for; "" where it is.
+        notes: full sentences on everything that differs from the request, `reason` included.
+        metric: metric of UMAP and of trustworthiness.
+        n_neighbors: the one UMAP used; None for PCA.
+        min_dist: the one UMAP used; None for PCA.
+        random_state: the seed UMAP used; None for PCA, which has none.
+        explained_variance_ratio: (n_components,) float64, each in [0, 1], for PCA; None for UMAP.
+        trustworthiness: in [0, 1], 1 where no point has a false neighbor; None below four distinct points.
+        trust_neighbors: neighborhood size trustworthiness was measured with; 0 where it was not.
+        n_distinct: number of distinct points.
+        n_duplicates: n minus `n_distinct`.
+    """
+
+    coordinates: NDArray[np.float32]
+    method: Method
+    reason: str
+    notes: tuple[str, ...]
+    metric: Metric
+    n_neighbors: int | None
+    min_dist: float | None
+    random_state: int | None
+    explained_variance_ratio: NDArray[np.float64] | None
+    trustworthiness: float | None
+    trust_neighbors: int
+    n_distinct: int
+    n_duplicates: int
+
+
+@dataclass(frozen=True, eq=False)
+class GridProjection:
+    """Coordinates of every text under every instruction.
+
+    Attributes:
+        coordinates: (K, N, n_components) float32.
+        layout: "joint" (one fit, positions are comparable across panels) or "separate" (one fit per
+            instruction, turned towards the first, positions are only comparable within a panel).
+        centered: whether each instruction's mean was subtracted before the fit.
+        projections: one for a joint layout, K for a separate one (before they were turned).
+        trustworthiness: K figures, each for the texts of that panel alone; None below four distinct texts.
+        trust_neighbors: K neighborhood sizes behind them.
+    """
+
+    coordinates: NDArray[np.float32]
+    layout: Layout
+    centered: bool
+    projections: tuple[Projection, ...]
+    trustworthiness: tuple[float | None, ...]
+    trust_neighbors: tuple[int, ...]
+
+    @property
+    def method(self) -> Method:
+        """The method that was used; it is the same for all panels."""
+        return self.projections[0].method
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on everything that differs from the request, each once."""
+        return tuple(dict.fromkeys(note for projection in self.projections for note in projection.notes))
+
+    def explained_variance_ratio(self, index: int) -> NDArray[np.float64] | None:
+        """Share of the variance on each axis of panel `index`, (n_components,); None where UMAP was used."""
+        return self.projections[0 if self.layout == "joint" else index].explained_variance_ratio
+
+
+def project(
+    vectors: NDArray[np.floating],
+    *,
+    method: Method = "umap",
+    n_components: int = 2,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    metric: Metric = "cosine",
+    random_state: int = 42,
+) -> Projection:
+    """Coordinates of the rows of `vectors`.
+
+    PCA replaces UMAP below 15 distinct points. PCA ignores the metric, n_neighbors, min_dist and the seed;
+    its axes are ordered by variance and point where their largest loading is positive.
+
+    Args:
+        vectors: (n, D) finite, any n from 0 on.
+        method: "umap" or "pca".
+        n_components: 2 or 3.
+        n_neighbors: at least 2; lowered to the number of other distinct points where there are fewer.
+        min_dist: from 0 to 1, how close UMAP may pack points.
+        metric: distance between vectors.
+        random_state: seed of UMAP, from 0 to 2**32 - 1.
+
+    Raises:
+        UserError: for a parameter outside these limits, and for NaN or infinity in `vectors`.
+        ValueError: when `vectors` is not two-dimensional.
+    """
+    _check(method, n_components, n_neighbors, min_dist, metric, random_state)
+    if vectors.ndim != 2:
+        raise ValueError(f"A projection needs vectors (n, D): got the shape {vectors.shape}.")
+    points = distinct_points(vectors)
+    used, reason = _usable_method(method, len(points.rows))
+    notes: tuple[str, ...] = (reason,) if reason else ()
+    if used == "pca":
+        positions, ratio = pca_positions(points, n_components)
+        fit_neighbors = None
+    else:
+        fit_neighbors = min(n_neighbors, len(points.rows) - 1)
+        if fit_neighbors < n_neighbors:
+            notes = (f"n_neighbors is {fit_neighbors}, not {n_neighbors}: no point has more neighbors.",)
+        positions = umap_positions(points.rows, n_components, fit_neighbors, min_dist, metric, random_state)
+        ratio = None
+    trust, trust_neighbors = measure_trustworthiness(points.rows, positions, metric)
+    return Projection(
+        coordinates=centered(positions, points)[points.index].astype(np.float32),
+        method=used,
+        reason=reason,
+        notes=notes,
+        metric=metric,
+        n_neighbors=fit_neighbors,
+        min_dist=min_dist if used == "umap" else None,
+        random_state=random_state if used == "umap" else None,
+        explained_variance_ratio=ratio,
+        trustworthiness=trust,
+        trust_neighbors=trust_neighbors,
+        n_distinct=len(points.rows),
+        n_duplicates=len(vectors) - len(points.rows),
+    )
+
+
+def project_grid(
+    grid: EmbeddingGrid,
+    *,
+    layout: Layout = "joint",
+    center: bool = False,
+    method: Method = "umap",
+    n_components: int = 2,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    metric: Metric = "cosine",
+    random_state: int = 42,
+) -> GridProjection:
+    """Coordinates of all texts under all instructions.
+
+    A joint layout fits all (instruction, text) points at once: the same place means the same in every
+    panel. It may split by instruction instead of by topic; `center` subtracts each instruction's mean
+    embedding first. A separate layout fits each instruction alone. Its UMAP panels are then rotated,
+    reflected and scaled as a whole onto the first (Procrustes); its PCA panels are only flipped along their
+    axes, so that the axes stay principal components.
+
+    Args:
+        grid: at least one instruction; any number of texts.
+        layout: "joint" or "separate".
+        center: whether to subtract each instruction's mean of the unit embeddings.
+        method: as for `project`; one method is used for all panels.
+        n_components: 2 or 3.
+        n_neighbors: as for `project`.
+        min_dist: as for `project`.
+        metric: as for `project`.
+        random_state: as for `project`.
+
+    Raises:
+        UserError: for a parameter outside the limits.
+    """
+    _check(method, n_components, n_neighbors, min_dist, metric, random_state)
+    _check_choice("layout", layout, get_args(Layout))
+    if grid.n_instructions == 0:
+        raise UserError("A projection needs at least one instruction: got none. Add an instruction.")
+    vectors = grid.embeddings
+    if center and grid.n_texts:
+        vectors = vectors - vectors.mean(axis=1, keepdims=True)
+    groups, reason = [vectors.reshape(-1, grid.dim)], ""
+    if layout == "separate":
+        groups = list(vectors)
+        method, reason = _method_for_all(method, groups)
+    fit = partial(
+        project,
+        method=method,
+        n_components=n_components,
+        n_neighbors=n_neighbors,
+        min_dist=min_dist,
+        metric=metric,
+        random_state=random_state,
+    )
+    fits = [fit(group) for group in groups]
+    if reason:
+        fits = [replace(one, reason=reason, notes=(reason, *one.notes)) for one in fits]
+    if layout == "joint":
+        coordinates = fits[0].coordinates.reshape(grid.n_instructions, grid.n_texts, n_components)
+    else:
+        align = _flipped if fits[0].method == "pca" else _turned
+        coordinates = np.stack([align(one.coordinates, fits[0].coordinates) for one in fits])
+    trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
+    return GridProjection(
+        coordinates=coordinates,
+        layout=layout,
+        centered=center,
+        projections=tuple(fits),
+        trustworthiness=tuple(value for value, _ in trust),
+        trust_neighbors=tuple(size for _, size in trust),
+    )
+
+
+def warm_up() -> None:
+    """Compile UMAP's kernels on 16 random points: several seconds once per process, best in a thread."""
+    points = np.random.default_rng(0).normal(size=(16, 8))
+    umap_positions(points, 2, 5, 0.1, "cosine", 42)
+
+
+def _check(method: str, n_components: int, n_neighbors: int, min_dist: float, metric: str, random_state: int) -> None:
+    """Raise a UserError for the first parameter outside its limits."""
+    _check_choice("method", method, get_args(Method))
+    _check_choice("metric", metric, get_args(Metric))
+    if n_components not in (2, 3):
+        raise UserError(f"A projection has 2 or 3 components: got {n_components}. Choose 2 or 3.")
+    if n_neighbors < 2:
+        raise UserError(f"UMAP needs n_neighbors of at least 2: got {n_neighbors}. Choose 2 or more.")
+    if not 0 <= min_dist <= 1:
+        raise UserError(f"UMAP needs min_dist between 0 and 1: got {min_dist}. Choose a value in that range.")
+    if not 0 <= random_state < 2**32:
+        raise UserError(f"random_state lies between 0 and {2**32 - 1}: got {random_state}. Choose another.")
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise a UserError that lists the allowed values unless `value` is one of them."""
+    if value not in allowed:
+        raise UserError(f"The {name} of a projection is one of {', '.join(allowed)}: got {value!r}. Choose one.")
+
+
+def _usable_method(method: Method, n_distinct: int, where: str = "") -> tuple[Method, str]:
+    """The method that can be used for that many distinct points, and why it is not the one asked for."""
+    if method == "pca" or n_distinct >= MIN_UMAP_POINTS:
+        return method, ""
+    there = f"there {'is' if n_distinct == 1 else 'are'} {n_distinct}{where}"
+    return "pca", f"PCA is used: UMAP needs {MIN_UMAP_POINTS} distinct points and {there}."
+
+
+def _method_for_all(method: Method, groups: list[NDArray[np.float32]]) -> tuple[Method, str]:
+    """The method that can be used for every instruction alone, and why it is not the one asked for."""
+    counts = [len(distinct_points(group).rows) for group in groups]
+    return _usable_method(method, min(counts), f" under instruction {letter(counts.index(min(counts)))}")
+
+
+def _panel_trust(
+    vectors: NDArray[np.float32], coordinates: NDArray[np.float32], metric: str
+) -> tuple[float | None, int]:
+    """Trustworthiness of one panel: its own texts, each distinct one once."""
+    points = distinct_points(vectors)
+    positions = np.empty((len(points.rows), coordinates.shape[1]))
+    positions[points.index] = coordinates
+    return measure_trustworthiness(points.rows, positions, metric)
+
+
+def _turned(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Coordinates rotated or reflected, and scaled as a whole, to lie as close to the target as they can."""
+    from scipy.linalg import orthogonal_procrustes
+
+    source = coordinates.astype(np.float64)
+    size = float(np.sum(source**2))
+    if size == 0:
+        return coordinates
+    rotation, overlap = orthogonal_procrustes(source, target.astype(np.float64))
+    turned: NDArray[np.float32] = (source @ rotation * (overlap / size)).astype(np.float32)
+    return turned
+
+
+def _flipped(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Coordinates mirrored along each axis on which they run against the target."""
+    agreement = np.sum(coordinates.astype(np.float64) * target, axis=0)
+    return coordinates * np.where(agreement < 0, np.float32(-1.0), np.float32(1.0))

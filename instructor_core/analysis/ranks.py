@@ -1,0 +1,184 @@
+"""Orders that an instruction turns round: rank flips of triplets, rank correlation per text, and ranks to draw.
+
+A flip: under instruction A text i is nearer to x than to y, under B nearer to y. Its margin is the smaller of the two
+differences of cosines, so that both orders are at least that clear. Many flips of tiny margin also happen when only
+the punctuation of an instruction changes: `noise_margin` measures the largest of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.errors import UserError
+
+TIE = 1e-6  # cosines closer than this are equal: batching changes the last bits of an embedding
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Text `anchor` is nearer to `near_a` than to `near_b` under A, and the other way round under B.
+
+    Attributes:
+        anchor: text index.
+        near_a: text index.
+        near_b: text index.
+        lead_a: cosine to `near_a` minus cosine to `near_b` under A, positive.
+        lead_b: cosine to `near_b` minus cosine to `near_a` under B, positive.
+        above_floor: whether the margin exceeds the noise floor.
+    """
+
+    anchor: int
+    near_a: int
+    near_b: int
+    lead_a: float
+    lead_b: float
+    above_floor: bool
+
+    @property
+    def margin(self) -> float:
+        """The smaller of the two leads."""
+        return min(self.lead_a, self.lead_b)
+
+
+@dataclass(frozen=True, eq=False)
+class RankFlips:
+    """Flips between two instructions.
+
+    Attributes:
+        flips: the clearest ones, by margin.
+        n_flips: number of all flips.
+        n_above_floor: number of flips whose margin exceeds the floor.
+        n_triplets: number of all triplets (text, pair of other texts).
+        floor: the margin that noise reaches; 0 where none was given.
+        tau: (N,) float64, Kendall's tau-b of each text's order of the others under A and under B: 1 - 2 flips /
+            pairs where nothing is tied. NaN where all others are tied under A or B.
+    """
+
+    flips: tuple[Flip, ...]
+    n_flips: int
+    n_above_floor: int
+    n_triplets: int
+    floor: float
+    tau: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class NeighborRanks:
+    """Neighbors of one text under every instruction.
+
+    Attributes:
+        text: the text that is asked about.
+        shown: (m,) int64, texts that are among the nearest under at least one instruction, by their best rank.
+        ranks: (K, m) int64, from 1 for the nearest other text; equal cosines by index.
+        similarities: (K, m) float64, cosines to the text.
+        n_others: number of other texts: the last rank there is.
+    """
+
+    text: int
+    shown: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    similarities: NDArray[np.float64]
+    n_others: int
+
+
+def rank_flips(a: NDArray[np.floating], b: NDArray[np.floating], *, floor: float = 0.0, limit: int = 50) -> RankFlips:
+    """Triplets whose order flips between two matrices of cosines.
+
+    Args:
+        a: (N, N) cosines under A, the rows are the anchors.
+        b: (N, N) cosines of the same texts under B.
+        floor: margin that is reached without a change of meaning, see `noise_margin`.
+        limit: at most so many flips are listed; all are counted.
+
+    Raises:
+        UserError: below three texts.
+    """
+    n = len(a)
+    if n < 3:
+        raise UserError(f"Rank flips need at least 3 texts: got {n}. Add texts.")
+    if a.shape != b.shape:
+        raise ValueError(f"Rank flips need two matrices of one shape: got {a.shape} and {b.shape}.")
+    listed: list[Flip] = []
+    tau = np.empty(n)
+    n_flips = n_above = 0
+    for anchor in range(n):
+        others = np.delete(np.arange(n), anchor)
+        lead_a, lead_b = _leads(a[anchor, others]), _leads(b[anchor, others])
+        flipped = np.sign(lead_a) * np.sign(lead_b) < 0
+        tau[anchor] = _tau(lead_a, lead_b, int(flipped.sum()) // 2)
+        first, second = np.nonzero(flipped & (lead_a > 0))  # each pair once, the one nearer under A first
+        margins = np.minimum(lead_a[first, second], -lead_b[first, second])
+        n_flips += len(margins)
+        n_above += int((margins > floor).sum())
+        for at in np.argsort(-margins, kind="stable")[:limit]:
+            x, y = first[at], second[at]
+            leads = float(lead_a[x, y]), float(-lead_b[x, y])
+            listed.append(Flip(anchor, int(others[x]), int(others[y]), *leads, bool(margins[at] > floor)))
+        listed = sorted(listed, key=lambda flip: -flip.margin)[:limit]
+    n_triplets = n * (n - 1) * (n - 2) // 2
+    return RankFlips(tuple(listed), n_flips, n_above, n_triplets, floor, tau)
+
+
+def noise_margin(original: NDArray[np.floating], edited: Iterable[NDArray[np.floating]]) -> float:
+    """The largest margin of a flip caused by an edit without meaning, 0 where no edit flips anything.
+
+    Args:
+        original: (N, N) cosines under an instruction.
+        edited: (N, N) cosines under each meaning-free edit of it (punctuation, case, spaces).
+    """
+    results = [rank_flips(original, matrix, limit=1) for matrix in edited]
+    return max((flip.margin for result in results for flip in result.flips), default=0.0)
+
+
+def neighbor_ranks(matrices: NDArray[np.floating], text: int, *, top: int = 5) -> NeighborRanks:
+    """Ranks of the texts that are among the `top` neighbors of `text` under any instruction.
+
+    Args:
+        matrices: (K, N, N) cosines.
+        text: index of the text that is asked about.
+        top: neighbors per instruction that are followed through the others.
+
+    Raises:
+        UserError: below two texts.
+    """
+    n = matrices.shape[1]
+    if n < 2:
+        raise UserError(f"Neighbor ranks need at least 2 texts: got {n}. Add texts.")
+    cosines = matrices[:, text].astype(np.float64)
+    others = np.round(cosines, 6)
+    others[:, text] = -np.inf
+    order = np.argsort(-others, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(1, n + 1)[None, :], axis=1)
+    best = ranks.min(axis=0)
+    candidates = [j for j in range(n) if j != text and best[j] <= top]
+    shown = np.array(sorted(candidates, key=lambda j: (best[j], ranks[0, j])), dtype=np.int64)
+    return NeighborRanks(text, shown, ranks[:, shown], cosines[:, shown], n - 1)
+
+
+def mean_tau(tau: Sequence[float] | NDArray[np.float64]) -> float:
+    """Mean of the texts that have a tau; NaN where none has."""
+    defined = np.asarray(tau, dtype=np.float64)
+    defined = defined[np.isfinite(defined)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def _leads(cosines: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Differences of all pairs of cosines, (m,) -> (m, m); differences of rounding size are 0."""
+    values = cosines.astype(np.float64)
+    leads = values[:, None] - values[None, :]
+    leads[np.abs(leads) <= TIE] = 0.0
+    return leads
+
+
+def _tau(lead_a: NDArray[np.float64], lead_b: NDArray[np.float64], n_flips: int) -> float:
+    """Kendall's tau-b of one text from the signs of all its pairs."""
+    untied_a, untied_b = (int(np.count_nonzero(lead)) // 2 for lead in (lead_a, lead_b))
+    if untied_a == 0 or untied_b == 0:
+        return float("nan")
+    concordant = int(np.count_nonzero(np.sign(lead_a) * np.sign(lead_b) > 0)) // 2
+    return float((concordant - n_flips) / np.sqrt(untied_a * untied_b))

@@ -1,0 +1,119 @@
+"""What every projection rests on: distinct points, their positions by PCA or UMAP, and trust in these.
+
+References:
+    McInnes et al. 2018, UMAP.
+    Venna and Kaski 2001, trustworthiness, as computed by `sklearn.manifold.trustworthiness`.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.errors import UserError
+
+TRUST_NEIGHBORS = 5  # size of the neighborhoods that trustworthiness compares, scikit-learn's default
+TRUST_POINTS = 2000  # trustworthiness sorts all pairs of points: a sample is measured above this many
+_DECIMALS = 5  # batching changes the last bits of an embedding
+_UMAP_LOCK = threading.Lock()  # two fits at once abort the process on numba's workqueue threading layer
+
+
+@dataclass(frozen=True, eq=False)
+class DistinctPoints:
+    """Distinct rows (m, D) float64 in a fixed order, the row of each point (n,), the count of each row."""
+
+    rows: NDArray[np.float64]
+    index: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+def distinct_points(vectors: NDArray[np.floating]) -> DistinctPoints:
+    """Rows that differ after rounding to five decimals, sorted: the order of the input is forgotten.
+
+    Raises:
+        UserError: for NaN or infinity, with the number of the point.
+    """
+    if not np.isfinite(vectors).all():
+        row = int(np.argwhere(~np.isfinite(vectors).all(axis=1))[0, 0])
+        raise UserError(
+            f"A projection needs finite vectors: point {row + 1} of {len(vectors)} holds NaN or infinity. Leave it out."
+        )
+    rounded = np.round(vectors.astype(np.float64), _DECIMALS) + 0.0  # adding zero turns -0.0 into 0.0
+    rows, index, counts = np.unique(rounded, axis=0, return_inverse=True, return_counts=True)
+    return DistinctPoints(rows, index.reshape(-1), counts)
+
+
+def centered(positions: NDArray[np.float64], points: DistinctPoints) -> NDArray[np.float64]:
+    """Positions of the distinct rows moved so that the mean over all points is the origin."""
+    if len(positions) == 0:
+        return positions
+    return positions - np.average(positions, axis=0, weights=points.counts)
+
+
+def pca_positions(points: DistinctPoints, n_components: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions of the distinct rows on the principal axes of all points, and each axis's variance share.
+
+    Axes that do not exist (fewer points or dimensions than components, equal points) are zero.
+    """
+    positions = np.zeros((len(points.rows), n_components))
+    ratio = np.zeros(n_components)
+    if len(points.rows) < 2:
+        return positions, ratio
+    moved = centered(points.rows, points)
+    weighted = moved * np.sqrt(points.counts)[:, None]  # a row that occurs c times counts c times
+    _, spread, axes = np.linalg.svd(np.linalg.qr(weighted, mode="r"), full_matrices=False)
+    kept = min(n_components, len(spread))
+    axes = axes[:kept]
+    largest = np.abs(axes).argmax(axis=1)
+    axes = axes * np.where(axes[np.arange(kept), largest] < 0, -1.0, 1.0)[:, None]
+    positions[:, :kept] = moved @ axes.T
+    ratio[:kept] = spread[:kept] ** 2 / np.sum(spread**2)
+    return positions, ratio
+
+
+def umap_positions(
+    rows: NDArray[np.float64],
+    n_components: int,
+    n_neighbors: int,
+    min_dist: float,
+    metric: str,
+    random_state: int,
+) -> NDArray[np.float64]:
+    """UMAP coordinates of distinct rows, one fit at a time, repeatable for the same rows and seed."""
+    with _UMAP_LOCK:
+        from umap import UMAP
+
+        reducer = UMAP(
+            n_components=n_components,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            metric=metric,
+            random_state=random_state,
+            n_jobs=1,
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Spectral initialisation failed")  # it starts at random then
+            warnings.filterwarnings("ignore", message=".*not fully connected")
+            fitted = reducer.fit_transform(rows.astype(np.float32))
+    return np.asarray(fitted, dtype=np.float64)
+
+
+def measure_trustworthiness(
+    rows: NDArray[np.floating], positions: NDArray[np.floating], metric: str
+) -> tuple[float | None, int]:
+    """Trustworthiness of distinct points and its neighborhood size; (None, 0) where it is not defined.
+
+    Neighborhoods must be smaller than half of the points. Above 2000 points a sample is measured.
+    """
+    step = -(-len(rows) // TRUST_POINTS) or 1
+    rows, positions = rows[::step], positions[::step]
+    size = min(TRUST_NEIGHBORS, (len(rows) - 1) // 2)
+    if len(rows) < 4:  # with three points and one neighbor each, the figure can only be an accident
+        return None, 0
+    from sklearn.manifold import trustworthiness
+
+    return float(trustworthiness(rows, positions, n_neighbors=size, metric=metric)), size

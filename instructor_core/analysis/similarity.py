@@ -1,0 +1,245 @@
+"""Cosine similarity of texts under each instruction, and how it changes from one instruction to another.
+
+Cosines of one checkpoint live in a narrow band that has to be measured, so every result here carries the
+range its colours should span. The range leaves out pairs that say nothing: a text with itself, and
+two texts that are the same string.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import EmbeddingGrid, unit_vectors
+
+_RANGE_STEPS = 100  # colour ranges end on hundredths
+_OPTIMAL_ORDER_LIMIT = 600  # the cost of optimal leaf ordering grows faster than the number of pairs
+
+
+@dataclass(frozen=True)
+class TextPair:
+    """Two texts (`first < second`) and the value that belongs to them."""
+
+    first: int
+    second: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """One entry of a neighbor list: a text and its cosine to the text that was asked about."""
+
+    text: int
+    similarity: float
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """Text x text cosines under each instruction.
+
+    Attributes:
+        matrices: (K, N, N) float32 in [-1, 1], symmetric, the diagonal exactly 1.
+        low: lower end of the colour range shared by all instructions.
+        high: upper end of that range; `low < high`.
+        ranges: (K, 2) float64, the range of each instruction alone.
+        closest: per instruction the most similar pair of different texts, None where there is no such pair.
+    """
+
+    matrices: NDArray[np.float32]
+    low: float
+    high: float
+    ranges: NDArray[np.float64]
+    closest: tuple[TextPair | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Cosine under instruction `a` minus cosine under instruction `b`, for every pair of texts.
+
+    Attributes:
+        a: index of the first instruction.
+        b: index of the instruction that is subtracted.
+        matrix: (N, N) float32 in [-2, 2], symmetric, the diagonal exactly 0.
+        limit: the colour range is [-limit, limit]; above 0 also where nothing changes.
+        largest: the pair that changes most in either direction, None for a single text.
+    """
+
+    a: int
+    b: int
+    matrix: NDArray[np.float32]
+    limit: float
+    largest: TextPair | None
+
+
+@dataclass(frozen=True, eq=False)
+class InstructionSimilarity:
+    """Instruction x instruction cosines of the same text.
+
+    Attributes:
+        text: the text they are about; None for the mean over all texts.
+        matrix: (K, K) float32 in [-1, 1], symmetric, the diagonal exactly 1.
+        low: lower end of the colour range.
+        high: upper end of it; `low < high`.
+    """
+
+    text: int | None
+    matrix: NDArray[np.float32]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class CrossSimilarity:
+    """Texts under one instruction (say, for queries) against texts under another (for documents).
+
+    Attributes:
+        rows: index of the instruction of the rows.
+        columns: index of the instruction of the columns.
+        matrix: (N, N) float32 in [-1, 1]; not symmetric unless `rows == columns`.
+        low: lower end of the colour range, over all cells but those of a text with itself.
+        high: upper end of it; `low < high`.
+    """
+
+    rows: int
+    columns: int
+    matrix: NDArray[np.float32]
+    low: float
+    high: float
+
+
+def cosine_matrix(rows: NDArray[np.floating], columns: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Cosine of every row with every column vector, (n, D) and (m, D) -> (n, m) float32 in [-1, 1].
+
+    The vectors need no unit length. The cosine with a zero vector is undefined and set to 0.
+    """
+    product = unit_vectors(rows) @ unit_vectors(columns).T
+    clipped: NDArray[np.float32] = np.clip(product, -1.0, 1.0)
+    return clipped
+
+
+def self_similarity(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Cosines among the same vectors, (n, D) -> (n, n) float32: exactly symmetric, the diagonal exactly 1."""
+    matrix = cosine_matrix(vectors, vectors)
+    matrix = (matrix + matrix.T) / np.float32(2.0)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+def cosine_range(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Colour range around the measured cosines, rounded outwards to hundredths and never empty.
+
+    Without any value it is (0, 1). A single value gets a hundredth on either side.
+    """
+    if values.size == 0:
+        return 0.0, 1.0
+    low = math.floor(float(values.min()) * _RANGE_STEPS)
+    high = math.ceil(float(values.max()) * _RANGE_STEPS)
+    if low == high:
+        low, high = low - 1, high + 1
+    return max(low, -_RANGE_STEPS) / _RANGE_STEPS, min(high, _RANGE_STEPS) / _RANGE_STEPS
+
+
+def similarity(grid: EmbeddingGrid) -> Similarity:
+    """Text x text cosines of every instruction, with the ranges their colours should span."""
+    matrices = np.empty((grid.n_instructions, grid.n_texts, grid.n_texts), dtype=np.float32)
+    for k, vectors in enumerate(grid.vectors):
+        matrices[k] = self_similarity(vectors)
+    informative = _different_strings(grid.texts)
+    low, high = cosine_range(matrices[:, informative])
+    ranges = [cosine_range(matrix[informative]) for matrix in matrices]
+    closest = tuple(_extreme_pair(matrix, matrix, informative) for matrix in matrices)
+    return Similarity(matrices, low, high, np.array(ranges, dtype=np.float64).reshape(-1, 2), closest)
+
+
+def difference(result: Similarity, a: int, b: int) -> Difference:
+    """Similarity under instruction `a` minus similarity under instruction `b`."""
+    matrix = result.matrices[a] - result.matrices[b]
+    everywhere = ~np.eye(len(matrix), dtype=np.bool_)
+    changes = np.abs(matrix)
+    steps = math.ceil(float(changes.max(initial=0.0)) * _RANGE_STEPS)
+    return Difference(a, b, matrix, max(steps, 1) / _RANGE_STEPS, _extreme_pair(changes, matrix, everywhere))
+
+
+def instruction_similarity(grid: EmbeddingGrid, text: int | None = None) -> InstructionSimilarity:
+    """Cosines between the embeddings of one text under all instructions; None: their mean over all texts."""
+    chosen = grid.vectors if text is None else grid.vectors[:, [text]]
+    total = np.zeros((len(chosen), len(chosen)))
+    for i in range(chosen.shape[1]):
+        total += self_similarity(chosen[:, i])
+    matrix = (total / max(chosen.shape[1], 1)).astype(np.float32)
+    low, high = cosine_range(matrix[~np.eye(len(matrix), dtype=np.bool_)])
+    return InstructionSimilarity(text, matrix, low, high)
+
+
+def cross_similarity(grid: EmbeddingGrid, *, rows: int, columns: int) -> CrossSimilarity:
+    """Texts under instruction `rows` against the same texts under instruction `columns`."""
+    if rows == columns:
+        matrix = self_similarity(grid.vectors[rows])
+    else:
+        matrix = cosine_matrix(grid.vectors[rows], grid.vectors[columns])
+    low, high = cosine_range(matrix[_different_strings(grid.texts)])
+    return CrossSimilarity(rows, columns, matrix, low, high)
+
+
+def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Order of the texts that puts similar ones next to each other, (N,) int64, a permutation.
+
+    Average linkage on `1 - cosine`; up to 600 texts the leaves are ordered so that neighbors are as close
+    as the tree allows. Of the two directions the one that starts with the smaller index is returned.
+
+    Args:
+        matrix: (N, N) cosines, symmetric.
+
+    Raises:
+        ValueError: when the matrix is not square or not finite.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
+        raise ValueError(f"Ordering needs a square matrix of finite cosines: got the shape {matrix.shape}.")
+    n = len(matrix)
+    if n < 3:
+        return np.arange(n, dtype=np.int64)
+    distances = np.clip(1.0 - (matrix.astype(np.float64) + matrix.T) / 2, 0.0, 2.0)
+    np.fill_diagonal(distances, 0.0)
+    tree = linkage(squareform(distances, checks=False), method="average", optimal_ordering=n <= _OPTIMAL_ORDER_LIMIT)
+    order = np.asarray(leaves_list(tree), dtype=np.int64)
+    return order if order[0] < order[-1] else order[::-1].copy()
+
+
+def neighbors(matrix: NDArray[np.floating], text: int, *, k: int, include_self: bool = False) -> tuple[Neighbor, ...]:
+    """The `k` columns most similar to row `text`, best first; equal cosines by index.
+
+    Args:
+        matrix: (N, N) cosines, from `Similarity.matrices[k]` or `CrossSimilarity.matrix`.
+        text: the row that is asked about.
+        k: at most this many; fewer are returned where there are fewer texts.
+        include_self: whether the text itself may be listed; useful for a cross matrix.
+    """
+    ranked = np.argsort(-matrix[text].astype(np.float64), kind="stable")
+    kept = [int(j) for j in ranked if include_self or j != text][: max(k, 0)]
+    return tuple(Neighbor(j, float(matrix[text, j])) for j in kept)
+
+
+def _different_strings(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """(N, N) mask of the pairs whose texts are not the same string; the diagonal is False."""
+    first_seen: dict[str, int] = {}
+    groups = np.array([first_seen.setdefault(text, i) for i, text in enumerate(texts)], dtype=np.int64)
+    different: NDArray[np.bool_] = groups[:, None] != groups[None, :]
+    return different
+
+
+def _extreme_pair(
+    score: NDArray[np.floating], values: NDArray[np.floating], allowed: NDArray[np.bool_]
+) -> TextPair | None:
+    """The allowed pair above the diagonal with the largest score, with its value; the first among equals."""
+    candidates = np.where(np.triu(allowed, 1), score, -np.inf)
+    if not np.isfinite(candidates).any():
+        return None
+    i, j = divmod(int(np.argmax(candidates)), len(score))
+    return TextPair(i, j, float(values[i, j]))

@@ -1,0 +1,115 @@
+"""Candidate instructions from the template of the paper, `Represent the (domain) (text type) for (objective):`.
+
+The lists of domains, text types and objectives are data, in `assets/instruction_builder.json`.
+
+References:
+    Su et al. 2023, One Embedder, Any Task: Instruction-Finetuned Text Embeddings, section 2.3.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from instructor_core.errors import UserError
+
+BUILDER_FILE = Path(__file__).resolve().parents[2] / "assets" / "instruction_builder.json"
+MAX_CANDIDATES = 24
+_START = "Represent the "
+_SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.*))?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What an instruction is for.
+
+    Attributes:
+        axis: what it tells texts apart by, for grouping the choices.
+        objective: the words in the instruction.
+        mini: whether the bundled checkpoint was found to follow it.
+    """
+
+    axis: str
+    objective: str
+    mini: bool
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The lists to choose from."""
+
+    domains: tuple[str, ...]
+    text_types: tuple[str, ...]
+    objectives: tuple[Objective, ...]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """An instruction taken apart; `domain` and `objective` are "" where they are left out."""
+
+    domain: str
+    text_type: str
+    objective: str
+
+    @property
+    def instruction(self) -> str:
+        """The instruction in its canonical form: a colon and one space at the end."""
+        head = _START + " ".join(part for part in (self.domain, self.text_type) if part)
+        return f"{head} for {self.objective}: " if self.objective else f"{head}: "
+
+
+def load_builder(path: Path = BUILDER_FILE) -> Builder:
+    """The bundled lists."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    objectives = (Objective(item["axis"], item["objective"], item["mini"]) for item in content["objectives"])
+    return Builder(tuple(content["domains"]), tuple(content["text_types"]), tuple(objectives))
+
+
+def suggest(
+    *,
+    domains: Sequence[str] = ("",),
+    text_types: Sequence[str],
+    objectives: Sequence[str],
+    limit: int = MAX_CANDIDATES,
+) -> tuple[str, ...]:
+    """Every combination as an instruction, each once, objectives varying fastest.
+
+    Args:
+        domains: chosen domains; "" leaves the domain out.
+        text_types: chosen text types, at least one.
+        objectives: chosen objectives; "" leaves the objective out.
+        limit: the most candidates that may come out.
+
+    Raises:
+        UserError: when there is nothing to combine, or more than `limit` combinations.
+    """
+    chosen = [
+        [" ".join(word.split()) for word in words] for words in (domains or ("",), text_types, objectives or ("",))
+    ]
+    if not any(chosen[1]):
+        raise UserError(f"A suggestion needs a text type: got {len(chosen[1])} with words. Choose at least 1.")
+    combined = (Slots(domain, kind, objective).instruction for domain, kind, objective in product(*chosen) if kind)
+    candidates = tuple(dict.fromkeys(combined))
+    if len(candidates) > limit:
+        raise UserError(
+            f"At most {limit} candidates are compared at once: the choice makes {len(candidates)}. Choose fewer."
+        )
+    return candidates
+
+
+def parse(instruction: str, *, text_types: Sequence[str] = ()) -> Slots | None:
+    """The slots of an instruction that follows the template, None for any other.
+
+    The words before "for" end with the text type: one of `text_types` if they end with it, else the last word.
+    """
+    found = _SHAPE.fullmatch(instruction.strip().rstrip(":;. "))
+    if found is None:
+        return None
+    words = found["middle"].split()
+    known = max((len(kind.split()) for kind in text_types if words[-len(kind.split()) :] == kind.split()), default=1)
+    objective = " ".join((found["objective"] or "").split())
+    return Slots(" ".join(words[:-known]), " ".join(words[-known:]), objective)

@@ -1,0 +1,87 @@
+"""How much of the spread of a grid is due to the texts, to the instructions, and to both together.
+
+A two-way split of sums of squares with one vector per cell: vector = overall mean + effect of the text + effect of
+the instruction + interaction. A large share of the instruction only says that it shifts all texts alike, which no
+neighbor list sees. The interaction is what re-arranges the texts.
+
+Not shown: whether a re-arrangement is a good one, and which instruction caused it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceSplit:
+    """Sums of squares of a grid of K instructions and N texts; the three parts add to the total.
+
+    Attributes:
+        text: sum of squares of the text effects.
+        instruction: of the instruction effects; 0 for one instruction or equal ones.
+        interaction: of what is left; 0 for one instruction or equal ones.
+        total: sum of the squared distances of all K x N vectors to their mean.
+        by_text: (N,) float64, each text's part of the interaction: which texts are re-arranged most.
+        normalized: whether vectors were brought to unit length first.
+        n_instructions: K.
+        n_texts: N.
+    """
+
+    text: float
+    instruction: float
+    interaction: float
+    total: float
+    by_text: NDArray[np.float64]
+    normalized: bool
+    n_instructions: int
+    n_texts: int
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Text, instruction and interaction as shares of the total; all 0 where all vectors are equal."""
+        if self.total == 0:
+            return 0.0, 0.0, 0.0
+        return self.text / self.total, self.instruction / self.total, self.interaction / self.total
+
+
+def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceSplit:
+    """The split of a grid.
+
+    Args:
+        grid: at least one instruction and two texts.
+        normalized: True splits the unit vectors that cosines compare, False the vectors as they are pooled.
+
+    Raises:
+        UserError: below two texts or without an instruction.
+    """
+    if grid.n_instructions < 1 or grid.n_texts < 2:
+        raise UserError(
+            f"A variance split needs at least 1 instruction and 2 texts: got {grid.n_instructions} and "
+            f"{grid.n_texts}. Add instructions or texts."
+        )
+    vectors = (grid.embeddings if normalized else grid.vectors).astype(np.float64)
+    # Effects of the instruction are taken from the change against the first one: equal instructions give exactly 0.
+    change = vectors - vectors[0]
+    by_instruction = change.mean(axis=1, keepdims=True)
+    by_text = change.mean(axis=0, keepdims=True)
+    overall = by_text.mean(axis=1, keepdims=True)
+    interaction = change - by_instruction - by_text + overall
+    means = vectors.mean(axis=0)
+    each = np.sum(interaction**2, axis=(0, 2))
+    center = vectors.mean(axis=(0, 1))
+    return VarianceSplit(
+        text=float(grid.n_instructions * np.sum((means - means.mean(axis=0)) ** 2)),
+        instruction=float(grid.n_texts * np.sum((by_instruction - overall) ** 2)),
+        interaction=float(each.sum()),
+        total=float(np.sum((vectors - center) ** 2)),
+        by_text=each,
+        normalized=normalized,
+        n_instructions=grid.n_instructions,
+        n_texts=grid.n_texts,
+    )

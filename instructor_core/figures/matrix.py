@@ -1,0 +1,144 @@
+"""The heatmap that every matrix of the app is drawn with: index axes, thinned labels, separator lines.
+
+The figure can be read on its own; in the app the component fits labels, margins and gaps to the panel's width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from instructor_core.figures import theme
+
+MAX_NUMBERED = 14  # rows and columns up to which values are printed into the cells
+MAX_TICKS = 40  # labels that fit along one side
+_OVERHANG = 0.012  # of the side of the matrix: the line shows also where cells have its colour
+
+
+@dataclass(frozen=True)
+class Side:
+    """What stands along one side of a matrix.
+
+    Attributes:
+        ticks: One plain text label per row or column.
+        items: The item index of each, for tooltips and links.
+        names: What the tooltip shows instead of the item's text; None where rows or columns are texts.
+        title: Axis title, "" for none.
+        separators: Positions of separator lines; k draws one before the k-th row or column.
+    """
+
+    ticks: tuple[str, ...]
+    items: tuple[int, ...]
+    names: tuple[str, ...] | None = None
+    title: str = ""
+    separators: tuple[int, ...] = ()
+
+
+def matrix_figure(
+    values: NDArray[np.floating],
+    *,
+    rows: Side,
+    columns: Side,
+    colors: tuple[str, ...],
+    low: float,
+    high: float,
+    value: str,
+    numbers: bool = True,
+    separator: str | None = None,
+) -> go.Figure:
+    """A heatmap of `values` (rows, columns), the first row on top.
+
+    Args:
+        values: (r, c) float; values outside [low, high] get the colour of the nearer end.
+        rows: r labels.
+        columns: c labels.
+        colors: scale, evenly spaced from `low` to `high`.
+        low: value of the first colour.
+        high: value of the last colour.
+        value: name of the values in tooltips.
+        numbers: whether to print two decimals into the cells of a small matrix.
+        separator: colour of the separator lines; None for the quiet colour of the page's theme.
+    """
+    n_rows, n_columns = values.shape
+    meta: dict[str, object] = {
+        "kind": "matrix",
+        "rows": list(rows.items),
+        "columns": list(columns.items),
+        "value": value,
+    }
+    if rows.names is not None:
+        meta["row_names"] = list(rows.names)
+    if columns.names is not None:
+        meta["column_names"] = list(columns.names)
+    heatmap = go.Heatmap(
+        z=np.round(values.astype(np.float64), 4),
+        x=np.arange(n_columns),
+        y=np.arange(n_rows),
+        colorscale=theme.colorscale(colors),
+        zmin=low,
+        zmax=high,
+        showscale=False,
+        hoverinfo="none",
+        meta=meta,
+    )
+    if numbers and max(values.shape) <= MAX_NUMBERED:
+        heatmap.update(texttemplate="%{z:.2f}", textfont={"size": theme.SIZE_SMALL})
+    figure = go.Figure(heatmap)
+    figure.update_layout(
+        xaxis=_axis(columns, [-0.5, n_columns - 0.5]),
+        yaxis=_axis(rows, [n_rows - 0.5, -0.5]),
+        margin={"l": 6, "r": 6, "t": 6, "b": 6},
+        shapes=[*_lines(columns.separators, "x", separator), *_lines(rows.separators, "y", separator)],
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    return figure
+
+
+def _axis(side: Side, limits: list[float]) -> dict[str, object]:
+    """Layout of one axis: a label at every row, or at every 5th, 10th, ... where they would overlap."""
+    shown = _thinned(len(side.ticks))
+    return {
+        "range": limits,
+        "tickmode": "array",
+        "tickvals": list(shown),
+        "ticktext": [theme.escape(side.ticks[i]) for i in shown],
+        "title": {"text": theme.escape(side.title)},
+        "ticks": "",
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
+
+
+def _thinned(n: int) -> range:
+    """Indices of the labels to draw: all, or those numbered 5, 10, 15, ... on screen with a round step."""
+    if n <= MAX_TICKS:
+        return range(n)
+    least = n / MAX_TICKS
+    decade = 10 ** math.floor(math.log10(least))
+    step = next(size * decade for size in (2, 5, 10) if size * decade >= least)
+    return range(step - 1, n, step)
+
+
+def _lines(positions: Sequence[int], axis: str, color: str | None) -> list[dict[str, object]]:
+    """Separator lines before the given rows ("y") or columns ("x"), a little longer than the matrix."""
+    other = "y" if axis == "x" else "x"
+    line = {"width": theme.LINE_WIDTH} | ({} if color is None else {"color": color})
+    return [
+        {
+            "type": "line",
+            f"{axis}0": position - 0.5,
+            f"{axis}1": position - 0.5,
+            f"{other}ref": "paper",
+            f"{other}0": -_OVERHANG,
+            f"{other}1": 1 + _OVERHANG,
+            "line": line,
+        }
+        for position in positions
+    ]

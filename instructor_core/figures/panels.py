@@ -1,0 +1,194 @@
+"""A view as data: panels, each with a Plotly figure, and the texts and the colour scale that they share.
+
+`PanelSet.to_json` is the payload of the browser component (`ui/plot_view.py`), which draws the panels as one
+responsive grid. What a trace shows is said in its `meta`, see `to_json`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One figure under a heading.
+
+    Attributes:
+        key: Stays the same as long as the panel shows the same thing, so that zoom and highlight survive an
+            update. An instruction's letter where there is one; up to three characters are shown on the chip.
+        title: One line over the figure.
+        accent: Hex colour of the chip; None for a panel that belongs to no instruction, which gets no chip.
+        figure: Without title, colour bar and template; the component adds the template of the page's theme.
+        subtitle: Second, quieter line; "" for none.
+        aspect: Height / width of the plotted area; None takes `figure.layout.height`, or a default.
+    """
+
+    key: str
+    title: str
+    accent: str | None
+    figure: go.Figure
+    subtitle: str = ""
+    aspect: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ColorScale:
+    """The one colour scale of a set of panels, drawn once as a bar.
+
+    Attributes:
+        colors: Hex colours, evenly spaced from `low` to `high`.
+        low: Value of the first colour.
+        high: Value of the last colour.
+        label: What is measured, with its unit if it has one.
+        midpoint: Value to mark on the bar, zero of a diverging scale; None marks nothing. The colours stay
+            evenly spaced, so a diverging scale wants `low == -high`.
+    """
+
+    colors: tuple[str, ...]
+    low: float
+    high: float
+    label: str
+    midpoint: float | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is marked for good: a cell of a matrix (`row`, `column`, item indices), or `items`, or nothing.
+
+    `panel` names the panel in which a cell was chosen; "" marks the cell in all of them alike.
+    """
+
+    row: int | None = None
+    column: int | None = None
+    panel: str = ""
+    items: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class PanelSet:
+    """What one plot view shows.
+
+    Attributes:
+        panels: In reading order, keys all different.
+        items: Full texts by item index (a text's index), for tooltips and links between views.
+        scale: The scale bar; None for none.
+        min_width: Width in pixels under which panels stack instead of sharing a row.
+        alt: One or two sentences that say what the figures show, for those who do not see them.
+        selected: The mark to draw; None keeps the mark that the page has.
+
+    Raises:
+        ValueError: If two panels share a key: the component could not tell which is which.
+    """
+
+    panels: tuple[Panel, ...]
+    items: tuple[str, ...]
+    scale: ColorScale | None = None
+    min_width: int = 320
+    alt: str = ""
+    selected: Selection | None = None
+
+    def __post_init__(self) -> None:
+        """Check the keys."""
+        keys = [panel.key for panel in self.panels]
+        if len(set(keys)) != len(keys):
+            raise ValueError(f"panels need different keys, got {keys!r}")
+
+    def to_json(self) -> str:
+        """Return the payload of the browser component.
+
+        Numbers are rounded to a ten-thousandth of the span of their array, finer than a pixel; NaN and
+        infinite values become null. `<` is escaped, so that the payload is inert wherever it is put.
+
+        A trace is read through `trace.meta`:
+            `{"kind": "matrix", "rows": [...], "columns": [...], "value": "cosine"}`: a go.Heatmap on index
+                axes; item index per row and column, and the name of the value. `row_names` and `column_names`
+                (list of str) stand for the texts where rows or columns are no texts; those are not linked.
+            `{"kind": "points"}`: a scatter whose `customdata` holds the item index of each point; an optional
+                `hovertext` per point is the last line of its tooltip.
+            `{"kind": "plain"}` or nothing: `customdata` holds the tooltip of each point as plain text, or
+                nothing.
+        """
+        payload = {
+            "panels": [_panel(panel) for panel in self.panels],
+            "items": list(self.items),
+            "scale": None if self.scale is None else vars(self.scale),
+            "min_width": self.min_width,
+            "alt": self.alt,
+            "selected": None if self.selected is None else vars(self.selected),
+        }
+        return inert_json(payload)
+
+
+def inert_json(payload: object) -> str:
+    """Return `payload` as compact JSON without any `<`: no tag can start in it, wherever it is put.
+
+    Raises:
+        ValueError: If it holds NaN or infinity, which JSON does not know.
+    """
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _panel(panel: Panel) -> dict[str, object]:
+    figure = panel.figure.to_plotly_json()
+    # The template of a figure made with Plotly's defaults is 7 kB; the component brings its own.
+    layout = {name: value for name, value in figure.get("layout", {}).items() if name != "template"}
+    return {
+        "key": panel.key,
+        "title": panel.title,
+        "accent": panel.accent,
+        "subtitle": panel.subtitle,
+        "aspect": panel.aspect,
+        "figure": {
+            "data": _plain(figure.get("data", [])),
+            "layout": _plain(layout),
+            "frames": _plain(figure.get("frames", [])),
+        },
+    }
+
+
+def _plain(value: object) -> object:
+    """Return `value` made of JSON types alone, arrays as rounded lists."""
+    if isinstance(value, dict):
+        if value.keys() >= {"dtype", "bdata"}:
+            return _plain(_decoded(value))
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _rounded(value) if value.dtype.kind == "f" else _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        if value and all(isinstance(item, float | np.floating) for item in value):
+            return _rounded(np.asarray(value, dtype=np.float64))
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _decoded(encoded: dict[str, str]) -> NDArray[np.generic]:
+    """Return the array behind Plotly's base64 form of it; `shape` is missing there in one dimension."""
+    values = np.frombuffer(base64.b64decode(encoded["bdata"]), dtype=encoded["dtype"])
+    return values.reshape([int(n) for n in encoded["shape"].split(",")]) if "shape" in encoded else values
+
+
+def _rounded(values: NDArray[np.floating]) -> object:
+    """Return the nested list of `values`, any shape, float; its digits follow from their span."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if finite.size == 0:
+        return np.full(values.shape, None, dtype=object).tolist()
+    span = float(np.ptp(finite)) or float(np.max(np.abs(finite))) or 1.0
+    decimals = max(0, 4 - math.floor(math.log10(span)))
+    rounded = np.round(values.astype(np.float64), decimals)
+    if finite.size == values.size:
+        return rounded.tolist()
+    with_gaps = rounded.astype(object)
+    with_gaps[~np.isfinite(values)] = None
+    return with_gaps.tolist()

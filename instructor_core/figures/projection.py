@@ -1,0 +1,227 @@
+"""Maps of the texts, one panel per instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.projection import GridProjection
+from instructor_core.figures import theme
+from instructor_core.figures.panels import Panel, PanelSet
+
+MAX_NUMBERED = 40  # texts up to which points carry their numbers
+MAX_SVG_POINTS = 2000  # above it points are drawn by WebGL
+MAX_SYMBOLS = 6  # labels up to which the marker shape is a second channel
+MAX_LEGEND = 12  # labels up to which a legend fits over a panel
+_NEUTRAL = theme.SEGMENTS["end"]  # a grey that can be seen on the light and on the dark page
+_LABEL_LENGTH = 18  # characters of a label in the legend
+_PANEL_WIDTH = 300.0  # px, the width that placing the numbers reckons with
+_MARGIN_SHARE = 0.07  # of the span of the data, left free on every side
+_SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open")  # the few shapes there are in 3D
+_EYE = {"x": 1.6, "y": 1.6, "z": 1.1}  # far enough for the axis titles to stay in the panel
+_PLACES = (  # where a number may stand, best first: Plotly's name and the direction from the point
+    ("top center", 0, 1),
+    ("middle right", 1, 0),
+    ("bottom center", 0, -1),
+    ("middle left", -1, 0),
+    ("top right", 1, 1),
+    ("bottom right", 1, -1),
+    ("bottom left", -1, -1),
+    ("top left", -1, 1),
+)
+
+
+def projection_panels(
+    result: GridProjection, texts: Sequence[str], labels: Sequence[str] | None, instructions: Sequence[str]
+) -> PanelSet:
+    """One map per instruction, in instruction order; a label has the same colour and shape in all of them.
+
+    Panels of a joint layout share their axis ranges. Distances have no unit, so the axes have no ticks; those
+    of PCA say how much of the variance they show. All axes of a panel have the same scale.
+    """
+    n_components = result.coordinates.shape[2]
+    boxes = [_box(panel) for panel in result.coordinates]
+    if result.layout == "joint":
+        boxes = [_box(result.coordinates.reshape(-1, n_components))] * len(boxes)
+    spans = np.array([box[1] - box[0] for box in boxes]).reshape(-1, n_components)
+    aspect = float(np.clip((spans[:, 1] / spans[:, 0]).max(initial=0.0), 0.6, 1.0))
+    panels = []
+    for k, instruction in enumerate(instructions):
+        draw = _flat_map if n_components == 2 else _solid_map
+        figure = draw(result.coordinates[k], boxes[k], labels)
+        _name_axes(figure, result.explained_variance_ratio(k), n_components)
+        title = " ".join(instruction.split()) or "(no instruction)"
+        subtitle = _quality(result.trustworthiness[k], result.trust_neighbors[k])
+        panels.append(Panel(letter(k), title, theme.accent(k), figure, subtitle, aspect=aspect))
+    return PanelSet(tuple(panels), tuple(texts), alt=_alt(result, len(texts)))
+
+
+def label_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """Different labels in the order in which they first appear, without ""; the order of their colours."""
+    return tuple(dict.fromkeys(label for label in labels if label))
+
+
+def _flat_map(points: NDArray[np.float32], box: NDArray[np.float64], labels: Sequence[str] | None) -> go.Figure:
+    """Scatter of one panel in two dimensions, one trace per label."""
+    names, places = _numbers(points, box)
+    trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
+    figure = go.Figure()
+    for name, members, color, rank in _groups(labels, len(points)):
+        symbol = theme.LABEL_SYMBOLS[rank] if rank < MAX_SYMBOLS else "circle"
+        figure.add_trace(
+            trace(
+                x=points[members, 0],
+                y=points[members, 1],
+                mode="markers+text" if names else "markers",
+                text=[names[i] for i in members] if names else None,
+                textposition=[places[i] for i in members] if names else None,
+                textfont={"size": theme.SIZE_SMALL},
+                marker={"color": color, "symbol": symbol, "size": theme.MARKER_SIZE, "opacity": 0.9},
+                **_common(name, members),
+            )
+        )
+    low, high = box
+    axis = {"showticklabels": False, "ticks": "", "zeroline": False}
+    figure.update_layout(
+        xaxis=axis | {"range": [low[0], high[0]]},
+        yaxis=axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
+    )
+    return _finished(figure, labels)
+
+
+def _solid_map(points: NDArray[np.float32], box: NDArray[np.float64], labels: Sequence[str] | None) -> go.Figure:
+    """Scatter of one panel in three dimensions, one trace per label."""
+    numbered = len(points) <= MAX_NUMBERED
+    figure = go.Figure()
+    for name, members, color, rank in _groups(labels, len(points)):
+        symbol = _SYMBOLS_3D[rank] if rank < MAX_SYMBOLS else "circle"
+        figure.add_trace(
+            go.Scatter3d(
+                x=points[members, 0],
+                y=points[members, 1],
+                z=points[members, 2],
+                mode="markers+text" if numbered else "markers",
+                text=[str(i + 1) for i in members] if numbered else None,
+                textfont={"size": theme.SIZE_SMALL},
+                marker={"color": color, "symbol": symbol, "size": theme.MARKER_SIZE / 2, "opacity": 0.9},
+                **_common(name, members),
+            )
+        )
+    axes = {
+        f"{axis}axis": {"showticklabels": False, "title": {"text": ""}, "range": [low, high], "zeroline": False}
+        for axis, low, high in zip("xyz", *box, strict=True)
+    }
+    figure.update_layout(scene={**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}})
+    return _finished(figure, labels)
+
+
+def _common(name: str, members: Sequence[int]) -> dict[str, object]:
+    """What traces in two and in three dimensions have in common."""
+    return {
+        "name": theme.escape(theme.shorten(name, _LABEL_LENGTH)),
+        "customdata": list(members),
+        "meta": {"kind": "points"},
+        "hoverinfo": "none",
+    }
+
+
+def _finished(figure: go.Figure, labels: Sequence[str] | None) -> go.Figure:
+    """The figure with transparent paper, thin margins, and a legend where there are a few labels."""
+    n_names = 0 if labels is None else len(label_names(labels))
+    figure.update_layout(
+        showlegend=0 < n_names <= MAX_LEGEND,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    return figure
+
+
+def _groups(labels: Sequence[str] | None, n: int) -> list[tuple[str, list[int], str, int]]:
+    """Name, text indices, colour and rank of each label; texts without one are grey circles and come first."""
+    if labels is None:
+        return [("texts", list(range(n)), _NEUTRAL, 0)]
+    groups = [
+        (name, [i for i in range(n) if labels[i] == name], theme.label_color(rank), rank)
+        for rank, name in enumerate(label_names(labels))
+    ]
+    rest = [i for i in range(n) if not labels[i]]
+    return [("no label", rest, _NEUTRAL, 0), *groups] if rest else groups
+
+
+def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Lower and upper corner (2, n_components) around the points with a margin, never empty."""
+    if len(points) == 0:
+        return np.array([[-1.0] * points.shape[1], [1.0] * points.shape[1]])
+    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+    widest = float((high - low).max()) or 1.0
+    # A side that is much shorter than the widest one is drawn as if it had a tenth of it.
+    extra = np.maximum(0.1 * widest - (high - low), 0.0) / 2 + _MARGIN_SHARE * widest
+    return np.stack([low - extra, high + extra])
+
+
+def _numbers(points: NDArray[np.float32], box: NDArray[np.float64]) -> tuple[list[str], list[str]]:
+    """Number of each point and where it stands, "" where no place is free; nothing for many points.
+
+    Points are served in order; a number takes the first place around its point that covers no marker and
+    no number placed before it, reckoned on a panel 300 px wide.
+    """
+    n = len(points)
+    if n > MAX_NUMBERED:
+        return [], []
+    pixels = (points - box[0]) / float((box[1] - box[0]).max()) * _PANEL_WIDTH
+    half = theme.MARKER_SIZE / 2
+    taken = [(x - half, y - half, x + half, y + half) for x, y in np.unique(pixels, axis=0).tolist()]
+    names, places = [""] * n, [_PLACES[0][0]] * n
+    for i, (x, y) in enumerate(pixels.tolist()):
+        width, height = 0.6 * theme.SIZE_SMALL * len(str(i + 1)), float(theme.SIZE_SMALL)
+        for place, right, up in _PLACES:
+            left = x + right * (half + 1) + (right - 1) / 2 * width
+            bottom = y + up * (half + 1) + (up - 1) / 2 * height
+            rectangle = (left, bottom, left + width, bottom + height)
+            if not any(_overlap(rectangle, other) for other in taken):
+                names[i], places[i] = str(i + 1), place
+                taken.append(rectangle)
+                break
+    return names, places
+
+
+def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
+    """Whether two rectangles (left, bottom, right, top) share an area."""
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
+
+
+def _name_axes(figure: go.Figure, ratio: NDArray[np.float64] | None, n_components: int) -> None:
+    """Titles of the principal axes with their share of the variance; other axes have no name."""
+    if ratio is None:
+        return
+    titles = [f"PC {axis + 1} · {100 * share:.0f} % of variance" for axis, share in enumerate(ratio)]
+    if n_components == 2:
+        figure.update_layout(
+            xaxis_title_text=titles[0],
+            yaxis_title_text=titles[1],
+            margin={"l": 26, "r": 8, "t": 8, "b": 26},
+        )
+        return
+    for axis, title in zip("xyz", titles, strict=True):  # short: in perspective a long title runs out of the panel
+        words = {"text": title.removesuffix(" of variance"), "font": {"size": theme.SIZE_SMALL}}
+        figure.update_layout({f"scene_{axis}axis_title": words})
+
+
+def _quality(value: float | None, n_neighbors: int) -> str:
+    """The trustworthiness of a panel in words."""
+    if value is None:
+        return "trustworthiness needs 4 different texts"
+    return f"trustworthiness {value:.2f} ({n_neighbors} neighbors)"
+
+
+def _alt(result: GridProjection, n_texts: int) -> str:
+    """Text alternative: what is drawn and how far it can be trusted."""
+    name = {"umap": "UMAP", "pca": "PCA"}[result.method]
+    words = f"Map of {n_texts} texts in {result.coordinates.shape[2]} dimensions by {name}, {result.layout} layout."
+    trust = [f"{letter(k)} {value:.2f}" for k, value in enumerate(result.trustworthiness) if value is not None]
+    return f"{words} Trustworthiness: {', '.join(trust)}." if trust else words

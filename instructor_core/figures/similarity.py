@@ -1,0 +1,221 @@
+"""Similarity matrices: one per instruction, the difference of two, instructions among themselves, across two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.similarity import (
+    CrossSimilarity,
+    Difference,
+    InstructionSimilarity,
+    Similarity,
+    TextPair,
+)
+from instructor_core.figures import theme
+from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+
+Scale = Literal["shared", "each"]
+
+_MAX_WORDED = 24  # texts up to which row labels carry the beginning of the text
+_LABEL_LENGTH = 20  # characters of a row label after its number
+
+
+def similarity_panels(
+    result: Similarity,
+    texts: Sequence[str],
+    labels: Sequence[str] | None,
+    instructions: Sequence[str],
+    *,
+    order: Sequence[int] | None = None,
+    scale: Scale = "shared",
+    numbers: bool = True,
+) -> PanelSet:
+    """One heatmap per instruction, in instruction order, all with the texts in the same order.
+
+    Args:
+        result: K matrices.
+        texts: N texts.
+        labels: N labels, None for none; where the order keeps each label together, lines part the groups.
+        instructions: K instructions, the panel titles.
+        order: text indices in display order; may leave texts out. None: as given.
+        scale: "shared" gives equal cosines equal colours in all panels, "each" uses each panel's own range.
+        numbers: whether small matrices show their values.
+    """
+    shown = _shown(order, len(texts))
+    rows, columns = _text_sides(texts, labels, shown)
+    panels = []
+    for k, instruction in enumerate(instructions):
+        low, high = (result.low, result.high) if scale == "shared" else result.ranges[k].tolist()
+        figure = matrix_figure(
+            result.matrices[k][np.ix_(shown, shown)],
+            rows=rows,
+            columns=columns,
+            colors=theme.SEQUENTIAL,
+            low=low,
+            high=high,
+            value="cosine",
+            numbers=numbers,
+        )
+        subtitle = "" if scale == "shared" else f"colours from {low:.2f} to {high:.2f}"
+        panels.append(Panel(letter(k), _title(instruction), theme.accent(k), figure, subtitle, aspect=1.0))
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    return PanelSet(
+        tuple(panels),
+        tuple(texts),
+        bar if scale == "shared" else None,
+        alt=_similarity_alt(result, len(texts)),
+    )
+
+
+def difference_panels(
+    result: Difference,
+    texts: Sequence[str],
+    labels: Sequence[str] | None,
+    *,
+    order: Sequence[int] | None = None,
+    numbers: bool = True,
+) -> PanelSet:
+    """The matrix A - B on a diverging scale centred on zero; `texts`, `labels`, `order` as in `similarity_panels`."""
+    shown = _shown(order, len(texts))
+    rows, columns = _text_sides(texts, labels, shown)
+    a, b = letter(result.a), letter(result.b)
+    name = f"{a} − {b}"
+    figure = matrix_figure(
+        result.matrix[np.ix_(shown, shown)],
+        rows=rows,
+        columns=columns,
+        colors=theme.DIVERGING,
+        low=-result.limit,
+        high=result.limit,
+        value=f"cosine {name}",
+        numbers=numbers,
+    )
+    subtitle = f"positive: more similar under {a}; negative: more similar under {b}"
+    alt = f"Difference {name} of the similarity of {len(texts)} texts."
+    if result.largest is not None:
+        alt += f" The largest change is {_pair(result.largest, signed=True)}."
+    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
+    panel = Panel(f"{a}-{b}", name, None, figure, subtitle, aspect=1.0)
+    return PanelSet((panel,), tuple(texts), bar, alt=alt)
+
+
+def instruction_panels(
+    result: InstructionSimilarity, texts: Sequence[str], instructions: Sequence[str], *, numbers: bool = True
+) -> PanelSet:
+    """The instruction x instruction matrix of one text, or of the mean over all texts."""
+    n = len(instructions)
+    names = tuple(f"{letter(k)}  {instruction}" for k, instruction in enumerate(instructions))
+    letters = tuple(letter(k) for k in range(n))
+    worded = tuple(theme.shorten(name, _LABEL_LENGTH) for name in names)
+    figure = matrix_figure(
+        result.matrix,
+        rows=Side(worded, tuple(range(n)), names),
+        columns=Side(letters, tuple(range(n)), names),
+        colors=theme.SEQUENTIAL,
+        low=result.low,
+        high=result.high,
+        value="cosine",
+        numbers=numbers,
+    )
+    if result.text is None:
+        title = f"Instructions, mean over {len(texts)} texts"
+    else:
+        title = f"Instructions on text {result.text + 1}"
+    subtitle = "" if result.text is None else theme.shorten(texts[result.text], 90)
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    alt = f"{title}: cosines of {n} instructions, from {result.low:.2f} to {result.high:.2f}."
+    return PanelSet((Panel("instructions", title, None, figure, subtitle, aspect=1.0),), tuple(texts), bar, alt=alt)
+
+
+def cross_panels(
+    result: CrossSimilarity,
+    texts: Sequence[str],
+    labels: Sequence[str] | None,
+    instructions: Sequence[str],
+    *,
+    order: Sequence[int] | None = None,
+    numbers: bool = True,
+) -> PanelSet:
+    """Texts under one instruction (rows) against texts under another (columns); arguments as in `similarity_panels`."""
+    shown = _shown(order, len(texts))
+    row, column = letter(result.rows), letter(result.columns)
+    rows, columns = _text_sides(texts, labels, shown, row_title=f"under {row}", column_title=f"under {column}")
+    figure = matrix_figure(
+        result.matrix[np.ix_(shown, shown)],
+        rows=rows,
+        columns=columns,
+        colors=theme.SEQUENTIAL,
+        low=result.low,
+        high=result.high,
+        value="cosine",
+        numbers=numbers,
+    )
+    title = f"Rows under {row}, columns under {column}"
+    subtitle = f"{row}: {_title(instructions[result.rows])} · {column}: {_title(instructions[result.columns])}"
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    alt = f"Similarity of {len(texts)} texts. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
+    panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
+    return PanelSet((panel,), tuple(texts), bar, alt=alt)
+
+
+def label_order(labels: Sequence[str]) -> list[int]:
+    """Text indices grouped by label, in the order in which labels first appear; texts without one come last."""
+    first: dict[str, int] = {}
+    for i, label in enumerate(labels):
+        first.setdefault(label, i)
+    return sorted(range(len(labels)), key=lambda i: (labels[i] == "", first[labels[i]], i))
+
+
+def _shown(order: Sequence[int] | None, n_texts: int) -> list[int]:
+    """Text indices in display order, as plain integers."""
+    return list(range(n_texts)) if order is None else [int(i) for i in order]
+
+
+def _text_sides(
+    texts: Sequence[str],
+    labels: Sequence[str] | None,
+    shown: Sequence[int],
+    *,
+    row_title: str = "",
+    column_title: str = "",
+) -> tuple[Side, Side]:
+    """Rows labelled with words and number where there is room, columns with numbers; lines between label groups."""
+    numbers = tuple(str(i + 1) for i in shown)
+    worded = numbers
+    if len(shown) <= _MAX_WORDED:
+        worded = tuple(f"{theme.shorten(texts[i], _LABEL_LENGTH)}  {i + 1}" for i in shown)
+    items = tuple(shown)
+    borders = () if labels is None else _group_borders([labels[i] for i in shown])
+    return (
+        Side(worded, items, title=row_title, separators=borders),
+        Side(numbers, items, title=column_title, separators=borders),
+    )
+
+
+def _group_borders(labels: Sequence[str]) -> tuple[int, ...]:
+    """Positions where the label changes, if every label stands in one block; else none."""
+    borders = tuple(k for k in range(1, len(labels)) if labels[k] != labels[k - 1])
+    return borders if len(borders) + 1 == len(set(labels)) else ()
+
+
+def _title(instruction: str) -> str:
+    """The instruction on one line, or words for the empty one."""
+    return " ".join(instruction.split()) or "(no instruction)"
+
+
+def _pair(pair: TextPair, *, signed: bool = False) -> str:
+    """Both texts by their number on screen, and the value with three decimals."""
+    value = f"{pair.value:+.3f}" if signed else f"{pair.value:.3f}"
+    return f"text {pair.first + 1} and text {pair.second + 1} ({value})"
+
+
+def _similarity_alt(result: Similarity, n_texts: int) -> str:
+    """Text alternative: what is drawn, over which range, and the closest pair of each instruction."""
+    words = f"Cosine similarity of {n_texts} texts, from {result.low:.2f} to {result.high:.2f}."
+    closest = [f"under {letter(k)} {_pair(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
+    return f"{words} Most similar: {', '.join(closest)}." if closest else words

@@ -1,0 +1,74 @@
+"""Rows of tokens as data: what the token view of the browser (`ui/token_view.py`) draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from instructor_core.figures.panels import ColorScale, inert_json
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a row.
+
+    Attributes:
+        text: The piece as in the vocabulary, "▁" for the start of a word.
+        segment: "instruction", "straddling", "text", "end" or "cut".
+        weight: Value shown as background on the scale of the set; None for no background.
+        index: What events report, and what hovering links within the row.
+        tip: Further lines of the tooltip, plain text.
+    """
+
+    text: str
+    segment: str
+    weight: float | None = None
+    index: int = 0
+    tip: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRow:
+    """One sequence under a heading.
+
+    Attributes:
+        title: One line; a title such as "A · topic" has its letter on a chip if there is an accent.
+        tokens: In reading order.
+        accent: Hex colour of the instruction; None for no chip.
+        note: Quiet line beside the title; "" for none.
+    """
+
+    title: str
+    tokens: tuple[Token, ...]
+    accent: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRows:
+    """What one token view shows: rows and the scale of their weights; None if no token has a weight."""
+
+    rows: tuple[TokenRow, ...]
+    scale: ColorScale | None = None
+
+    def to_json(self) -> str:
+        """Return the payload of the browser component.
+
+        Raises:
+            ValueError: If a weight is not finite, because no colour stands for it.
+        """
+        rows = [
+            {
+                "title": row.title,
+                "accent": row.accent,
+                "note": row.note,
+                "tokens": [_token(token) for token in row.tokens],
+            }
+            for row in self.rows
+        ]
+        payload = {"rows": rows, "scale": None if self.scale is None else vars(self.scale)}
+        return inert_json(payload)
+
+
+def _token(token: Token) -> dict[str, object]:
+    weight = None if token.weight is None else round(token.weight, 5)
+    return {"t": token.text, "s": token.segment, "w": weight, "i": token.index, "tip": token.tip}

@@ -1,0 +1,108 @@
+"""Token vectors as matrices: token x dimension and token x token, one panel per instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
+from instructor_core.figures import theme
+from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+
+_ROW_HEIGHT = 16  # px, a token keeps its label
+_WIDTH = 560  # px, the width that the height of a token x dimension panel reckons with
+_TOKEN_LENGTH = 24  # characters of a token in a label
+
+
+def token_dimension_panels(
+    result: TokenDimensions,
+    tokens: Sequence[Sequence[str]],
+    segments: Sequence[Sequence[str]],
+    instructions: Sequence[str],
+) -> PanelSet:
+    """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`.
+
+    Args:
+        result: values (n, m) of K sequences.
+        tokens: per sequence the n encoded tokens; more (cut-off ones) are ignored.
+        segments: per sequence the segment of each token; a line parts the instruction from the rest.
+        instructions: K instructions, the panel titles.
+    """
+    names = tuple(f"dimension {int(d)}" for d in result.dimensions)
+    columns = Side(tuple(str(int(d)) for d in result.dimensions), _range(names), names)
+    panels = []
+    for k, instruction in enumerate(instructions):
+        n = len(result.values[k])
+        figure = matrix_figure(
+            result.values[k],
+            rows=_token_side(tokens[k][:n], segments[k][:n]),
+            columns=columns,
+            colors=theme.DIVERGING,
+            low=-result.limit,
+            high=result.limit,
+            value="value",
+            numbers=False,
+            separator=theme.SEGMENTS["instruction"],
+        )
+        aspect = n * _ROW_HEIGHT / _WIDTH
+        panels.append(Panel(letter(k), _title(instruction), theme.accent(k), figure, aspect=aspect))
+    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
+    return PanelSet(tuple(panels), (), bar, alt=_dimensions_alt(result))
+
+
+def token_similarity_panels(
+    results: Sequence[TokenSimilarity],
+    tokens: Sequence[Sequence[str]],
+    segments: Sequence[Sequence[str]],
+    instructions: Sequence[str],
+) -> PanelSet:
+    """Token x token cosine matrices on one colour scale, one per sequence; arguments as above."""
+    low = min((result.low for result in results), default=0.0)
+    high = max((result.high for result in results), default=1.0)
+    panels = []
+    for k, result in enumerate(results):
+        n = len(result.matrix)
+        side = _token_side(tokens[k][:n], segments[k][:n])
+        figure = matrix_figure(
+            result.matrix,
+            rows=side,
+            columns=side,
+            colors=theme.SEQUENTIAL,
+            low=low,
+            high=high,
+            value="cosine",
+            separator=theme.SEGMENTS["instruction"],
+        )
+        panels.append(Panel(letter(k), _title(instructions[k]), theme.accent(k), figure, aspect=1.0))
+    bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine of token vectors")
+    alt = f"Cosines among the tokens of {len(results)} sequences, from {low:.2f} to {high:.2f}."
+    return PanelSet(tuple(panels), (), bar, alt=alt)
+
+
+def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:
+    """Labels of tokens, with a line where the instruction ends."""
+    names = tuple(theme.shorten(token, _TOKEN_LENGTH) for token in tokens)
+    inside = [segment == "instruction" for segment in segments]  # true for a member of a string enumeration as well
+    ends = tuple(i for i in range(1, len(names)) if inside[i - 1] and not inside[i])
+    return Side(names, _range(names), names, separators=ends)
+
+
+def _range(sequence: Sequence[object]) -> tuple[int, ...]:
+    """Indices of a sequence."""
+    return tuple(range(len(sequence)))
+
+
+def _title(instruction: str) -> str:
+    """The instruction on one line, or words for the empty one."""
+    return " ".join(instruction.split()) or "(no instruction)"
+
+
+def _dimensions_alt(result: TokenDimensions) -> str:
+    """Text alternative: how much is drawn and how it is ordered."""
+    how = {"seriation": "similar ones side by side", "variance": "most variable first", "index": "by number"}
+    counts = ", ".join(str(len(values)) for values in result.values)
+    return (
+        f"Values of the {len(result.dimensions)} most variable dimensions ({how[result.order]}) for the tokens "
+        f"of {len(result.values)} sequences ({counts} tokens)."
+    )

@@ -1,0 +1,1 @@
+"""The app's page: the only place for Gradio."""

@@ -1,0 +1,153 @@
+"""The page: header, inputs and tabs, put together and connected."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read once, when Gradio is imported
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
+from instructor_core.ui.examples import Example, load_examples
+from instructor_core.ui.feedback import note, status
+from instructor_core.ui.page import Page, Selected
+from instructor_core.ui.plot_view import plotly_routes
+from instructor_core.ui.runtime import Runtime, warm_up
+from instructor_core.ui.sidebar import Sidebar, build_sidebar, example_inputs, fill, run, select_text
+from instructor_core.ui.tabs import projection, similarity, tokens
+from instructor_core.ui.theme import page_head, page_theme
+
+TITLE = "Instruction Lens"
+TAGLINE = "See what an instruction does to a text embedding."
+
+
+def facts(runtime: Runtime, checkpoint_id: str) -> str:
+    """Return the line about a loaded checkpoint: width, precision, device."""
+    model = runtime.encoder(checkpoint_id).model
+    precision = {"float32": "fp32", "bfloat16": "bf16"}[str(model.dtype).removeprefix("torch.")]
+    return status(f"{model.dim}-d · {precision} · {model.device.type}")
+
+
+def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = None, dtype: str = "float32") -> gr.Blocks:
+    """Return the page.
+
+    Args:
+        checkpoint: One more checkpoint, put first in the menu and used from the start; the bundled one if None.
+        device: Where to compute; None lets the encoder choose.
+        dtype: "float32" or "bfloat16".
+    """
+    runtime = Runtime((*([checkpoint] if checkpoint else []), *CHECKPOINTS), device=device, dtype=dtype)
+    examples = load_examples()
+    start = example_inputs(examples[0], runtime.checkpoints[0].id)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
+        inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(similarity.TAB)
+        menu, line, example = _header(runtime, start.checkpoint_id, examples)
+        with gr.Row(elem_classes=["ic-page"]):
+            with gr.Column(elem_classes=["ic-inputs"]):
+                sidebar = build_sidebar(start)
+            with gr.Column(elem_classes=["ic-main"]):
+                point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)
+                with gr.Tabs(selected=similarity.TAB) as tabs:
+                    page = Page(runtime, inputs, selected, active, tabs)
+                    with gr.Tab("Similarity", id=similarity.TAB) as first:
+                        similarity.build(page, start)
+                    with gr.Tab("Map", id=projection.TAB, render_children=True) as second:
+                        projection.build(page)
+                    with gr.Tab("Tokens", id=tokens.TAB, render_children=True) as third:
+                        tokens.build(page, start)
+        for tab, tab_id in ((first, similarity.TAB), (second, projection.TAB), (third, tokens.TAB)):
+            tab.select(partial(str, tab_id), None, active, show_progress="hidden", api_visibility="private")
+        _connect(page, sidebar, menu, line, example, point, examples)
+    return demo
+
+
+def _header(
+    runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]
+) -> tuple[gr.Dropdown, gr.HTML, gr.Dropdown]:
+    """The line at the top: name, checkpoint, examples."""
+    with gr.Row(elem_classes=["ic-header"]):
+        gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
+        toggle = gr.Button("Inputs", size="sm", min_width=70, elem_id="toggle-inputs")
+        menu = gr.Dropdown(
+            [(checkpoint.label, checkpoint.id) for checkpoint in runtime.checkpoints],
+            value=checkpoint_id,
+            label="Checkpoint",
+            elem_id="checkpoint",
+            min_width=260,
+        )
+        line = gr.HTML(facts(runtime, checkpoint_id), elem_id="checkpoint-facts", padding=False)
+        example = gr.Dropdown(
+            [(entry.title, entry.id) for entry in examples],
+            value=examples[0].id,
+            label="Example",
+            elem_id="example",
+            min_width=260,
+        )
+    toggle.click(None, js="() => { document.body.classList.toggle('ic-inputs-open'); }", api_visibility="private")
+    return menu, line, example
+
+
+def _connect(
+    page: Page,
+    sidebar: Sidebar,
+    menu: gr.Dropdown,
+    line: gr.HTML,
+    example: gr.Dropdown,
+    point: gr.HTML,
+    examples: Sequence[Example],
+) -> None:
+    """Connect inputs, run, examples and selection."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    job: dict[str, Any] = {
+        "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
+        "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu],
+        "trigger_mode": "always_last",
+        "concurrency_limit": 4,
+        "concurrency_id": "run",
+        **quiet,
+    }
+    embed = partial(run, page.runtime)
+    typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
+    runs = [gr.on([sidebar.update.click, menu.input, *typed], embed, **job)]
+
+    def load(chosen: str, checkpoint_id: str) -> list[Any]:
+        entry = next(entry for entry in examples if entry.id == chosen)
+        return [*fill(example_inputs(entry, checkpoint_id)), note(entry.point), gr.Tabs(selected=entry.tab), entry.tab]
+
+    loaded = example.input(
+        load,
+        [example, menu],
+        [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, point, page.tabs, page.active],
+        **quiet,
+    )
+    runs.append(loaded.then(embed, **job))
+    sidebar.stop.click(lambda: status("stopped; what was done is kept"), None, sidebar.status, cancels=runs, **quiet)
+    page.inputs.change(lambda inputs: facts(page.runtime, inputs.checkpoint_id), page.inputs, line, **quiet)
+    sidebar.preview.item_click(select_text, page.selected, page.selected, **quiet)
+
+
+def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None) -> None:
+    """Serve the page until interrupted; host and port default to Gradio's environment variables."""
+    warm_up()
+    demo.queue(default_concurrency_limit=4, max_size=64)
+    demo.launch(
+        server_name=host,
+        server_port=port,
+        theme=page_theme(),
+        head=page_head(),
+        app_kwargs={"routes": plotly_routes()},
+        show_error=False,
+        ssr_mode=False,
+        run_history=False,
+        enable_monitoring=False,
+        pwa=False,
+        footer_links=["api", "settings"],
+    )
+
+
+__all__ = ["build_demo", "launch", "local_checkpoint"]

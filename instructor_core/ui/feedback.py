@@ -1,0 +1,38 @@
+"""One place that turns an error into what a visitor sees, and text into safe HTML."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from html import escape
+
+from instructor_core.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def note(*sentences: str, error: bool = False) -> str:
+    """Return sentences as one HTML paragraph, escaped; an error is announced to screen readers at once."""
+    words = " ".join(sentence for sentence in sentences if sentence)
+    kind, role = ("ic-note ic-error", "alert") if error else ("ic-note", "note")
+    return f'<p class="{kind}" role="{role}">{escape(words)}</p>' if words else ""
+
+
+def status(words: str, *, error: bool = False) -> str:
+    """Return the status line under the inputs as HTML, escaped."""
+    kind, role = ("ic-status ic-error", "alert") if error else ("ic-status", "status")
+    return f'<p class="{kind}" role="{role}">{escape(words)}</p>'
+
+
+def message_for(error: Exception) -> str:
+    """Return what to tell a visitor about an error: its own words if they are meant for users, else an incident number.
+
+    A bug is logged with its traceback under that number.
+    """
+    from instructor_core.encoder import EncoderError
+
+    if isinstance(error, UserError | EncoderError):
+        return str(error)
+    incident = secrets.token_hex(3)
+    logger.error("incident %s", incident, exc_info=error)
+    return f"Something went wrong here (incident {incident}). Your inputs are unchanged; please try again."

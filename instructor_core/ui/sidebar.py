@@ -1,0 +1,238 @@
+"""The left column: instructions, texts, and the run that turns them into embeddings."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.analysis.grid import letter
+from instructor_core.ui.examples import Example
+from instructor_core.ui.feedback import message_for, note, status
+from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, join_ready, parse_inputs
+from instructor_core.ui.page import Selected
+from instructor_core.ui.plot_view import ASSETS
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.text_list import rows_json, text_list
+
+BUILDER_FILE = ASSETS / "instruction_builder.json"
+WORDING_NOTE = (
+    "instructor-mini reads key words and follows the tasks marked · in the builder; other wordings may do little. "
+    "An empty field is the control: no instruction."
+)
+
+
+@dataclass(frozen=True)
+class Sidebar:
+    """Components of the left column."""
+
+    fields: list[gr.Textbox]
+    rows: list[gr.Row]
+    count: gr.State
+    texts: gr.Textbox
+    summary: gr.HTML
+    preview: gr.HTML
+    update: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+
+
+def example_inputs(example: Example, checkpoint_id: str) -> Inputs:
+    """Return an example as the inputs of a run."""
+    return Inputs(checkpoint_id, tuple(map(join_ready, example.instructions)), example.texts, example.labels)
+
+
+def summary_of(inputs: Inputs) -> str:
+    """Return the line over the list of texts."""
+    n_labels = len({label for label in inputs.labels or () if label})
+    labels = f" · {n_labels} labels" if n_labels else ""
+    return status(f"{len(inputs.texts)} texts{labels}")
+
+
+def run(
+    runtime: Runtime, before: Inputs, checkpoint_id: str, typed_texts: str, count: int, *typed: str
+) -> Generator[list[Any], None, None]:
+    """Embed what was entered, yielding (inputs, status, summary, list, checkpoint) after every batch.
+
+    Nothing on the page changes until the new embeddings are there; an error leaves everything as it is, and a
+    checkpoint that cannot be had leaves the one in use.
+    """
+    keep = gr.skip()
+    try:
+        inputs = parse_inputs(checkpoint_id, typed[:count], typed_texts)
+        if inputs == before:
+            yield [keep, keep, keep, keep, keep]
+            return
+        started = time.monotonic()
+        loading = runtime.load_steps(checkpoint_id)
+        encoder = yield from _relayed(loading, lambda words: [keep, status(words), keep, keep, keep])
+        progress = None
+        for progress in _counted(encoder.encode_steps(inputs.pairs)):
+            if progress.n_new and progress.done < progress.total:
+                rate = progress.done / max(1e-3, time.monotonic() - started)
+                left = (progress.total - progress.done) / max(1e-3, rate)
+                words = f"{progress.done} of {progress.total} pairs · {rate:.0f} per s · {left:.0f} s left"
+                yield [keep, status(words), keep, keep, keep]
+        n_new = progress.n_new if progress is not None else 0
+        seconds = time.monotonic() - started
+        done = status(
+            f"{len(inputs.pairs)} pairs · {n_new} new · {seconds:.2f} s · {encoder.n_bytes / 1e6:.1f} MB cached"
+        )
+        yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id]
+    except Exception as error:  # the one place where a failed run becomes a sentence on the page
+        yield [keep, status(message_for(error), error=True), keep, keep, before.checkpoint_id]
+
+
+def _relayed(steps: Generator[str, None, Any], show: Callable[[str], list[Any]]) -> Generator[list[Any], None, Any]:
+    """Pass on what a generator yields, as page updates, and return what it returns."""
+    while True:
+        try:
+            yield show(next(steps))
+        except StopIteration as stop:
+            return stop.value
+
+
+def _counted(steps: Generator[Any, None, Any]) -> Generator[Any, None, None]:
+    """The progress of a generator without its result, closed with its consumer."""
+    try:
+        yield from steps
+    finally:
+        steps.close()
+
+
+def shown_rows(count: int) -> list[Any]:
+    """Return the visibility of every instruction row."""
+    return [gr.update(visible=k < count) for k in range(MAX_INSTRUCTIONS)]
+
+
+def add_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
+    """Return count, row visibilities and fields with one instruction more; nothing changes when all are in use."""
+    if count >= MAX_INSTRUCTIONS:
+        return [count, *shown_rows(count), *typed]
+    fields = [*typed[:count], instruction, *typed[count + 1 :]]
+    return [count + 1, *shown_rows(count + 1), *fields]
+
+
+def remove_instruction(k: int, count: int, *typed: str) -> list[Any]:
+    """Return count, row visibilities and fields without instruction k; the last one stays."""
+    if count <= 1:
+        return [count, *shown_rows(count), *typed]
+    fields = [*typed[:k], *typed[k + 1 :], ""]
+    return [count - 1, *shown_rows(count - 1), *fields]
+
+
+def fill(inputs: Inputs) -> list[Any]:
+    """Return count, row visibilities, fields and the text field for given inputs."""
+    count = len(inputs.instructions)
+    fields = [*(instruction.strip() for instruction in inputs.instructions), *[""] * (MAX_INSTRUCTIONS - count)]
+    return [count, *shown_rows(count), *fields, format_texts(inputs.texts, inputs.labels)]
+
+
+def build_instruction(template: str, domain: str | None, text_type: str | None, objective: str | None) -> str:
+    """Return the paper's template with its slots filled; the domain and the objective may be left out.
+
+    >>> build_instruction("Represent the {domain} {text_type} for {objective}: ", "", "review", "clustering by topic")
+    'Represent the review for clustering by topic:'
+    """
+    filled = template.format(domain=domain or "", text_type=text_type or "text", objective=objective or "")
+    return " ".join(filled.replace(" for :", ":").split())
+
+
+def build_sidebar(start: Inputs) -> Sidebar:
+    """Lay out the column, filled with ``start``."""
+    fields, rows, removers = [], [], []
+    count = gr.State(len(start.instructions))
+    gr.HTML("<h2>Instructions</h2>", padding=False)
+    for k in range(MAX_INSTRUCTIONS):
+        typed = start.instructions[k].strip() if k < len(start.instructions) else ""
+        with gr.Row(visible=k < len(start.instructions), elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
+            gr.HTML(
+                f'<span class="ic-chip" aria-hidden="true">{letter(k)}</span>',
+                elem_classes=["ic-letter"],
+                padding=False,
+            )
+            fields.append(
+                gr.Textbox(
+                    typed,
+                    label=f"Instruction {letter(k)}",
+                    show_label=False,
+                    placeholder="(no instruction)",
+                    lines=1,
+                    max_lines=4,
+                    elem_id=f"instruction-{k}",
+                )
+            )
+            removers.append(gr.Button("×", size="sm", min_width=24, elem_classes=["ic-remove"], elem_id=f"remove-{k}"))
+        rows.append(row)
+    with gr.Row(elem_classes=["ic-buttons"]):
+        add = gr.Button("+ add", size="sm", min_width=60, elem_id="add-instruction")
+    everything = [count, *rows, *fields]
+    _builder(count, everything, fields)
+    gr.HTML(note(WORDING_NOTE), padding=False)
+    gr.HTML("<h2>Texts</h2>", padding=False)
+    texts = gr.Textbox(
+        format_texts(start.texts, start.labels),
+        label="One text per line; a label may follow after a tab or |",
+        lines=8,
+        max_lines=8,
+        elem_id="texts",
+    )
+    with gr.Row(elem_classes=["ic-buttons"]):
+        update = gr.Button("Embed", variant="primary", size="sm", min_width=90, elem_id="update")
+        stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop")
+    with gr.Row(elem_classes=["ic-status-row"]):
+        summary = gr.HTML(summary_of(start), elem_id="summary", padding=False)
+        line = gr.HTML(status("ready"), elem_id="status", padding=False)
+    preview = text_list(start, elem_id="text-list")
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    add.click(partial(add_instruction, ""), [count, *fields], everything, **quiet)
+    for k, remove in enumerate(removers):
+        remove.click(partial(remove_instruction, k), [count, *fields], everything, **quiet)
+    return Sidebar(fields, rows, count, texts, summary, preview, update, stop, line)
+
+
+def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Textbox]) -> None:
+    """The form that writes an instruction in the paper's template."""
+    lists = json.loads(BUILDER_FILE.read_text(encoding="utf-8"))
+    objectives = [
+        (f"{entry['objective']} ·" if entry["mini"] else entry["objective"], entry["objective"])
+        for entry in lists["objectives"]
+    ]
+    with gr.Accordion(
+        "builder: Represent the (domain) (text type) for (objective):", open=False, elem_classes=["ic-fold"]
+    ):
+        with gr.Row(elem_classes=["ic-options"]):
+            domain = gr.Dropdown(
+                ["", *lists["domains"]], value="", label="domain", allow_custom_value=True, min_width=110
+            )
+            text_type = gr.Dropdown(
+                lists["text_types"], value="review", label="text type", allow_custom_value=True, min_width=110
+            )
+        objective = gr.Dropdown(objectives, value=objectives[0][1], label="task objective", allow_custom_value=True)
+        insert = gr.Button("Add this instruction", size="sm", elem_id="build-instruction")
+
+    def add_built(
+        domain: str | None, text_type: str | None, objective: str | None, count: int, *typed: str
+    ) -> list[Any]:
+        return add_instruction(build_instruction(lists["template"], domain, text_type, objective), count, *typed)
+
+    insert.click(
+        add_built,
+        [domain, text_type, objective, count, *fields],
+        list(everything),
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def select_text(event: gr.EventData, selected: Selected) -> Selected:
+    """Return the selection after a click in the list: the new text takes the row, the former row the column."""
+    item = (event._data or {}).get("item")
+    if item is None or int(item) == selected.row:
+        return selected
+    return Selected(int(item), selected.row, selected.instruction)

@@ -1,0 +1,89 @@
+"""Map: every text as a point, one panel per instruction, by UMAP or PCA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.analysis.projection import Layout, Method, Metric, project_grid
+from instructor_core.figures.projection import projection_panels
+from instructor_core.ui.feedback import note
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Page, Selected, redraw
+from instructor_core.ui.plot_view import plot_view
+from instructor_core.ui.runtime import Runtime
+
+TAB = "map"
+METHODS = [("UMAP", "umap"), ("PCA", "pca")]
+DIMENSIONS = [("2D", 2), ("3D", 3)]
+LAYOUTS = [("joint, places comparable", "joint"), ("one fit for each", "separate")]
+METRICS = ["cosine", "euclidean", "manhattan"]
+
+NOTE = (
+    "Near points are alike under that instruction, as far as a plane can show it; trustworthiness says how far. "
+    "Distances between far groups, their sizes and the axes of UMAP mean nothing: read the matrix for values."
+)
+
+
+def draw(
+    runtime: Runtime,
+    inputs: Inputs,
+    selected: Selected,
+    method: Method,
+    n_components: int,
+    layout: Layout,
+    center: bool,
+    n_neighbors: float,
+    min_dist: float,
+    metric: Metric,
+    random_state: float | None,
+) -> tuple[str, str]:
+    """Return the note and one map per instruction."""
+    result = project_grid(
+        runtime.grid(inputs),
+        layout=layout,
+        center=center,
+        method=method,
+        n_components=n_components,
+        n_neighbors=int(n_neighbors),
+        min_dist=float(min_dist),
+        metric=metric,
+        random_state=int(random_state or 0),
+    )
+    drawn = projection_panels(result, inputs.texts, inputs.labels, inputs.instructions)
+    return note(*result.notes, NOTE), drawn.to_json()
+
+
+def select(event: gr.EventData, selected: Selected) -> Selected:
+    """Return the selection after a click on a point: the new text takes the row, the former row the column."""
+    point: dict[str, Any] = event._data or {}
+    if point.get("item") is None or int(point["item"]) == selected.row:
+        return selected
+    return Selected(int(point["item"]), selected.row, ord(str(point["panel"])[0]) - ord("A"))
+
+
+def build(page: Page) -> None:
+    """Lay out the tab and connect it."""
+    with gr.Row(elem_classes=["ic-options"]):
+        method = gr.Radio(METHODS, value="umap", label="Method", min_width=120)
+        n_components = gr.Radio(DIMENSIONS, value=2, label="Dimensions", min_width=100)
+        layout = gr.Radio(LAYOUTS, value="separate", label="Layout", min_width=460)
+        center = gr.Checkbox(False, label="subtract each instruction's mean", container=False, min_width=260)
+    with gr.Accordion("parameters of UMAP", open=False, elem_classes=["ic-fold"]), gr.Row(elem_classes=["ic-options"]):
+        n_neighbors = gr.Slider(2, 50, value=10, step=1, label="n_neighbors", min_width=140)
+        min_dist = gr.Slider(0.0, 1.0, value=0.1, step=0.05, label="min_dist", min_width=140)
+        metric = gr.Dropdown(METRICS, value="cosine", label="metric", min_width=120)
+        random_state = gr.Number(42, precision=0, minimum=0, maximum=2**32 - 1, label="random_state", min_width=120)
+    explanation = gr.HTML(padding=False)
+    plots = plot_view(
+        elem_id="map-plots", label="Maps", empty="The map is being drawn. The first one takes some seconds."
+    )
+    redraw(
+        page,
+        TAB,
+        draw,
+        options=[method, n_components, layout, center, n_neighbors, min_dist, metric, random_state],
+        outputs=[explanation, plots],
+    )
+    plots.item_click(select, page.selected, page.selected, show_progress="hidden", api_visibility="private")

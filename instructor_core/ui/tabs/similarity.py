@@ -1,0 +1,154 @@
+"""Similarity: one matrix per instruction, their differences, and two instructions against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.similarity import (
+    cluster_order,
+    cosine_matrix,
+    cross_similarity,
+    difference,
+    instruction_similarity,
+    similarity,
+)
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.similarity import (
+    Scale,
+    cross_panels,
+    difference_panels,
+    instruction_panels,
+    label_order,
+    similarity_panels,
+)
+from instructor_core.figures.theme import shorten
+from instructor_core.ui.feedback import note, status
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu, redraw
+from instructor_core.ui.plot_view import plot_view
+from instructor_core.ui.runtime import Runtime
+
+TAB = "similarity"
+MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pixels
+
+VIEWS = [
+    ("One matrix per instruction", "matrices"),
+    ("Difference of two", "difference"),
+    ("Rows and columns apart", "cross"),
+    ("Instruction × instruction", "instructions"),
+]
+SCALES = [("shared", "shared"), ("each its own", "each")]
+ORDERS = [("as given", "given"), ("clustered under A", "clustered"), ("by label", "label")]
+
+NOTES = {
+    "matrices": "Each cell is the cosine of two texts under that instruction; brighter is more alike. Colours span the "
+    "values measured here, so compare cells with each other, not with a fixed threshold.",
+    "difference": "How much closer (or further) two texts are under the first instruction than under the second. "
+    "It does not say which of the two is right.",
+    "cross": "Rows are embedded under one instruction (say, for queries), columns under another (for documents). "
+    "The diagonal is a text against itself under the other instruction.",
+    "instructions": "How far the same text moves from one instruction to another, as a cosine. It does not say whether "
+    "the move helps: compare with labels for that.",
+}
+
+
+def draw(
+    runtime: Runtime, inputs: Inputs, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int
+) -> tuple[str, str]:
+    """Return the note and the panels of one view."""
+    return panels(runtime.grid(inputs), selected, view, scale, order, a, b)
+
+
+def panels(
+    grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int
+) -> tuple[str, str]:
+    """Return note and panels from embeddings alone."""
+    last = grid.n_instructions - 1
+    a, b = min(a or 0, last), min(b or 0, last)
+    texts, labels, instructions = grid.texts, grid.labels, grid.instructions
+    shown, cut = shown_order(grid, order)
+    drawn: PanelSet
+    if view == "difference":
+        drawn = difference_panels(difference(similarity(grid), a, b), texts, labels, order=shown)
+    elif view == "cross":
+        drawn = cross_panels(cross_similarity(grid, rows=a, columns=b), texts, labels, instructions, order=shown)
+    elif view == "instructions":
+        drawn = instruction_panels(instruction_similarity(grid, None), texts, instructions)
+    else:
+        drawn = similarity_panels(similarity(grid), texts, labels, instructions, order=shown, scale=scale)
+    return note(NOTES[view], cut if view != "instructions" else ""), drawn.to_json()
+
+
+def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
+    """Return text indices in display order, and a sentence if not all of them fit."""
+    indices: Sequence[int] = range(grid.n_texts)
+    cut = ""
+    if grid.n_texts > MAX_SHOWN:
+        indices = range(MAX_SHOWN)
+        cut = f"The matrix shows the first {MAX_SHOWN} of {grid.n_texts} texts."
+    if order == "clustered":
+        first = grid.embeddings[0, : len(indices)]
+        indices = [int(i) for i in cluster_order(cosine_matrix(first, first))]
+    elif order == "label" and grid.labels is not None:
+        indices = label_order(grid.labels[: len(indices)])
+    return indices, cut
+
+
+def describe_selection(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
+    """Return the line about the two selected texts under every instruction."""
+    chosen = selected.within(inputs)
+    i, j = chosen.row, chosen.column
+    vectors = runtime.grid(inputs).embeddings
+    cosines = " · ".join(f"{letter(k)} {vectors[k, i] @ vectors[k, j]:.3f}" for k in range(len(inputs.instructions)))
+    first, second = (shorten(inputs.texts[index], 48) for index in (i, j))
+    return status(f'selected: text {i + 1} "{first}" × text {j + 1} "{second}" — cosine {cosines}')
+
+
+def select(event: gr.EventData, selected: Selected, view: str) -> Selected:
+    """Return the selection after a click on a cell."""
+    cell: dict[str, Any] = event._data or {}
+    if view == "instructions" or cell.get("row") is None:
+        return selected
+    instruction = ord(str(cell["panel"])[0]) - ord("A") if view == "matrices" else selected.instruction
+    return Selected(int(cell["row"]), int(cell["column"]), instruction)
+
+
+def build(page: Page, start: Inputs) -> None:
+    """Lay out the tab and connect it."""
+    choices = instruction_choices(start)
+    second = min(1, len(choices) - 1)
+    with gr.Row(elem_classes=["ic-options"]):
+        view = gr.Dropdown(VIEWS, value="matrices", label="Show", min_width=180)
+        scale = gr.Radio(SCALES, value="shared", label="Colour scale", min_width=160)
+        order = gr.Radio(ORDERS, value="given", label="Order of texts", min_width=340)
+        a = menu("First (rows)", choices, 0)
+        b = menu("Second (columns)", choices, second)
+    a.visible = b.visible = False
+    first_note, first_panels = draw(page.runtime, start, Selected(), "matrices", "shared", "given", 0, second)
+    explanation = gr.HTML(first_note, padding=False)
+    plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
+    plots.value = first_panels
+    line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
+
+    redraw(page, TAB, draw, options=[view, scale, order, a, b], outputs=[explanation, plots])
+    follow_instructions(page, a, b)
+    view.input(
+        lambda kind: [gr.update(visible=kind in ("difference", "cross"))] * 2 + [gr.update(visible=kind == "matrices")],
+        view,
+        [a, b, scale],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    plots.item_click(select, [page.selected, view], page.selected, show_progress="hidden", api_visibility="private")
+    gr.on(
+        [page.selected.change, page.inputs.change],
+        lambda inputs, selected: describe_selection(page.runtime, inputs, selected),
+        [page.inputs, page.selected],
+        line,
+        show_progress="hidden",
+        api_visibility="private",
+    )

@@ -1,0 +1,140 @@
+"""Tokens: one text under each instruction, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.tokens import Order, token_alignment, token_dimensions, token_similarity
+from instructor_core.figures import theme
+from instructor_core.figures.panels import ColorScale
+from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+from instructor_core.figures.tokens import token_dimension_panels, token_similarity_panels
+from instructor_core.ui.feedback import note
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Page, Selected, menu, redraw, text_choices
+from instructor_core.ui.plot_view import plot_view
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.token_view import token_view
+
+if TYPE_CHECKING:
+    from instructor_core.encoder import TokenEncoding
+
+TAB = "tokens"
+VIEWS = [("token × dimension", "dimensions"), ("token × token", "similarity")]
+ORDERS = [("similar side by side", "seriation"), ("most variable first", "variance"), ("by number", "index")]
+MAX_TOKENS = 160  # rows of a heatmap; a longer text shows its first ones
+
+NOTES = {
+    "dimensions": "Each row is a token's vector W h; the embedding is the mean of the text rows and </s>, so "
+    "instruction rows are shown and never counted. A dimension has no meaning of its own.",
+    "similarity": "Cosine between token vectors. Every vector already contains the words around it, the "
+    "instruction's included, so a high value is not a similarity of the two words alone.",
+}
+
+
+def draw(
+    runtime: Runtime, inputs: Inputs, selected: Selected, view: str, order: Order, n_dimensions: float
+) -> tuple[str, str, str]:
+    """Return the note, the token rows and the heatmaps of the selected text under every instruction."""
+    pairs = [(instruction, inputs.texts[selected.row]) for instruction in inputs.instructions]
+    encodings = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    clipped = [min(encoding.n_encoded, MAX_TOKENS) for encoding in encodings]
+    vectors = [encoding.projected[:n] for encoding, n in zip(encodings, clipped, strict=True)]
+    tokens = [encoding.tokens[:n] for encoding, n in zip(encodings, clipped, strict=True)]
+    segments = [encoding.segments[:n] for encoding, n in zip(encodings, clipped, strict=True)]
+    if view == "similarity":
+        results = [token_similarity(rows) for rows in vectors]
+        drawn = token_similarity_panels(results, tokens, segments, inputs.instructions)
+    else:
+        result = token_dimensions(vectors, order=order, n_dimensions=int(n_dimensions))
+        drawn = token_dimension_panels(result, tokens, segments, inputs.instructions)
+    cut = max(encoding.n_encoded for encoding in encodings)
+    first = f"The heatmaps show the first {MAX_TOKENS} of {cut} tokens." if cut > MAX_TOKENS else ""
+    unknown = unknown_share(encodings)
+    language = f"{unknown:.0%} of the text's tokens are not in the vocabulary: the checkpoint knows English."
+    return (
+        note(NOTES[view], first, language if unknown > 0.2 else ""),
+        rows_of(encodings).to_json(),
+        drawn.to_json(),
+    )
+
+
+def unknown_share(encodings: Sequence[TokenEncoding]) -> float:
+    """Share of a text's tokens, </s> left out, that are unknown pieces or single bytes, in [0, 1]."""
+    tokens = [
+        token for token, segment in zip(encodings[0].tokens, encodings[0].segments, strict=True) if segment == "text"
+    ]
+    unknown = sum(token == "<unk>" or (token.startswith("<0x") and token.endswith(">")) for token in tokens)
+    return unknown / max(1, len(tokens))
+
+
+def count_note(encoding: TokenEncoding) -> str:
+    """Return the token count in the form "instruction 9 + text 34 + 1 of 512"."""
+    n_text = encoding.n_encoded - 1 - encoding.n_instruction_tokens
+    words = f"instruction {encoding.n_instruction_tokens} + text {n_text + encoding.n_cut} + 1"
+    total = encoding.n_encoded + encoding.n_cut
+    if encoding.n_cut:
+        return f"{words} = {total} / {encoding.max_seq_length}: {encoding.n_cut} cut off"
+    return f"{words} of {encoding.max_seq_length}"
+
+
+def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
+    """Return one row of chips per instruction; pooled tokens are coloured by their cosine with the embedding."""
+    aligned = [token_alignment(encoding.projected, encoding.pooling_mask) for encoding in encodings]
+    pooled = np.concatenate([values[e.pooling_mask] for values, e in zip(aligned, encodings, strict=True)])
+    low, high = float(np.floor(pooled.min() * 20) / 20), float(np.ceil(pooled.max() * 20) / 20)
+    rows = []
+    for k, (encoding, cosines) in enumerate(zip(encodings, aligned, strict=True)):
+        tokens = []
+        for i, (piece, segment) in enumerate(zip(encoding.tokens, encoding.segments, strict=True)):
+            counts = i < encoding.n_encoded and bool(encoding.pooling_mask[i])
+            tip = f"cosine with the embedding {cosines[i]:.3f}" if counts else "not in the mean"
+            tokens.append(Token(piece, segment.value, float(cosines[i]) if counts else None, i, tip))
+        title = f"{letter(k)} · {' '.join(encoding.instruction.split()) or '(no instruction)'}"
+        rows.append(TokenRow(title, tuple(tokens), theme.accent(k), count_note(encoding)))
+    return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, low, max(high, low + 0.05), "cosine with the embedding"))
+
+
+def follow(inputs: Inputs, selected: Selected) -> dict[str, Any]:
+    """Return the menu of texts with the selected one chosen."""
+    return gr.update(choices=text_choices(inputs), value=selected.within(inputs).row)
+
+
+def build(page: Page, start: Inputs) -> None:
+    """Lay out the tab and connect it."""
+    with gr.Row(elem_classes=["ic-options"]):
+        text = menu("Text", text_choices(start), 0)
+        view = gr.Radio(VIEWS, value="dimensions", label="Heatmap", min_width=290)
+        order = gr.Dropdown(ORDERS, value="seriation", label="Order of dimensions", min_width=160)
+        n_dimensions = gr.Slider(8, 128, value=48, step=8, label="Dimensions shown", min_width=160)
+    explanation = gr.HTML(padding=False)
+    rows = token_view(elem_id="token-rows", label="Tokens of the text under each instruction")
+    plots = plot_view(elem_id="token-plots", label="Token heatmaps")
+    redraw(
+        page,
+        TAB,
+        draw,
+        options=[view, order, n_dimensions],
+        outputs=[explanation, rows, plots],
+        follows_selection=True,
+    )
+    gr.on(
+        [page.inputs.change, page.selected.change],
+        follow,
+        [page.inputs, page.selected],
+        text,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    text.input(
+        lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
+        [text, page.selected],
+        page.selected,
+        show_progress="hidden",
+        api_visibility="private",
+    )

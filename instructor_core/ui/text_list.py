@@ -1,0 +1,38 @@
+"""The numbered list of texts, drawn by `assets/text_list.js`: what the plots mark is marked here, and the other way."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from instructor_core.figures import theme
+from instructor_core.figures.panels import inert_json
+from instructor_core.figures.projection import label_names
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.plot_view import script_tags
+
+MAX_ROWS = 200
+ON_LOAD = "InstructorTextList.mount(element, props, watch, trigger, 'item_click');"
+
+
+def rows_json(inputs: Inputs) -> str:
+    """Return the first texts of a run, with their labels and the colours that maps give them, as the list's value."""
+    labels = inputs.labels or ("",) * len(inputs.texts)
+    colors = {name: theme.label_color(rank) for rank, name in enumerate(label_names(labels))}
+    rows = [
+        {"item": i, "text": text, "label": label, "color": colors.get(label, "")}
+        for i, (text, label) in enumerate(zip(inputs.texts, labels, strict=True))
+    ]
+    return inert_json(rows[:MAX_ROWS])
+
+
+def text_list(inputs: Inputs, *, elem_id: str) -> gr.HTML:
+    """Return the list; `list.item_click(handler)` gives a `gr.EventData` whose `_data` is `{"item": index}`."""
+    return gr.HTML(
+        rows_json(inputs),
+        elem_id=elem_id,
+        label="Texts",
+        html_template="<ol class='ic-list' role='listbox' aria-label='Texts'></ol>",
+        js_on_load=ON_LOAD,
+        head=script_tags("linking.js", "text_list.js"),
+        apply_default_css=False,
+    )

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from instructor_core.analysis.grid import EmbeddingGrid, letter, unit_vectors
+from instructor_core.errors import UserError
+
+
+def grid(vectors: np.ndarray, labels: tuple[str, ...] | None = None) -> EmbeddingGrid:
+    instructions = tuple(f"instruction {k}" for k in range(vectors.shape[0]))
+    texts = tuple(f"text {i}" for i in range(vectors.shape[1]))
+    return EmbeddingGrid(instructions, texts, labels, vectors)
+
+
+@pytest.mark.parametrize(
+    ("index", "name"), [(0, "A"), (1, "B"), (25, "Z"), (26, "AA"), (51, "AZ"), (52, "BA"), (701, "ZZ"), (702, "AAA")]
+)
+def test_instructions_are_lettered_like_spreadsheet_columns(index: int, name: str) -> None:
+    assert letter(index) == name
+
+
+def test_a_negative_index_has_no_letter() -> None:
+    with pytest.raises(ValueError, match="got -1"):
+        letter(-1)
+
+
+def test_embeddings_have_unit_length_and_norms_are_those_of_the_vectors() -> None:
+    built = grid(np.array([[[3.0, 4.0], [0.0, 2.0], [0.0, 0.0]]]))
+    np.testing.assert_allclose(built.embeddings, [[[0.6, 0.8], [0.0, 1.0], [0.0, 0.0]]], rtol=1e-6)
+    np.testing.assert_allclose(built.norms, [[5.0, 2.0, 0.0]])
+    assert built.vectors.dtype == built.embeddings.dtype == built.norms.dtype == np.float32
+    assert (built.n_instructions, built.n_texts, built.dim) == (1, 3, 2)
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-20, 1.0, 1e30])
+def test_unit_length_survives_very_small_and_very_large_vectors(scale: float) -> None:
+    np.testing.assert_allclose(unit_vectors(np.array([[3.0, 4.0]]) * scale), [[0.6, 0.8]], rtol=1e-6)
+
+
+def test_arrays_are_read_only_and_the_callers_array_is_left_alone() -> None:
+    vectors = np.ones((1, 2, 3), dtype=np.float32)
+    built = grid(vectors)
+    for array in (built.vectors, built.embeddings, built.norms):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    vectors[...] = 7
+    assert (built.vectors == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 2, 4), (1, 3, 4), (2, 3, 0), (2, 3, 4, 1)])
+def test_a_shape_that_does_not_fit_is_refused_with_both_sizes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="2 instructions and 3 texts") as raised:
+        EmbeddingGrid(("a", "b"), ("1", "2", "3"), None, np.ones(shape, dtype=np.float32))
+    assert str(shape) in str(raised.value)
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="got 1, not 3"):
+        grid(np.ones((1, 3, 2)), labels=("x",))
+
+
+def test_an_embedding_that_is_not_finite_is_named() -> None:
+    vectors = np.ones((2, 3, 4), dtype=np.float32)
+    vectors[1, 2, 0] = np.nan
+    with pytest.raises(UserError, match="text 3 under B"):
+        grid(vectors)
+
+
+def test_a_grid_without_texts_is_allowed() -> None:
+    assert grid(np.empty((2, 0, 4))).embeddings.shape == (2, 0, 4)

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from scipy.spatial import procrustes
+from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness
+
+from instructor_core.analysis import reduction
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.projection import GridProjection, project, project_grid, warm_up
+from instructor_core.errors import UserError
+
+
+def vectors(n: int, dim: int = 8, seed: int = 0) -> np.ndarray:
+    """Three groups of points of unit length."""
+    rng = np.random.default_rng(seed)
+    points = 2 * np.eye(3, dim)[np.arange(n) % 3] + rng.normal(scale=0.3, size=(n, dim))
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+def grid_of(*instructions: np.ndarray) -> EmbeddingGrid:
+    names = tuple(f"instruction {k}" for k in range(len(instructions)))
+    return EmbeddingGrid(names, tuple(map(str, range(len(instructions[0])))), None, np.stack(instructions))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm_session() -> None:
+    """Compiles UMAP once, so that no test is charged for it."""
+    warm_up()
+
+
+@pytest.mark.parametrize("n_components", [2, 3])
+@pytest.mark.parametrize("n", [2, 3, 4, 20, 60])
+def test_pca_is_that_of_scikit_learn(n: int, n_components: int) -> None:
+    points = vectors(n).round(5)
+    result = project(points, method="pca", n_components=n_components)
+    reference = PCA(n_components=min(n, n_components)).fit(points.astype(np.float64))
+    width = min(n - 1, n_components)  # n points span n - 1 axes: the last one is rounding noise
+    expected = reference.transform(points.astype(np.float64))[:, :width]
+    signs = np.sign(np.sum(expected * result.coordinates[:, :width], axis=0))
+    np.testing.assert_allclose(result.coordinates[:, :width], expected * signs, atol=1e-5)
+    np.testing.assert_allclose(result.coordinates[:, width:], 0, atol=1e-6)
+    assert result.explained_variance_ratio is not None
+    np.testing.assert_allclose(
+        result.explained_variance_ratio[:width], reference.explained_variance_ratio_[:width], atol=1e-6
+    )
+
+
+def test_pca_weighs_a_point_that_occurs_often_as_often() -> None:
+    points = np.concatenate([vectors(9), vectors(9)[:1].repeat(12, axis=0)]).round(5)
+    result = project(points, method="pca")
+    expected = PCA(n_components=2).fit_transform(points.astype(np.float64))
+    np.testing.assert_allclose(np.abs(result.coordinates), np.abs(expected), atol=1e-5)
+    assert (result.n_distinct, result.n_duplicates) == (9, 12)
+
+
+def test_a_principal_axis_points_where_its_largest_loading_is_positive() -> None:
+    # All points lie on (1, -3): the axis is (-1, 3) / sqrt(10), because 3 is the larger loading.
+    result = project(np.array([[0.0, 0.0], [1.0, -3.0], [2.0, -6.0]]), method="pca")
+    np.testing.assert_allclose(result.coordinates, [[10**0.5, 0], [0, 0], [-(10**0.5), 0]], atol=1e-6)
+    np.testing.assert_allclose(result.explained_variance_ratio, [1, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["umap", "pca"])
+@pytest.mark.parametrize("n_components", [2, 3])
+@pytest.mark.parametrize("n", range(8))
+def test_any_small_number_of_points_has_finite_coordinates(n: int, n_components: int, method: str) -> None:
+    result = project(vectors(n), method=method, n_components=n_components)
+    assert result.coordinates.shape == (n, n_components)
+    assert np.isfinite(result.coordinates).all()
+    assert result.method == "pca"
+    assert result.explained_variance_ratio is not None
+    assert np.isfinite(result.explained_variance_ratio).all()
+
+
+def test_too_few_points_for_umap_are_drawn_by_pca_which_says_so() -> None:
+    result = project(vectors(14))
+    assert result.method == "pca"
+    assert result.reason == "PCA is used: UMAP needs 15 distinct points and there are 14."
+    assert result.notes == (result.reason,)
+    assert (result.n_neighbors, result.min_dist, result.random_state) == (None, None, None)
+    np.testing.assert_array_equal(result.coordinates, project(vectors(14), method="pca").coordinates)
+
+
+def test_fifteen_points_are_enough_for_umap_and_the_clipped_neighborhood_is_said() -> None:
+    result = project(vectors(15), n_neighbors=40)
+    assert (result.method, result.reason) == ("umap", "")
+    assert result.n_neighbors == 14
+    assert len(result.notes) == 1
+    assert "14, not 40" in result.notes[0]
+    assert (result.min_dist, result.random_state, result.explained_variance_ratio) == (0.1, 42, None)
+
+
+@pytest.mark.parametrize("method", ["umap", "pca"])
+@pytest.mark.parametrize("point", [[0.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
+def test_points_that_are_all_the_same_share_one_place(method: str, point: list[float]) -> None:
+    result = project(np.array([point] * 20), method=method)
+    assert not result.coordinates.any()
+    assert result.trustworthiness is None
+    assert (result.n_distinct, result.n_duplicates) == (1, 19)
+
+
+@pytest.mark.parametrize("method", ["umap", "pca"])
+def test_duplicates_share_a_position_also_when_their_last_bits_differ(method: str) -> None:
+    points = vectors(20).round(4)
+    jittered = np.concatenate([points, points[:5] + np.float32(1e-7), points[:5]])
+    result = project(jittered, method=method, n_neighbors=5)
+    np.testing.assert_array_equal(result.coordinates[20:25], result.coordinates[:5])
+    np.testing.assert_array_equal(result.coordinates[25:], result.coordinates[:5])
+    assert result.n_duplicates == 10
+    assert len(np.unique(result.coordinates, axis=0)) == 20
+
+
+@pytest.mark.parametrize("method", ["umap", "pca"])
+def test_the_layout_does_not_depend_on_the_order_of_the_rows(method: str) -> None:
+    points = np.concatenate([vectors(30), vectors(30)[:3]])
+    order = np.random.default_rng(1).permutation(len(points))
+    straight = project(points, method=method, n_neighbors=6).coordinates
+    np.testing.assert_array_equal(project(points[order], method=method, n_neighbors=6).coordinates, straight[order])
+
+
+def test_umap_repeats_itself_for_a_seed_and_not_for_another() -> None:
+    points = vectors(30)
+    first = project(points, random_state=3).coordinates
+    np.testing.assert_array_equal(project(points, random_state=3).coordinates, first)
+    assert np.abs(project(points, random_state=4).coordinates - first).max() > 0.1
+
+
+def test_umap_separates_groups_in_two_and_three_dimensions() -> None:
+    for n_components in (2, 3):
+        coordinates = project(vectors(45), n_neighbors=8, n_components=n_components).coordinates
+        nearest = [np.argsort(np.linalg.norm(coordinates - point, axis=1))[1] for point in coordinates]
+        assert all(i % 3 == j % 3 for i, j in enumerate(nearest))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "manhattan"])
+@pytest.mark.parametrize("method", ["umap", "pca"])
+def test_trustworthiness_is_that_of_scikit_learn_on_the_distinct_points(method: str, metric: str) -> None:
+    points = vectors(24).round(5)
+    result = project(np.concatenate([points, points[:6]]), method=method, metric=metric, n_neighbors=7)
+    expected = trustworthiness(points, result.coordinates[:24], n_neighbors=5, metric=metric)
+    assert result.trustworthiness == pytest.approx(expected, abs=1e-6)
+    assert result.trust_neighbors == 5
+
+
+@pytest.mark.parametrize(("n", "size"), [(3, 0), (4, 1), (6, 2), (10, 4), (11, 5), (30, 5)])
+def test_trustworthiness_uses_neighborhoods_below_half_of_the_points(n: int, size: int) -> None:
+    result = project(vectors(n), method="pca")
+    assert result.trust_neighbors == size
+    assert (result.trustworthiness is None) == (size == 0)
+
+
+def test_trustworthiness_of_very_many_points_is_measured_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduction, "TRUST_POINTS", 20)
+    rows = vectors(50)
+    positions = rows[:, :2]
+    value, _ = reduction.measure_trustworthiness(rows, positions, "cosine")
+    assert value == pytest.approx(trustworthiness(rows[::3], positions[::3], n_neighbors=5, metric="cosine"))
+
+
+def test_umap_can_be_asked_from_several_threads_at_once() -> None:
+    points = vectors(20)
+    results: list[np.ndarray] = []
+    threads = [threading.Thread(target=lambda: results.append(project(points).coordinates)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 3
+    assert all((coordinates == results[0]).all() for coordinates in results)
+
+
+@pytest.mark.parametrize("method", ["umap", "pca"])
+def test_a_joint_layout_puts_the_same_instruction_twice_in_the_same_place(method: str) -> None:
+    first, second = vectors(16, seed=1), vectors(16, seed=2)
+    result = project_grid(grid_of(first, second, first), method=method, n_neighbors=6)
+    np.testing.assert_array_equal(result.coordinates[0], result.coordinates[2])
+    assert np.abs(result.coordinates[0] - result.coordinates[1]).max() > 0.01
+    assert len(result.projections) == 1
+    assert result.method == method
+
+
+def test_a_joint_layout_is_the_projection_of_all_points_together() -> None:
+    instructions = [vectors(10, seed=seed) for seed in range(3)]
+    result = project_grid(grid_of(*instructions), n_neighbors=6, random_state=7, min_dist=0.3)
+    together = project(np.concatenate(instructions), n_neighbors=6, random_state=7, min_dist=0.3)
+    np.testing.assert_array_equal(result.coordinates.reshape(-1, 2), together.coordinates)
+
+
+@pytest.mark.parametrize("layout", ["joint", "separate"])
+def test_each_panel_has_its_own_trustworthiness(layout: str) -> None:
+    instructions = [vectors(18, seed=seed).round(5) for seed in range(2)]
+    result = project_grid(grid_of(*instructions), method="pca", layout=layout)
+    for points, coordinates, value, size in zip(
+        instructions, result.coordinates, result.trustworthiness, result.trust_neighbors, strict=True
+    ):
+        assert size == 5
+        assert value == pytest.approx(trustworthiness(points, coordinates, n_neighbors=5, metric="cosine"), abs=0.01)
+
+
+def test_centering_takes_away_what_an_instruction_adds_to_every_text() -> None:
+    texts = vectors(12)
+    texts[:, 7] = 0
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    shift = 0.8 * np.eye(8)[7]
+    grid = grid_of(0.6 * texts - shift, 0.6 * texts + shift)  # still of unit length: 0.36 + 0.64
+    apart = project_grid(grid, method="pca")
+    together = project_grid(grid, method="pca", center=True)
+    assert np.abs(apart.coordinates[0] - apart.coordinates[1]).max() > 1
+    np.testing.assert_allclose(together.coordinates[0], together.coordinates[1], atol=1e-4)
+    assert together.centered
+    assert not apart.centered
+
+
+def test_separate_umap_layouts_are_turned_onto_the_first_without_a_change_of_shape() -> None:
+    first = vectors(24, seed=1)
+    second = (first + np.random.default_rng(5).normal(scale=0.02, size=first.shape)).astype(np.float32)
+    result = project_grid(grid_of(first, second), layout="separate", n_neighbors=6)
+    own = [projection.coordinates for projection in result.projections]
+    np.testing.assert_allclose(result.coordinates[0], own[0], atol=1e-5)
+    ratio = pdist(result.coordinates[1]) / pdist(own[1])
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
+    # No other rotation, reflection and scale comes closer: SciPy's disparity is for both sets at unit size.
+    left = np.sum((result.coordinates[1] - own[0]) ** 2) / np.sum(own[0] ** 2)
+    assert left == pytest.approx(procrustes(own[0], own[1])[2], abs=1e-4)
+
+
+def test_separate_pca_panels_keep_their_axes_and_are_only_flipped() -> None:
+    first = vectors(20, seed=1)
+    leading = np.argmax(np.abs(PCA(n_components=2).fit(first).components_), axis=1)
+    mirror = np.ones(8)
+    mirror[leading] = -1  # the loadings that fix the direction of each axis change sign, and the axes turn round
+    result = project_grid(grid_of(first, first * mirror), layout="separate", method="pca")
+    own = result.projections[1].coordinates
+    assert (np.sum(own * result.coordinates[0], axis=0) < 0).all()
+    np.testing.assert_array_equal(result.coordinates[1], -own)
+    np.testing.assert_allclose(result.coordinates[1], result.coordinates[0], atol=1e-4)
+    for k in range(2):
+        np.testing.assert_array_equal(
+            result.explained_variance_ratio(k), result.projections[k].explained_variance_ratio
+        )
+
+
+def test_separate_layouts_use_one_method_and_name_the_instruction_that_forbids_umap() -> None:
+    full, poor = vectors(20), vectors(20)[np.arange(20) % 4]
+    result = project_grid(grid_of(full, poor), layout="separate")
+    assert [projection.method for projection in result.projections] == ["pca", "pca"]
+    assert result.notes == ("PCA is used: UMAP needs 15 distinct points and there are 4 under instruction B.",)
+
+
+@pytest.mark.parametrize("layout", ["joint", "separate"])
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("shape", [(1, 0, 4), (1, 1, 4), (3, 1, 4), (2, 2, 1), (1, 5, 4)])
+def test_any_small_grid_has_finite_coordinates(shape: tuple[int, int, int], center: bool, layout: str) -> None:
+    points = np.random.default_rng(0).normal(size=shape)
+    result: GridProjection = project_grid(grid_of(*points), layout=layout, center=center)
+    assert result.coordinates.shape == (*shape[:2], 2)
+    assert np.isfinite(result.coordinates).all()
+    assert len(result.trustworthiness) == len(result.trust_neighbors) == shape[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"method": "tsne"}, "umap, pca: got 'tsne'"),
+        ({"metric": "hamming"}, "cosine, euclidean, manhattan: got 'hamming'"),
+        ({"n_components": 4}, "2 or 3 components: got 4"),
+        ({"n_neighbors": 1}, "at least 2: got 1"),
+        ({"min_dist": 1.5}, "between 0 and 1: got 1.5"),
+        ({"min_dist": float("nan")}, "between 0 and 1: got nan"),
+        ({"random_state": -1}, "got -1"),
+    ],
+)
+def test_an_impossible_parameter_is_explained_with_its_limit(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        project(vectors(20), **parameters)
+    with pytest.raises(UserError, match=message):
+        project_grid(grid_of(vectors(20)), **parameters)
+
+
+def test_an_unknown_layout_and_a_grid_without_instructions_are_explained() -> None:
+    with pytest.raises(UserError, match="joint, separate: got 'both'"):
+        project_grid(grid_of(vectors(3)), layout="both")
+    with pytest.raises(UserError, match="at least one instruction"):
+        project_grid(EmbeddingGrid((), ("a",), None, np.ones((0, 1, 2))))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_vector_that_is_not_finite_is_named(bad: float) -> None:
+    points = vectors(20)
+    points[6, 2] = bad
+    with pytest.raises(UserError, match="point 7 of 20"):
+        project(points, method="pca")
+
+
+def test_vectors_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(20,\)"):
+        project(np.ones(20))

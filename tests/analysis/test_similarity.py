@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics.pairwise import cosine_similarity
+
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.similarity import (
+    Neighbor,
+    TextPair,
+    cluster_order,
+    cosine_range,
+    cross_similarity,
+    difference,
+    instruction_similarity,
+    neighbors,
+    self_similarity,
+    similarity,
+)
+
+
+def random_grid(n_instructions: int = 3, n_texts: int = 6, dim: int = 5, seed: int = 0) -> EmbeddingGrid:
+    vectors = np.random.default_rng(seed).normal(size=(n_instructions, n_texts, dim)) * 3
+    return EmbeddingGrid(
+        tuple(f"instruction {k}" for k in range(n_instructions)),
+        tuple(f"text {i}" for i in range(n_texts)),
+        None,
+        vectors,
+    )
+
+
+@given(st.integers(1, 3), st.integers(1, 7), st.integers(1, 9), st.integers(0, 99))
+def test_cosines_are_those_of_scikit_learn_and_form_a_proper_matrix(k: int, n: int, dim: int, seed: int) -> None:
+    grid = random_grid(k, n, dim, seed)
+    matrices = similarity(grid).matrices
+    assert matrices.shape == (k, n, n)
+    assert matrices.dtype == np.float32
+    for vectors, matrix in zip(grid.vectors, matrices, strict=True):
+        np.testing.assert_allclose(matrix, cosine_similarity(vectors), atol=1e-6)
+        assert (np.diag(matrix) == 1).all()
+        assert (matrix == matrix.T).all()
+        assert np.abs(matrix).max() <= 1
+
+
+def test_a_zero_vector_is_similar_to_nothing_but_itself() -> None:
+    np.testing.assert_array_equal(
+        self_similarity(np.array([[0.0, 0.0], [1.0, 0.0], [-2.0, 0.0]])), [[1, 0, 0], [0, 1, -1], [0, -1, 1]]
+    )
+
+
+def test_the_colour_range_holds_every_pair_of_different_texts_and_ends_on_hundredths() -> None:
+    grid = random_grid()
+    result = similarity(grid)
+    off_diagonal = result.matrices[:, ~np.eye(grid.n_texts, dtype=bool)]
+    assert result.low <= off_diagonal.min() < result.low + 0.01
+    assert result.high - 0.01 < off_diagonal.max() <= result.high
+    for (low, high), values in zip(result.ranges, off_diagonal, strict=True):
+        assert low <= values.min()
+        assert values.max() <= high
+    assert result.low == result.ranges[:, 0].min()
+    assert result.high == result.ranges[:, 1].max()
+
+
+def test_a_text_that_is_pasted_twice_does_not_stretch_the_range_and_is_no_closest_pair() -> None:
+    vectors = np.array([[[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]])
+    result = similarity(EmbeddingGrid(("i",), ("same", "same", "other", "third"), None, vectors))
+    assert (result.low, result.high) == (0.0, pytest.approx(0.81))  # 0.8 is not exact in float32
+    assert result.closest == (TextPair(2, 3, pytest.approx(0.8)),)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], (0.0, 1.0)),
+        ([0.5], (0.49, 0.51)),
+        ([1.0], (0.99, 1.0)),
+        ([-1.0], (-1.0, -0.99)),
+        ([0.412, 0.838], (0.41, 0.84)),
+        ([-0.001, 0.001], (-0.01, 0.01)),
+    ],
+)
+def test_a_colour_range_is_rounded_outwards_and_never_empty(values: list[float], expected: tuple[float, float]) -> None:
+    assert cosine_range(np.array(values)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_texts", [0, 1])
+def test_without_a_pair_of_texts_there_is_a_range_and_no_pair(n_texts: int) -> None:
+    result = similarity(random_grid(2, n_texts))
+    assert (result.low, result.high) == (0.0, 1.0)
+    assert result.closest == (None, None)
+    assert result.ranges.tolist() == [[0.0, 1.0]] * 2
+    assert difference(result, 0, 1).largest is None
+
+
+def test_the_closest_pair_is_the_one_a_loop_finds() -> None:
+    grid = random_grid(n_texts=8, seed=4)
+    for vectors, pair in zip(grid.embeddings, similarity(grid).closest, strict=True):
+        found = max(itertools.combinations(range(8), 2), key=lambda ij: vectors[ij[0]] @ vectors[ij[1]])
+        assert pair is not None
+        assert (pair.first, pair.second) == found
+        assert pair.value == pytest.approx(float(vectors[found[0]] @ vectors[found[1]]), abs=1e-6)
+
+
+def test_a_difference_is_the_first_minus_the_second_with_a_range_centred_on_zero() -> None:
+    # Under A texts 1 and 2 are equal, under B they are at a right angle: 1 - 0. Texts 1 and 3: 0 - 0.6.
+    vectors = np.array([[[1.0, 0], [1, 0], [0, 1]], [[1.0, 0], [0, 1], [0.6, 0.8]]])
+    result = difference(similarity(EmbeddingGrid(("a", "b"), ("1", "2", "3"), None, vectors)), 0, 1)
+    np.testing.assert_allclose(result.matrix, [[0, 1, -0.6], [1, 0, -0.8], [-0.6, -0.8, 0]], atol=1e-6)
+    assert result.limit == 1.0
+    assert result.largest == TextPair(0, 1, pytest.approx(1.0))
+
+
+def test_the_largest_change_may_be_a_loss_and_swapping_the_instructions_turns_its_sign() -> None:
+    result = similarity(random_grid(seed=1))
+    there, back = difference(result, 0, 2), difference(result, 2, 0)
+    np.testing.assert_array_equal(there.matrix, -back.matrix)
+    assert there.limit == back.limit >= np.abs(there.matrix).max()
+    assert there.largest is not None
+    assert back.largest == TextPair(there.largest.first, there.largest.second, -there.largest.value)
+    assert abs(there.largest.value) == np.abs(there.matrix).max()
+
+
+def test_an_instruction_does_not_differ_from_itself_and_its_range_is_still_drawable() -> None:
+    result = difference(similarity(random_grid()), 1, 1)
+    assert not result.matrix.any()
+    assert result.limit == 0.01
+
+
+def test_instructions_are_compared_on_one_text_or_on_the_mean_over_all() -> None:
+    grid = random_grid(4, 3)
+    each = [instruction_similarity(grid, i) for i in range(3)]
+    for i, result in enumerate(each):
+        np.testing.assert_allclose(result.matrix, cosine_similarity(grid.vectors[:, i]), atol=1e-6)
+        assert result.text == i
+    mean = instruction_similarity(grid)
+    np.testing.assert_allclose(mean.matrix, np.mean([r.matrix for r in each], axis=0), atol=1e-6)
+    assert (np.diag(mean.matrix) == 1).all()
+    off_diagonal = mean.matrix[~np.eye(4, dtype=bool)]
+    assert mean.low <= off_diagonal.min() <= off_diagonal.max() <= mean.high
+
+
+def test_one_instruction_is_similar_to_itself() -> None:
+    result = instruction_similarity(random_grid(1, 2))
+    assert result.matrix.tolist() == [[1.0]]
+    assert (result.low, result.high) == (0.0, 1.0)
+
+
+def test_a_cross_matrix_has_its_rows_under_one_instruction_and_its_columns_under_another() -> None:
+    grid = random_grid()
+    result = cross_similarity(grid, rows=2, columns=0)
+    np.testing.assert_allclose(result.matrix, cosine_similarity(grid.vectors[2], grid.vectors[0]), atol=1e-6)
+    np.testing.assert_array_equal(cross_similarity(grid, rows=0, columns=2).matrix, result.matrix.T)
+    assert (result.rows, result.columns) == (2, 0)
+
+
+def test_a_cross_matrix_of_one_instruction_is_its_similarity_matrix() -> None:
+    grid = random_grid()
+    np.testing.assert_array_equal(cross_similarity(grid, rows=1, columns=1).matrix, similarity(grid).matrices[1])
+
+
+def test_clustering_brings_the_groups_of_a_shuffled_matrix_together() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(4), 6))
+    vectors = np.eye(4)[groups] + rng.normal(scale=0.1, size=(24, 4))
+    ordered = groups[cluster_order(self_similarity(vectors))]
+    assert np.count_nonzero(np.diff(ordered)) == 3
+
+
+def test_texts_along_one_line_are_ordered_along_it() -> None:
+    angles = np.random.default_rng(2).permutation(np.linspace(0, np.pi / 2, 12))
+    steps = np.diff(angles[cluster_order(self_similarity(np.stack([np.cos(angles), np.sin(angles)], axis=1)))])
+    assert (steps > 0).all() or (steps < 0).all()
+
+
+@given(st.integers(0, 12), st.integers(0, 50))
+def test_a_cluster_order_is_a_repeatable_permutation_that_starts_low(n: int, seed: int) -> None:
+    matrix = self_similarity(np.random.default_rng(seed).normal(size=(n, 3)))
+    order = cluster_order(matrix)
+    assert sorted(order) == list(range(n))
+    np.testing.assert_array_equal(order, cluster_order(matrix))
+    assert n < 2 or order[0] < order[-1]
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0])
+def test_texts_that_cannot_be_told_apart_can_be_ordered(fill: float) -> None:
+    vectors = np.full((5, 3), fill)
+    assert sorted(cluster_order(self_similarity(vectors))) == [0, 1, 2, 3, 4]
+
+
+def test_more_texts_than_the_optimal_order_allows_are_ordered_as_well() -> None:
+    groups = np.tile(np.arange(2), 301)
+    order = cluster_order(self_similarity(np.eye(2)[groups]))
+    assert np.count_nonzero(np.diff(groups[order])) == 1
+
+
+@pytest.mark.parametrize("matrix", [np.ones((2, 3)), np.ones(4), np.array([[1.0, np.nan], [np.nan, 1.0]])])
+def test_an_order_of_something_else_than_finite_cosines_is_refused(matrix: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="square matrix of finite cosines"):
+        cluster_order(matrix)
+
+
+def test_neighbors_are_listed_best_first_with_equal_ones_by_index() -> None:
+    matrix = np.array([[1.0, 0.2, 0.9, 0.2], [0.1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=np.float32)
+    assert [n.text for n in neighbors(matrix, 0, k=3)] == [2, 1, 3]
+    assert neighbors(matrix, 0, k=1) == (Neighbor(2, pytest.approx(0.9)),)
+    assert [n.text for n in neighbors(matrix, 0, k=9)] == [2, 1, 3]
+    assert [n.text for n in neighbors(matrix, 0, k=2, include_self=True)] == [0, 2]
+    assert neighbors(matrix[:1, :1], 0, k=5) == ()

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import cosine_similarity
+
+from instructor_core.analysis.tokens import symmetric_limit, token_dimensions, token_similarity
+from instructor_core.errors import UserError
+
+
+def vectors(n: int = 7, dim: int = 20, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, dim)) * rng.uniform(0.1, 3, size=dim) + 5).astype(np.float32)
+
+
+def test_the_most_variable_dimensions_are_kept_whatever_their_order() -> None:
+    projected = vectors()
+    by_variance = np.argsort(-projected.astype(np.float64).var(axis=0))[:6]
+    assert token_dimensions([projected], order="variance", n_dimensions=6).dimensions.tolist() == by_variance.tolist()
+    assert token_dimensions([projected], order="index", n_dimensions=6).dimensions.tolist() == sorted(by_variance)
+    assert set(token_dimensions([projected], order="seriation", n_dimensions=6).dimensions) == set(by_variance)
+
+
+def test_values_are_the_chosen_columns_of_each_sequence() -> None:
+    sequences = [vectors(4, seed=1), vectors(9, seed=2)]
+    result = token_dimensions(sequences, n_dimensions=5)
+    assert [values.shape for values in result.values] == [(4, 5), (9, 5)]
+    for values, projected in zip(result.values, sequences, strict=True):
+        np.testing.assert_array_equal(values, projected[:, result.dimensions])
+
+
+def test_several_sequences_share_the_dimensions_that_vary_over_all_of_them() -> None:
+    first, second = np.zeros((3, 4)), np.zeros((3, 4))
+    second[:, 2] = 10  # constant in each sequence, different between them
+    assert token_dimensions([first, second], n_dimensions=1).dimensions.tolist() == [2]
+
+
+def test_seriation_puts_dimensions_that_move_together_side_by_side() -> None:
+    rng = np.random.default_rng(3)
+    causes = rng.normal(size=(30, 3))
+    origin = rng.permutation(np.repeat(np.arange(3), 8))
+    projected = causes[:, origin] + rng.normal(scale=0.1, size=(30, 24))
+    ordered = origin[token_dimensions([projected], order="seriation").dimensions]
+    assert np.count_nonzero(np.diff(ordered)) == 2
+
+
+@pytest.mark.parametrize("order", ["seriation", "variance", "index"])
+def test_a_single_token_shows_its_largest_values(order: str) -> None:
+    projected = np.array([[0.1, -9.0, 0.0, 3.0]])
+    assert set(token_dimensions([projected], order=order, n_dimensions=2).dimensions) == {1, 3}
+
+
+def test_all_dimensions_are_kept_where_fewer_exist_than_asked_for() -> None:
+    assert sorted(token_dimensions([vectors(dim=5)], n_dimensions=64).dimensions) == [0, 1, 2, 3, 4]
+
+
+def test_tokens_without_any_difference_can_be_drawn() -> None:
+    result = token_dimensions([np.zeros((3, 4))])
+    assert result.limit == 1.0
+    assert np.isfinite(result.values[0]).all()
+
+
+def test_one_outlier_does_not_take_the_whole_colour_range() -> None:
+    values = np.append(np.linspace(-1, 1, 1001), 500.0)
+    assert 0.9 < symmetric_limit(values) < 1.1
+    assert symmetric_limit(values, percentile=100) == 500.0
+
+
+@pytest.mark.parametrize(("values", "expected"), [([], 1.0), ([0.0] * 5, 1.0), ([0.0] * 999 + [-2.0], 2.0)])
+def test_a_symmetric_range_is_never_empty(values: list[float], expected: float) -> None:
+    assert symmetric_limit(np.array(values)) == expected
+
+
+def test_token_similarity_is_the_cosine_of_scikit_learn() -> None:
+    projected = vectors()
+    result = token_similarity(projected)
+    np.testing.assert_allclose(result.matrix, cosine_similarity(projected), atol=1e-6)
+    off_diagonal = result.matrix[~np.eye(len(projected), dtype=bool)]
+    assert result.low <= off_diagonal.min() <= off_diagonal.max() <= result.high
+
+
+def test_a_zero_token_gives_zeros_instead_of_nan() -> None:
+    np.testing.assert_array_equal(token_similarity(np.array([[0.0, 0.0], [1.0, 1.0]])).matrix, np.eye(2))
+
+
+def test_one_token_is_similar_to_itself() -> None:
+    result = token_similarity(np.ones((1, 3)))
+    assert result.matrix.tolist() == [[1.0]]
+    assert result.low < result.high
+
+
+def test_impossible_requests_are_explained() -> None:
+    with pytest.raises(UserError, match="seriation, variance, index: got 'size'"):
+        token_dimensions([vectors()], order="size")
+    with pytest.raises(UserError, match="n_dimensions=0"):
+        token_dimensions([vectors()], n_dimensions=0)
+    with pytest.raises(ValueError, match="one D"):
+        token_dimensions([np.ones((2, 3)), np.ones((2, 4))])
+    with pytest.raises(ValueError, match="one D"):
+        token_dimensions([])
+    with pytest.raises(ValueError, match="got none"):
+        token_dimensions([np.ones((0, 3))])

@@ -1,0 +1,246 @@
+"""The running app, and a Chromium in which no foreign host, console error or error toast goes unnoticed."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+from tests.browser.chromium import find_chromium
+
+ROOT = Path(__file__).parents[2]
+READY_WITHIN_S = 120.0
+LOCAL = {"127.0.0.1", "localhost", ""}
+
+# Gradio shows a failure as a toast that goes away by itself; this turns each into a console error that stays.
+WATCH_TOASTS = """
+new MutationObserver(changes => {
+  for (const change of changes) for (const node of change.addedNodes) {
+    if (node.nodeType !== Node.ELEMENT_NODE) continue;
+    const toasts = [...node.querySelectorAll('.toast-body.error')];
+    if (node.matches('.toast-body.error')) toasts.push(node);
+    for (const toast of toasts) console.error('error toast: ' + toast.innerText);
+  }
+}).observe(document, {childList: true, subtree: true});
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The app as a visitor meets it: a process of its own, behind a port."""
+
+    url: str
+    log: Path
+    foreign_hosts_log: Path
+
+    def take_foreign_hosts(self) -> list[str]:
+        """Hosts other than this machine that the server tried to reach since the last call."""
+        if not self.foreign_hosts_log.exists():
+            return []
+        hosts = self.foreign_hosts_log.read_text(encoding="utf-8").split()
+        self.foreign_hosts_log.unlink()
+        return sorted(set(hosts))
+
+    def log_text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def log_tail(self) -> str:
+        return self.log_text()[-4000:]
+
+
+@dataclass
+class Problems:
+    """What went wrong on the pages of one test; anything left over at its end fails it."""
+
+    found: list[str] = field(default_factory=list)
+    allowed: list[re.Pattern[str]] = field(default_factory=list)
+
+    def allow(self, pattern: str) -> None:
+        """Lets this test provoke a failure: problems that match the regular expression are not reported."""
+        self.allowed.append(re.compile(pattern))
+
+    def remaining(self) -> list[str]:
+        return [line for line in self.found if not any(pattern.search(line) for pattern in self.allowed)]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Size of the window in CSS pixels, and the colour scheme of the visitor's system."""
+
+    width: int = 1280
+    height: int = 900
+    dark: bool = False
+
+
+DESKTOP = Screen()
+DARK = Screen(dark=True)
+PHONE = Screen(width=390, height=844)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def server_environment(folder: Path, port: int) -> dict[str, str]:
+    """Own cache folders and port. Gradio's telemetry is left on: turning it off is the app's job."""
+    environment = {name: value for name, value in os.environ.items() if name != "GRADIO_ANALYTICS_ENABLED"}
+    return environment | {
+        "PYTHONPATH": str(ROOT / "tests" / "offline"),
+        "PYTHONUNBUFFERED": "1",
+        "FOREIGN_HOSTS_LOG": str(folder / "foreign_hosts.txt"),
+        "HF_HOME": str(folder / "huggingface"),
+        "GRADIO_TEMP_DIR": str(folder / "gradio"),
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+    }
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            pytest.fail(f"the app exited with {process.returncode}:\n{server.log_tail()}", pytrace=False)
+        try:
+            with urllib.request.urlopen(server.url, timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.1)
+    pytest.fail(f"the app did not answer within {READY_WITHIN_S:.0f} s:\n{server.log_tail()}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """app.py on a free port: one process for all browser tests, as for all visitors."""
+    folder = tmp_path_factory.mktemp("server")
+    port = free_port()
+    running = Server(f"http://127.0.0.1:{port}", folder / "server.log", folder / "foreign_hosts.txt")
+    with running.log.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=server_environment(folder, port),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until_ready(process, running)
+            yield running
+            died = process.poll()
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    assert died is None, f"the app died during the tests with {died}:\n{running.log_tail()}"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. Without one the tests are skipped, in continuous integration they fail."""
+    executable = find_chromium()
+    if executable is None:
+        reason = "no Chromium found: install one, or set CHROMIUM to its path"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        # The sandbox needs a user that is not root; /dev/shm is small in containers.
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def problems(server: Server) -> Iterator[Problems]:
+    """Foreign requests, console and page errors, error toasts, tracebacks: what is left fails the test."""
+    log_before = len(server.log_text())
+    noted = Problems()
+    yield noted
+    _, *tracebacks = server.log_text()[log_before:].split("Traceback (most recent call last):\n")
+    noted.found.extend(f"traceback on the server:\n{text[-2000:]}" for text in tracebacks)
+    noted.found.extend(f"the server reached for {host}" for host in server.take_foreign_hosts())
+    if noted.remaining():
+        pytest.fail("\n".join(["the page had problems:", *noted.remaining()]), pytrace=False)
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server, problems: Problems) -> Iterator[Callable[..., Page]]:
+    """Function that opens the app in a visitor's own window: `open_page(screen=DESKTOP, path="/")`.
+
+    Each call is another visitor (own storage, own session). The page is loaded and Gradio has drawn it.
+    """
+    contexts = []
+
+    def watch(route: Route) -> None:
+        parts = urlsplit(route.request.url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and parts.hostname not in LOCAL:
+            problems.found.append(f"foreign request: {route.request.url}")
+            route.abort()
+        else:
+            route.continue_()
+
+    def open_it(screen: Screen = DESKTOP, path: str = "/") -> Page:
+        context = browser.new_context(
+            viewport={"width": screen.width, "height": screen.height},
+            color_scheme="dark" if screen.dark else "light",
+            reduced_motion="reduce",
+            service_workers="block",  # their requests would pass by the route below
+        )
+        contexts.append(context)
+        context.route("**/*", watch)
+        context.add_init_script(WATCH_TOASTS)
+        page = context.new_page()
+        page.on("console", lambda message: note_console(problems, message.type, message.text))
+        page.on("pageerror", lambda error: problems.found.append(f"page error: {error}"))
+        page.goto(server.url + path)
+        page.locator("gradio-app .gradio-container").first.wait_for()
+        page.wait_for_load_state("networkidle")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+def note_console(problems: Problems, kind: str, text: str) -> None:
+    if kind == "error":
+        problems.found.append(f"console error: {text}")
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page], request: pytest.FixtureRequest) -> Page:
+    """The app in a window; `@pytest.mark.parametrize("page", [PHONE, DARK], indirect=True)` chooses it."""
+    return open_page(getattr(request, "param", DESKTOP))
+
+
+@pytest.fixture(scope="session")
+def screenshot(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Function `screenshot(page, "name")`: writes name.png into $SCREENSHOT_DIR, else a temporary folder."""
+    chosen = os.environ.get("SCREENSHOT_DIR")
+    folder = Path(chosen).resolve() if chosen else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Page, name: str, *, full_page: bool = False) -> Path:
+        path = folder / f"{name}.png"
+        page.screenshot(path=path, full_page=full_page, animations="disabled")
+        return path
+
+    return take

@@ -1,0 +1,298 @@
+"""The plot view and the token view in a real browser, on the made-up page of components_app.py."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.components_app import HOSTILE, SENTENCES, N
+from tests.browser.conftest import DARK, PHONE, ROOT, Server, free_port, server_environment, wait_until_ready
+
+pytestmark = pytest.mark.browser
+
+# Where on the screen a cell of a matrix is, and where a text is in a flat map, from the axes that Plotly drew.
+CELL_AT = """([view, panel, row, column]) => {
+  const gd = document.querySelectorAll(`#${view} .ic-plot`)[panel], box = gd.getBoundingClientRect();
+  const {xaxis, yaxis} = gd._fullLayout;
+  return [box.left + xaxis._offset + xaxis.d2p(column), box.top + yaxis._offset + yaxis.d2p(row)];
+}"""
+POINT_AT = """([view, panel, item]) => {
+  const gd = document.querySelectorAll(`#${view} .ic-plot`)[panel], box = gd.getBoundingClientRect();
+  const {xaxis, yaxis} = gd._fullLayout;
+  const trace = gd.data.find(trace => trace.customdata.includes(item)), i = trace.customdata.indexOf(item);
+  return [box.left + xaxis._offset + xaxis.d2p(trace.x[i]), box.top + yaxis._offset + yaxis.d2p(trace.y[i])];
+}"""
+MARK_OF_CELL = """([view, panel]) => {
+  const box = document.querySelectorAll(`#${view} .ic-overlay`)[panel].querySelector('rect.ic-at');
+  return box && [box.getBoundingClientRect().x + box.getBoundingClientRect().width / 2,
+                 box.getBoundingClientRect().y + box.getBoundingClientRect().height / 2];
+}"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page of the components in place of the app."""
+    folder = tmp_path_factory.mktemp("components")
+    port = free_port()
+    running = Server(f"http://127.0.0.1:{port}", folder / "server.log", folder / "foreign_hosts.txt")
+    with running.log.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.browser.components_app"],
+            cwd=ROOT,
+            env=server_environment(folder, port),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until_ready(process, running)
+            yield running
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def matrices(page: Page) -> Locator:
+    """The figures of the similarity tab, drawn."""
+    figures = page.locator("#matrices .ic-figure")
+    expect(figures.locator(".main-svg").first).to_be_visible()
+    expect(page.locator("#difference .main-svg").first).to_be_visible()
+    return figures
+
+
+def open_tab(page: Page, name: str, ready: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    expect(page.locator(ready).first).to_be_visible()
+
+
+def python_got(page: Page, **expected: object) -> None:
+    """Waits until the handler in Python has answered with what the event brought it."""
+    box = page.locator("#output textarea, #output input").first
+    for name, value in expected.items():
+        shown = json.dumps({name: value})[1:-1]
+        expect(box).to_have_value(re.compile(re.escape(shown)))
+
+
+def tooltip(page: Page) -> Locator:
+    return page.locator(".ic-tooltip")
+
+
+def test_a_click_on_a_cell_reaches_python_with_row_column_and_value(page: Page):
+    matrices(page)
+    page.mouse.click(*page.evaluate(CELL_AT, ["matrices", 1, 3, 7]))
+    value = page.evaluate("document.querySelectorAll('#matrices .ic-plot')[1].data[0].z[3][7]")
+    python_got(page, panel="B", kind="matrix", row=3, column=7, value=value)
+
+
+def test_hovering_a_cell_marks_the_same_cell_everywhere_and_shows_both_texts(page: Page):
+    matrices(page)
+    page.mouse.move(*page.evaluate(CELL_AT, ["matrices", 0, 2, 9]))
+    expect(tooltip(page)).to_contain_text(SENTENCES[2])
+    expect(tooltip(page)).to_contain_text(SENTENCES[9])
+    for panel in range(3):
+        where = page.evaluate(CELL_AT, ["matrices", panel, 2, 9])
+        page.wait_for_function(f"({MARK_OF_CELL})(['matrices', {panel}])")
+        assert page.evaluate(MARK_OF_CELL, ["matrices", panel]) == pytest.approx(where, abs=2)
+    values = page.evaluate("[...document.querySelectorAll('#matrices .ic-plot')].map(gd => gd.data[0].z[2][9])")
+    shown = tooltip(page).locator(".ic-tip-values b").all_text_contents()
+    assert shown == [f"{value:.3f}".replace("-", "\u2212") for value in values]
+    expect(page.locator(".ic-list .ic-hover")).to_have_count(2)
+    page.mouse.move(5, 5)
+    expect(tooltip(page)).to_be_hidden()
+    expect(page.locator(".ic-list .ic-hover")).to_have_count(0)
+
+
+def test_a_list_marks_its_text_in_the_figures(page: Page):
+    matrices(page)
+    page.locator(".ic-list [data-item='4']").hover()
+    expect(page.locator("#matrices .ic-overlay").first.locator(".ic-line")).to_have_count(2)
+
+
+def test_zoom_node_and_selection_survive_new_values(page: Page):
+    matrices(page)
+    page.mouse.click(*page.evaluate(CELL_AT, ["matrices", 0, 1, 2]))
+    python_got(page, row=1, column=2)
+    page.evaluate("""() => {
+      const gd = document.querySelector('#matrices .ic-plot');
+      window.before = {gd, z: gd.data[0].z[0][1]};
+      const {x, y, width, height} = gd.querySelector('.nsewdrag').getBoundingClientRect();
+      window.area = [x, y, width, height];
+    }""")
+    x, y, width, height = page.evaluate("window.area")
+    page.mouse.move(x + 2, y + 2)
+    page.mouse.down()
+    page.mouse.move(x + width / 2, y + height / 2, steps=4)
+    page.mouse.up()
+    zoomed = "document.querySelector('#matrices .ic-plot')._fullLayout.xaxis.range"
+    page.wait_for_function(f"{zoomed}[1] < {N / 2 + 1}")
+    before = page.evaluate(zoomed)
+    page.locator("#next").click()
+    page.wait_for_function("document.querySelector('#matrices .ic-plot').data[0].z[0][1] !== window.before.z")
+    assert page.evaluate("document.querySelector('#matrices .ic-plot') === window.before.gd")
+    assert page.evaluate(zoomed) == pytest.approx(before)
+    expect(page.locator("#matrices .ic-overlay").first.locator(".ic-chosen")).to_have_count(1)
+
+
+def test_a_double_click_takes_the_zoom_back(page: Page):
+    matrices(page)
+    page.evaluate("Plotly.relayout(document.querySelector('#matrices .ic-plot'), {'xaxis.range': [2.5, 6.5]})")
+    page.mouse.dblclick(*page.evaluate(CELL_AT, ["matrices", 0, 5, 4]))
+    page.wait_for_function(f"document.querySelector('#matrices .ic-plot')._fullLayout.xaxis.range[1] == {N - 0.5}")
+
+
+def test_the_dark_switch_redraws_figures_and_scale(page: Page):
+    matrices(page)
+    middle = "document.querySelector('#difference .ic-plot').data[0].colorscale[5][1]"
+    ink = "document.querySelector('#difference .ic-plot')._fullLayout.font.color"
+    light = page.evaluate(f"[{middle}, {ink}]")
+    page.evaluate("document.body.classList.toggle('dark')")
+    page.wait_for_function(f"{ink} !== '{light[1]}'")
+    assert page.evaluate(middle) != light[0]
+    expect(page.locator("#difference .ic-scale-track")).to_have_css(
+        "background-image", re.compile(r"rgb\(38, 41, 46\)")
+    )
+
+
+def test_numbers_in_cells_can_be_read_on_every_colour(page: Page):
+    matrices(page)
+    inks = page.evaluate("[...document.querySelectorAll('#difference .heatmap-label text')].map(t => t.style.fill)")
+    assert len(inks) == 64
+    assert set(inks) == {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
+
+
+def test_hostile_texts_are_shown_and_never_run(page: Page):
+    matrices(page)
+    for row in range(N - len(HOSTILE), N):
+        page.mouse.move(*page.evaluate(CELL_AT, ["matrices", 0, row, row]))
+        expect(tooltip(page)).to_contain_text(HOSTILE[row - N + len(HOSTILE)])
+    open_tab(page, "Map", "#bars .main-svg")
+    page.mouse.move(*page.evaluate(POINT_AT, ["maps", 0, N - 1]))
+    expect(tooltip(page)).to_contain_text(HOSTILE[-1])
+    open_tab(page, "Tokens", "#tokens .ic-token")
+    expect(page.locator("#tokens .ic-piece", has_text="onerror=alert(1)>")).to_be_visible()
+    assert page.evaluate("window.hit === undefined")
+    assert page.locator("img[src='x']").count() == 0
+
+
+def test_keys_move_over_cells_and_enter_chooses_one(page: Page):
+    matrices(page)
+    page.locator(".ic-inputs textarea, .ic-inputs input").last.focus()
+    figure = page.locator("#matrices .ic-figure").first
+    for _ in range(6):  # past the tabs, or some of them
+        page.keyboard.press("Tab")
+        if figure.evaluate("node => node === document.activeElement"):
+            break
+    expect(figure).to_be_focused()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(tooltip(page)).to_contain_text(SENTENCES[2])
+    expect(page.locator("#matrices [aria-live]")).to_contain_text(SENTENCES[1])
+    page.keyboard.press("Enter")
+    python_got(page, panel="A", row=2, column=1)
+    spoken = f"topic: matrix of {N} rows and {N} columns. Arrow keys move, Enter selects"
+    expect(figure).to_have_attribute("aria-label", spoken)
+
+
+def test_a_click_on_a_point_and_a_box_around_all_reach_python(page: Page):
+    matrices(page)
+    open_tab(page, "Map", "#maps .main-svg")
+    page.locator("#bars .main-svg").first.wait_for()
+    page.mouse.click(*page.evaluate(POINT_AT, ["maps", 1, 10]))
+    python_got(page, panel="B", kind="points", item=10)
+    expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-chosen, circle.ic-at")).to_have_count(1)
+    page.evaluate("Plotly.relayout(document.querySelector('#maps .ic-plot'), {dragmode: 'select'})")
+    area = page.locator("#maps .nsewdrag").first.bounding_box()
+    assert area
+    page.mouse.move(area["x"] + 1, area["y"] + 1)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] - 1, area["y"] + area["height"] - 1, steps=4)
+    page.mouse.up()
+    python_got(page, items=list(range(N)))
+
+
+def test_keys_walk_through_points_in_the_order_of_the_texts(page: Page):
+    matrices(page)
+    open_tab(page, "Map", "#bars .main-svg")
+    page.locator("#maps .ic-figure").first.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(tooltip(page)).to_contain_text(SENTENCES[5])
+    page.keyboard.press("Enter")
+    python_got(page, panel="A", item=5)
+
+
+def test_the_tooltip_of_a_plain_figure_shows_its_lines_literally(page: Page):
+    matrices(page)
+    open_tab(page, "Map", "#bars .main-svg")
+    page.locator("#bars .ic-plot").scroll_into_view_if_needed()
+    page.mouse.move(*page.evaluate(CELL_AT, ["bars", 0, 1, 6]))
+    expect(tooltip(page).locator("p").nth(1)).to_have_text("<i>6</i>")
+    assert page.evaluate("document.querySelector('#bars .ic-plot')._transitionData._frames.length") == 2
+
+
+def test_an_empty_view_says_what_to_do(page: Page):
+    matrices(page)
+    page.locator("#clear").click()
+    expect(page.locator("#matrices .ic-empty")).to_be_visible()
+    expect(page.locator("#matrices .ic-panel")).to_have_count(0)
+    page.locator("#next").click()
+    expect(page.locator("#matrices .main-svg").first).to_be_visible()
+
+
+def test_keys_walk_through_tokens_and_enter_chooses_one(page: Page):
+    open_tab(page, "Tokens", "#tokens .ic-token")
+    rows = page.locator("#tokens .ic-token-row")
+    assert page.locator("#tokens .ic-token[tabindex='0']").count() == 1
+    rows.nth(0).locator(".ic-token").first.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(key)
+    expect(rows.nth(1).locator(".ic-token").nth(1)).to_be_focused()
+    expect(tooltip(page)).to_contain_text("▁the")
+    page.keyboard.press("Enter")
+    python_got(page, row=1, index=1)
+
+
+def test_a_long_row_is_folded_until_asked(page: Page):
+    open_tab(page, "Tokens", "#tokens .ic-token")
+    long = page.locator("#tokens .ic-token-row").nth(3)
+    folded = long.bounding_box()
+    long.get_by_role("button", name="show all 611 tokens").click()
+    expect(long.get_by_role("button", name="show less")).to_have_attribute("aria-expanded", "true")
+    unfolded = long.bounding_box()
+    assert folded
+    assert unfolded
+    assert unfolded["height"] > 2 * folded["height"]
+
+
+def test_modebars_have_few_buttons_and_none_that_sends_data_away(page: Page):
+    matrices(page)
+    titles = page.evaluate(
+        "[...document.querySelectorAll('#matrices .ic-panel')[0].querySelectorAll('.modebar-btn')]"
+        ".map(button => button.dataset.title || button.ariaLabel)"
+    )
+    assert len(titles) == 4
+    assert not [title for title in titles if "hare" in title or "loud" in title or "lotly" in title]
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_a_phone_never_scrolls_sideways_and_panels_stack(page: Page, screenshot: Callable[..., object]):
+    matrices(page)
+    boxes = [figure.bounding_box() for figure in page.locator("#matrices .ic-figure").all()]
+    assert len({box["x"] for box in boxes if box}) == 1
+    for name, ready in (("Similarity", "#matrices .main-svg"), ("Map", "#maps .main-svg"), ("Tokens", ".ic-token")):
+        open_tab(page, name, ready)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE.width
+        screenshot(page, f"components-{name.lower()}-phone", full_page=True)
+
+
+@pytest.mark.parametrize("page", [DARK], indirect=True)
+def test_the_dark_page_draws_with_the_dark_template(page: Page, screenshot: Callable[..., object]):
+    matrices(page)
+    assert page.evaluate("document.querySelector('#matrices .ic-plot')._fullLayout.font.color") == "#e9eaec"
+    screenshot(page, "components-similarity-dark", full_page=True)

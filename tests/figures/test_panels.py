@@ -1,0 +1,195 @@
+"""The payload of the plot view, the rows of the token view, and the helpers and promises of the theme."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instructor_core.figures import theme
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet, Selection
+from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+
+HOSTILE = "</script><img src=x onerror=alert(1)> ${1+1} & {{x}}"
+
+
+def panel(figure: go.Figure, key: str = "A") -> Panel:
+    return Panel(key, "title", theme.accent(0), figure)
+
+
+def payload_of(figure: go.Figure) -> dict:
+    return json.loads(PanelSet((panel(figure),), ()).to_json())["panels"][0]["figure"]
+
+
+def test_a_trace_keeps_its_meta_and_its_numbers_as_plain_lists():
+    values = np.array([[1.0, 0.25], [0.25, 1.0]], dtype=np.float32)
+    meta = {"kind": "matrix", "rows": [4, 2], "columns": [4, 2], "value": "cosine"}
+    figure = payload_of(go.Figure(go.Heatmap(z=values, meta=meta)))
+    assert figure["data"][0]["z"] == [[1.0, 0.25], [0.25, 1.0]]
+    assert figure["data"][0]["meta"] == meta
+
+
+def test_numbers_are_rounded_to_a_ten_thousandth_of_their_span():
+    figure = payload_of(go.Figure(go.Scatter(x=np.array([0.0, 0.123456789, 1.0]), y=np.array([0, 12345.678, 20000.0]))))
+    assert figure["data"][0]["x"] == [0, 0.1235, 1]
+    assert figure["data"][0]["y"] == [0, 12346, 20000]
+
+
+def test_small_numbers_keep_their_digits():
+    figure = payload_of(go.Figure(go.Scatter(y=np.array([1.2345678e-7, 2.2345678e-7]))))
+    assert figure["data"][0]["y"] == pytest.approx([1.2346e-7, 2.2346e-7], abs=1e-11)
+
+
+def test_equal_numbers_keep_their_value():
+    figure = payload_of(go.Figure(go.Scatter(y=np.full(3, 0.123456))))
+    assert figure["data"][0]["y"] == pytest.approx([0.12346] * 3, abs=1e-5)
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_becomes_null(hole: float):
+    figure = payload_of(go.Figure(go.Scatter(y=np.array([1.0, hole]), marker={"color": [hole, 2.0]})))
+    assert figure["data"][0]["y"] == [1.0, None]
+    assert figure["data"][0]["marker"]["color"] == [None, 2.0]
+
+
+def test_a_column_of_nothing_but_holes_becomes_nulls():
+    assert payload_of(go.Figure(go.Scatter(y=np.full(2, np.nan))))["data"][0]["y"] == [None, None]
+
+
+def test_whole_numbers_stay_whole():
+    figure = payload_of(go.Figure(go.Scatter(y=[1.0, 2.0], customdata=np.array([10, 123456789]))))
+    assert figure["data"][0]["customdata"] == [10, 123456789]
+
+
+def test_words_stay_literal_and_no_tag_can_start_in_the_payload():
+    figure = go.Figure(go.Bar(y=[1.0], customdata=[HOSTILE]))
+    text = PanelSet((Panel("A", HOSTILE, None, figure),), (HOSTILE,), alt=HOSTILE).to_json()
+    assert "<" not in text
+    payload = json.loads(text)
+    assert payload["items"] == [HOSTILE]
+    assert payload["alt"] == payload["panels"][0]["title"] == HOSTILE
+    assert payload["panels"][0]["figure"]["data"][0]["customdata"] == [HOSTILE]
+
+
+def test_the_template_of_a_figure_stays_behind_and_its_frames_travel():
+    figure = go.Figure(go.Bar(y=[1.0]), layout={"template": "plotly_dark", "xaxis": {"title": "axis"}})
+    figure.frames = [go.Frame(data=[go.Bar(y=np.array([2.0]))], name="second")]
+    payload = payload_of(figure)
+    assert payload["layout"] == {"xaxis": {"title": {"text": "axis"}}}
+    assert payload["frames"] == [{"data": [{"type": "bar", "y": [2.0]}], "name": "second"}]
+
+
+def test_scale_and_selection_are_part_of_the_payload():
+    scale = ColorScale(theme.DIVERGING, -1.0, 1.0, "difference", midpoint=0.0)
+    text = PanelSet((panel(go.Figure()),), ("a",), scale=scale, selected=Selection(row=1, column=2)).to_json()
+    payload = json.loads(text)
+    assert payload["scale"]["colors"] == list(theme.DIVERGING)
+    assert payload["scale"]["midpoint"] == 0.0
+    assert payload["selected"] == {"row": 1, "column": 2, "panel": "", "items": []}
+
+
+def test_two_panels_cannot_share_a_key():
+    with pytest.raises(ValueError, match="different keys, got \\['A', 'A'\\]"):
+        PanelSet((panel(go.Figure()), panel(go.Figure())), ())
+
+
+def test_token_rows_carry_segment_weight_and_index():
+    token = Token("▁<b>", "text", 0.1234567, 3, "tip")
+    text = TokenRows((TokenRow("A · topic", (token,), theme.accent(0), "note"),)).to_json()
+    assert "<" not in text
+    assert json.loads(text) == {
+        "rows": [
+            {
+                "title": "A · topic",
+                "accent": theme.accent(0),
+                "note": "note",
+                "tokens": [{"t": "▁<b>", "s": "text", "w": 0.12346, "i": 3, "tip": "tip"}],
+            }
+        ],
+        "scale": None,
+    }
+
+
+def test_a_weight_without_a_colour_is_refused():
+    with pytest.raises(ValueError, match="JSON"):
+        TokenRows((TokenRow("A", (Token("a", "text", float("nan")),)),)).to_json()
+
+
+def test_a_short_line_stays_and_a_long_one_ends_at_a_word():
+    assert theme.shorten("  The soup\nwas cold ", 40) == "The soup was cold"
+    assert theme.shorten("The soup was cold and late", 18) == "The soup was cold…"
+    assert theme.shorten("The soup was cold and late", 17) == "The soup was…"
+    assert theme.shorten("Donaudampfschifffahrt", 6) == "Donau…"
+
+
+@given(st.text(), st.integers(2, 40))
+def test_a_shortened_text_is_one_line_within_its_length(text: str, length: int):
+    short = theme.shorten(text, length)
+    assert len(short) <= length
+    assert short == " ".join(short.split())
+
+
+def test_escaped_words_hold_no_markup():
+    assert theme.escape("a <b> & c") == "a &lt;b&gt; &amp; c"
+
+
+def test_contrast_is_that_of_wcag():
+    assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("surface", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+def test_all_words_can_be_read_on_all_surfaces(surface: theme.Surface):
+    for word, ground in itertools.product(
+        (surface.ink, surface.muted, surface.error), (surface.page, surface.paper, surface.raised, surface.hover)
+    ):
+        assert theme.contrast(word, ground) >= 4.5, (word, ground)
+
+
+@pytest.mark.parametrize(
+    "color", [*theme.INSTRUCTION_ACCENTS, *theme.SEQUENTIAL, *theme.DIVERGING, *theme.DIVERGING_DARK]
+)
+def test_the_letter_on_a_coloured_ground_can_be_read(color: str):
+    assert theme.contrast(theme.ink_on(color), color) >= 4.5
+
+
+@pytest.mark.parametrize("page", [theme.LIGHT.page, theme.DARK.page])
+def test_the_first_accents_and_all_segments_stand_out_from_the_page(page: str):
+    for color in (*theme.INSTRUCTION_ACCENTS[:4], *theme.SEGMENTS.values()):
+        assert theme.contrast(color, page) >= 3, color
+
+
+def test_labels_never_use_the_colour_of_an_instruction():
+    assert not set(theme.LABEL_COLORS) & set(theme.INSTRUCTION_ACCENTS)
+
+
+def test_sixty_four_labels_differ_in_colour_or_symbol():
+    assert len({(theme.label_color(i), theme.label_symbol(i)) for i in range(64)}) == 64
+
+
+def test_the_middle_of_the_diverging_scale_is_close_to_the_page():
+    middle = len(theme.DIVERGING) // 2
+    assert len(theme.DIVERGING) % 2 == 1
+    assert theme.contrast(theme.DIVERGING[middle], theme.LIGHT.page) < 1.2
+    assert theme.contrast(theme.DIVERGING_DARK[middle], theme.DARK.page) < 1.4
+
+
+def test_templates_differ_in_ink_and_have_no_ground_of_their_own():
+    light, dark = theme.light_template()["layout"], theme.dark_template()["layout"]
+    assert light["font"]["color"] == theme.LIGHT.ink
+    assert dark["font"]["color"] == theme.DARK.ink
+    assert {light["paper_bgcolor"], dark["plot_bgcolor"]} == {"rgba(0,0,0,0)"}
+    assert go.layout.Template(theme.dark_template()).layout.font.color == theme.DARK.ink
+
+
+def test_the_stylesheet_defines_every_neutral_colour_for_both_themes():
+    root, dark = theme.css_variables().split(".dark {")
+    for name in vars(theme.DARK):
+        assert re.search(rf"--ic-{name}: #", root)
+        assert f"--ic-{name}: {getattr(theme.DARK, name)};" in dark

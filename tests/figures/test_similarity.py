@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.similarity import cross_similarity, difference, instruction_similarity, similarity
+from instructor_core.figures import theme
+from instructor_core.figures.matrix import MAX_NUMBERED, MAX_TICKS
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.similarity import (
+    cross_panels,
+    difference_panels,
+    instruction_panels,
+    label_order,
+    similarity_panels,
+)
+
+INSTRUCTIONS = ("Represent the topic: ", "", "Represent <b>the</b> feeling: ")
+
+
+def grid_of(n_texts: int, n_instructions: int = 3) -> EmbeddingGrid:
+    vectors = np.random.default_rng(0).normal(size=(n_instructions, n_texts, 6)) + 1
+    texts = tuple(f"text number {i} is <i>long</i> & winding" for i in range(n_texts))
+    return EmbeddingGrid(INSTRUCTIONS[:n_instructions], texts, None, vectors)
+
+
+def panels_of(n_texts: int, **options: object) -> PanelSet:
+    grid = grid_of(n_texts)
+    return similarity_panels(similarity(grid), grid.texts, grid.labels, grid.instructions, **options)
+
+
+def test_each_instruction_has_a_panel_in_its_place_and_colour() -> None:
+    panels = panels_of(4).panels
+    assert [panel.key for panel in panels] == ["A", "B", "C"]
+    assert [panel.accent for panel in panels] == [theme.accent(k) for k in range(3)]
+    assert [panel.title for panel in panels] == [
+        "Represent the topic:",
+        "(no instruction)",
+        "Represent <b>the</b> feeling:",
+    ]
+
+
+def test_cells_hold_the_cosines_to_four_decimals_in_display_order() -> None:
+    order = np.array([2, 0, 3, 1])
+    result = similarity(grid_of(4))
+    for k, panel in enumerate(panels_of(4, order=order).panels):
+        (heatmap,) = panel.figure.data
+        np.testing.assert_allclose(heatmap.z, result.matrices[k][order][:, order], atol=5.1e-5)
+        np.testing.assert_array_equal(heatmap.z, np.round(heatmap.z, 4))
+        assert heatmap.meta == {"kind": "matrix", "rows": [2, 0, 3, 1], "columns": [2, 0, 3, 1], "value": "cosine"}
+        assert [text.split()[-1] for text in panel.figure.layout.yaxis.ticktext] == ["3", "1", "4", "2"]
+        assert list(panel.figure.layout.xaxis.ticktext) == ["3", "1", "4", "2"]
+
+
+def test_an_order_may_leave_texts_out() -> None:
+    panels = panels_of(6, order=[5, 1])
+    assert panels.panels[0].figure.data[0].z.shape == (2, 2)
+    assert len(panels.items) == 6
+
+
+def test_on_a_shared_scale_all_panels_have_one_range_and_one_bar() -> None:
+    result, panels = similarity(grid_of(5)), panels_of(5)
+    assert panels.scale is not None
+    assert (panels.scale.low, panels.scale.high) == (result.low, result.high)
+    assert {(p.figure.data[0].zmin, p.figure.data[0].zmax) for p in panels.panels} == {(result.low, result.high)}
+
+
+def test_on_its_own_scale_each_panel_says_its_range_and_there_is_no_common_bar() -> None:
+    result, panels = similarity(grid_of(5)), panels_of(5, scale="each")
+    assert panels.scale is None
+    for (low, high), panel in zip(result.ranges, panels.panels, strict=True):
+        assert (panel.figure.data[0].zmin, panel.figure.data[0].zmax) == (low, high)
+        assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}"
+
+
+def test_values_are_printed_only_into_small_matrices() -> None:
+    def template(panels: PanelSet) -> object:
+        return panels.panels[0].figure.data[0].texttemplate
+
+    assert template(panels_of(MAX_NUMBERED)) == "%{z:.2f}"
+    assert template(panels_of(MAX_NUMBERED + 1)) is None
+    assert template(panels_of(3, numbers=False)) is None
+
+
+def test_equal_texts_keep_their_own_rows() -> None:
+    grid = EmbeddingGrid(("i",), ("same", "same", "other"), None, np.random.default_rng(0).normal(size=(1, 3, 4)))
+    heatmap = similarity_panels(similarity(grid), grid.texts, None, grid.instructions).panels[0].figure.data[0]
+    assert heatmap.z.shape == (3, 3)
+    assert list(heatmap.x) == list(heatmap.y) == [0, 1, 2]
+
+
+def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
+    texts = ("a <b>bold</b> claim", "x & y", "one two three four five six seven")
+    grid = EmbeddingGrid(("i",), texts, None, np.eye(3)[None])
+    panels = similarity_panels(similarity(grid), texts, None, ("i",))
+    ticks = panels.panels[0].figure.layout.yaxis.ticktext
+    assert all("<" not in tick for tick in ticks)
+    assert ticks[1] == "x &amp; y  2"
+    assert ticks[2] == "one two three four…  3"
+    assert panels.items == texts
+
+
+@pytest.mark.parametrize("n", [MAX_TICKS, MAX_TICKS + 1, 99, 200, 400])
+def test_there_are_never_more_labels_than_fit_and_they_have_round_numbers(n: int) -> None:
+    axis = panels_of(n).panels[0].figure.layout.xaxis
+    assert len(axis.tickvals) <= MAX_TICKS
+    assert [str(int(value) + 1) for value in axis.tickvals] == list(axis.ticktext)
+    if n > MAX_TICKS:
+        step = int(axis.tickvals[1]) - int(axis.tickvals[0])
+        assert step in {2, 5, 10, 20}
+        assert int(axis.ticktext[0]) == step
+
+
+def test_the_first_text_stands_on_top() -> None:
+    assert panels_of(3).panels[0].figure.layout.yaxis.range == (2.5, -0.5)
+
+
+def test_lines_part_the_labels_where_each_stands_in_one_block() -> None:
+    grid = grid_of(5)
+    labels = ("b", "a", "", "b", "a")
+    order = label_order(labels)
+    assert order == [0, 3, 1, 4, 2]
+
+    def lines(order: list[int] | None) -> list[float]:
+        panels = similarity_panels(similarity(grid), grid.texts, labels, grid.instructions, order=order)
+        return [shape.x0 for shape in panels.panels[0].figure.layout.shapes if shape.x0 == shape.x1]
+
+    assert lines(order) == [1.5, 3.5]
+    assert lines(None) == []
+
+
+def test_a_difference_is_drawn_on_a_diverging_scale_around_zero() -> None:
+    grid = grid_of(4)
+    result = difference(similarity(grid), 0, 2)
+    panels = difference_panels(result, grid.texts, None, order=[3, 2, 1, 0])
+    (heatmap,) = panels.panels[0].figure.data
+    np.testing.assert_allclose(heatmap.z, result.matrix[::-1, ::-1], atol=5.1e-5)
+    assert heatmap.zmin == -heatmap.zmax == -result.limit
+    assert [color for _, color in heatmap.colorscale] == list(theme.DIVERGING)
+    assert panels.scale is not None
+    assert panels.scale.midpoint == 0
+    assert panels.panels[0].title == "A − C"
+    assert panels.panels[0].subtitle == "positive: more similar under A; negative: more similar under C"
+    assert result.largest is not None
+    assert f"{result.largest.value:+.3f}" in panels.alt
+
+
+def test_the_instruction_matrix_is_linked_to_no_text() -> None:
+    grid = grid_of(4)
+    one = instruction_panels(instruction_similarity(grid, 2), grid.texts, grid.instructions)
+    (heatmap,) = one.panels[0].figure.data
+    assert heatmap.z.shape == (3, 3)
+    assert heatmap.meta["row_names"] == heatmap.meta["column_names"]
+    assert [name.split()[0] for name in heatmap.meta["row_names"]] == ["A", "B", "C"]
+    assert one.panels[0].title == "Instructions on text 3"
+    mean = instruction_panels(instruction_similarity(grid), grid.texts, grid.instructions)
+    assert mean.panels[0].title == "Instructions, mean over 4 texts"
+
+
+def test_axes_of_a_cross_matrix_carry_the_letters_of_their_instructions() -> None:
+    grid = grid_of(4)
+    result = cross_similarity(grid, rows=2, columns=0)
+    panel = cross_panels(result, grid.texts, None, grid.instructions).panels[0]
+    np.testing.assert_allclose(panel.figure.data[0].z, result.matrix, atol=5.1e-5)
+    assert panel.figure.layout.yaxis.title.text == "under C"
+    assert panel.figure.layout.xaxis.title.text == "under A"
+
+
+def test_the_text_alternative_names_the_closest_pair_of_each_instruction() -> None:
+    result, panels = similarity(grid_of(5)), panels_of(5)
+    for name, pair in zip("ABC", result.closest, strict=True):
+        assert pair is not None
+        expected = f"under {name} text {pair.first + 1} and text {pair.second + 1} ({pair.value:.3f})"
+        assert expected in panels.alt
+
+
+@pytest.mark.parametrize("n_texts", [0, 1, 2])
+def test_very_few_texts_can_be_drawn(n_texts: int) -> None:
+    payload = json.loads(panels_of(n_texts).to_json())
+    assert len(payload["panels"]) == 3
+
+
+def test_the_payload_of_two_hundred_texts_stays_small() -> None:
+    # 3 matrices of 40,000 numbers at no more than 8 characters each
+    assert len(panels_of(200).to_json()) < 3 * 40_000 * 8 + 50_000
