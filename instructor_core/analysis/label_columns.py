@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.scores import LabelTask, Metric, label_task, score_instructions
+from instructor_core.analysis.label_task import LabelTask, Metric, label_task
+from instructor_core.analysis.scores import score_instructions
 from instructor_core.errors import UserError
 
 

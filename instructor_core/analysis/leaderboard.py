@@ -10,42 +10,27 @@ The steps, so that an app can show progress between them and add a candidate wit
 A verdict rests on one metric, kNN accuracy unless another is chosen. For accuracy the test is the exact McNemar
 test (which texts does one instruction get right and the other wrong?), for the others a paired bootstrap over
 texts. P-values are corrected by Holm's method for the number of candidates.
-
-References:
-    Holm 1979, A simple sequentially rejective multiple test procedure.
-    McNemar 1947; the exact version is a binomial test on the texts that the two instructions decide differently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.comparison import Comparison, Score, comparisons, intervals
+from instructor_core.analysis.controls import Entry, Role
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.scores import InstructionScores, LabelTask, Metric
-from instructor_core.errors import UserError
+from instructor_core.analysis.label_task import LabelTask, Metric
+from instructor_core.analysis.scores import InstructionScores
 
-UNRELATED_INSTRUCTION = "Represent the weather chart for estimating the tide: "
 ALPHA = 0.05  # corrected p-values below it count as a difference
 
 
-class Role(str, Enum):
-    """What a row of the leaderboard is; the value is its name on screen."""
-
-    CANDIDATE = "candidate"
-    EMPTY = "empty"
-    """The texts alone."""
-    SHUFFLED = "shuffled"
-    """The words of a candidate in another order: does the sentence matter, or only its words?"""
-    UNRELATED = "unrelated"
-    """An instruction that has nothing to do with the labels: does any instruction help?"""
-
-
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """A row against the empty instruction."""
 
     BETTER = "better than no instruction"
@@ -54,49 +39,13 @@ class Verdict(str, Enum):
     EMPTY = "the empty instruction itself"
 
 
-class Standing(str, Enum):
+class Standing(StrEnum):
     """A row against the best candidate."""
 
     BEST = "the best candidate"
     SAME = "not distinguishable from the best"
     WORSE = "worse than the best"
     BETTER = "better than the best candidate"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row to be: an instruction, as it is encoded, and its role."""
-
-    instruction: str
-    role: Role
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score and its bootstrap percentile interval over texts."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A row minus a reference row, on the same texts.
-
-    Attributes:
-        difference: of the metric that the verdict rests on, with its paired bootstrap interval.
-        wins: texts whose label only this row's neighbors give right.
-        losses: texts whose label only the reference's neighbors give right.
-        p_value: two-sided.
-        p_adjusted: after Holm's correction for the number of candidates; `p_value` for a control.
-    """
-
-    difference: Score
-    wins: int
-    losses: int
-    p_value: float
-    p_adjusted: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,55 +110,6 @@ class Confusion:
     counts: NDArray[np.int64]
 
 
-def with_controls(
-    candidates: Sequence[str], *, unrelated: str = UNRELATED_INSTRUCTION, seed: int = 0
-) -> tuple[Entry, ...]:
-    """Candidates in their order, then the controls: what a leaderboard has to encode.
-
-    Every instruction is stripped and ends with exactly one space. An empty candidate is the empty control. The
-    shuffled control is made from the first candidate with two different words; without one there is none.
-
-    Raises:
-        UserError: when there is no candidate besides the empty instruction.
-    """
-    joined = [one_space(candidate) for candidate in candidates]
-    words = [candidate for candidate in joined if candidate]
-    if not words:
-        raise UserError(
-            f"A leaderboard needs at least 1 instruction that is not empty: got {len(candidates)} candidates, "
-            "0 of them with words. Add an instruction."
-        )
-    entries = [Entry(text, Role.CANDIDATE if text else Role.EMPTY) for text in joined]
-    if len(words) == len(joined):
-        entries.append(Entry("", Role.EMPTY))
-    shuffled = next((text for text in (shuffled_words(word, seed=seed) for word in words) if text), None)
-    if shuffled is not None:
-        entries.append(Entry(shuffled, Role.SHUFFLED))
-    return (*entries, Entry(one_space(unrelated), Role.UNRELATED))
-
-
-def one_space(instruction: str) -> str:
-    """The instruction without outer spaces and with exactly one space at its end; the empty one stays empty."""
-    return instruction.strip() + " " if instruction.strip() else ""
-
-
-def shuffled_words(instruction: str, *, seed: int = 0) -> str | None:
-    """The words in another order, the same for the same seed; a last `:` or `;` stays last.
-
-    None where no other order exists.
-    """
-    core = instruction.strip()
-    stem = core.rstrip(":;.,!? ")
-    words = stem.split()
-    if len(set(words)) < 2:
-        return None
-    rng = np.random.default_rng(seed)
-    mixed = words
-    while mixed == words:
-        mixed = [words[i] for i in rng.permutation(len(words))]
-    return " ".join(mixed) + core[len(stem) :] + " "
-
-
 def leaderboard(
     entries: Sequence[Entry],
     scores: Sequence[InstructionScores],
@@ -242,13 +142,13 @@ def leaderboard(
     order = [list(Metric).index(m) for m in (metric, Metric.ACCURACY, Metric.MACRO_F1, Metric.AUC)]
     best = max(candidates, key=lambda i: (*(scores[i].values[m] for m in order), -i))
     values = np.array([score.values[order[0]] for score in scores])
-    against_empty = _comparisons(scores, empty, candidates, task, metric)
-    against_best = _comparisons(scores, best, [i for i in candidates if i != best], task, metric)
+    against_empty = comparisons(scores, empty, candidates, task, metric)
+    against_best = comparisons(scores, best, [i for i in candidates if i != best], task, metric)
     rows = tuple(
         Row(
             name=letter(i) if entry.role is Role.CANDIDATE else entry.role.value,
             entry=entry,
-            scores=_intervals(scores[i], task),
+            scores=intervals(scores[i], task),
             rank=1 + int((values > values[i]).sum()),
             against_empty=against_empty[i],
             against_best=against_best[i],
@@ -295,70 +195,9 @@ def conclusion(board: Leaderboard) -> tuple[str, ...]:
     if float((best.predictions == board.task.index).mean()) == 1.0:
         n = len(board.task.index)
         sentences.append(
-            f"All {n} texts are right, so resampling shows no error; up to {min(3 / n, 1):.0%} wrong is still plausible."
+            f"All {n} texts are right, so resampling shows no error; up to {3 / n:.0%} wrong is still plausible."
         )
     return tuple(sentences)
-
-
-def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P-values corrected by Holm's method, (m,) -> (m,), never above 1 and in the order of the input."""
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return adjusted
-
-
-def _comparisons(
-    scores: Sequence[InstructionScores], reference: int, family: Sequence[int], task: LabelTask, metric: Metric
-) -> list[Comparison | None]:
-    """Every row against one; Holm's correction within the family, None for the reference itself."""
-    raw = [_p_value(score, scores[reference], task, metric) for score in scores]
-    adjusted = np.array(raw)
-    adjusted[list(family)] = holm(adjusted[list(family)])
-    found: list[Comparison | None] = []
-    for i, score in enumerate(scores):
-        if i == reference:
-            found.append(None)
-            continue
-        at = list(Metric).index(metric)
-        samples = score.samples[at] - scores[reference].samples[at]
-        value = float(score.values[at] - scores[reference].values[at])
-        wins, losses = _decided_differently(score, scores[reference], task)
-        found.append(Comparison(_interval(value, samples, task), wins, losses, raw[i], float(adjusted[i])))
-    return found
-
-
-def _p_value(row: InstructionScores, reference: InstructionScores, task: LabelTask, metric: Metric) -> float:
-    """Two-sided p-value of one comparison: exact McNemar for accuracy, paired bootstrap for the other metrics."""
-    if metric is Metric.ACCURACY:
-        from scipy.stats import binomtest
-
-        wins, losses = _decided_differently(row, reference, task)
-        return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-    at = list(Metric).index(metric)
-    differences = row.samples[at] - reference.samples[at]
-    tail = min((differences <= 0).sum(), (differences >= 0).sum())
-    return min(1.0, 2 * float(tail + 1) / (len(differences) + 1))
-
-
-def _decided_differently(row: InstructionScores, reference: InstructionScores, task: LabelTask) -> tuple[int, int]:
-    """Texts that only the row gets right, and texts that only the reference gets right."""
-    mine, other = row.predictions == task.index, reference.predictions == task.index
-    return int((mine & ~other).sum()), int((other & ~mine).sum())
-
-
-def _intervals(scores: InstructionScores, task: LabelTask) -> tuple[Score, ...]:
-    """Value and interval of every metric."""
-    pairs = zip(scores.values, scores.samples, strict=True)
-    return tuple(_interval(float(value), samples, task) for value, samples in pairs)
-
-
-def _interval(value: float, samples: NDArray[np.float64], task: LabelTask) -> Score:
-    """Value with the percentile interval of its resamples, widened to hold the value where it falls outside."""
-    tail = (1 - task.confidence) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return Score(value, min(float(low), value), max(float(high), value))
 
 
 def _verdict(change: Comparison | None) -> Verdict:

@@ -105,19 +105,24 @@ def rank_flips(a: NDArray[np.floating], b: NDArray[np.floating], *, floor: float
     listed: list[Flip] = []
     tau = np.empty(n)
     n_flips = n_above = 0
+    first, second = np.triu_indices(n - 1, 1)
     for anchor in range(n):
         others = np.delete(np.arange(n), anchor)
-        lead_a, lead_b = _leads(a[anchor, others]), _leads(b[anchor, others])
-        flipped = np.sign(lead_a) * np.sign(lead_b) < 0
-        tau[anchor] = _tau(lead_a, lead_b, int(flipped.sum()) // 2)
-        first, second = np.nonzero(flipped & (lead_a > 0))  # each pair once, the one nearer under A first
-        margins = np.minimum(lead_a[first, second], -lead_b[first, second])
-        n_flips += len(margins)
+        lead_a, lead_b = (_leads(matrix[anchor, others], first, second) for matrix in (a, b))
+        flipped = np.flatnonzero(lead_a * lead_b < 0)
+        margins = np.minimum(np.abs(lead_a[flipped]), np.abs(lead_b[flipped]))
+        tau[anchor] = _tau(lead_a, lead_b, len(flipped))
+        n_flips += len(flipped)
         n_above += int((margins > floor).sum())
-        for at in np.argsort(-margins, kind="stable")[:limit]:
-            x, y = first[at], second[at]
-            leads = float(lead_a[x, y]), float(-lead_b[x, y])
-            listed.append(Flip(anchor, int(others[x]), int(others[y]), *leads, bool(margins[at] > floor)))
+        worst = listed[-1].margin if len(listed) == limit else 0.0
+        clear = np.flatnonzero(margins > worst)
+        for at in clear[np.argsort(-margins[clear], kind="stable")][:limit]:
+            pair = flipped[at]
+            near_a, near_b = int(others[first[pair]]), int(others[second[pair]])
+            if lead_a[pair] < 0:
+                near_a, near_b = near_b, near_a
+            leads = abs(float(lead_a[pair])), abs(float(lead_b[pair]))
+            listed.append(Flip(anchor, near_a, near_b, *leads, bool(margins[at] > floor)))
         listed = sorted(listed, key=lambda flip: -flip.margin)[:limit]
     n_triplets = n * (n - 1) * (n - 2) // 2
     return RankFlips(tuple(listed), n_flips, n_above, n_triplets, floor, tau)
@@ -167,18 +172,18 @@ def mean_tau(tau: Sequence[float] | NDArray[np.float64]) -> float:
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-def _leads(cosines: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Differences of all pairs of cosines, (m,) -> (m, m); differences of rounding size are 0."""
+def _leads(cosines: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cosine of the first minus cosine of the second text of each pair; differences of rounding size are 0."""
     values = cosines.astype(np.float64)
-    leads = values[:, None] - values[None, :]
+    leads = values[first] - values[second]
     leads[np.abs(leads) <= TIE] = 0.0
     return leads
 
 
 def _tau(lead_a: NDArray[np.float64], lead_b: NDArray[np.float64], n_flips: int) -> float:
-    """Kendall's tau-b of one text from the signs of all its pairs."""
-    untied_a, untied_b = (int(np.count_nonzero(lead)) // 2 for lead in (lead_a, lead_b))
+    """Kendall's tau-b of one text from all its pairs."""
+    untied_a, untied_b = int(np.count_nonzero(lead_a)), int(np.count_nonzero(lead_b))
     if untied_a == 0 or untied_b == 0:
         return float("nan")
-    concordant = int(np.count_nonzero(np.sign(lead_a) * np.sign(lead_b) > 0)) // 2
+    concordant = int(np.count_nonzero(lead_a * lead_b > 0))
     return float((concordant - n_flips) / np.sqrt(untied_a * untied_b))

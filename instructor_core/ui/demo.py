@@ -20,6 +20,7 @@ from instructor_core.ui.plot_view import plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.sidebar import Sidebar, build_sidebar, example_inputs, fill, run, select_text
 from instructor_core.ui.tabs import projection, similarity, tokens
+from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
 
 TITLE = "Instruction Lens"
@@ -103,6 +104,7 @@ def _connect(
 ) -> None:
     """Connect inputs, run, examples and selection."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    mark = selection_mark(elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu],
@@ -129,6 +131,7 @@ def _connect(
     sidebar.stop.click(lambda: status("stopped; what was done is kept"), None, sidebar.status, cancels=runs, **quiet)
     page.inputs.change(lambda inputs: facts(page.runtime, inputs.checkpoint_id), page.inputs, line, **quiet)
     sidebar.preview.item_click(select_text, page.selected, page.selected, **quiet)
+    page.selected.change(lambda chosen: mark_json(chosen.row, chosen.column), page.selected, mark, **quiet)
 
 
 def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None) -> None:

@@ -36,3 +36,23 @@ def text_list(inputs: Inputs, *, elem_id: str) -> gr.HTML:
         head=script_tags("linking.js", "text_list.js"),
         apply_default_css=False,
     )
+
+
+def selection_mark(*, elem_id: str) -> gr.HTML:
+    """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
+    return gr.HTML(
+        None,
+        elem_id=elem_id,
+        elem_classes=["ic-hidden"],
+        html_template="<span></span>",
+        js_on_load=(
+            "watch('value', () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); });"
+        ),
+        head=script_tags("linking.js"),
+        apply_default_css=False,
+    )
+
+
+def mark_json(row: int, column: int) -> str:
+    """Return the value that marks two texts."""
+    return inert_json({"row": row, "column": column, "items": []})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from instructor_core.analysis.projection import Layout, Method, Metric, project_grid
+from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
@@ -52,7 +54,8 @@ def draw(
         random_state=int(random_state or 0),
     )
     drawn = projection_panels(result, inputs.texts, inputs.labels, inputs.instructions)
-    return note(*result.notes, NOTE), drawn.to_json()
+    marked = replace(drawn, selected=Selection(items=(selected.row, selected.column)))
+    return note(*result.notes, NOTE), marked.to_json()
 
 
 def select(event: gr.EventData, selected: Selected) -> Selected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -16,7 +17,7 @@ from instructor_core.analysis.similarity import (
     instruction_similarity,
     similarity,
 )
-from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.figures.similarity import (
     Scale,
     cross_panels,
@@ -80,7 +81,9 @@ def panels(
         drawn = instruction_panels(instruction_similarity(grid, None), texts, instructions)
     else:
         drawn = similarity_panels(similarity(grid), texts, labels, instructions, order=shown, scale=scale)
-    return note(NOTES[view], cut if view != "instructions" else ""), drawn.to_json()
+    if view == "instructions":
+        return note(NOTES[view]), drawn.to_json()
+    return note(NOTES[view], cut), replace(drawn, selected=Selection(selected.row, selected.column)).to_json()
 
 
 def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:

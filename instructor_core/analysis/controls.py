@@ -1,0 +1,82 @@
+"""Rows of a leaderboard: the candidates, and three controls that an instruction has to beat to mean something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from instructor_core.errors import UserError
+
+UNRELATED_INSTRUCTION = "Represent the weather chart for estimating the tide: "
+
+
+class Role(StrEnum):
+    """What a row of the leaderboard is; the value is its name on screen."""
+
+    CANDIDATE = "candidate"
+    EMPTY = "empty"
+    """The texts alone."""
+    SHUFFLED = "shuffled"
+    """The words of a candidate in another order: does the sentence matter, or only its words?"""
+    UNRELATED = "unrelated"
+    """An instruction that has nothing to do with the labels: does any instruction help?"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row to be: an instruction, as it is encoded, and its role."""
+
+    instruction: str
+    role: Role
+
+
+def with_controls(
+    candidates: Sequence[str], *, unrelated: str = UNRELATED_INSTRUCTION, seed: int = 0
+) -> tuple[Entry, ...]:
+    """Candidates in their order, then the controls: what a leaderboard has to encode.
+
+    Every instruction is stripped and ends with exactly one space. An empty candidate is the empty control. The
+    shuffled control is made from the first candidate with two different words; without one there is none.
+
+    Raises:
+        UserError: when there is no candidate besides the empty instruction.
+    """
+    joined = [one_space(candidate) for candidate in candidates]
+    words = [candidate for candidate in joined if candidate]
+    if not words:
+        raise UserError(
+            f"A leaderboard needs at least 1 instruction that is not empty: got {len(candidates)} candidates, "
+            "0 of them with words. Add an instruction."
+        )
+    entries = [Entry(text, Role.CANDIDATE if text else Role.EMPTY) for text in joined]
+    if len(words) == len(joined):
+        entries.append(Entry("", Role.EMPTY))
+    shuffled = next((text for text in (shuffled_words(word, seed=seed) for word in words) if text), None)
+    if shuffled is not None:
+        entries.append(Entry(shuffled, Role.SHUFFLED))
+    return (*entries, Entry(one_space(unrelated), Role.UNRELATED))
+
+
+def one_space(instruction: str) -> str:
+    """The instruction without outer spaces and with exactly one space at its end; the empty one stays empty."""
+    return instruction.strip() + " " if instruction.strip() else ""
+
+
+def shuffled_words(instruction: str, *, seed: int = 0) -> str | None:
+    """The words in another order, the same for the same seed; a last `:` or `;` stays last.
+
+    None where no other order exists.
+    """
+    core = instruction.strip()
+    stem = core.rstrip(":;.,!? ")
+    words = stem.split()
+    if len(set(words)) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    mixed = words
+    while mixed == words:
+        mixed = [words[i] for i in rng.permutation(len(words))]
+    return " ".join(mixed) + core[len(stem) :] + " "

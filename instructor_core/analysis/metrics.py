@@ -1,0 +1,162 @@
+"""Five scores of vectors against labels, each with its bootstrap resamples. No score trains anything.
+
+Intervals are percentile bootstraps over texts. Texts are drawn with replacement within each label, so that every
+resample has the label sizes of the data, and the same draws serve every instruction, so that instructions can be
+compared draw by draw.
+
+A text that is drawn twice must not find its own copy next to itself: every instruction would look perfect. So
+leave-one-out predictions and clusters are computed once, on the texts as they are, and resampled; pairs and
+silhouettes are weighted by the draw, and a text makes no pair with its own copies.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.label_task import LabelTask
+
+KMEANS_SEEDS = (0, 1, 2, 3, 4)
+
+
+def knn_predictions(cosines: NDArray[np.floating], task: LabelTask) -> NDArray[np.int64]:
+    """Label of each text by the vote of its k nearest other texts, (N, N) -> (N,) int64.
+
+    Equally near texts count in their order in the list; of labels with equally many votes the first in
+    alphabetical order wins, as in scikit-learn.
+    """
+    others = np.where(np.eye(len(cosines), dtype=np.bool_), -np.inf, cosines)
+    nearest = np.argsort(-others, axis=1, kind="stable")[:, : task.k]
+    votes = np.zeros((len(cosines), len(task.names)), dtype=np.int64)
+    rows = np.arange(len(cosines))
+    for voters in nearest.T:
+        votes[rows, task.index[voters]] += 1
+    winners: NDArray[np.int64] = votes.argmax(axis=1)
+    return winners
+
+
+def accuracy(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
+    """Share of correct predictions and its resamples (B,)."""
+    correct = predictions == task.index
+    return float(correct.mean()), _resampled_mean(correct, task)
+
+
+def macro_f1(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
+    """Mean F1 of the labels and its resamples (B,); a label that is never predicted has F1 = 0."""
+    labels = np.arange(len(task.names))
+    truth = (task.index[:, None] == labels).astype(np.float32)
+    guess = (predictions[:, None] == labels).astype(np.float32)
+    draws = np.vstack([np.ones(len(truth), dtype=np.float32), task.weights])
+    hits = (draws @ (truth * guess)).astype(np.float64)
+    f1 = 2 * hits / (draws @ truth + draws @ guess)  # every label has texts in every draw
+    means = f1.mean(axis=1)
+    return float(means[0]), means[1:]
+
+
+def pair_auc(cosines: NDArray[np.floating], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
+    """AUC of "same label" over all pairs of texts, and its resamples (B,).
+
+    Resampling texts reweights pairs. The resamples are linear in the weights: exact first derivatives of the AUC
+    by the weight of each text (DeLong's structural components, for pairs), clipped to [0, 1]. A pair of
+    a text with its own copy does not exist.
+    """
+    from scipy.stats import rankdata
+
+    n = len(cosines)
+    first, second = np.triu_indices(n, 1)
+    values = cosines[first, second]
+    same = task.index[first] == task.index[second]
+    n_same, n_different = int(same.sum()), int((~same).sum())
+    below = rankdata(values)
+    below[same] -= rankdata(values[same])  # pairs of different labels below this one, ties count half
+    below[~same] -= rankdata(values[~same])
+    wins = np.where(same, below, n_same - below)
+    auc = float(below[same].sum()) / (n_same * n_different)
+    surprise = wins - auc * np.where(same, n_different, n_same)
+    by_text = np.bincount(first, surprise, minlength=n) + np.bincount(second, surprise, minlength=n)
+    moves = (task.weights - 1.0) @ (by_text / (n_same * n_different))
+    return auc, np.clip(auc + moves, 0.0, 1.0)
+
+
+def silhouette(cosines: NDArray[np.floating], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
+    """Mean silhouette of the labels for the cosine distance, and its resamples (B,), moved to lie around it."""
+    distances = np.clip(1.0 - cosines, 0.0, 2.0).astype(np.float32)
+    np.fill_diagonal(distances, 0.0)
+    draws = np.vstack([np.ones(len(task.index), dtype=np.float32), task.weights])
+    within = np.zeros((len(draws), len(task.index)), dtype=np.float32)
+    nearest = np.full_like(within, np.inf)
+    for rows in _members(task):
+        weights = draws[:, rows]
+        to_label = weights @ distances[rows]  # (1 + B, N) sum of distances to the drawn texts of this label
+        others = np.setdiff1d(np.arange(len(task.index)), rows)
+        nearest[:, others] = np.minimum(nearest[:, others], to_label[:, others] / len(rows))
+        company = len(rows) - weights  # drawn texts of the label besides the copies of the text itself
+        within[:, rows] = np.divide(to_label[:, rows], company, out=np.zeros_like(weights), where=company > 0)
+        nearest[:, rows] = np.where(company > 0, nearest[:, rows], 0.0)  # alone with its copies: silhouette 0
+    widest = np.maximum(within, nearest)
+    each = np.divide(nearest - within, widest, out=np.zeros_like(widest), where=widest > 0)
+    means = np.einsum("bn,bn->b", draws.astype(np.float64), each.astype(np.float64)) / len(task.index)
+    return float(means[0]), np.clip(_around(means[1:], means[0]), -1.0, 1.0)
+
+
+def v_measure(embeddings: NDArray[np.floating], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
+    """V-measure of k-means clusters, as many as labels, mean over the seeds, and its resamples (B,).
+
+    Drawing texts twice makes clusters look purer than they are, hence resamples are moved to lie around the value.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    n_labels = len(task.names)
+    draws = np.vstack([np.ones(len(task.index), dtype=np.float32), task.weights])
+    total = np.zeros(len(draws))
+    for seed in KMEANS_SEEDS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct texts than labels is a fair result
+            clusters = KMeans(n_labels, n_init=1, random_state=seed).fit_predict(embeddings)
+        member = (clusters[:, None] == np.arange(n_labels)).astype(np.float32)
+        table = np.stack([draws[:, rows] @ member[rows] for rows in _members(task)], axis=1)  # (1 + B, L, L)
+        total += v_measures(table.astype(np.float64))
+    means = total / len(KMEANS_SEEDS)
+    return float(means[0]), np.clip(_around(means[1:], means[0]), 0.0, 1.0)
+
+
+def v_measures(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """V-measure of each contingency table of counts, (b, labels, clusters) -> (b,) in [0, 1]."""
+    shares = tables / tables.sum(axis=(1, 2), keepdims=True)
+    joint = _entropy(shares.reshape(len(shares), -1))
+    truth, found = _entropy(shares.sum(axis=2)), _entropy(shares.sum(axis=1))
+    information = np.maximum(truth + found - joint, 0.0)
+    homogeneity = np.divide(information, truth, out=np.ones_like(joint), where=truth > 0)
+    completeness = np.divide(information, found, out=np.ones_like(joint), where=found > 0)
+    both = homogeneity + completeness
+    measures: NDArray[np.float64] = np.divide(
+        2 * homogeneity * completeness, both, out=np.zeros_like(both), where=both > 0
+    )
+    return measures
+
+
+def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Entropy in nats of each row of shares, (b, m) -> (b,)."""
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    entropy: NDArray[np.float64] = -np.einsum("bm,bm->b", shares, logs)
+    return entropy
+
+
+def _resampled_mean(each: NDArray[np.generic], task: LabelTask) -> NDArray[np.float64]:
+    """Mean of a figure per text in every resample, (N,) -> (B,)."""
+    means: NDArray[np.float64] = task.weights @ each.astype(np.float64) / len(each)
+    return means
+
+
+def _around(samples: NDArray[np.float64], value: float) -> NDArray[np.float64]:
+    """Resamples without their bias: moved so that their mean is the value, (B,) -> (B,)."""
+    moved: NDArray[np.float64] = samples - (samples.mean() - value)
+    return moved
+
+
+def _members(task: LabelTask) -> list[NDArray[np.int64]]:
+    """Texts of each label."""
+    return [np.flatnonzero(task.index == label) for label in range(len(task.names))]

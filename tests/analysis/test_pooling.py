@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+from transformers import AutoTokenizer
+
+from instructor_core import InstructorModel
+from instructor_core.analysis.pooling import (
+    RECIPE_TEXTS,
+    Recipe,
+    RecipeResult,
+    boundary,
+    compare_recipes,
+    recipe_pairs,
+)
+from instructor_core.encoder import TokenEncoding
+
+REVIEW = "Represent the review for its mood: "
+INSTRUCTIONS = (REVIEW, "Mood:", "", "x ", "Represent it:  ")
+TEXTS = ("The soup was cold.", "//path/at/the/joint", "  leading", "a", "")
+PAIRS = [(instruction, text) for instruction in INSTRUCTIONS for text in TEXTS]
+
+
+def encoded(model: InstructorModel, instruction: str, text: str) -> list[TokenEncoding]:
+    return model.encode_tokens(recipe_pairs(instruction, text))
+
+
+def recipes(model: InstructorModel, instruction: str, text: str) -> dict[Recipe, RecipeResult]:
+    return {result.recipe: result for result in compare_recipes(encoded(model, instruction, text))}
+
+
+def embedding(pair: TokenEncoding, averaged: np.ndarray) -> np.ndarray:
+    vector = pair.projected[averaged].astype(np.float64).mean(axis=0)
+    return vector / np.linalg.norm(vector)
+
+
+@pytest.mark.parametrize(("instruction", "text"), PAIRS)
+def test_cosines_are_those_of_the_averaged_tokens(mini: InstructorModel, instruction: str, text: str) -> None:
+    pairs = encoded(mini, instruction, text)
+    ours = mini.encode([(instruction, text)])[0]
+    for result, pair in zip(compare_recipes(pairs), pairs, strict=True):
+        assert len(result.tokens) == len(result.segments) == len(result.averaged) == pair.n_encoded
+        if result.cosine is None:
+            assert result.note
+            assert not result.averaged.any()
+        else:
+            assert result.cosine == pytest.approx(float(embedding(pair, result.averaged) @ ours), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["checkpoint_a", "checkpoint_b"])
+def test_the_recipe_of_sentence_transformers_equals_sentence_transformers(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(name)
+    model = InstructorModel(folder)
+    reference = SentenceTransformer(str(folder), device="cpu")
+    place = list(Recipe).index(Recipe.SENTENCE_TRANSFORMERS)
+    for pooled, recipe in ((False, Recipe.SENTENCE_TRANSFORMERS), (True, Recipe.INSTRUCTION_POOLED)):
+        reference.set_pooling_include_prompt(pooled)
+        for instruction, text in PAIRS:
+            if pooled and text != text.strip():
+                continue  # "pooled too" is about the mask alone: it keeps the joint of this project
+            pairs = encoded(model, instruction, text)
+            result = recipes(model, instruction, text)[recipe]
+            found = embedding(pairs[place if not pooled else 0], result.averaged)
+            np.testing.assert_allclose(found, reference.encode([text], prompt=instruction)[0], atol=1e-5)
+
+
+def test_the_recipe_of_instructor_lite_starts_at_the_token_of_the_first_character(checkpoint_a) -> None:  # type: ignore[no-untyped-def]
+    model, tokenizer = InstructorModel(checkpoint_a), AutoTokenizer.from_pretrained(checkpoint_a)
+    for instruction, text in PAIRS:
+        first = tokenizer(instruction + text).char_to_token(len(instruction))
+        result = recipes(model, instruction, text)[Recipe.INSTRUCTOR_LITE]
+        if first is None:
+            assert result.cosine is None
+            assert "first character of the text" in result.note
+        else:
+            assert np.flatnonzero(result.averaged)[0] == first
+            assert result.averaged[first:].all()
+            assert list(result.tokens) == tokenizer.convert_ids_to_tokens(tokenizer(instruction + text)["input_ids"])
+
+
+def test_the_main_branch_sees_both_parts_stripped_and_glued(mini: InstructorModel) -> None:
+    result = recipes(mini, REVIEW, " it is ")[Recipe.INSTRUCTOR_MAIN]
+    tokenizer = mini.tokenizer
+    assert list(result.tokens) == tokenizer.convert_ids_to_tokens(tokenizer(REVIEW.strip() + "it is")["input_ids"])
+    assert result.averaged.sum() == len(result.tokens) - (len(tokenizer(REVIEW.strip())["input_ids"]) - 1)
+    assert result.cosine is not None
+    assert result.cosine < 0.9999
+    already_glued = recipes(mini, REVIEW.strip(), "it is")[Recipe.INSTRUCTOR_MAIN]
+    assert already_glued.cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_only_an_instruction_of_one_token_is_averaged_by_1_0_1(model: InstructorModel) -> None:
+    one = recipes(model, "x ", "The soup was cold.")[Recipe.INSTRUCTOR_1_0_1]
+    assert one.averaged.all()
+    assert one.cosine is not None
+    assert one.cosine < 0.9999
+    for instruction in ("", REVIEW):
+        several = recipes(model, instruction, "The soup was cold.")[Recipe.INSTRUCTOR_1_0_1]
+        assert several.cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_averaging_the_instruction_or_leaving_out_the_end_is_another_embedding(model: InstructorModel) -> None:
+    found = recipes(model, REVIEW, "The soup was cold.")
+    pooled, endless = found[Recipe.INSTRUCTION_POOLED], found[Recipe.WITHOUT_END]
+    assert pooled.averaged.all()
+    assert not endless.averaged[-1]
+    assert endless.averaged.sum() == found[Recipe.OURS].averaged.sum() - 1
+    for result in (pooled, endless):
+        assert result.cosine is not None
+        assert result.cosine < 0.9999
+    assert found[Recipe.OURS].cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_an_empty_text_has_nothing_without_its_end(mini: InstructorModel) -> None:
+    result = recipes(mini, REVIEW, "")[Recipe.WITHOUT_END]
+    assert result.cosine is None
+    assert "nothing is left to average" in result.note
+
+
+def test_special_tokens_typed_in_a_text_are_pointed_out(mini: InstructorModel) -> None:
+    found = recipes(mini, REVIEW, "a </s> b")
+    assert [recipe for recipe in Recipe if "</s>" in found[recipe].note] == [
+        Recipe.INSTRUCTOR_1_0_1,
+        Recipe.INSTRUCTOR_MAIN,
+        Recipe.SENTENCE_TRANSFORMERS,
+        Recipe.INSTRUCTOR_LITE,
+    ]
+
+
+def test_most_recipes_share_one_forward_pass() -> None:
+    assert len(set(recipe_pairs("Mood:", "good"))) == 1
+    assert len(set(recipe_pairs(REVIEW, "good"))) == 2
+    assert recipe_pairs(REVIEW, "good")[0] == (REVIEW, "good")
+
+
+def test_every_recipe_is_named_and_described() -> None:
+    assert list(RECIPE_TEXTS) == list(Recipe)
+    assert all(texts.does.endswith(".") for texts in RECIPE_TEXTS.values())
+
+
+def test_the_boundaries_agree_where_a_space_parts_instruction_and_text(model: InstructorModel) -> None:
+    (pair,) = model.encode_tokens([(REVIEW, "//path it is")])
+    found = boundary(pair)
+    assert found.agree
+    assert found.spaced
+    assert found.count == found.character == found.n_instruction == pair.n_instruction_tokens
+    assert (found.n_straddling, found.n_cut) == (0, 0)
+    assert found.n_text == pair.n_encoded - found.n_instruction - 1
+    assert found.joint == (" its mood: "[-12:].rjust(0), "//path it is") or found.joint[0].endswith("mood: ")
+
+
+def test_a_token_across_the_joint_is_found() -> None:
+    class Straddling:
+        instruction, text, joined = "a:", "//b", "a://b"
+        spans = np.array([[0, 1], [1, 4], [4, 5], [-1, -1]])
+        segments = ("instruction", "straddling", "text", "end")
+        pooling_mask = np.array([False, False, True, True])
+        max_seq_length = 512
+
+    found = boundary(Straddling())  # type: ignore[arg-type]
+    assert (found.count, found.character, found.agree, found.spaced) == (2, 1, False, False)
+    assert (found.n_instruction, found.n_straddling, found.n_text) == (1, 1, 1)
+    assert found.joint == ("a:", "//b")
+
+
+def test_a_full_window_is_counted(mini: InstructorModel) -> None:
+    (pair,) = mini.encode_tokens([(REVIEW, " ".join(f"word {number}" for number in range(300)))])
+    found = boundary(pair)
+    assert found.n_cut == pair.n_cut > 0
+    assert found.n_instruction + found.n_text + 1 == found.max_seq_length == 512
+
+
+def test_a_recipe_without_its_pair_is_a_bug(mini: InstructorModel) -> None:
+    with pytest.raises(ValueError, match="One encoded pair per recipe: got 1, not 7"):
+        compare_recipes(mini.encode_tokens([(REVIEW, "a")]))
