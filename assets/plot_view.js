@@ -5,6 +5,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
   const { el, isDark, onThemeChange, hover, select, itemsOf, tooltip, inkOn, colorAt, number, scaleBar, chip } =
     InstructorLinking;
+  const THEME = window.InstructorTheme; // {light, dark, twins}, from the head of the page
   const SVG = "http://www.w3.org/2000/svg";
   const GAP = 20; // px between panels
   const TICK = 11; // px, font size of ticks
@@ -165,7 +166,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         plotHeight = tallest;
         plotWidth = Math.min(plotWidth, tallest / aspect);
       }
-      return [plotWidth, Math.max(plotHeight, Math.min(rows.n * 14, 280))];
+      return [plotWidth, Math.max(plotHeight, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
     };
     let room = wordsFit ? Math.min(natural, 230, width * 0.36) + 2 : 0;
     let left = (room || tagWidth) + 10;
@@ -203,7 +204,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const view = { panels: new Map(), payload: null, bar: null, hover: null, selection: {}, width: 0 };
     const bar = el("div", "ic-plots-bar");
     const grid = el("div", "ic-grid");
-    const empty = el("p", "ic-empty", props.empty);
+    const empty = el("p", "ic-empty", root.dataset.empty);
     const alt = el("p", "ic-hidden");
     const live = el("p", "ic-hidden");
     live.setAttribute("aria-live", "polite");
@@ -212,8 +213,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     root.replaceChildren(bar, grid, empty, alt, live);
 
     const look = () => {
-      const { layout } = isDark() ? props.dark : props.light;
-      return { template: isDark() ? props.dark : props.light, family: layout.font.family, ink: layout.font.color };
+      const template = isDark() ? THEME.dark : THEME.light;
+      const { font } = template.layout;
+      return { template, family: font.family, ink: font.color };
     };
 
     // ---------------------------------------------------------------------------------- panels come and go
@@ -297,7 +299,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     function prepare(panel) {
       const { figure } = panel.data;
       const { content } = panel;
-      const twins = isDark() ? props.twins : {};
+      const twins = isDark() ? THEME.twins : {};
       const current = look();
       const data = figure.data.map((trace) => recolor(trace, twins, ""));
       const layout = recolor(structuredClone(figure.layout), twins, ""); // Plotly writes the zoom into it
@@ -369,7 +371,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (!payload || !root.clientWidth) return;
       view.width = root.clientWidth;
       grid.style.gridTemplateColumns = `repeat(${columns()}, minmax(0, 1fr))`;
-      view.bar = payload.scale ? scaleBar(payload.scale, props.twins) : null;
+      view.bar = payload.scale ? scaleBar(payload.scale, THEME.twins) : null;
       bar.replaceChildren(...(view.bar ? [view.bar] : []));
       bar.hidden = !view.bar;
       for (const panel of [...view.panels.values()]) {
@@ -476,7 +478,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const at = [x._offset + x.d2p(source.x[point.at]), y._offset + y.d2p(source.y[point.at])];
       const inside = at[0] >= x._offset && at[0] <= x._offset + x._length && at[1] >= y._offset && at[1] <= y._offset + y._length;
       const size = Array.isArray(trace.marker?.size) ? trace.marker.size[point.at] : trace.marker?.size;
-      return inside ? { cx: at[0], cy: at[1], r: (size || 8) / 2 + 4 } : null;
+      return inside ? { cx: at[0], cy: at[1], r: (size || 8) / 2 + 2.5 } : null;
     }
 
     function markPoints(panel) {

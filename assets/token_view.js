@@ -4,6 +4,7 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
   "use strict";
 
   const { el, onThemeChange, tooltip, inkOn, colorAt, number, scaleBar, chip } = InstructorLinking;
+  const THEME = window.InstructorTheme; // {light, dark, twins}, from the head of the page
   const SECTION = { instruction: "instruction", straddling: "instruction and text", text: "text", cut: "cut off" };
   const SPOKEN = { ...SECTION, end: "end of sequence" };
   const LONG_WORD = 12; // pieces after which a word may break over the line
@@ -25,7 +26,7 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       if (starts) node.append(el("i", "ic-space"));
       node.append(el("span", "ic-piece", starts ? token.t.slice(1) : token.t));
       if (token.w !== null && view.payload.scale) {
-        const background = colorAt(view.payload.scale, props.twins, token.w);
+        const background = colorAt(view.payload.scale, THEME.twins, token.w);
         node.style.background = background;
         node.style.color = inkOn(background);
       }
@@ -140,11 +141,11 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       tooltip.hide();
       view.tokens = [];
       if (!view.payload) {
-        root.replaceChildren(el("p", "ic-empty", props.empty));
+        root.replaceChildren(el("p", "ic-empty", root.dataset.empty));
         return;
       }
       const { rows, scale } = view.payload;
-      view.bar = scale ? scaleBar(scale, props.twins) : null;
+      view.bar = scale ? scaleBar(scale, THEME.twins) : null;
       const bar = el("div", "ic-plots-bar");
       if (view.bar) bar.append(view.bar);
       root.replaceChildren(...(view.bar ? [bar] : []), ...rows.map(section));

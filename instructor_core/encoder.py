@@ -346,6 +346,7 @@ class InstructorModel(nn.Module):
         limits = _read_json(folder / "sentence_bert_config.json")
         self.max_seq_length = int(limits.get("max_seq_length") or 512)
         self.dim: int = self.dense.out_features
+        self.n_layers = len(self.transformer.encoder.block)
         self.to(device=self.device)
         self._packed = self.device.type == "cpu" and not trainable and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         if self._packed:

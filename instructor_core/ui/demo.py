@@ -19,7 +19,7 @@ from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.plot_view import plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.sidebar import Sidebar, build_sidebar, example_inputs, fill, run, select_text
-from instructor_core.ui.tabs import projection, similarity, tokens
+from instructor_core.ui.tabs import explain, projection, similarity, tokens
 from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
 
@@ -45,7 +45,8 @@ def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = Non
     runtime = Runtime((*([checkpoint] if checkpoint else []), *CHECKPOINTS), device=device, dtype=dtype)
     examples = load_examples()
     start = example_inputs(examples[0], runtime.checkpoints[0].id)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as demo:
+    demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True)
+    with demo:
         inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(similarity.TAB)
         menu, line, example = _header(runtime, start.checkpoint_id, examples)
         with gr.Row(elem_classes=["ic-page"]):
@@ -61,7 +62,10 @@ def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = Non
                         projection.build(page)
                     with gr.Tab("Tokens", id=tokens.TAB, render_children=True) as third:
                         tokens.build(page, start)
-        for tab, tab_id in ((first, similarity.TAB), (second, projection.TAB), (third, tokens.TAB)):
+                    with gr.Tab("Explain", id=explain.TAB, render_children=True) as fourth:
+                        explain.build(page, start)
+        shown = {similarity.TAB: first, projection.TAB: second, tokens.TAB: third, explain.TAB: fourth}
+        for tab_id, tab in shown.items():
             tab.select(partial(str, tab_id), None, active, show_progress="hidden", api_visibility="private")
         _connect(page, sidebar, menu, line, example, point, examples)
     return demo

@@ -95,7 +95,7 @@ def redraw(
     )
 
 
-def _changed_by_visitor(option: gr.components.Component) -> Any:
+def _changed_by_visitor(option: Any) -> Any:
     """The event of a component that fires when a visitor changes it, not when the page does."""
     return option.release if isinstance(option, gr.Slider) else option.input
 
@@ -115,7 +115,7 @@ def text_choices(inputs: Inputs) -> list[tuple[str, int]]:
 
 def menu(label: str, choices: list[tuple[str, int]], value: int) -> gr.Dropdown:
     """Return a menu of instructions or texts."""
-    return gr.Dropdown(choices, value=value, label=label, min_width=140)  # type: ignore[arg-type]  # pairs are allowed
+    return gr.Dropdown(choices, value=value, label=label, min_width=140)
 
 
 def follow_instructions(page: Page, *menus: gr.Dropdown) -> None:

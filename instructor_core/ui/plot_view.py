@@ -2,12 +2,15 @@
 
 `gr.Plot` has no events, no frames, no dark page, and forgets the zoom at each update, hence our own component:
 a `gr.HTML` with a fixed, empty template whose script draws from the JSON of a `PanelSet`. What visitors
-typed is put on the page by the script as text nodes only, never by the template.
+typed is put on the page by the script as text nodes only, never by the template. The component has no properties of
+its own: Gradio drops those when an update reaches a component in a tab that was never opened. The colours of the light
+and the dark page come with `ui.theme.page_head`.
 """
 
 from __future__ import annotations
 
 import hashlib
+from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -16,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from instructor_core.figures import theme
 from instructor_core.figures.panels import PanelSet
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -61,14 +63,10 @@ def plot_view(
         elem_id=elem_id,
         elem_classes=["ic-view"],
         label=label,
-        html_template="<div class='ic-plots'></div>",
+        html_template=f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
         js_on_load=ON_LOAD,
         head=script_tags("plotly.min.js", "linking.js", "plot_view.js"),
         apply_default_css=False,
-        empty=empty,
-        light=theme.light_template(),
-        dark=theme.dark_template(),
-        twins=theme.dark_twins(),
     )
 
 

@@ -9,7 +9,16 @@ import inspect
 
 import gradio as gr
 
-from instructor_core.figures.theme import SIZE_BODY, SIZE_SMALL, SIZE_TITLE, css_variables
+from instructor_core.figures.panels import inert_json
+from instructor_core.figures.theme import (
+    SIZE_BODY,
+    SIZE_SMALL,
+    SIZE_TITLE,
+    css_variables,
+    dark_template,
+    dark_twins,
+    light_template,
+)
 from instructor_core.ui.plot_view import ASSETS
 
 # Gradio's theme variable -> value. The `--ic-` properties follow the light or dark page by themselves.
@@ -146,8 +155,10 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_head() -> str:
-    """Return the `<style>` element of the page, for `launch(head=...)`.
+    """Return the stylesheet of the page and the colours that its scripts draw with, for `launch(head=...)`.
 
     Gradio's own `css` argument rewrites the rules: it repeats them under a prefix and drops some at-rules.
     """
-    return f"<style>\n{css_variables()}\n{(ASSETS / 'style.css').read_text(encoding='utf-8')}</style>"
+    style = f"{css_variables()}\n{(ASSETS / 'style.css').read_text(encoding='utf-8')}"
+    colors = inert_json({"light": light_template(), "dark": dark_template(), "twins": dark_twins()})
+    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {colors};</script>"

@@ -6,9 +6,10 @@ script puts what it gets on the page as text nodes only.
 
 from __future__ import annotations
 
+from html import escape
+
 import gradio as gr
 
-from instructor_core.figures import theme
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.plot_view import script_tags
 
@@ -40,10 +41,8 @@ def token_view(
         elem_id=elem_id,
         elem_classes=["ic-view"],
         label=label,
-        html_template="<div class='ic-tokens'></div>",
+        html_template=f"<div class='ic-tokens' data-empty='{escape(empty)}'></div>",
         js_on_load=ON_LOAD,
         head=script_tags("linking.js", "token_view.js"),
         apply_default_css=False,
-        empty=empty,
-        twins=theme.dark_twins(),
     )

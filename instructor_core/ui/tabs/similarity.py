@@ -135,7 +135,9 @@ def build(page: Page, start: Inputs) -> None:
     explanation = gr.HTML(first_note, padding=False)
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
     plots.value = first_panels
-    line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
+    with gr.Row(elem_classes=["ic-status-row"]):
+        line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
+        open_ledger = gr.Button("Why?", size="sm", min_width=60, elem_id="open-ledger")
 
     redraw(page, TAB, draw, options=[view, scale, order, a, b], outputs=[explanation, plots])
     follow_instructions(page, a, b)
@@ -152,6 +154,13 @@ def build(page: Page, start: Inputs) -> None:
         lambda inputs, selected: describe_selection(page.runtime, inputs, selected),
         [page.inputs, page.selected],
         line,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    open_ledger.click(
+        lambda: (gr.Tabs(selected="explain"), "explain"),
+        None,
+        [page.tabs, page.active],
         show_progress="hidden",
         api_visibility="private",
     )

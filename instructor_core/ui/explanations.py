@@ -1,0 +1,229 @@
+"""The views of the Explain tab: from two selected texts and two instructions to sentences, chips and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.attribution import ledger, ledger_difference
+from instructor_core.analysis.deletion import combine, deletions, drop
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.layers import layer_divergence, layer_similarity, pooled_layers, segment_attention
+from instructor_core.analysis.movement import movement, neighbor_change
+from instructor_core.analysis.pooling import RECIPE_TEXTS, boundary, compare_recipes, recipe_pairs
+from instructor_core.analysis.units import By
+from instructor_core.cache import CachedEncoder
+from instructor_core.errors import UserError
+from instructor_core.figures import attribution as attribution_figures
+from instructor_core.figures import deletion as deletion_figures
+from instructor_core.figures import layers as layer_figures
+from instructor_core.figures import movement as movement_figures
+from instructor_core.figures import pooling as pooling_figures
+from instructor_core.figures import theme
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.token_rows import TokenRows
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.runtime import Runtime
+
+N_TERMS = 6
+N_NEIGHBORS = 3
+MAX_LAYER_TEXTS = 24  # the states of every layer of every text: bounded work and memory
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the tab was asked.
+
+    Attributes:
+        first: Index of the text asked about.
+        second: Index of the text it is compared with.
+        a: Index of the instruction.
+        b: Index of the instruction it is compared with; may equal ``a``.
+        by: Count by tokens or by words.
+        layer: Layer of the read-out, from 0 (embedding); larger than the last means the last.
+    """
+
+    first: int
+    second: int
+    a: int
+    b: int
+    by: By = "word"
+    layer: int = 99
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the tab shows.
+
+    Attributes:
+        limits: One sentence on what the view does not show.
+        sentences: The result in words.
+        rows: Chips; None for none.
+        panels: Figures; None for none.
+    """
+
+    limits: str
+    sentences: tuple[str, ...]
+    rows: TokenRows | None
+    panels: PanelSet | None
+
+
+def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+    """Why two texts are similar: the terms of their cosine, under one instruction or two."""
+    texts = (inputs.texts[question.first], inputs.texts[question.second])
+    which = list(dict.fromkeys((question.a, question.b)))
+    pairs = [(inputs.instructions[k], text) for k in which for text in texts]
+    encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    tables = [ledger(encoded[2 * at], encoded[2 * at + 1], by=question.by) for at in range(len(which))]
+    sentences = [attribution_figures.ledger_summary(tables[0])]
+    sentences += [attribution_figures.term_sentence(tables[0], term) for term in tables[0].largest(N_TERMS)]
+    difference = None
+    if len(tables) == 2:
+        try:
+            difference = ledger_difference(tables[0], tables[1])
+        except UserError as error:
+            sentences.append(str(error))
+        else:
+            names = (letter(which[0]), letter(which[1]))
+            (largest,) = difference.largest(1)
+            sentences.append(attribution_figures.difference_sentence(difference, largest, names))
+    return Answer(
+        attribution_figures.NOT_SHOWN,
+        tuple(sentences),
+        attribution_figures.ledger_rows(tables[0], texts),
+        attribution_figures.ledger_panels(tables, which, inputs.instructions, difference=difference),
+    )
+
+
+def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+    """What each word of a text does to its similarity: dropped from the mean, and deleted from the input."""
+    encoder, instruction = runtime.encoder(inputs.checkpoint_id), inputs.instructions[question.a]
+    pair, other = encoder.encode_tokens(
+        [(instruction, inputs.texts[question.first]), (instruction, inputs.texts[question.second])]
+    )
+    dropped = drop(pair, other.embedding, by=question.by)
+    edited = deletions(pair, dropped.units)
+    vectors = encoder.encode([(instruction, deletion.text) for deletion in edited])
+    result = combine(dropped, edited, vectors)
+    title = f"Text {question.first + 1} against text {question.second + 1} under {letter(question.a)}"
+    sentences = [f"Cosine {dropped.cosine:.3f}. {len(edited)} shorter texts were encoded, one for each {question.by}."]
+    known = [(abs(gap), at) for at, gap in enumerate(result.context) if gap is not None]
+    if known:
+        at = max(known)[1]
+        without, deleted = dropped.similarities[at], result.deleted[at]
+        sentences.append(
+            f'Largest gap: "{dropped.units[at].plain}" dropped gives {without:.3f}, deleted {deleted:.3f}; '
+            f"the difference is what the other tokens took from it."
+        )
+    return Answer(
+        deletion_figures.NOT_SHOWN,
+        tuple(sentences),
+        deletion_figures.deletion_rows(result, title=title),
+        deletion_figures.deletion_panels(result, title=title),
+    )
+
+
+def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+    """What the second instruction moved in one text, token by token, and in its neighbourhood."""
+    a, b, text = question.a, question.b, question.first
+    pairs = [(inputs.instructions[k], inputs.texts[text]) for k in (a, b)]
+    first, second = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    result = movement(first, second, by=question.by)
+    sentences = [movement_figures.movement_summary(result, a=a, b=b), *movement_figures.carrier_sentences(result, 3)]
+    if len(inputs.texts) > 1:
+        grid = runtime.grid(inputs)
+        change = neighbor_change(grid.embeddings[a], grid.embeddings[b], text, k=N_NEIGHBORS)
+        sentences += movement_figures.neighbor_sentences(change, inputs.texts, a=a, b=b)
+    return Answer(
+        movement_figures.NOT_SHOWN,
+        tuple(sentences),
+        movement_figures.movement_rows(result, title=f"Text {text + 1} from {letter(a)} to {letter(b)}"),
+        movement_figures.movement_panels(result, a=a, b=b),
+    )
+
+
+def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+    """Where in the network two instructions make the same tokens differ."""
+    a, b = question.a, question.b
+    pairs = [(inputs.instructions[k], inputs.texts[question.first]) for k in (a, b)]
+    first, second = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs, deep=True)
+    if first.layers is None or second.layers is None:
+        raise ValueError("deep encodings carry their layers")
+    result = layer_divergence(first, second, first_layers=first.layers, second_layers=second.layers)
+    means = result.by_layer
+    last = len(means) - 1
+    sentences = (
+        f"The embedding row is exactly {means[0]:.0f}: T5 adds no position, so the same tokens start equal. "
+        f"On average 1 − cosine is {means[1]:.3f} after block 1 and {means[last]:.3f} after block {last}.",
+    )
+    return Answer(
+        layer_figures.DIVERGENCE_NOT_SHOWN, sentences, None, layer_figures.divergence_panels(result, a=a, b=b)
+    )
+
+
+def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+    """The similarity matrix that each layer would give."""
+    encoder = runtime.encoder(inputs.checkpoint_id)
+    texts = inputs.texts[:MAX_LAYER_TEXTS]
+    instruction = inputs.instructions[question.a]
+    encoded = encoder.encode_tokens([(instruction, text) for text in texts], deep=True)
+    read = [_pooled_read_outs(encoder, pair.layers, pair.pooling_mask) for pair in encoded]
+    result = layer_similarity(np.stack(read, axis=1))
+    last = len(result.matrices) - 1
+    layer = min(question.layer, last)
+    shown = [layer] if layer == last else [layer, last]
+    sentences = [f"Layer {layer} of {last}, read out through the final norm, the mean and the linear layer."]
+    if len(inputs.texts) > len(texts):
+        sentences.append(f"The first {len(texts)} of {len(inputs.texts)} texts are shown.")
+    drawn = layer_figures.layer_similarity_panels(result, shown, texts, instruction=question.a)
+    return Answer(layer_figures.READ_OUT_NOT_SHOWN, tuple(sentences), None, drawn)
+
+
+def _pooled_read_outs(
+    encoder: CachedEncoder, layers: NDArray[np.float32] | None, mask: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Embeddings ``(L + 1, D)`` that one text would have at every layer."""
+    if layers is None:
+        raise ValueError("deep encodings carry their layers")
+    return pooled_layers(encoder.model.read_out(layers), mask)
+
+
+def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+    """Where the text's tokens look: at the instruction, at the text, at ``</s>``."""
+    pair = (inputs.instructions[question.a], inputs.texts[question.first])
+    (encoded,) = runtime.encoder(inputs.checkpoint_id).encode_tokens([pair], deep=True)
+    if encoded.attentions is None:
+        raise ValueError("deep encodings carry their attention weights")
+    result = segment_attention(encoded.attentions, encoded.segments)
+    shares = result.by_layer
+    top = int(shares[:, 0].argmax())
+    sentences = (
+        f"Text tokens give the instruction {shares[:, 0].mean():.0%} of their attention on average, most in block "
+        f"{top + 1} ({shares[top, 0]:.0%}); an even spread would give {result.even[0]:.0%}.",
+    )
+    return Answer(layer_figures.ATTENTION_NOT_SHOWN, sentences, None, layer_figures.attention_panels(result))
+
+
+def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+    """Where the instruction ends, and what other implementations would make of the same pair."""
+    instruction, text = inputs.instructions[question.a], inputs.texts[question.first]
+    encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(recipe_pairs(instruction, text))
+    found, results = boundary(encoded[0]), compare_recipes(encoded)
+    title = f"{letter(question.a)} · text {question.first + 1}"
+    tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, accent=theme.accent(question.a))
+    recipes = pooling_figures.recipe_rows(results)
+    return Answer(
+        pooling_figures.NOT_SHOWN,
+        (
+            pooling_figures.window_sentence(found),
+            pooling_figures.boundary_sentence(found),
+            *(
+                f"{RECIPE_TEXTS[result.recipe].name}: {pooling_figures.recipe_sentence(result)}"
+                for result in results[1:]
+            ),
+        ),
+        TokenRows((*tokens.rows, *recipes.rows), recipes.scale),
+        pooling_figures.recipe_panels(results),
+    )
