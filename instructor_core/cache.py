@@ -33,7 +33,7 @@ class Progress:
     n_new: int
 
 
-class _BoundedStore(Generic[Value]):
+class BoundedStore(Generic[Value]):
     """Least recently used entries go first once ``max_bytes`` is exceeded."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -76,9 +76,9 @@ class CachedEncoder:
         self, model: InstructorModel, *, embedding_bytes: int = 256 * MEGABYTE, token_bytes: int = 256 * MEGABYTE
     ) -> None:
         self.model = model
-        self._embeddings: _BoundedStore[NDArray[np.float32]] = _BoundedStore(embedding_bytes)
-        self._tokens: _BoundedStore[TokenEncoding] = _BoundedStore(token_bytes)
-        self._deep_tokens: _BoundedStore[TokenEncoding] = _BoundedStore(token_bytes)
+        self._embeddings: BoundedStore[NDArray[np.float32]] = BoundedStore(embedding_bytes)
+        self._tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
+        self._deep_tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
         # Held for one batch at a time, so that requests of several visitors take turns.
         self._model_lock = Lock()
 

@@ -250,7 +250,8 @@ def find_checkpoint(
     try:
         info = HfApi().model_info(name, revision=revision, timeout=_HUB_TIMEOUT_S)
         files = _wanted_files([sibling.rfilename for sibling in info.siblings or []])
-        return Path(snapshot_download(name, revision=info.sha, allow_patterns=files or None, tqdm_class=tqdm_class))
+        # By the name of the revision, not by the commit it stands for: only then does the cache know the name later on.
+        return Path(snapshot_download(name, revision=revision, allow_patterns=files or None, tqdm_class=tqdm_class))
     except RepositoryNotFoundError as error:
         raise EncoderError(f"The Hugging Face Hub has no public repository {name!r}. Check the spelling.") from error
     except (HfHubHTTPError, OSError, _transport_error()) as error:

@@ -25,6 +25,8 @@ from instructor_core.analysis.units import (
 )
 from instructor_core.errors import UserError
 
+_LIMIT_PERCENTILE = 99.9  # a few hundred terms are drawn to scale; in a large ledger </s> x </s> stands out
+
 
 @dataclass(frozen=True)
 class Term:
@@ -75,8 +77,8 @@ class Contributions:
 
     @property
     def limit(self) -> float:
-        """Half width of a colour range centred on zero; the largest hundredth of the terms saturates."""
-        return symmetric_limit(self.values)
+        """Half width of a colour range centred on zero; of thousands of terms the largest thousandth saturates."""
+        return symmetric_limit(self.values, percentile=_LIMIT_PERCENTILE)
 
     def largest(self, k: int) -> tuple[Term, ...]:
         """The `k` terms with the largest magnitudes, largest first; equal ones in reading order."""

@@ -34,12 +34,19 @@ class Entry:
 
 
 def with_controls(
-    candidates: Sequence[str], *, unrelated: str = UNRELATED_INSTRUCTION, seed: int = 0
+    candidates: Sequence[str], *, shuffle: int = 0, unrelated: str = UNRELATED_INSTRUCTION, seed: int = 0
 ) -> tuple[Entry, ...]:
     """Candidates in their order, then the controls: what a leaderboard has to encode.
 
     Every instruction is stripped and ends with exactly one space. An empty candidate is the empty control. The
-    shuffled control is made from the first candidate with two different words; without one there is none.
+    shuffled control is made from the first candidate with two different words, from `shuffle` on; without one there is
+    none.
+
+    Args:
+        candidates: instructions, at least one with words.
+        shuffle: index of the candidate to shuffle.
+        unrelated: the unrelated instruction.
+        seed: of the shuffling.
 
     Raises:
         UserError: when there is no candidate besides the empty instruction.
@@ -54,7 +61,8 @@ def with_controls(
     entries = [Entry(text, Role.CANDIDATE if text else Role.EMPTY) for text in joined]
     if len(words) == len(joined):
         entries.append(Entry("", Role.EMPTY))
-    shuffled = next((text for text in (shuffled_words(word, seed=seed) for word in words) if text), None)
+    mixed = (shuffled_words(text, seed=seed) for text in joined[shuffle:] + joined[:shuffle])
+    shuffled = next((text for text in mixed if text is not None), None)
     if shuffled is not None:
         entries.append(Entry(shuffled, Role.SHUFFLED))
     return (*entries, Entry(one_space(unrelated), Role.UNRELATED))

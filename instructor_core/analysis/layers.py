@@ -46,7 +46,7 @@ class LayerSimilarity:
 
     Attributes:
         matrices: (L + 1, N, N) float32 in [-1, 1], the last one that of the embeddings.
-        ranges: (L + 1, 2) float64 colour range of each layer alone; cosines of early layers lie near 1.
+        ranges: (L + 1, 2) float64 colour range of each layer alone: their cosines lie in different bands.
     """
 
     matrices: NDArray[np.float32]

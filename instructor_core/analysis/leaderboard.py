@@ -109,6 +109,12 @@ class Confusion:
     names: tuple[str, ...]
     counts: NDArray[np.int64]
 
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Counts as shares of the texts of each label, (L, L) float64; the diagonal is the recall."""
+        shares: NDArray[np.float64] = self.counts / self.counts.sum(axis=1, keepdims=True)
+        return shares
+
 
 def leaderboard(
     entries: Sequence[Entry],
@@ -190,7 +196,7 @@ def conclusion(board: Leaderboard) -> tuple[str, ...]:
     for row in board.rows:
         if row.entry.role in (Role.SHUFFLED, Role.UNRELATED) and row.standing is not Standing.WORSE:
             sentences.append(
-                f"The {row.name} control is {row.standing.value}: the wording of {best.name} may not matter."
+                f"The {row.name} control is {row.standing.value}: the wording may matter little for these labels."
             )
     if float((best.predictions == board.task.index).mean()) == 1.0:
         n = len(board.task.index)

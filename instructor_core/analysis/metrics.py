@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from instructor_core.analysis.label_task import LabelTask
 
 KMEANS_SEEDS = (0, 1, 2, 3, 4)
+EXACT_PAIRS = 10_000  # of 141 texts; above it, the pairs of every resample would take seconds
+_CHUNK = 1_000_000  # weights of pairs held at once
 
 
 def knn_predictions(cosines: NDArray[np.floating], task: LabelTask) -> NDArray[np.int64]:
@@ -58,26 +60,51 @@ def macro_f1(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, ND
 def pair_auc(cosines: NDArray[np.floating], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
     """AUC of "same label" over all pairs of texts, and its resamples (B,).
 
-    Resampling texts reweights pairs. The resamples are linear in the weights: exact first derivatives of the AUC
-    by the weight of each text (DeLong's structural components, for pairs), clipped to [0, 1]. A pair of
-    a text with its own copy does not exist.
+    A draw weighs a pair by how often both texts were drawn; a pair of a text with its own copy does not exist. Up to
+    10,000 pairs the resamples are exact. Above, they are linear in the weights, by the exact derivatives of the
+    AUC (DeLong's structural components, for pairs): what is left out shrinks with the number of texts.
     """
-    from scipy.stats import rankdata
-
-    n = len(cosines)
-    first, second = np.triu_indices(n, 1)
+    first, second = np.triu_indices(len(cosines), 1)
+    order = np.argsort(cosines[first, second], kind="stable")
+    first, second = first[order], second[order]
     values = cosines[first, second]
     same = task.index[first] == task.index[second]
-    n_same, n_different = int(same.sum()), int((~same).sum())
-    below = rankdata(values)
-    below[same] -= rankdata(values[same])  # pairs of different labels below this one, ties count half
-    below[~same] -= rankdata(values[~same])
-    wins = np.where(same, below, n_same - below)
-    auc = float(below[same].sum()) / (n_same * n_different)
-    surprise = wins - auc * np.where(same, n_different, n_same)
+    below = np.searchsorted(values, values, side="left"), np.searchsorted(values, values, side="right")
+    auc = float(_weighted_auc(np.ones((1, len(values)), dtype=np.float32), same, below)[0])
+    if len(values) <= EXACT_PAIRS:
+        samples = [
+            _weighted_auc(weights[:, first] * weights[:, second], same, below)
+            for weights in np.array_split(task.weights, 1 + len(task.weights) * len(values) // _CHUNK)
+        ]
+        return auc, np.concatenate(samples)
+    wins = _wins(same, below)
+    surprise = wins - auc * np.where(same, (~same).sum(), same.sum())
+    n = len(cosines)
     by_text = np.bincount(first, surprise, minlength=n) + np.bincount(second, surprise, minlength=n)
-    moves = (task.weights - 1.0) @ (by_text / (n_same * n_different))
+    moves = (task.weights - 1.0) @ (by_text / float(same.sum() * (~same).sum()))
     return auc, np.clip(auc + moves, 0.0, 1.0)
+
+
+def _weighted_auc(
+    weights: NDArray[np.float32], same: NDArray[np.bool_], below: tuple[NDArray[np.int64], NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """AUC of pairs in the order of their cosine, for each row of weights (b, pairs) -> (b,); ties count half."""
+    different = np.zeros((len(weights), weights.shape[1] + 1))
+    np.cumsum(np.where(same, 0, weights), axis=1, out=different[:, 1:])
+    beaten = (different[:, below[0][same]] + different[:, below[1][same]]) / 2
+    positives = weights[:, same].astype(np.float64)
+    auc: NDArray[np.float64] = np.einsum("bp,bp->b", positives, beaten) / (positives.sum(axis=1) * different[:, -1])
+    return auc
+
+
+def _wins(same: NDArray[np.bool_], below: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float64]:
+    """For each pair in the order of its cosine, the pairs of the other kind that it is on the right side of."""
+    different_below = np.concatenate([[0], np.cumsum(~same)])
+    same_below = np.concatenate([[0], np.cumsum(same)])
+    beaten = (different_below[below[0]] + different_below[below[1]]) / 2
+    above = same.sum() - (same_below[below[0]] + same_below[below[1]]) / 2
+    wins: NDArray[np.float64] = np.where(same, beaten, above)
+    return wins
 
 
 def silhouette(cosines: NDArray[np.floating], task: LabelTask) -> tuple[float, NDArray[np.float64]]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.grid import EmbeddingGrid, unit_vectors
 from instructor_core.analysis.label_task import LabelTask
 from instructor_core.analysis.metrics import accuracy, knn_predictions, macro_f1, pair_auc, silhouette, v_measure
 from instructor_core.analysis.similarity import self_similarity
 
-_DECIMALS = 6  # cosines that differ by less are equal: batching changes the last bits of an embedding
+_DECIMALS = 6  # smaller differences are none: batching changes the last bits of an embedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> Instructio
         macro_f1(predictions, task),
         pair_auc(cosines, task),
         silhouette(cosines, task),
-        v_measure(embeddings, task),
+        v_measure(np.round(unit_vectors(embeddings), _DECIMALS), task),
     )
     return InstructionScores(
         values=np.array([value for value, _ in parts]),

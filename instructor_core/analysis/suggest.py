@@ -91,7 +91,7 @@ def suggest(
         [" ".join(word.split()) for word in words] for words in (domains or ("",), text_types, objectives or ("",))
     ]
     if not any(chosen[1]):
-        raise UserError(f"A suggestion needs a text type: got {len(chosen[1])} with words. Choose at least 1.")
+        raise UserError("A suggestion needs a text type: got 0. Choose at least 1.")
     combined = (Slots(domain, kind, objective).instruction for domain, kind, objective in product(*chosen) if kind)
     candidates = tuple(dict.fromkeys(combined))
     if len(candidates) > limit:

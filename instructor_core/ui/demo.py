@@ -19,7 +19,7 @@ from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.plot_view import plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.sidebar import Sidebar, build_sidebar, example_inputs, fill, run, select_text
-from instructor_core.ui.tabs import explain, projection, similarity, tokens
+from instructor_core.ui.tabs import explain, lab, projection, similarity, tokens
 from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
 
@@ -64,7 +64,9 @@ def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = Non
                         tokens.build(page, start)
                     with gr.Tab("Explain", id=explain.TAB, render_children=True) as fourth:
                         explain.build(page, start)
-        shown = {similarity.TAB: first, projection.TAB: second, tokens.TAB: third, explain.TAB: fourth}
+                    with gr.Tab("Lab", id=lab.TAB, render_children=True) as fifth:
+                        lab.build(page, start, sidebar)
+        shown = {similarity.TAB: first, projection.TAB: second, tokens.TAB: third, explain.TAB: fourth, lab.TAB: fifth}
         for tab_id, tab in shown.items():
             tab.select(partial(str, tab_id), None, active, show_progress="hidden", api_visibility="private")
         _connect(page, sidebar, menu, line, example, point, examples)

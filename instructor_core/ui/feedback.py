@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Sequence
 from html import escape
 
 from instructor_core.errors import UserError
@@ -22,6 +23,13 @@ def status(words: str, *, error: bool = False) -> str:
     """Return the status line under the inputs as HTML, escaped."""
     kind, role = ("ic-status ic-error", "alert") if error else ("ic-status", "status")
     return f'<p class="{kind}" role="{role}">{escape(words)}</p>'
+
+
+def sentence_list(sentences: Sequence[str]) -> str:
+    """Return findings as HTML, escaped: the first stands out, the others follow as a list."""
+    first, *rest = sentences
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in rest)
+    return f'<div class="ic-findings"><p>{escape(first)}</p><ul>{items}</ul></div>'
 
 
 def message_for(error: Exception) -> str:

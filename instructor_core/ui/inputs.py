@@ -21,12 +21,19 @@ class Inputs:
         instructions: K instructions; each is empty or ends with exactly one space.
         texts: N texts, stripped, none empty.
         labels: N labels, "" where a text has none; None if no text has one.
+        more_labels: Further ways to label the same texts, N labels each.
     """
 
     checkpoint_id: str
     instructions: tuple[str, ...]
     texts: tuple[str, ...]
     labels: tuple[str, ...] | None
+    more_labels: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def label_columns(self) -> tuple[tuple[str, ...], ...]:
+        """All ways to label the texts, the first one first; none if there are no labels."""
+        return () if self.labels is None else (self.labels, *self.more_labels)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -40,45 +47,47 @@ def join_ready(instruction: str) -> str:
     return f"{words} " if words else ""
 
 
-def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Split what stands in the text field into texts and labels.
+def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Split what stands in the text field into texts and columns of labels.
 
-    One text per line; blank lines are passed over. A label may follow a text after a tab (two columns pasted from a
-    spreadsheet) or after `` | ``.
+    One text per line; blank lines are passed over. Labels may follow a text after tabs, as in columns pasted from a
+    spreadsheet; a single one may also follow after `` | ``.
 
     Returns:
-        N texts, and N labels ("" where there is none) or None if no line has a label.
+        N texts, and columns of N labels each ("" where there is none); no column if no line has a label.
 
     Raises:
         UserError: If there is no text, or if there are too many or too long ones.
     """
-    texts, labels = [], []
+    texts: list[str] = []
+    rows: list[list[str]] = []
     for number, line in enumerate(typed.splitlines(), start=1):
-        separator = "\t" if "\t" in line else " | "
-        before, found, after = line.rpartition(separator)
-        text, label = (before.strip(), after.strip()) if found else (line.strip(), "")
-        if not text and not label:
+        before, found, after = line.rpartition(" | ")
+        cells = line.split("\t") if "\t" in line else [before, after] if found else [line]
+        text, *labels = (cell.strip() for cell in cells)
+        if not text and not any(labels):
             continue
         if not text:
-            raise UserError(f'Line {number} has a label and no text: got "{label[:40]}". Write the text before it.')
+            raise UserError(f'Line {number} has a label and no text: got "{line.strip()[:40]}". Write the text first.')
         if len(text) > MAX_CHARACTERS:
             raise UserError(
                 f"A text may have {MAX_CHARACTERS} characters: line {number} has {len(text)}. Shorten or split it."
             )
         texts.append(text)
-        labels.append(label)
+        rows.append(labels)
     if not texts:
         raise UserError("There is no text to embed. Write or paste one text per line.")
     if len(texts) > MAX_TEXTS:
         raise UserError(f"The page takes {MAX_TEXTS} texts: got {len(texts)}. Remove some lines.")
-    return tuple(texts), tuple(labels) if any(labels) else None
+    n_columns = max(len(labels) for labels in rows)
+    columns = tuple(tuple(labels[at] if at < len(labels) else "" for labels in rows) for at in range(n_columns))
+    return tuple(texts), tuple(column for column in columns if any(column))
 
 
-def format_texts(texts: Sequence[str], labels: Sequence[str] | None) -> str:
-    """Return the inverse of ``parse_texts``: one line per text, its label after a tab."""
-    if labels is None:
-        return "\n".join(texts)
-    return "\n".join(f"{text}\t{label}" if label else text for text, label in zip(texts, labels, strict=True))
+def format_texts(inputs: Inputs) -> str:
+    """Return the inverse of ``parse_texts``: one line per text, its labels after tabs."""
+    rows = zip(inputs.texts, *inputs.label_columns, strict=True)
+    return "\n".join("\t".join(cells).rstrip("\t") for cells in rows)
 
 
 def parse_inputs(checkpoint_id: str, instructions: Sequence[str], typed_texts: str) -> Inputs:
@@ -89,5 +98,6 @@ def parse_inputs(checkpoint_id: str, instructions: Sequence[str], typed_texts: s
     """
     if not 1 <= len(instructions) <= MAX_INSTRUCTIONS:
         raise UserError(f"The page takes 1 to {MAX_INSTRUCTIONS} instructions: got {len(instructions)}.")
-    texts, labels = parse_texts(typed_texts)
-    return Inputs(checkpoint_id, tuple(join_ready(instruction) for instruction in instructions), texts, labels)
+    texts, columns = parse_texts(typed_texts)
+    ready = tuple(join_ready(instruction) for instruction in instructions)
+    return Inputs(checkpoint_id, ready, texts, columns[0] if columns else None, columns[1:])

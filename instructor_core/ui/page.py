@@ -121,8 +121,9 @@ def menu(label: str, choices: list[tuple[str, int]], value: int) -> gr.Dropdown:
 def follow_instructions(page: Page, *menus: gr.Dropdown) -> None:
     """Keep menus of instructions in step with the run."""
 
-    def update(inputs: Inputs, *values: int) -> list[dict[str, Any]]:
+    def update(inputs: Inputs, *values: int) -> Any:
         choices = instruction_choices(inputs)
-        return [gr.update(choices=choices, value=min(value or 0, len(choices) - 1)) for value in values]
+        updates = [gr.update(choices=choices, value=min(value or 0, len(choices) - 1)) for value in values]
+        return updates if len(updates) > 1 else updates[0]  # a list for one output would be its value
 
     page.inputs.change(update, [page.inputs, *menus], list(menus), show_progress="hidden", api_visibility="private")

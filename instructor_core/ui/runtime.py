@@ -116,10 +116,10 @@ def grid_of(inputs: Inputs, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> E
 
 
 class _Download:
-    """Runs a download in a thread and counts its bytes through a progress bar that draws nothing."""
+    """Runs a download in a thread and counts its bytes through progress bars that draw nothing."""
 
     def __init__(self) -> None:
-        self.n_bytes = 0
+        self.n_bytes = 0  # of the bar that is furthest: the hub client counts the same bytes in several
         self.error: Exception | None = None
 
     def run(self, download: Callable[[type[tqdm[Any]]], object]) -> None:
@@ -128,11 +128,13 @@ class _Download:
         class Bar(tqdm):  # type: ignore[misc]  # tqdm ships no types
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 self._counts_bytes = kwargs.get("unit") == "B"
+                self._bytes = 0
                 super().__init__(*args, **kwargs | {"disable": True})
 
             def update(self, n: float | None = 1) -> None:
                 if self._counts_bytes:
-                    counter.n_bytes += int(n or 0)
+                    self._bytes += int(n or 0)
+                    counter.n_bytes = max(counter.n_bytes, self._bytes)
 
         try:
             download(Bar)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from instructor_core.ui.feedback import message_for, note, status
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, join_ready, parse_inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.plot_view import ASSETS
+from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.text_list import rows_json, text_list
 
@@ -70,15 +72,14 @@ def run(
             return
         started = time.monotonic()
         loading = runtime.load_steps(checkpoint_id)
-        encoder = yield from _relayed(loading, lambda words: [keep, status(words), keep, keep, keep])
-        progress = None
-        for progress in _counted(encoder.encode_steps(inputs.pairs)):
-            if progress.n_new and progress.done < progress.total:
-                rate = progress.done / max(1e-3, time.monotonic() - started)
-                left = (progress.total - progress.done) / max(1e-3, rate)
-                words = f"{progress.done} of {progress.total} pairs · {rate:.0f} per s · {left:.0f} s left"
-                yield [keep, status(words), keep, keep, keep]
-        n_new = progress.n_new if progress is not None else 0
+        encoder = yield from described(loading, lambda words: [keep, status(words), keep, keep, keep])
+        n_new, rate = 0, rate_line()
+        steps = encoder.encode_steps(inputs.pairs)
+        with closing(steps):
+            for progress in steps:
+                n_new = progress.n_new
+                if progress.done < progress.total:
+                    yield [keep, status(rate(progress)), keep, keep, keep]
         seconds = time.monotonic() - started
         done = status(
             f"{len(inputs.pairs)} pairs · {n_new} new · {seconds:.2f} s · {encoder.n_bytes / 1e6:.1f} MB cached"
@@ -86,23 +87,6 @@ def run(
         yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id]
     except Exception as error:  # the one place where a failed run becomes a sentence on the page
         yield [keep, status(message_for(error), error=True), keep, keep, before.checkpoint_id]
-
-
-def _relayed(steps: Generator[str, None, Any], show: Callable[[str], list[Any]]) -> Generator[list[Any], None, Any]:
-    """Pass on what a generator yields, as page updates, and return what it returns."""
-    while True:
-        try:
-            yield show(next(steps))
-        except StopIteration as stop:
-            return stop.value
-
-
-def _counted(steps: Generator[Any, None, Any]) -> Generator[Any, None, None]:
-    """The progress of a generator without its result, closed with its consumer."""
-    try:
-        yield from steps
-    finally:
-        steps.close()
 
 
 def shown_rows(count: int) -> list[Any]:
@@ -130,7 +114,7 @@ def fill(inputs: Inputs) -> list[Any]:
     """Return count, row visibilities, fields and the text field for given inputs."""
     count = len(inputs.instructions)
     fields = [*(instruction.strip() for instruction in inputs.instructions), *[""] * (MAX_INSTRUCTIONS - count)]
-    return [count, *shown_rows(count), *fields, format_texts(inputs.texts, inputs.labels)]
+    return [count, *shown_rows(count), *fields, format_texts(inputs)]
 
 
 def build_instruction(template: str, domain: str | None, text_type: str | None, objective: str | None) -> str:
@@ -176,7 +160,7 @@ def build_sidebar(start: Inputs) -> Sidebar:
     gr.HTML(note(WORDING_NOTE), padding=False)
     gr.HTML("<h2>Texts</h2>", padding=False)
     texts = gr.Textbox(
-        format_texts(start.texts, start.labels),
+        format_texts(start),
         label="One text per line; a label may follow after a tab or |",
         lines=8,
         max_lines=8,

@@ -54,14 +54,26 @@ def test_nothing_left_but_zero_gives_no_nan(mini: InstructorModel) -> None:
 @pytest.mark.parametrize(
     ("instruction", "text", "by", "expected"),
     [
-        (TOPIC, "The goal was good, really", "word", ["goal was good, really", "The was good, really", "The goal good, really", "The goal was, really", "The goal was good really", "The goal was good,"]),
+        (
+            TOPIC,
+            "The goal was good, really",
+            "word",
+            [
+                "goal was good, really",
+                "The was good, really",
+                "The goal good, really",
+                "The goal was, really",
+                "The goal was good really",
+                "The goal was good,",
+            ],
+        ),
         (TOPIC, "good", "word", [""]),
         ("x:", "it is", "word", ["is", "it"]),
         (TOPIC, "  wasn't it  ", "word", ["it", "wasn't"]),
         (TOPIC, "wasn't", "token", ["'t", "wasnt", "wasn'"]),
         ("", "", "word", []),
     ],
-)  # fmt: skip
+)
 def test_deleting_leaves_the_text_without_the_unit(
     mini: InstructorModel, instruction: str, text: str, by: str, expected: list[str]
 ) -> None:

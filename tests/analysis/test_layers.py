@@ -107,7 +107,7 @@ def test_even_attention_gives_each_segment_its_share_of_the_tokens() -> None:
     np.testing.assert_allclose(result.shares, np.broadcast_to([0.4, 0.4, 0.2], (1, 2, 3)), atol=1e-6)
 
 
-def test_cut_off_tokens_do_not_count_for_attention(checkpoint_a) -> None:  # type: ignore[no-untyped-def]
+def test_cut_off_tokens_do_not_count_for_attention() -> None:
     result = segment_attention(np.full((1, 1, 3, 3), 1 / 3), ("instruction", "text", "end", "cut", "cut"))
     np.testing.assert_allclose(result.shares[0, 0], [1 / 3] * 3, atol=1e-6)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
@@ -67,7 +69,7 @@ def test_the_recipe_of_sentence_transformers_equals_sentence_transformers(
             np.testing.assert_allclose(found, reference.encode([text], prompt=instruction)[0], atol=1e-5)
 
 
-def test_the_recipe_of_instructor_lite_starts_at_the_token_of_the_first_character(checkpoint_a) -> None:  # type: ignore[no-untyped-def]
+def test_the_recipe_of_instructor_lite_starts_at_the_token_of_the_first_character(checkpoint_a: Path) -> None:
     model, tokenizer = InstructorModel(checkpoint_a), AutoTokenizer.from_pretrained(checkpoint_a)
     for instruction, text in PAIRS:
         first = tokenizer(instruction + text).char_to_token(len(instruction))
@@ -149,7 +151,7 @@ def test_the_boundaries_agree_where_a_space_parts_instruction_and_text(model: In
     assert found.count == found.character == found.n_instruction == pair.n_instruction_tokens
     assert (found.n_straddling, found.n_cut) == (0, 0)
     assert found.n_text == pair.n_encoded - found.n_instruction - 1
-    assert found.joint == (" its mood: "[-12:].rjust(0), "//path it is") or found.joint[0].endswith("mood: ")
+    assert found.joint == (REVIEW[-12:], "//path it is")
 
 
 def test_a_token_across_the_joint_is_found() -> None:

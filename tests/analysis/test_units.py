@@ -74,7 +74,7 @@ def test_an_unknown_way_of_counting_is_refused(mini: InstructorModel) -> None:
 def test_different_tokens_are_refused_with_the_first_that_differs(mini: InstructorModel) -> None:
     spaced, glued, longer = mini.encode_tokens([("Mood: ", "It is"), ("Mood", "it is"), ("Mood: ", "It is so")])
     refuse_different_tokens(units(spaced), units(spaced, by="word"), what="X")
-    with pytest.raises(UserError, match="X needs the same text tokens.*pooled token 1 is '▁it' and 'it'"):
+    with pytest.raises(UserError, match=r"X needs the same text tokens.*pooled token 1 is '▁it' and 'it'"):
         refuse_different_tokens(units(spaced), units(glued), what="X")
     with pytest.raises(UserError, match="got 3 and 4 pooled tokens"):
         refuse_different_tokens(units(spaced), units(longer), what="X")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -20,7 +19,7 @@ from instructor_core.ui.explanations import (
     explain_pair,
     explain_read_out,
 )
-from instructor_core.ui.feedback import note
+from instructor_core.ui.feedback import note, sentence_list
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu, redraw, text_choices
 from instructor_core.ui.plot_view import plot_view
@@ -66,13 +65,6 @@ def draw(
         None if answer.rows is None else answer.rows.to_json(),
         None if answer.panels is None else answer.panels.to_json(),
     )
-
-
-def sentence_list(sentences: tuple[str, ...]) -> str:
-    """Return sentences as an HTML list, escaped; the first one stands out."""
-    first, *rest = sentences
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in rest)
-    return f'<div class="ic-findings"><p>{escape(first)}</p><ul>{items}</ul></div>'
 
 
 def follow(runtime: Runtime, inputs: Inputs, selected: Selected) -> list[Any]:

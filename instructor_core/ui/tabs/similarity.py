@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.analysis.calibration import background, percentile_matrices, unrelated_sentences
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import (
     cluster_order,
@@ -17,6 +18,9 @@ from instructor_core.analysis.similarity import (
     instruction_similarity,
     similarity,
 )
+from instructor_core.figures.calibration import HOW_TO_READ as CALIBRATION_HOW_TO_READ
+from instructor_core.figures.calibration import NOT_SHOWN as CALIBRATION_NOT_SHOWN
+from instructor_core.figures.calibration import calibration_panels, percentile_panels
 from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.figures.similarity import (
     Scale,
@@ -42,7 +46,7 @@ VIEWS = [
     ("Rows and columns apart", "cross"),
     ("Instruction × instruction", "instructions"),
 ]
-SCALES = [("shared", "shared"), ("each its own", "each")]
+SCALES = [("shared", "shared"), ("each its own", "each"), ("percentile", "percentile")]
 ORDERS = [("as given", "given"), ("clustered under A", "clustered"), ("by label", "label")]
 
 NOTES = {
@@ -58,10 +62,42 @@ NOTES = {
 
 
 def draw(
-    runtime: Runtime, inputs: Inputs, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int
+    runtime: Runtime, inputs: Inputs, selected: Selected, view: str, scale: str, order: str, a: int, b: int
 ) -> tuple[str, str]:
     """Return the note and the panels of one view."""
-    return panels(runtime.grid(inputs), selected, view, scale, order, a, b)
+    grid = runtime.grid(inputs)
+    if view == "matrices" and scale == "percentile":
+        return percentiles(runtime, grid, inputs.checkpoint_id, selected, order)
+    return panels(grid, selected, view, "each" if scale == "each" else "shared", order, a, b)
+
+
+def percentiles(
+    runtime: Runtime, grid: EmbeddingGrid, checkpoint_id: str, selected: Selected, order: str
+) -> tuple[str, str]:
+    """Return note and matrices coloured by the share of unrelated sentence pairs that are less alike."""
+    sentences = unrelated_sentences()
+    pairs = [(instruction, text) for instruction in grid.instructions for text in sentences.texts]
+    vectors = runtime.encoder(checkpoint_id).encode(pairs)
+    by_instruction = vectors.reshape(grid.n_instructions, len(sentences.texts), -1)
+    backgrounds = [background(one, sentences.domains) for one in by_instruction]
+    result = similarity(grid)
+    shown, cut = shown_order(grid, order)
+    drawn = percentile_panels(
+        result,
+        percentile_matrices(result.matrices, backgrounds),
+        grid.texts,
+        grid.labels,
+        grid.instructions,
+        order=shown,
+    )
+    curves = calibration_panels(backgrounds, grid.instructions)
+    marked = replace(
+        drawn,
+        panels=(*drawn.panels, *(replace(panel, key=f"{panel.key}-curve") for panel in curves.panels)),
+        alt=f"{drawn.alt} {curves.alt}",
+        selected=Selection(selected.row, selected.column),
+    )
+    return note(f"{CALIBRATION_HOW_TO_READ} {CALIBRATION_NOT_SHOWN}", cut), marked.to_json()
 
 
 def panels(

@@ -1,0 +1,196 @@
+"""The token-pair ledger: heatmap with totals along both margins, the texts as chips, its largest terms in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from instructor_core.analysis.attribution import Contributions, Ledger, LedgerDifference, Term
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.units import Unit
+from instructor_core.figures import theme
+from instructor_core.figures.bars import signed, signed_colors
+from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+
+NOT_SHOWN = (
+    "Exact for the last layer and the mean. It does not show how attention put the instruction and the other words "
+    "into each token's vector."
+)
+
+_MATRIX_SHARE = 0.84  # of the plotted area on either axis; the totals take what is left beyond a gap
+_TOTALS_START = 0.87
+_MIN_WIDTH = 360  # px
+
+
+def ledger_panels(
+    ledgers: Sequence[Ledger],
+    which: Sequence[int],
+    instructions: Sequence[str],
+    *,
+    difference: LedgerDifference | None = None,
+) -> PanelSet:
+    """One heatmap per ledger on one diverging scale, and the difference of two if it is given.
+
+    Bars on top are the totals of the columns, bars at the right those of the rows; all of them add up to the cosine.
+
+    Args:
+        ledgers: one text pair under one or more instructions.
+        which: instruction of each ledger, as an index into `instructions`.
+        instructions: all instructions, for the panel titles.
+        difference: first ledger minus second.
+    """
+    tables: list[Contributions] = [*ledgers, *([] if difference is None else [difference])]
+    limit = max((table.limit for table in tables), default=1.0)
+    panels = []
+    for table, k in zip(ledgers, which, strict=True):
+        title = " ".join(instructions[k].split()) or "(no instruction)"
+        subtitle = f"{table.values.size} terms, sum {table.total:.3f} = cosine {table.cosine:.3f}"
+        panels.append(Panel(letter(k), title, theme.accent(k), _figure(table, limit), subtitle, aspect=_aspect(table)))
+    if difference is not None:
+        name = " − ".join(letter(k) for k in which[:2])
+        subtitle = f"sum {signed(difference.total)} = {difference.first:.3f} − {difference.second:.3f}"
+        figure = _figure(difference, limit)
+        panels.append(Panel("-", f"{name}: what each term gains", None, figure, subtitle, aspect=_aspect(difference)))
+    scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)
+    return PanelSet(tuple(panels), (), scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
+
+
+def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
+    """Both texts as chips coloured by what each token or word adds to the cosine, over the whole other text.
+
+    Args:
+        ledger: of the two texts.
+        texts: headings of the two rows, such as "text 3".
+    """
+    sides = ((ledger.rows, ledger.row_totals), (ledger.columns, ledger.column_totals))
+    rows = []
+    for (units, totals), title in zip(sides, texts, strict=True):
+        tokens = tuple(
+            Token(unit.text, unit.segment, total, i, _total_tip(total, ledger.cosine))
+            for i, (unit, total) in enumerate(zip(units, totals.tolist(), strict=True))
+        )
+        rows.append(TokenRow(title, tokens, note=f"sum {totals.sum():.3f}"))
+    largest = float(np.abs(np.concatenate([totals for _, totals in sides])).max()) or 1.0
+    return TokenRows(tuple(rows), ColorScale(theme.DIVERGING, -largest, largest, "adds to the cosine", midpoint=0.0))
+
+
+def term_sentence(ledger: Ledger, term: Term) -> str:
+    """One term in words, for example "`goal` × `match` adds +0.031 of 0.712"."""
+    pair = f"`{_named(ledger.rows, term.row)}` × `{_named(ledger.columns, term.column)}`"
+    verb = "takes" if term.value < 0 else "adds"
+    return f"{pair} {verb} {signed(term.value)} of {ledger.cosine:.3f}"
+
+
+def difference_sentence(difference: LedgerDifference, term: Term, names: tuple[str, str]) -> str:
+    """One term of a difference in words; `names` are the letters of the two instructions."""
+    pair = f"`{_named(difference.rows, term.row)}` × `{_named(difference.columns, term.column)}`"
+    more = names[1] if term.value < 0 else names[0]
+    return f"{pair} adds {abs(term.value):.3f} more under {more}"
+
+
+def ledger_summary(ledger: Ledger) -> str:
+    """The sum beside the cosine, and the part in which `</s>` takes part."""
+    return (
+        f"{ledger.values.size} terms add up to {ledger.total:.3f}; the cosine is {ledger.cosine:.3f}. "
+        f"</s> takes part in {signed(ledger.end_total)} of it."
+    )
+
+
+def _figure(table: Contributions, limit: float) -> go.Figure:
+    """Heatmap of the terms with bars of the totals on top and at the right."""
+    figure = matrix_figure(
+        table.values,
+        rows=_side(table.rows),
+        columns=_side(table.columns),
+        colors=theme.DIVERGING,
+        low=-limit,
+        high=limit,
+        value="contribution",
+        numbers=False,
+    )
+    (heatmap,) = figure.data
+    heatmap.z = table.values  # the terms of long texts are smaller than what matrices are rounded to
+    if max(table.values.shape) <= MAX_NUMBERED:
+        heatmap.update(texttemplate="%{z:.3f}", textfont={"size": theme.SIZE_SMALL})
+    rows, columns = table.row_totals, table.column_totals
+    figure.add_trace(_total_bars(columns, table, table.columns, horizontal=False))
+    figure.add_trace(_total_bars(rows, table, table.rows, horizontal=True))
+    quiet = {"showgrid": False, "showticklabels": False, "ticks": "", "zeroline": True, "automargin": False}
+    figure.update_layout(
+        xaxis={"domain": [0, _MATRIX_SHARE]},
+        yaxis={"domain": [0, _MATRIX_SHARE]},
+        xaxis2={"domain": [_TOTALS_START, 1], "anchor": "y", "range": _range(rows), **quiet},
+        yaxis2={"domain": [_TOTALS_START, 1], "anchor": "x", "range": _range(columns), **quiet},
+        showlegend=False,
+        bargap=0.15,
+    )
+    return figure
+
+
+def _total_bars(
+    totals: NDArray[np.float64], table: Contributions, units: Sequence[Unit], *, horizontal: bool
+) -> go.Bar:
+    """Bars of the totals of the rows (at the right) or of the columns (on top)."""
+    places = np.arange(len(totals))
+    tips = [
+        f"{unit.plain}\n{_total_tip(total, table.total)}" for unit, total in zip(units, totals.tolist(), strict=True)
+    ]
+    return go.Bar(
+        x=totals if horizontal else places,
+        y=places if horizontal else totals,
+        orientation="h" if horizontal else "v",
+        xaxis="x2" if horizontal else "x",
+        yaxis="y" if horizontal else "y2",
+        marker={"color": signed_colors(totals)},
+        customdata=tips,
+        hoverinfo="none",
+        meta={"kind": "plain"},
+    )
+
+
+def _range(totals: NDArray[np.float64]) -> list[float]:
+    """Axis range that holds zero and all bars."""
+    low, high = min(float(totals.min()), 0.0), max(float(totals.max()), 0.0)
+    room = (high - low) * 0.05 or 1.0
+    return [low - room * (low < 0), high + room]
+
+
+def _side(units: Sequence[Unit]) -> Side:
+    """Labels of tokens or words, with a line before `</s>`."""
+    names = tuple(unit.text for unit in units)
+    ends = tuple(i for i, unit in enumerate(units) if unit.is_end and i > 0)
+    return Side(names, tuple(range(len(names))), names, separators=ends)
+
+
+def _aspect(table: Contributions) -> float:
+    """Height / width that makes cells square, within what a page can show."""
+    return float(np.clip(table.values.shape[0] / table.values.shape[1], 0.35, 1.6))
+
+
+def _named(units: Sequence[Unit], position: int) -> str:
+    """The unit's text, with its rank where the text has several of the same."""
+    name = units[position].plain
+    same = [i for i, unit in enumerate(units) if unit.plain == name]
+    return name if len(same) == 1 else f"{name} ({same.index(position) + 1} of {len(same)})"
+
+
+def _total_tip(total: float, whole: float) -> str:
+    """What a unit adds, of how much."""
+    return f"{'takes' if total < 0 else 'adds'} {signed(total)} of {whole:.3f}"
+
+
+def _alt(ledgers: Sequence[Ledger], which: Sequence[int]) -> str:
+    """Text alternative: sizes, sums and the largest term of each ledger."""
+    parts = []
+    for ledger, k in zip(ledgers, which, strict=True):
+        size = (
+            f"{len(ledger.rows)} by {len(ledger.columns)} contributions that add up to the cosine {ledger.cosine:.3f}"
+        )
+        (largest,) = ledger.largest(1)
+        parts.append(f"Under {letter(k)}: {size}. Largest: {term_sentence(ledger, largest)}.")
+    return " ".join(parts)

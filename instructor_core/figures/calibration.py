@@ -1,0 +1,93 @@
+"""Backgrounds of unrelated sentences as curves, and similarity matrices coloured by percentile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from instructor_core.analysis.calibration import QUANTILES, Background
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.similarity import Similarity
+from instructor_core.figures import theme
+from instructor_core.figures.charts import framed, mark_value, one_line
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.similarity import similarity_panels
+
+HOW_TO_READ = (
+    "The curve says for every cosine how many unrelated pairs of sentences stay at or below it under this instruction. "
+    "The dashed line is their median: a cosine there means nothing yet."
+)
+NOT_SHOWN = (
+    "A high percentile says more alike than unrelated short English sentences, not that two texts mean the same. "
+    "The same cosine can be ordinary under one instruction and rare under another."
+)
+
+
+def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence[str]) -> PanelSet:
+    """One curve per instruction, all with the same axes."""
+    low = min(float(background.curve[0, 0]) for background in backgrounds)
+    panels = []
+    for k, (background, instruction) in enumerate(zip(backgrounds, instructions, strict=True)):
+        figure = go.Figure(
+            go.Scatter(
+                x=background.curve[:, 0],
+                y=background.curve[:, 1],
+                mode="lines",
+                line={"color": theme.accent(k), "width": theme.LINE_WIDTH},
+                customdata=[
+                    f"cosine {x:.3f}\n{y:.1f} % of unrelated pairs are not higher" for x, y in background.curve
+                ],
+                meta={"kind": "plain"},
+                hoverinfo="none",
+            )
+        )
+        median = float(background.quantiles[QUANTILES.index(0.5)])
+        mark_value(figure, median, dash="dash")
+        framed(figure, height=220)
+        figure.update_xaxes(title_text="cosine", range=[low - 0.02, 1.02])
+        figure.update_yaxes(title_text="percentile", range=[-2, 102])
+        subtitle = f"unrelated pairs: half of them from {background.quantiles[1]:.2f} to {background.quantiles[3]:.2f}"
+        panels.append(Panel(letter(k), one_line(instruction), theme.accent(k), figure, subtitle))
+    medians = ", ".join(f"{letter(k)} {each.quantiles[2]:.2f}" for k, each in enumerate(backgrounds))
+    alt = f"Share of unrelated sentence pairs below each cosine, by instruction. Median cosine: {medians}."
+    return PanelSet(tuple(panels), (), min_width=260, alt=alt)
+
+
+def percentile_panels(
+    result: Similarity,
+    percentiles: NDArray[np.float32],
+    texts: Sequence[str],
+    labels: Sequence[str] | None,
+    instructions: Sequence[str],
+    *,
+    order: Sequence[int] | None = None,
+    numbers: bool = True,
+) -> PanelSet:
+    """The similarity matrices coloured by percentile; the numbers in the cells stay cosines.
+
+    Args:
+        result: K matrices of cosines.
+        percentiles: (K, N, N) float32 in [0, 100], the percentiles of those cosines.
+        texts: as for `similarity_panels`, like the rest.
+        labels: N labels or None.
+        instructions: K instructions.
+        order: text indices in display order.
+        numbers: whether small matrices show their cosines.
+    """
+    drawn = similarity_panels(result, texts, labels, instructions, order=order, numbers=numbers)
+    shown = list(range(len(texts))) if order is None else [int(i) for i in order]
+    for panel, values in zip(drawn.panels, percentiles, strict=True):
+        (heatmap,) = panel.figure.data
+        printed = heatmap.texttemplate is not None
+        heatmap.update(text=np.round(heatmap.z, 2) if printed else None, zmin=0.0, zmax=100.0)
+        heatmap.update(z=np.round(values[np.ix_(shown, shown)].astype(np.float64), 1))
+        heatmap.update(meta=heatmap.meta | {"value": "percentile"})
+        if printed:
+            heatmap.update(texttemplate="%{text}")
+    bar = ColorScale(theme.SEQUENTIAL, 0.0, 100.0, "percentile among unrelated pairs", midpoint=50.0)
+    alt = f"{drawn.alt} Colours are percentiles among unrelated sentence pairs under the same instruction."
+    return replace(drawn, scale=bar, alt=alt)

@@ -1,0 +1,64 @@
+"""What the charts of the lab share: a frame of rows or curves, lines that mark a value, and words for instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from instructor_core.figures import theme
+
+NEUTRAL = theme.SEGMENTS["end"]  # a grey that can be seen on the light and on the dark page
+ROW_HEIGHT = 24  # px per row of a chart of rows
+_FRAME = 56  # px around the rows: the axis and its title
+
+
+def framed(figure: go.Figure, *, height: int = theme.FIGURE_HEIGHT, legend: bool = False) -> go.Figure:
+    """The figure with transparent paper, the margins of the theme and a height in px."""
+    figure.update_layout(
+        height=height,
+        showlegend=legend,
+        margin=dict(theme.FIGURE_MARGIN),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    return figure
+
+
+def rows_chart(figure: go.Figure, names: Sequence[str], *, title: str) -> go.Figure:
+    """The figure with one row per name, the first on top, and a titled value axis."""
+    figure.update_layout(
+        xaxis={"title": {"text": theme.escape(title)}, "zeroline": False},
+        yaxis={
+            "range": [len(names) - 0.5, -0.5],
+            "tickmode": "array",
+            "tickvals": list(range(len(names))),
+            "ticktext": [theme.escape(name) for name in names],
+            "showgrid": False,
+            "zeroline": False,
+            "automargin": True,
+        },
+    )
+    return framed(figure, height=_FRAME + ROW_HEIGHT * max(len(names), 1))
+
+
+def mark_value(figure: go.Figure, value: float, *, dash: str, axis: str = "x") -> None:
+    """A line across the figure at a value of the axis "x" or "y", under the data."""
+    other = "y" if axis == "x" else "x"
+    figure.add_shape(
+        {
+            "type": "line",
+            f"{axis}0": value,
+            f"{axis}1": value,
+            f"{other}ref": "paper",
+            f"{other}0": 0,
+            f"{other}1": 1,
+            "line": {"dash": dash, "width": 1.5, "color": NEUTRAL},
+            "layer": "below",
+        }
+    )
+
+
+def one_line(instruction: str) -> str:
+    """The instruction on one line, or words for the empty one."""
+    return " ".join(instruction.split()) or "(no instruction)"

@@ -1,0 +1,134 @@
+"""Drop or delete: how much the similarity falls without each token or word, in two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from instructor_core.analysis.deletion import DropOrDelete, Dropped
+from instructor_core.figures import theme
+from instructor_core.figures.bars import signed, signed_colors, unit_bars
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+
+NOT_SHOWN = (
+    "It does not show why: the gap between the two bars is all that deleting a word does to the vectors of the other "
+    "words, and leaving out two words at once may do more or less than the two alone."
+)
+
+_DELETED = theme.SEGMENTS["end"]
+
+
+def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
+    """Bars of the effect of leaving each unit out: filled for the mean, outlined for the input, dots for their gap.
+
+    Args:
+        result: of dropping alone, or of both.
+        title: heading, such as "text 3 against text 7".
+    """
+    dropped = result.dropped if isinstance(result, DropOrDelete) else result
+    tips = _tips(result)
+    traces: list[go.Bar | go.Scatter] = [
+        go.Bar(
+            name="dropped from the mean",
+            x=dropped.effects,
+            y=list(range(len(tips))),
+            orientation="h",
+            marker={"color": signed_colors(dropped.effects)},
+            customdata=tips,
+            hoverinfo="none",
+            meta={"kind": "plain"},
+        )
+    ]
+    if isinstance(result, DropOrDelete):
+        traces += _deleted_traces(result, tips)
+    figure = unit_bars([unit.plain for unit in dropped.units], traces, title="cosine lost without it")
+    subtitle = f"cosine {dropped.cosine:.3f} with everything"
+    return PanelSet((Panel("deletion", title, None, figure, subtitle),), (), alt=_alt(result))
+
+
+def deletion_rows(result: Dropped | DropOrDelete, *, title: str) -> TokenRows:
+    """The text as chips coloured by the effect of dropping each unit, and by that of deleting it where it is known."""
+    dropped = result.dropped if isinstance(result, DropOrDelete) else result
+    sides: list[tuple[str, Sequence[float | None]]] = [("dropped from the mean", dropped.effects.tolist())]
+    if isinstance(result, DropOrDelete):
+        sides.append(("deleted from the input", result.deletion_effects))
+    tips = _tips(result)
+    rows = tuple(
+        TokenRow(
+            title,
+            tuple(
+                Token(unit.text, unit.segment, value, i, tips[i])
+                for i, (unit, value) in enumerate(zip(dropped.units, values, strict=True))
+            ),
+            note=note,
+        )
+        for note, values in sides
+    )
+    largest = max((abs(value) for _, values in sides for value in values if value is not None), default=0.0) or 1.0
+    return TokenRows(rows, ColorScale(theme.DIVERGING, -largest, largest, "cosine lost without it", midpoint=0.0))
+
+
+def _deleted_traces(result: DropOrDelete, tips: Sequence[str]) -> list[go.Bar | go.Scatter]:
+    """Outlined bars of deleting and a dotted line along the gap to dropping."""
+    effects = result.deletion_effects
+    known = [i for i, effect in enumerate(effects) if effect is not None]
+    gap_x: list[float | None] = []
+    gap_y: list[float | None] = []
+    for i in known:
+        gap_x += [float(result.dropped.effects[i]), effects[i], None]
+        gap_y += [i, i, None]
+    deleted = go.Bar(
+        name="deleted from the input",
+        x=[effects[i] for i in known],
+        y=known,
+        orientation="h",
+        marker={"color": "rgba(0,0,0,0)", "line": {"color": _DELETED, "width": 1.5}},
+        customdata=[tips[i] for i in known],
+        hoverinfo="none",
+        meta={"kind": "plain"},
+    )
+    gap = go.Scatter(
+        name="gap: context",
+        x=gap_x,
+        y=gap_y,
+        mode="lines",
+        line={"color": _DELETED, "width": theme.LINE_WIDTH, "dash": "dot"},
+        hoverinfo="skip",
+        meta={"kind": "plain"},
+    )
+    return [deleted, gap]
+
+
+def _tips(result: Dropped | DropOrDelete) -> list[str]:
+    """Tooltip of each unit: both similarities and the gap."""
+    dropped = result.dropped if isinstance(result, DropOrDelete) else result
+    tips = []
+    for i, unit in enumerate(dropped.units):
+        lines = [
+            unit.plain,
+            f"dropped from the mean: {dropped.similarities[i]:.3f}, a change of {signed(-dropped.effects[i])}",
+        ]
+        if isinstance(result, DropOrDelete):
+            deleted, context = result.deleted[i], result.context[i]
+            if deleted is None or context is None:
+                lines.append("cannot be deleted from the input")
+            else:
+                lines.append(f"deleted from the input: {deleted:.3f}, a change of {signed(deleted - dropped.cosine)}")
+                lines.append(f"gap, what it does to the others: {signed(-context)}")
+        tips.append("\n".join(lines))
+    return tips
+
+
+def _alt(result: Dropped | DropOrDelete) -> str:
+    """Text alternative: the whole similarity and the unit that matters most."""
+    dropped = result.dropped if isinstance(result, DropOrDelete) else result
+    largest = int(abs(dropped.effects).argmax())
+    words = (
+        f"Cosine {dropped.cosine:.3f} and what it loses without each of {len(dropped.units)} units. Dropping "
+        f"{dropped.units[largest].plain} changes it most, by {signed(-dropped.effects[largest])}"
+    )
+    if isinstance(result, DropOrDelete) and (deleted := result.deleted[largest]) is not None:
+        words += f"; deleting it changes it by {signed(deleted - dropped.cosine)}"
+    return f"{words}."

@@ -1,0 +1,127 @@
+"""The leaderboard as dots with intervals, and which labels one instruction confuses."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from instructor_core.analysis.controls import Role
+from instructor_core.analysis.label_task import Metric
+from instructor_core.analysis.leaderboard import Confusion, Leaderboard, Row
+from instructor_core.figures import theme
+from instructor_core.figures.charts import NEUTRAL, mark_value, one_line, rows_chart
+from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+
+HOW_TO_READ = (
+    "Each dot is an instruction, its line the interval that the choice of texts leaves open; hollow diamonds are "
+    "controls. The dashed line is no instruction, the dotted one a guess."
+)
+NOT_SHOWN = (
+    "Overlapping intervals do not mean that two instructions are equal: the verdicts compare them text by text. "
+    "The best of many looks a little better here than on new texts."
+)
+CONFUSION_HOW_TO_READ = (
+    "Rows are the labels of the texts, columns what their nearest neighbors say; each row adds to 1."
+)
+CONFUSION_NOT_SHOWN = "Two confused labels may be hard to tell apart, or just close under this instruction."
+_LABEL_LENGTH = 18
+
+
+def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tuple(Metric)) -> PanelSet:
+    """One panel per metric, all with the rows in the same order: by the metric that the verdicts rest on."""
+    rows = sorted(board.rows, key=lambda row: row.rank)
+    panels = tuple(_metric_panel(board, rows, metric) for metric in metrics)
+    best = board.rows[board.best]
+    score = best.score(board.metric)
+    alt = (
+        f"{len(metrics)} scores of {len(rows)} instructions with intervals. {best.name} has the highest "
+        f"{board.metric.value} of the candidates, {score.value:.2f} ({score.low:.2f} to {score.high:.2f}): "
+        f"{best.verdict.value}."
+    )
+    return PanelSet(panels, (), min_width=260, alt=alt)
+
+
+def confusion_panels(result: Confusion, row: Row) -> PanelSet:
+    """Labels against predicted labels of one row of the leaderboard, as shares of each label's texts."""
+    labels = tuple(theme.shorten(name, _LABEL_LENGTH) for name in result.names)
+    places = tuple(range(len(labels)))
+    figure = matrix_figure(
+        result.shares,
+        rows=Side(labels, places, result.names, title="label"),
+        columns=Side(labels, places, result.names, title="label of the neighbors"),
+        colors=theme.SEQUENTIAL,
+        low=0.0,
+        high=1.0,
+        value="share of the label's texts",
+    )
+    right = int(result.counts.trace())
+    total = int(result.counts.sum())
+    subtitle = f"{one_line(row.entry.instruction)} · {right} of {total} texts right"
+    bar = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "share of the label's texts")
+    alt = f"Labels against the labels of the nearest neighbors under {row.name}: {right} of {total} texts are right."
+    panel = Panel("confusion", f"Labels that {row.name} confuses", None, figure, subtitle, aspect=1.0)
+    return PanelSet((panel,), (), bar, alt=alt)
+
+
+def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
+    """Dots and intervals of one metric."""
+    figure = go.Figure()
+    for place, row in enumerate(rows):
+        score = row.score(metric)
+        candidate = row.entry.role is Role.CANDIDATE
+        color = theme.accent(board.rows.index(row)) if candidate else NEUTRAL
+        figure.add_trace(
+            go.Scatter(
+                x=[score.value],
+                y=[place],
+                mode="markers",
+                marker={
+                    "color": color,
+                    "size": theme.MARKER_SIZE,
+                    "symbol": "circle" if candidate else "diamond-open",
+                    "line": {"width": 1 if candidate else 2},
+                },
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [score.high - score.value],
+                    "arrayminus": [score.value - score.low],
+                    "color": color,
+                    "thickness": theme.LINE_WIDTH,
+                    "width": 0,
+                },
+                customdata=[_tip(board, row, metric)],
+                meta={"kind": "plain"},
+                hoverinfo="none",
+            )
+        )
+    mark_value(figure, board.rows[board.empty].score(metric).value, dash="dash")
+    chance = board.task.chance(metric)
+    if chance is not None:
+        mark_value(figure, chance, dash="dot")
+    rows_chart(figure, [row.name for row in rows], title=metric.value)
+    verdict = " · ranks and verdicts rest on it" if metric is board.metric else ""
+    return Panel(metric.name, metric.value, None, figure, _subtitle(board, metric) + verdict)
+
+
+def _subtitle(board: Leaderboard, metric: Metric) -> str:
+    """What the metric is, in a few words."""
+    return {
+        Metric.ACCURACY: f"leave one out, k = {board.task.k}; dotted: the most frequent label",
+        Metric.MACRO_F1: f"leave one out, k = {board.task.k}; every label counts the same",
+        Metric.AUC: "same label above different label; dotted: 0.5, a guess",
+        Metric.SILHOUETTE: "own label closer than the next one; dotted: 0",
+        Metric.V_MEASURE: f"{len(board.task.names)} clusters against the labels, mean over 5 seeds",
+    }[metric]
+
+
+def _tip(board: Leaderboard, row: Row, metric: Metric) -> str:
+    """Tooltip: instruction, score, interval, verdict."""
+    score = row.score(metric)
+    lines = [
+        f"{row.name}: {one_line(row.entry.instruction)}",
+        f"{metric.value} {score.value:.3f} ({board.task.confidence:.0%} interval {score.low:.3f} to {score.high:.3f})",
+    ]
+    if row.against_empty is not None:
+        lines.append(f"{row.verdict.value} ({board.metric.value}, p = {row.against_empty.p_adjusted:.2g})")
+    return "\n".join(lines)

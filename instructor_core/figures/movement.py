@@ -1,0 +1,129 @@
+"""What the instruction moved: the share of each token or word, as bars, as chips and in words, and the neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.movement import Movement, NeighborChange
+from instructor_core.analysis.similarity import Neighbor
+from instructor_core.figures import theme
+from instructor_core.figures.bars import signed_colors, unit_bars
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+
+NOT_SHOWN = (
+    "It does not show what the move means: a share says how far a token went in the direction of the whole text, not "
+    "which word of the instruction made it go."
+)
+
+_TEXT_LENGTH = 60  # characters of a text in a sentence
+
+
+def movement_panels(result: Movement, *, a: int, b: int) -> PanelSet:
+    """Bars of the shares; where nothing moved, empty rows and the reason.
+
+    Args:
+        result: the move of one text from instruction `a` to `b`.
+        a: index of the first instruction.
+        b: index of the second.
+    """
+    names = [unit.plain for unit in result.units]
+    shares = np.zeros(len(names)) if result.shares is None else result.shares
+    bars = go.Bar(
+        x=shares,
+        y=list(range(len(names))),
+        orientation="h",
+        marker={"color": signed_colors(shares)},
+        customdata=[f"{name}\n{tip}" for name, tip in zip(names, _tips(result), strict=True)],
+        hoverinfo="none",
+        meta={"kind": "plain"},
+    )
+    figure = unit_bars(names, [bars], title="share of the move")
+    figure.update_xaxes(tickformat=".0%")
+    if result.shares is None:
+        figure.update_xaxes(range=[-1, 1])
+    panel = Panel("movement", f"{letter(a)} to {letter(b)}", None, figure, movement_summary(result, a=a, b=b))
+    return PanelSet((panel,), (), alt=" ".join([movement_summary(result, a=a, b=b), *carrier_sentences(result, 1)]))
+
+
+def movement_rows(result: Movement, *, title: str) -> TokenRows:
+    """The text as chips coloured by each unit's share; without colours where nothing moved."""
+    weights: Sequence[float | None] = [None] * len(result.units)
+    scale = None
+    if result.shares is not None:
+        weights = result.shares.tolist()
+        largest = float(np.abs(result.shares).max())
+        scale = ColorScale(theme.DIVERGING, -largest, largest, "share of the move", midpoint=0.0)
+    tips = _tips(result)
+    tokens = tuple(
+        Token(unit.text, unit.segment, weight, i, tips[i])
+        for i, (unit, weight) in enumerate(zip(result.units, weights, strict=True))
+    )
+    note = "no move" if result.shares is None else "shares add up to 100 %"
+    return TokenRows((TokenRow(title, tokens, note=note),), scale)
+
+
+def movement_summary(result: Movement, *, a: int, b: int) -> str:
+    """How far the text moved, in one sentence."""
+    if result.shares is None:
+        return f"No move: {letter(a)} and {letter(b)} give this text the same embedding."
+    return (
+        f"From {letter(a)} to {letter(b)} the embedding moves by {result.distance:.3f} before normalising; "
+        f"cosine of the two {result.cosine:.3f}."
+    )
+
+
+def carrier_sentences(result: Movement, k: int) -> tuple[str, ...]:
+    """The units that carried most of the move, one sentence each; none where nothing moved."""
+    if result.shares is None:
+        return ()
+    shares = result.shares
+    return tuple(
+        f"`{result.units[i].plain}` carried {_percent(shares[i])} of the move."
+        if shares[i] >= 0
+        else f"`{result.units[i].plain}` went against the move: {_percent(shares[i])}."
+        for i in result.carriers(k)
+    )
+
+
+def neighbor_sentences(change: NeighborChange, texts: Sequence[str], *, a: int, b: int) -> tuple[str, ...]:
+    """Which texts came and went among the nearest of one text, in plain text.
+
+    Args:
+        change: of one text.
+        texts: all texts.
+        a: index of the first instruction.
+        b: index of the second.
+    """
+    if not change.before:
+        return ("There is no other text to be a neighbor.",)
+    k = len(change.before)
+    if not change.came:
+        return (f"The same {k} texts are nearest under {letter(a)} and under {letter(b)}.",)
+    came = [f"Came under {letter(b)}: {_neighbor(neighbor, texts)}" for neighbor in change.came]
+    went = [f"Was near under {letter(a)} only: {_neighbor(neighbor, texts)}" for neighbor in change.went]
+    return (*came, *went)
+
+
+def _neighbor(neighbor: Neighbor, texts: Sequence[str]) -> str:
+    """Number, beginning and cosine of a text."""
+    return f"{neighbor.text + 1} {theme.shorten(texts[neighbor.text], _TEXT_LENGTH)} ({neighbor.similarity:.3f})"
+
+
+def _tips(result: Movement) -> list[str]:
+    """Tooltip of each unit: its share and how far it went."""
+    if result.shares is None:
+        return ["did not move"] * len(result.units)
+    return [
+        f"{_percent(share)} of the move\nwent {length:.3f} in any direction, as its part of the mean"
+        for share, length in zip(result.shares.tolist(), result.lengths.tolist(), strict=True)
+    ]
+
+
+def _percent(share: float) -> str:
+    """A share with one decimal and a real minus sign."""
+    return f"{share * 100:.1f} %".replace("-", "−")

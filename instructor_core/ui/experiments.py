@@ -1,0 +1,368 @@
+"""The experiments of the Lab tab: each encodes what it needs, step by step, and answers in words and figures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.ablation import ablation, ablation_plan, meaning_free_edits
+from instructor_core.analysis.controls import with_controls
+from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.label_columns import LabelColumn, label_matrix
+from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion, leaderboard
+from instructor_core.analysis.morph import morph, neighborhood_floor
+from instructor_core.analysis.ranks import neighbor_ranks, noise_margin, rank_flips
+from instructor_core.analysis.retrieval import quality, retrieve
+from instructor_core.analysis.scores import InstructionScores, score_texts
+from instructor_core.analysis.similarity import self_similarity, similarity
+from instructor_core.analysis.suggest import load_builder
+from instructor_core.analysis.variance import variance_split
+from instructor_core.cache import BoundedStore, CachedEncoder
+from instructor_core.errors import UserError
+from instructor_core.figures import ablation as ablation_figures
+from instructor_core.figures import label_columns as label_figures
+from instructor_core.figures import leaderboard as board_figures
+from instructor_core.figures import morph as morph_figures
+from instructor_core.figures import ranks as rank_figures
+from instructor_core.figures import retrieval as retrieval_figures
+from instructor_core.figures import theme
+from instructor_core.figures import variance as variance_figures
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.token_rows import TokenRows
+from instructor_core.ui.inputs import Inputs, join_ready, parse_texts
+from instructor_core.ui.progress import encode_grid
+from instructor_core.ui.runtime import Runtime
+
+MAX_CANDIDATES = 24
+N_FLIPS = 6
+MAX_QUERIES_SHOWN = 4
+MAX_LABELLED = 1000  # texts that a leaderboard compares; more are a matter of minutes, not of insight
+
+TABLE_HEADERS = (
+    "row",
+    "instruction",
+    *(metric.value for metric in Metric),
+    "against no instruction",
+    "against the best",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the Lab was asked.
+
+    Attributes:
+        a: Index of an instruction of the run.
+        b: Index of another one.
+        text: Index of the selected text.
+        candidates: Further instructions to compare, one per line.
+        queries: Queries of a retrieval, one per line, each with an optional label.
+        metric: What ranks and verdicts rest on.
+        row: Name of the leaderboard row whose confusion is shown; "" for the intervals.
+    """
+
+    a: int = 0
+    b: int = 1
+    text: int = 0
+    candidates: str = ""
+    queries: str = ""
+    metric: Metric = Metric.ACCURACY
+    row: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What the Lab shows.
+
+    Attributes:
+        how_to_read: One or two sentences, the last on what the view does not show.
+        sentences: The result in words.
+        panels: Figures.
+        rows: Chips; None for none.
+        table: Leaderboard rows for the page's table; None for none.
+        snippet: Python that uses the winner; "" for none.
+        winner: The best instruction; "" for none.
+    """
+
+    how_to_read: str
+    sentences: tuple[str, ...]
+    panels: PanelSet
+    rows: TokenRows | None = None
+    table: list[list[str | float]] | None = None
+    snippet: str = ""
+    winner: str = ""
+
+
+@dataclass
+class ScoreBook:
+    """Scores by content, so that adding a candidate scores that candidate only."""
+
+    store: BoundedStore[InstructionScores] = field(default_factory=lambda: BoundedStore(64 << 20))
+
+
+Experiment = Callable[[Runtime, ScoreBook, Inputs, Request], Generator[str, None, Finding]]
+
+
+def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:
+    """Return the instructions of the run and the typed ones, each once, none empty.
+
+    Raises:
+        UserError: If there is none, or if there are too many.
+    """
+    listed = [*inputs.instructions, *(join_ready(line) for line in typed.splitlines())]
+    candidates = tuple(dict.fromkeys(entry for entry in listed if entry))
+    if not candidates:
+        raise UserError("A leaderboard needs at least 1 instruction: got none. Write one on the left or suggest some.")
+    if len(candidates) > MAX_CANDIDATES:
+        raise UserError(f"At most {MAX_CANDIDATES} candidates are compared: got {len(candidates)}. Remove some.")
+    return candidates
+
+
+def compare_instructions(
+    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
+) -> Generator[str, None, Finding]:
+    """Which instruction recovers the labels best, beside controls and with intervals."""
+    task = label_task(inputs.labels[:MAX_LABELLED] if inputs.labels else None)
+    texts, labels = inputs.texts[:MAX_LABELLED], (inputs.labels or ())[:MAX_LABELLED]
+    entries = with_controls(candidates_of(inputs, request.candidates))
+    encoder = runtime.encoder(inputs.checkpoint_id)
+    grid = yield from encode_grid(encoder, [entry.instruction for entry in entries], texts)
+    digest = hashlib.sha256(repr((inputs.checkpoint_id, texts, labels)).encode()).hexdigest()
+    scores = []
+    for at, entry in enumerate(entries):
+        found = book.store.get((digest, entry.instruction))
+        if found is None:
+            yield f"scoring {at + 1} of {len(entries)} instructions"
+            found = score_texts(grid.embeddings[at], task)
+            book.store.put((digest, entry.instruction), found, found.samples.nbytes + found.predictions.nbytes)
+        scores.append(found)
+    board = leaderboard(entries, scores, task, metric=request.metric)
+    chosen = next((row for row in board.rows if row.name == request.row), None)
+    winner = board.rows[board.best].entry.instruction
+    if chosen is None:
+        panels, read = board_figures.leaderboard_panels(board), board_figures.HOW_TO_READ
+        limits = board_figures.NOT_SHOWN
+    else:
+        panels = board_figures.confusion_panels(confusion(chosen, task), chosen)
+        read, limits = board_figures.CONFUSION_HOW_TO_READ, board_figures.CONFUSION_NOT_SHOWN
+    sentences = conclusion(board)
+    if len(inputs.texts) > MAX_LABELLED:
+        sentences += (f"The first {MAX_LABELLED} of {len(inputs.texts)} texts were compared.",)
+    return Finding(
+        f"{read} {limits}",
+        sentences,
+        panels,
+        table=table_of(board),
+        snippet=snippet_for(winner, runtime.checkpoint(inputs.checkpoint_id).source),
+        winner=winner,
+    )
+
+
+def table_of(board: Leaderboard) -> list[list[str | float]]:
+    """Return the rows of the leaderboard for a table, best first."""
+    rows = sorted(board.rows, key=lambda row: row.rank)
+    return [
+        [
+            row.name,
+            row.entry.instruction.strip() or "(no instruction)",
+            *(round(score.value, 3) for score in row.scores),
+            row.verdict.value,
+            row.standing.value,
+        ]
+        for row in rows
+    ]
+
+
+def snippet_for(instruction: str, source: str) -> str:
+    """Return Python that embeds texts with an instruction."""
+    return (
+        "from instructor_core import InstructorModel\n\n"
+        f"model = InstructorModel({source!r})\n"
+        f"instruction = {instruction!r}\n"
+        'texts = ["..."]\n'
+        "embeddings = model.encode([(instruction, text) for text in texts])  # (N, D), unit length\n"
+    )
+
+
+def compare_label_columns(
+    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
+) -> Generator[str, None, Finding]:
+    """Instruction x label column: does each instruction serve the labels it names?"""
+    columns = [LabelColumn(f"labels {at + 1}", column) for at, column in enumerate(inputs.label_columns)]
+    if not columns:
+        raise UserError(
+            "This needs labels: write them after the text, parted by tabs, one column for each way to label."
+        )
+    grid = yield from encode_grid(
+        runtime.encoder(inputs.checkpoint_id), candidates_of(inputs, request.candidates), inputs.texts
+    )
+    yield "scoring"
+    result = label_matrix(grid, columns, metric=request.metric)
+    return Finding(
+        f"{label_figures.HOW_TO_READ} {label_figures.NOT_SHOWN}",
+        (f"{len(grid.instructions)} instructions × {len(columns)} label columns by {request.metric.value}.",),
+        label_figures.label_matrix_panels(result, grid.instructions),
+    )
+
+
+def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+    """Leave out each word of an instruction, and see how far that is above meaning-free edits."""
+    plan = ablation_plan(inputs.instructions[request.a], text_types=load_builder().text_types)
+    instructions = [plan.instruction, *(edit.instruction for edit in plan.edits)]
+    grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), instructions, inputs.texts)
+    result = ablation(plan, grid.vectors[0], grid.vectors[1:])
+    accent = theme.accent(request.a)
+    strongest = int(np.argmax(result.word_effects()))
+    sentences = (
+        f'"{plan.words[strongest]}" matters most: without it the texts move by {result.word_effects()[strongest]:.4f} '
+        f"(1 − cosine, mean of {len(inputs.texts)} texts); edits without meaning by up to {result.floor:.4f}.",
+    )
+    return Finding(
+        f"{ablation_figures.HOW_TO_READ} {ablation_figures.NOT_SHOWN}",
+        sentences,
+        ablation_figures.ablation_panels(result, accent=accent),
+        rows=ablation_figures.ablation_rows(result, title=f"Instruction {letter(request.a)}", accent=accent),
+    )
+
+
+def split_variance(
+    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
+) -> Generator[str, None, Finding]:
+    """How much of the embeddings' variance is text, instruction and their interaction."""
+    grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
+    split = variance_split(grid)
+    text, instruction, interaction = split.shares
+    sentences = (
+        f"Text {text:.0%}, instruction {instruction:.0%}, interaction {interaction:.0%} of the variance of "
+        f"{grid.n_instructions} × {grid.n_texts} unit vectors.",
+    )
+    return Finding(
+        f"{variance_figures.HOW_TO_READ} {variance_figures.NOT_SHOWN}",
+        sentences,
+        variance_figures.variance_panels(split),
+    )
+
+
+def _edited_matrices(
+    encoder: CachedEncoder, inputs: Inputs, k: int
+) -> Generator[str, None, tuple[NDArray[np.float32], EmbeddingGrid]]:
+    """The texts under an instruction and under its meaning-free edits: (N, D), and a grid of the edits."""
+    edits = [edit.instruction for edit in meaning_free_edits(inputs.instructions[k])] or [inputs.instructions[k]]
+    grid = yield from encode_grid(encoder, [inputs.instructions[k], *edits], inputs.texts)
+    edited = EmbeddingGrid(grid.instructions[1:], grid.texts, None, grid.vectors[1:])
+    return grid.vectors[0], edited
+
+
+def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+    """Triplets whose order flips between two instructions, against the flips of meaning-free edits."""
+    encoder = runtime.encoder(inputs.checkpoint_id)
+    grid = yield from encode_grid(encoder, inputs.instructions, inputs.texts)
+    original, edited = yield from _edited_matrices(encoder, inputs, request.a)
+    floor = noise_margin(self_similarity(original), [self_similarity(vectors) for vectors in edited.vectors])
+    matrices = similarity(grid).matrices
+    result = rank_flips(matrices[request.a], matrices[request.b], floor=floor)
+    a, b = letter(request.a), letter(request.b)
+    sentences = (
+        f"{result.n_flips} of {result.n_triplets} triplets change their order from {a} to {b}; {result.n_above_floor} "
+        f"by more than edits without meaning do (margin {floor:.3f}).",
+        *(
+            f"Text {flip.anchor + 1} is nearer to {flip.near_a + 1} than to {flip.near_b + 1} under {a}, and the other "
+            f"way round under {b} (margin {flip.margin:.3f}{'' if flip.above_floor else ', within the noise'})."
+            for flip in result.flips[:N_FLIPS]
+        ),
+    )
+    return Finding(
+        f"{rank_figures.FLIPS_HOW_TO_READ} {rank_figures.FLIPS_NOT_SHOWN}",
+        sentences,
+        rank_figures.flip_panels(result, request.a, request.b),
+    )
+
+
+def follow_neighbors(
+    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
+) -> Generator[str, None, Finding]:
+    """The places of one text's neighbours from instruction to instruction."""
+    grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
+    result = neighbor_ranks(similarity(grid).matrices, request.text)
+    sentences = (f"Neighbours of text {request.text + 1}: {inputs.texts[request.text]}",)
+    return Finding(
+        f"{rank_figures.BUMP_HOW_TO_READ} {rank_figures.BUMP_NOT_SHOWN}",
+        sentences,
+        rank_figures.bump_panels(result, inputs.texts),
+    )
+
+
+def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+    """A map that moves from one instruction to another, with arrows where neighbourhoods really changed."""
+    encoder = runtime.encoder(inputs.checkpoint_id)
+    grid = yield from encode_grid(encoder, inputs.instructions, inputs.texts)
+    original, edited = yield from _edited_matrices(encoder, inputs, request.a)
+    yield "laying out"
+    result = morph(grid, request.a, request.b, floor=neighborhood_floor(original, edited.vectors))
+    quality_of = {entry.layout: entry.mean for entry in result.qualities}
+    sentences = (
+        f"{int(result.changed.sum())} of {len(inputs.texts)} texts changed their {result.k} nearest neighbours by more "
+        f"than edits without meaning do. Layout: {result.layout}, the most trustworthy of "
+        + ", ".join(f"{layout} {mean:.2f}" for layout, mean in quality_of.items())
+        + ".",
+    )
+    return Finding(
+        f"{morph_figures.HOW_TO_READ} {morph_figures.NOT_SHOWN}",
+        sentences,
+        morph_figures.morph_panels(result, inputs.texts, inputs.labels, inputs.instructions),
+    )
+
+
+def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+    """Queries under one instruction against the texts under another; equal labels mark what is relevant."""
+    if request.queries.strip():
+        queries, query_columns = parse_texts(request.queries)
+    else:
+        queries = (inputs.texts[request.text],)
+        query_columns = (inputs.labels[request.text],) and ((inputs.labels[request.text],),) if inputs.labels else ()
+    encoder = runtime.encoder(inputs.checkpoint_id)
+    asked = yield from encode_grid(encoder, [inputs.instructions[request.a]], queries)
+    kept = [i for i, text in enumerate(inputs.texts) if text not in queries]
+    if not kept:
+        raise UserError("All texts are queries: nothing is left to search. Remove a query or add texts.")
+    documents = [inputs.texts[i] for i in kept]
+    found = yield from encode_grid(encoder, [inputs.instructions[request.b], inputs.instructions[request.a]], documents)
+    result = retrieve(asked.vectors[0], found.vectors[0])
+    same = retrieve(asked.vectors[0], found.vectors[1])
+    relevant = _relevant(query_columns, inputs.labels, kept)
+    sentences = [f"{len(queries)} queries under {letter(request.a)}, {len(kept)} texts under {letter(request.b)}."]
+    if relevant is not None and relevant.any():
+        here, there = quality(result, relevant), quality(same, relevant)
+        sentences.append(
+            f"nDCG@{here.k} {here.mean_ndcg:.3f}, recall@{here.k} {here.mean_recall:.3f} over {here.n_queries} queries "
+            f"with marked texts; with {letter(request.a)} on both sides {there.mean_ndcg:.3f}, {there.mean_recall:.3f}."
+        )
+    lists = [
+        replace(panel, key=f"query {query + 1}")
+        for query in range(min(len(queries), MAX_QUERIES_SHOWN))
+        for panel in retrieval_figures.result_panels(result, query, queries, documents, relevant=relevant).panels
+    ]
+    changes = retrieval_figures.rank_change_panels(same, result, 0, queries, documents)
+    moved = [replace(panel, key=f"change {at + 1}") for at, panel in enumerate(changes.panels)]
+    if len(queries) > MAX_QUERIES_SHOWN:
+        sentences.append(f"The lists of the first {MAX_QUERIES_SHOWN} queries are shown.")
+    return Finding(
+        f"{retrieval_figures.HOW_TO_READ} {retrieval_figures.NOT_SHOWN} {retrieval_figures.CHANGE_HOW_TO_READ}",
+        tuple(sentences),
+        PanelSet((*lists, *moved), changes.items, alt=" ".join([*sentences, changes.alt])),
+    )
+
+
+def _relevant(
+    query_columns: Sequence[Sequence[str]], labels: Sequence[str] | None, kept: Sequence[int]
+) -> NDArray[np.bool_] | None:
+    """(Q, M) which documents share a query's label; None without labels."""
+    if not query_columns or labels is None:
+        return None
+    of_queries, of_documents = np.array(query_columns[0]), np.array([labels[i] for i in kept])
+    return np.asarray((of_queries[:, None] == of_documents[None, :]) & (of_queries[:, None] != ""))

@@ -1,0 +1,115 @@
+"""The export of the run on screen: choose a format, get the file; and the code that computes the run again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.ui.exports import (
+    Run,
+    snippet,
+    write_embeddings_csv,
+    write_npz,
+    write_parquet,
+    write_similarity_csv,
+)
+from instructor_core.ui.feedback import message_for, note
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Page
+from instructor_core.ui.report import report_html
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.structured import has_pyarrow
+
+FILE_ID = "export-file"
+# The file is fetched by the component that holds it, as soon as the page has its address.
+CLICK = f"""(file) => {{
+  if (file) setTimeout(() => document.querySelector("#{FILE_ID}, #{FILE_ID} button, #{FILE_ID} a")?.click(), 150);
+}}"""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One entry of the menu: its name, the name of the file, and what writes it."""
+
+    label: str
+    filename: str
+    write: Callable[[Run, Path], None]
+
+
+def write_report(run: Run, path: Path) -> None:
+    """Write the report as one HTML file."""
+    path.write_text(report_html(run), encoding="utf-8")
+
+
+FORMATS = {
+    "report": Format("report, one HTML file", "report.html", write_report),
+    "npz": Format("embeddings, NPZ", "embeddings.npz", write_npz),
+    "csv": Format("embeddings, CSV", "embeddings.csv", write_embeddings_csv),
+    "parquet": Format("embeddings, Parquet", "embeddings.parquet", write_parquet),
+    "similarity": Format("similarity, CSV", "similarity.csv", write_similarity_csv),
+}
+
+
+def run_of(runtime: Runtime, inputs: Inputs) -> Run:
+    """Return the run on screen, its embeddings from the cache where they are there."""
+    checkpoint = runtime.checkpoint(inputs.checkpoint_id)
+    return Run(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.more_labels)
+
+
+def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[str | None, str]:
+    """Return the path of the written file (None if there is none) and a message.
+
+    Each file lies in a folder of its own, whose name cannot be guessed, within the temporary folder of Gradio.
+    """
+    try:
+        chosen = FORMATS[kind]
+        path = folder / secrets.token_hex(16) / chosen.filename
+        path.parent.mkdir(parents=True)
+        chosen.write(run_of(runtime, inputs), path)
+        return str(path), note(f"{chosen.filename}, {path.stat().st_size / 1e6:.1f} MB")
+    except Exception as error:  # the one place where a failed export becomes a sentence on the page
+        return None, note(message_for(error), error=True)
+
+
+def code(runtime: Runtime, inputs: Inputs) -> str:
+    """Return the code of the run on screen."""
+    return snippet(run_of(runtime, inputs))
+
+
+def build_export(page: Page) -> None:
+    """Lay out the export and connect it."""
+    quiet: dict[str, Any] = {"api_visibility": "private"}
+    choices = [(entry.label, kind) for kind, entry in FORMATS.items() if kind != "parquet" or has_pyarrow()]
+    with gr.Accordion("export", open=False, elem_classes=["ic-fold"], elem_id="export") as fold:
+        with gr.Row(elem_classes=["ic-options"]):
+            kind = gr.Dropdown(choices, value="report", label="What", min_width=180, elem_id="export-kind")
+            button = gr.Button("Download", size="sm", min_width=90, elem_id="export-download")
+        message = gr.HTML("", elem_id="export-note", padding=False)
+        file = gr.DownloadButton(visible="hidden", elem_id=FILE_ID)
+        snippet_view = gr.Code(language="python", label="The same in Python", interactive=False, elem_id="export-code")
+    folder = Path(file.GRADIO_CACHE)
+    written = button.click(
+        partial(write, page.runtime, folder),
+        [page.inputs, kind],
+        [file, message],
+        concurrency_limit=2,
+        concurrency_id="export",
+        show_progress="minimal",
+        show_progress_on=[message],
+        **quiet,
+    )
+    written.then(None, file, js=CLICK, **quiet)
+    gr.on(
+        [fold.expand, page.inputs.change],
+        partial(code, page.runtime),
+        page.inputs,
+        snippet_view,
+        show_progress="hidden",
+        **quiet,
+    )

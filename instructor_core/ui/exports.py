@@ -1,0 +1,225 @@
+"""A run as files: embeddings and similarities as NPZ, CSV or Parquet, and the code that computes them again.
+
+Files hold what was embedded and with which checkpoint. Nothing is pickled, and no cell that a visitor typed can be
+taken for a formula by a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.similarity import similarity
+from instructor_core.checkpoints import Checkpoint
+from instructor_core.errors import UserError
+from instructor_core.ui.strings import well_formed
+
+MAX_NUMBERS = 2_000_000  # in a CSV file, about 20 MB
+MAX_TEXT_BYTES = 64_000_000  # texts of an NPZ file: each takes as much as the longest
+MAX_SNIPPET = 30_000  # characters; past it the code reads texts from the NPZ file
+
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What is exported.
+
+    Attributes:
+        grid: Instructions, texts, first labels and vectors.
+        checkpoint: What they were embedded with.
+        dtype: "float32" or "bfloat16".
+        more_labels: Further labels of the same texts.
+    """
+
+    grid: EmbeddingGrid
+    checkpoint: Checkpoint
+    dtype: str = "float32"
+    more_labels: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def label_columns(self) -> tuple[tuple[str, ...], ...]:
+        """All ways to label the texts."""
+        return () if self.grid.labels is None else (self.grid.labels, *self.more_labels)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the numbers depend on."""
+    return {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}
+
+
+def cell(value: str) -> str:
+    """Return a cell that a spreadsheet shows as text: one that would begin a formula gets an apostrophe before it.
+
+    >>> cell("=1+1"), cell("plain")
+    ("'=1+1", 'plain')
+    """
+    text = well_formed(value)
+    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+
+
+def write_npz(run: Run, path: Path) -> None:
+    """Write embeddings (K, N, D) and norms (K, N), float32, with instructions, texts, labels (C, N) and checkpoint.
+
+    Raises:
+        UserError: If one text is so long that all together would take too much memory.
+    """
+    grid = run.grid
+    longest = max(len(text) for text in (*grid.texts, *grid.instructions))
+    if 4 * longest * grid.n_texts > MAX_TEXT_BYTES:
+        raise UserError(
+            f"An NPZ file keeps {grid.n_texts} texts at the length of the longest, {longest} characters: more than "
+            f"{MAX_TEXT_BYTES / 1e6:.0f} MB. Export CSV, or shorten that text."
+        )
+    words = {
+        "instructions": grid.instructions,
+        "texts": grid.texts,
+        "labels": run.label_columns,
+        "checkpoint": run.checkpoint.id,
+        "revision": run.checkpoint.revision or "",
+        "dtype": run.dtype,
+        "versions": json.dumps(versions()),
+    }
+    arrays = {name: np.array(_formed(value), dtype=np.str_) for name, value in words.items()}
+    np.savez_compressed(path, allow_pickle=False, embeddings=grid.embeddings, norms=grid.norms, **arrays)
+
+
+def _formed(value: object) -> object:
+    return well_formed(value) if isinstance(value, str) else [_formed(item) for item in value]  # type: ignore[attr-defined]
+
+
+def write_embeddings_csv(run: Run, path: Path) -> None:
+    """Write one row per pair: letter, instruction, number, text, labels, norm, and the embedding of unit length.
+
+    Raises:
+        UserError: For more numbers than a CSV file should hold.
+    """
+    grid = run.grid
+    _check_numbers(grid.embeddings.size)
+    names = [f"e{d}" for d in range(grid.dim)]
+    rows = (
+        [*_pair_cells(run, k, i), _number(grid.norms[k, i]), *map(_number, grid.embeddings[k, i])]
+        for k in range(grid.n_instructions)
+        for i in range(grid.n_texts)
+    )
+    _write_csv(path, [*_pair_names(run), "norm", *names], rows)
+
+
+def write_similarity_csv(run: Run, path: Path) -> None:
+    """Write one matrix of cosines per instruction, one below the other: a row per text, a column per text.
+
+    Raises:
+        UserError: For more numbers than a CSV file should hold.
+    """
+    grid = run.grid
+    _check_numbers(grid.n_instructions * grid.n_texts**2)
+    matrices = similarity(grid).matrices
+    rows = (
+        [*_pair_cells(run, k, i), *map(_number, matrices[k, i])]
+        for k in range(grid.n_instructions)
+        for i in range(grid.n_texts)
+    )
+    _write_csv(path, [*_pair_names(run), *(str(i + 1) for i in range(grid.n_texts))], rows)
+
+
+def write_parquet(run: Run, path: Path) -> None:
+    """Write one row per pair with its embedding as a list of float32; the checkpoint is in the file's metadata.
+
+    Raises:
+        UserError: If pyarrow is not installed.
+    """
+    try:
+        pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise UserError("This server cannot write Parquet files (it has no pyarrow). Export NPZ.") from error
+    grid = run.grid
+    k, i = (index.ravel() for index in np.indices((grid.n_instructions, grid.n_texts)))
+    flat = pa.array(grid.embeddings.ravel())
+    columns = {
+        "instruction": pa.array([well_formed(grid.instructions[at]) for at in k]),
+        "number": pa.array(i + 1),
+        "text": pa.array([well_formed(grid.texts[at]) for at in i]),
+        **{
+            name: pa.array([well_formed(labels[at]) for at in i])
+            for name, labels in zip(_label_names(run), run.label_columns, strict=True)
+        },
+        "norm": pa.array(grid.norms.ravel()),
+        "embedding": pa.FixedSizeListArray.from_arrays(flat, grid.dim),
+    }
+    facts = {"checkpoint": run.checkpoint.id, "revision": run.checkpoint.revision or "", "dtype": run.dtype}
+    parquet.write_table(pa.table(columns).replace_schema_metadata(facts), path)
+
+
+def snippet(run: Run, *, npz: str = "embeddings.npz") -> str:
+    """Return Python that computes the embeddings and cosines of the run again; long texts are read from the NPZ file.
+
+    Everything typed by a visitor stands in it as a Python literal. A folder on the server is not named.
+    """
+    checkpoint = run.checkpoint
+    is_folder = Path(checkpoint.source).is_absolute()
+    source = f"path/to/{checkpoint.id}" if is_folder else checkpoint.source
+    arguments = [_literal(source)]
+    arguments += [] if checkpoint.revision is None else [f"revision={_literal(checkpoint.revision)}"]
+    arguments += [] if run.dtype == "float32" else [f"dtype={_literal(run.dtype)}"]
+    texts = _literals("texts", run.grid.texts)
+    if len(texts) > MAX_SNIPPET:
+        texts = f'texts = np.load({_literal(npz)})["texts"].tolist()  # the NPZ file of this run\n'
+    libraries = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return (
+        f"# The embeddings of this run, computed with {libraries}.\n"
+        + ("import numpy as np\n\n" if "np.load" in texts else "")
+        + "from instructor_core import InstructorModel\n\n"
+        + _literals("instructions", run.grid.instructions)
+        + texts
+        + f"model = InstructorModel({', '.join(arguments)})\n"
+        + "pairs = [(instruction, text) for instruction in instructions for text in texts]\n"
+        + "embeddings = model.encode(pairs).reshape(len(instructions), len(texts), -1)  # unit length\n"
+        + "similarity = embeddings @ embeddings.transpose(0, 2, 1)  # (instructions, texts, texts) cosines\n"
+    )
+
+
+def _literals(name: str, values: Iterable[str]) -> str:
+    return f"{name} = [\n" + "".join(f"    {_literal(value)},\n" for value in values) + "]\n"
+
+
+def _literal(value: str) -> str:
+    """A Python literal; `repr` spells out whatever cannot be seen, marks that turn the direction of text included."""
+    return repr(well_formed(value))
+
+
+def _pair_names(run: Run) -> list[str]:
+    return ["letter", "instruction", "number", "text", *_label_names(run)]
+
+
+def _label_names(run: Run) -> list[str]:
+    return ["label" if c == 0 else f"label {c + 1}" for c in range(len(run.label_columns))]
+
+
+def _pair_cells(run: Run, k: int, i: int) -> list[str]:
+    labels = [cell(column[i]) for column in run.label_columns]
+    return [letter(k), cell(run.grid.instructions[k]), str(i + 1), cell(run.grid.texts[i]), *labels]
+
+
+def _number(value: np.float32) -> str:
+    return f"{value:.9g}"  # nine digits give a float32 back exactly
+
+
+def _check_numbers(n: int) -> None:
+    if n > MAX_NUMBERS:
+        raise UserError(f"A CSV file may hold {MAX_NUMBERS} numbers: this run has {n}. Export NPZ, or fewer texts.")
+
+
+def _write_csv(path: Path, names: list[str], rows: Iterable[list[str]]) -> None:
+    """Spreadsheets take a CSV file for UTF-8 only if it begins with a byte order mark."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)

@@ -1,0 +1,128 @@
+"""The report of a run: one HTML file with everything in it, which opens offline and calls nobody."""
+
+from __future__ import annotations
+
+from html import escape
+
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.similarity import similarity
+from instructor_core.figures import theme
+from instructor_core.figures.panels import PanelSet, inert_json
+from instructor_core.figures.similarity import similarity_panels
+from instructor_core.ui.exports import Run, snippet, versions
+from instructor_core.ui.plot_view import PLOTLY_JS
+from instructor_core.ui.strings import well_formed
+
+MAX_DRAWN = 120  # texts in a matrix
+MAX_SHOWN = 2000  # characters of a text
+
+# Scripts and styles of the file itself run, and nothing else: no request can leave it.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+_STYLE = """
+body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: var(--ic-ink); background: var(--ic-page);
+  font: 15px/1.5 var(--ic-sans); }
+h1, h2 { line-height: 1.2; } h2 { margin-top: 2rem; } .muted { color: var(--ic-muted); }
+.figures { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
+.figures h3 { margin: 0; font-size: 1rem; overflow-wrap: anywhere; } .figure { height: 26rem; }
+.chip { padding: 0 .4em; border-radius: 3px; color: #fff; }
+table { border-collapse: collapse; width: 100%; } td, th { padding: .2rem .6rem; text-align: left;
+  vertical-align: top; border-bottom: 1px solid var(--ic-rule); overflow-wrap: anywhere; unicode-bidi: isolate; }
+pre { padding: .8rem; overflow: auto; background: var(--ic-raised); font: 13px/1.45 var(--ic-mono); }
+"""
+
+_SCRIPT = """
+const view = JSON.parse(document.getElementById("view").textContent);
+const plain = (text) => String(text).slice(0, 200).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const config = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "" };
+view.panels.forEach((panel, number) => {
+  for (const trace of panel.figure.data) {
+    const { rows, columns } = trace.meta;
+    trace.hoverinfo = undefined;
+    trace.hovertext = rows.map((row, r) => columns.map((column, c) =>
+      `${row + 1}  ${plain(view.items[row])}<br>${column + 1}  ${plain(view.items[column])}<br>cosine ${trace.z[r][c].toFixed(3)}`));
+    trace.hovertemplate = "%{hovertext}<extra></extra>";
+    Object.assign(trace, { showscale: true, colorbar: { thickness: 10, outlinewidth: 0 } });
+  }
+  const layout = { ...panel.figure.layout, template: view.template, autosize: true };
+  Plotly.newPlot(`figure-${number}`, panel.figure.data, layout, config);
+});
+"""
+
+
+def report_html(run: Run, *, title: str = "Instruction Lens: report of a run") -> str:
+    """Return the report: checkpoint and versions, instructions, one matrix per instruction, texts, and the code.
+
+    Texts are shown up to 2000 characters, matrices for the first 120 texts; what is left out is said.
+    """
+    grid = run.grid
+    texts = tuple(_shortened(text) for text in grid.texts)
+    order = range(min(MAX_DRAWN, grid.n_texts))
+    panels = similarity_panels(similarity(grid), texts, grid.labels, grid.instructions, order=order)
+    cut = f" The first {MAX_DRAWN} of {grid.n_texts} texts are drawn." if grid.n_texts > MAX_DRAWN else ""
+    facts = {
+        "checkpoint": run.checkpoint.id,
+        "revision": run.checkpoint.revision or "bundled or local, without a revision",
+        "precision": run.dtype,
+        "embeddings": f"{grid.n_instructions} instructions × {grid.n_texts} texts, {grid.dim} dimensions",
+        "computed with": ", ".join(f"{name} {number}" for name, number in versions().items()),
+    }
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        _table([], [[name, value] for name, value in facts.items()]),
+        "<h2>Instructions</h2>",
+        _table([], [[letter(k), text.strip() or "(no instruction)"] for k, text in enumerate(grid.instructions)]),
+        f"<h2>Similarity of the texts</h2><p class=muted>{escape(panels.alt + cut)}</p>",
+        f"<div class=figures>{_figures(panels)}</div>",
+        "<h2>Texts</h2>",
+        _texts(run, texts),
+        f"<h2>Code</h2><pre>{escape(snippet(run))}</pre>",
+    ]
+    return _page(title, "\n".join(body), panels)
+
+
+def _page(title: str, body: str, panels: PanelSet) -> str:
+    # The payload of the page's own plot view, without a single "<", and the template of the light page.
+    view = panels.to_json()[:-1] + ',"template":' + inert_json(theme.light_template()) + "}"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{theme.css_variables()}{_STYLE}</style></head>\n<body>\n{body}\n"
+        f'<script type="application/json" id="view">{well_formed(view)}</script>\n'
+        f"<script>{PLOTLY_JS.read_text(encoding='utf-8')}</script>\n<script>{_SCRIPT}</script>\n</body></html>\n"
+    )
+
+
+def _figures(panels: PanelSet) -> str:
+    return "".join(
+        f'<section><h3><span class="chip" style="background:{panel.accent}">{escape(panel.key)}</span> '
+        f'{_words(panel.title)}</h3><div class="figure" id="figure-{number}"></div></section>'
+        for number, panel in enumerate(panels.panels)
+    )
+
+
+def _texts(run: Run, texts: tuple[str, ...]) -> str:
+    names = ["", "text", *("label" if c == 0 else f"label {c + 1}" for c in range(len(run.label_columns)))]
+    rows = [[str(i + 1), text, *(column[i] for column in run.label_columns)] for i, text in enumerate(texts)]
+    return _table(names, rows)
+
+
+def _table(names: list[str], rows: list[list[str]]) -> str:
+    head = "<tr>" + "".join(f"<th>{_words(name)}</th>" for name in names) + "</tr>" if names else ""
+    return f"<table>{head}" + "".join(_row(row) for row in rows) + "</table>"
+
+
+def _row(cells: list[str]) -> str:
+    return "<tr>" + "".join(f"<td>{_words(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def _words(text: str) -> str:
+    return escape(well_formed(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text)} characters)"

@@ -1,0 +1,278 @@
+"""Lab: which instruction is good for my data, with controls, intervals and noise floors."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.analysis.label_task import Metric
+from instructor_core.analysis.suggest import load_builder, suggest
+from instructor_core.errors import UserError
+from instructor_core.ui.experiments import (
+    TABLE_HEADERS,
+    Experiment,
+    Request,
+    ScoreBook,
+    compare_instructions,
+    compare_label_columns,
+    find_flips,
+    follow_neighbors,
+    morph_map,
+    search,
+    split_variance,
+    take_apart,
+)
+from instructor_core.ui.feedback import message_for, note, sentence_list, status
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu
+from instructor_core.ui.plot_view import plot_view
+from instructor_core.ui.sidebar import Sidebar, add_instruction
+from instructor_core.ui.token_view import token_view
+
+TAB = "lab"
+QUESTIONS = [
+    ("best instruction", "leaderboard"),
+    ("label columns", "columns"),
+    ("words", "words"),
+    ("variance", "variance"),
+    ("flips", "flips"),
+    ("neighbours", "neighbors"),
+    ("morph", "morph"),
+    ("retrieve", "retrieve"),
+]
+EXPERIMENTS: dict[str, Experiment] = {
+    "leaderboard": compare_instructions,
+    "columns": compare_label_columns,
+    "words": take_apart,
+    "variance": split_variance,
+    "flips": find_flips,
+    "neighbors": follow_neighbors,
+    "morph": morph_map,
+    "retrieve": search,
+}
+USES_CANDIDATES = ("leaderboard", "columns")
+USES_FIRST = ("words", "flips", "morph", "retrieve")
+USES_SECOND = ("flips", "morph", "retrieve")
+METRICS = [(metric.value, metric.name) for metric in Metric]
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Components whose values make a request, in the order in which handlers get them."""
+
+    question: gr.Radio
+    candidates: gr.Textbox
+    queries: gr.Textbox
+    metric: gr.Dropdown
+    a: gr.Dropdown
+    b: gr.Dropdown
+    row: gr.State
+
+    @property
+    def all(self) -> list[Any]:
+        """The components as a list."""
+        return [self.question, self.candidates, self.queries, self.metric, self.a, self.b, self.row]
+
+
+def experiment(
+    page: Page,
+    book: ScoreBook,
+    active: str,
+    inputs: Inputs,
+    selected: Selected,
+    before: object,
+    question: str,
+    candidates: str | None,
+    queries: str | None,
+    metric: str,
+    a: int | None,
+    b: int | None,
+    row: str,
+) -> Generator[list[Any], None, None]:
+    """Answer a question, yielding (status, note, sentences, chips, figures, table, snippet, winner, key)."""
+    keep = gr.skip()
+    last = len(inputs.instructions) - 1
+    chosen = selected.within(inputs)
+    typed, asked = candidates or "", queries or ""  # a field that was never shown sends None
+    request = Request(min(a or 0, last), min(b or 0, last), chosen.row, typed, asked, Metric[metric], row)
+    uses_text = question in ("neighbors", "retrieve")
+    key = (inputs, question, request if uses_text else (request.a, request.b, typed, asked, metric, row))
+    if active != TAB or key == before:
+        yield [keep] * 9
+        return
+    try:
+        steps = EXPERIMENTS[question](page.runtime, book, inputs, request)
+        with closing(steps):
+            while True:
+                try:
+                    words = next(steps)
+                except StopIteration as stop:
+                    finding = stop.value
+                    break
+                yield [status(words), *[keep] * 8]
+        rows = None if finding.rows is None else finding.rows.to_json()
+        table = gr.update(value=finding.table or [], visible=finding.table is not None)
+        snippet = gr.update(value=finding.snippet, visible=bool(finding.snippet))
+        yield [
+            status("done"),
+            note(finding.how_to_read),
+            sentence_list(finding.sentences),
+            rows,
+            finding.panels.to_json(),
+            table,
+            snippet,
+            finding.winner,
+            key,
+        ]
+    except Exception as error:  # the one place where a failed experiment becomes a sentence on the page
+        hidden = gr.update(visible=False)
+        yield [status(""), note(message_for(error), error=True), "", None, None, hidden, hidden, "", None]
+
+
+def show_controls(question: str) -> list[Any]:
+    """Return which of candidates, queries, metric, first and second instruction a question uses."""
+    compares = question in USES_CANDIDATES
+    return [
+        gr.update(visible=compares),
+        gr.update(visible=question == "retrieve"),
+        gr.update(visible=compares),
+        gr.update(visible=question in USES_FIRST),
+        gr.update(visible=question in USES_SECOND),
+        "",
+    ]
+
+
+def suggested(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
+    """Return the candidates with all combinations of the chosen slots added, and a note."""
+    try:
+        new = suggest(domains=domains or [""], text_types=text_types, objectives=objectives)
+    except UserError as error:
+        return typed, note(str(error), error=True)
+    lines = dict.fromkeys([*(line.strip() for line in typed.splitlines()), *(entry.strip() for entry in new)])
+    return "\n".join(line for line in lines if line), note(f"{len(new)} candidates were added to the list.")
+
+
+def clicked_row(event: gr.SelectData) -> str:
+    """Return the name of the row of the leaderboard that was clicked."""
+    return str(event.row_value[0])
+
+
+def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
+    """Lay out the tab and connect it."""
+    instructions = instruction_choices(start)
+    question = gr.Radio(QUESTIONS, value="leaderboard", label="Question", elem_id="lab-question")
+    with gr.Row(elem_classes=["ic-options"]):
+        a = menu("First instruction", instructions, 0)
+        b = menu("Second instruction", instructions, min(1, len(instructions) - 1))
+        metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Verdict by", min_width=200)
+    a.visible = b.visible = False
+    with gr.Row(elem_classes=["ic-lab-inputs"]):
+        candidates = gr.Textbox(
+            label="More candidates, one per line (the instructions on the left take part)", lines=2, max_lines=8
+        )
+        queries = gr.Textbox(
+            label="Queries, one per line, a label after a tab marks relevant texts; the selected text if empty",
+            lines=2,
+            max_lines=8,
+            visible=False,
+        )
+    row = gr.State("")
+    controls = Controls(question, candidates, queries, metric, a, b, row)
+    with gr.Accordion("suggest candidates from the paper's template", open=False, elem_classes=["ic-fold"]) as fold:
+        _suggestions(candidates)
+    with gr.Row(elem_classes=["ic-status-row"]):
+        stop = gr.Button("Stop", size="sm", min_width=60, elem_id="lab-stop")
+        line = gr.HTML(status(""), elem_id="lab-status", padding=False)
+    findings = gr.HTML(padding=False, elem_id="lab-findings")
+    with gr.Row(elem_classes=["ic-status-row"]):
+        use = gr.Button("Use the best on the left", size="sm", visible=True, elem_id="use-winner")
+        overview = gr.Button("Back to all rows", size="sm", elem_id="all-rows")
+    table = gr.Dataframe(
+        headers=list(TABLE_HEADERS),
+        interactive=False,
+        visible=False,
+        wrap=True,
+        label="Rows; click one for the labels it confuses",
+        elem_id="lab-table",
+        max_height=420,
+    )
+    chips = token_view(elem_id="lab-rows", label="Words of the instruction", empty="")
+    plots = plot_view(elem_id="lab-plots", label="Result of the experiment", empty="")
+    explanation = gr.HTML(padding=False, elem_id="lab-note")
+    snippet = gr.Code(language="python", label="Use it in Python", visible=False, elem_id="lab-snippet")
+    winner, answered = gr.State(""), gr.State(None)
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    job = gr.on(
+        [
+            page.active.change,
+            page.inputs.change,
+            page.selected.change,
+            row.change,
+            *(entry.input for entry in (question, metric, a, b)),
+            candidates.blur,
+            queries.blur,
+            candidates.submit,
+            queries.submit,
+        ],
+        partial(experiment, page, ScoreBook()),
+        [page.active, page.inputs, page.selected, answered, *controls.all],
+        [line, explanation, findings, chips, plots, table, snippet, winner, answered],
+        trigger_mode="always_last",
+        concurrency_limit=2,
+        concurrency_id="lab",
+        **quiet,
+    )
+    stop.click(lambda: status("stopped; what was done is kept"), None, line, cancels=[job], **quiet)
+    question.input(show_controls, question, [candidates, queries, metric, a, b, row], **quiet)
+    question.input(
+        lambda kind: [gr.update(visible=kind in USES_CANDIDATES), *[gr.update(visible=kind == "leaderboard")] * 2],
+        question,
+        [fold, use, overview],
+        **quiet,
+    )
+    table.select(clicked_row, None, row, **quiet)
+    overview.click(lambda: "", None, row, **quiet)
+    follow_instructions(page, a, b)
+    use.click(
+        lambda instruction, count, *typed: add_instruction(str(instruction).strip(), count, *typed),
+        [winner, sidebar.count, *sidebar.fields],
+        [sidebar.count, *sidebar.rows, *sidebar.fields],
+        **quiet,
+    )
+
+
+def _suggestions(candidates: gr.Textbox) -> None:
+    """The form that proposes candidates by domain, text type and objective."""
+    lists = load_builder()
+    with gr.Row(elem_classes=["ic-options"]):
+        domains = gr.Dropdown(
+            list(lists.domains), value=[], multiselect=True, label="domains (optional)", min_width=180
+        )
+        text_types = gr.Dropdown(
+            list(lists.text_types), value=["review"], multiselect=True, label="text types", min_width=180
+        )
+        objectives = gr.Dropdown(
+            [
+                (f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective)
+                for entry in lists.objectives
+            ],
+            value=[lists.objectives[0].objective],
+            multiselect=True,
+            label="objectives (· works on instructor-mini)",
+            min_width=260,
+        )
+    add = gr.Button("Add all combinations", size="sm", elem_id="suggest")
+    said = gr.HTML(padding=False)
+    add.click(
+        suggested,
+        [candidates, domains, text_types, objectives],
+        [candidates, said],
+        show_progress="hidden",
+        api_visibility="private",
+    )

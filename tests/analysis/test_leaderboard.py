@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from instructor_core.analysis import metrics
+from instructor_core.analysis.comparison import holm
+from instructor_core.analysis.controls import Entry, Role, with_controls
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.label_task import LabelTask, Metric, label_task
+from instructor_core.analysis.leaderboard import (
+    Leaderboard,
+    Standing,
+    Verdict,
+    conclusion,
+    confusion,
+    leaderboard,
+)
+from instructor_core.analysis.scores import InstructionScores, score_instructions
+
+LABELS = ("a", "b", "c") * 20
+GOOD, BAD, EMPTY, SHUFFLED, UNRELATED = 2.5, 0.0, 0.35, 0.35, 0.3
+
+
+@pytest.fixture(autouse=True)
+def one_clustering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeds of k-means are the business of the scores; one is enough here and five times as fast."""
+    monkeypatch.setattr(metrics, "KMEANS_SEEDS", (0,))
+
+
+def vectors_of(strength: float, seed: int, n: int = 60) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(n, 10))
+    return np.eye(10)[np.arange(n) % 3] * 2 * strength + noise
+
+
+def board_of(
+    strengths: list[float], *, metric: Metric = Metric.ACCURACY, seeds: list[int] | None = None
+) -> Leaderboard:
+    """Candidates of the given strength, then empty, shuffled and unrelated rows."""
+    entries = with_controls([f"Represent number {i}:" for i in range(len(strengths))])
+    chosen = [*strengths, EMPTY, SHUFFLED, UNRELATED]
+    seeds = [*(seeds or range(1, len(strengths) + 1)), 100, 101, 102]
+    vectors = np.stack([vectors_of(strength, seed) for strength, seed in zip(chosen, seeds, strict=True)])
+    grid = EmbeddingGrid(tuple(e.instruction for e in entries), LABELS, LABELS, vectors)
+    task = label_task(LABELS, n_resamples=300)
+    return leaderboard(entries, tuple(score_instructions(grid, task)), task, metric=metric)
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_a_good_instruction_is_better_than_none_and_noise_is_not(metric: Metric) -> None:
+    board = board_of([BAD, GOOD], metric=metric)
+    bad, good = board.rows[:2]
+    assert board.best == 1
+    assert good.verdict is Verdict.BETTER
+    assert good.standing is Standing.BEST
+    assert good.rank == 1
+    assert bad.verdict is not Verdict.BETTER
+    assert bad.standing is Standing.WORSE
+    assert board.rows[board.empty].verdict is Verdict.EMPTY
+    assert good.against_empty is not None
+    assert good.against_empty.difference.low > 0
+
+
+def test_instructions_without_effect_are_not_distinguished_from_the_empty_one() -> None:
+    board = board_of([EMPTY, EMPTY, EMPTY, EMPTY])
+    assert [row.verdict for row in board.rows[:4]] == [Verdict.SAME] * 4
+    assert Verdict.SAME.value == "not distinguishable from the empty instruction"
+
+
+def test_noise_is_rarely_called_an_effect_after_correction() -> None:
+    # 100 families of 4 candidates that guess like the empty instruction: at most 5 false alarms are expected.
+    task = label_task(LABELS, n_resamples=2)
+    rng = np.random.default_rng(0)
+    entries = with_controls([f"number {i}" for i in range(4)])[:5]
+    alarms = 0
+    for _ in range(100):
+        guesses = np.where(rng.random((5, 60)) < 0.6, task.index, (task.index + 1) % 3)
+        scores = [InstructionScores((g == task.index).mean() * np.ones(5), np.zeros((5, 2)), g) for g in guesses]
+        rows = leaderboard(entries, scores, task).rows[:4]
+        alarms += any(row.verdict in (Verdict.BETTER, Verdict.WORSE) for row in rows)
+    assert alarms <= 9
+
+
+def test_a_candidate_that_destroys_the_labels_is_worse_than_no_instruction() -> None:
+    entries = (Entry("x ", Role.CANDIDATE), Entry("", Role.EMPTY))
+    vectors = np.stack([vectors_of(0.0, 1), vectors_of(GOOD, 2)])
+    task = label_task(LABELS)
+    grid = EmbeddingGrid(("x ", ""), LABELS, LABELS, vectors)
+    board = leaderboard(entries, tuple(score_instructions(grid, task)), task)
+    assert board.rows[0].verdict is Verdict.WORSE
+    assert board.rows[1].standing is Standing.BETTER
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_identical_candidates_tie_exactly(metric: Metric) -> None:
+    board = board_of([0.6, 0.6, 0.2], seeds=[1, 1, 3], metric=metric)
+    first, second, _ = board.rows[:3]
+    assert first.scores == second.scores
+    assert first.rank == second.rank
+    assert first.verdict is second.verdict
+    assert board.best == 0
+    assert second.standing is Standing.SAME
+    assert second.against_best is not None
+    assert second.against_best.p_value == 1.0
+    assert second.against_best.difference.value == second.against_best.difference.low == 0.0
+
+
+def test_the_p_value_for_accuracy_is_the_exact_mcnemar_test() -> None:
+    board = board_of([0.8, BAD, GOOD])
+    empty = board.rows[board.empty].predictions == board.task.index
+    raw = []
+    for row in board.rows[:3]:
+        right = row.predictions == board.task.index
+        wins, losses = int((right & ~empty).sum()), int((~right & empty).sum())
+        assert row.against_empty is not None
+        assert (row.against_empty.wins, row.against_empty.losses) == (wins, losses)
+        assert row.against_empty.difference.value == pytest.approx((wins - losses) / len(LABELS))
+        raw.append(binomtest(wins, wins + losses).pvalue)
+    changes = [row.against_empty for row in board.rows[:3]]
+    assert [change.p_value for change in changes if change] == pytest.approx(raw)
+    assert [change.p_adjusted for change in changes if change] == pytest.approx(holm(np.array(raw)).tolist())
+
+
+def test_holm_is_the_textbook_example() -> None:
+    adjusted = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert adjusted.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+    assert holm(np.array([])).tolist() == []
+
+
+def test_controls_are_not_corrected_for_the_number_of_candidates() -> None:
+    board = board_of([GOOD] * 5)
+    for row in board.rows:
+        change = row.against_empty
+        assert change is None or change.p_adjusted >= change.p_value
+        if row.entry.role in (Role.SHUFFLED, Role.UNRELATED):
+            assert change is not None
+            assert change.p_adjusted == change.p_value
+
+
+def test_intervals_hold_their_values_and_a_wider_confidence_is_wider() -> None:
+    board = board_of([0.5])
+    for row in board.rows:
+        for score in row.scores:
+            assert score.low <= score.value <= score.high
+        assert row.score(Metric.AUC) is row.scores[2]
+
+
+def test_a_confusion_counts_every_text_once_and_its_rows_add_to_one() -> None:
+    board = board_of([0.5])
+    result = confusion(board.rows[0], board.task)
+    assert result.names == ("a", "b", "c")
+    assert result.counts.sum(axis=1).tolist() == [20, 20, 20]
+    accuracy = board.rows[0].score(Metric.ACCURACY).value
+    assert result.counts.trace() / 60 == pytest.approx(accuracy)
+    np.testing.assert_allclose(result.shares.sum(axis=1), 1)
+
+
+def test_the_conclusion_names_the_best_its_verdict_and_its_rivals() -> None:
+    sentences = conclusion(board_of([GOOD, BAD, GOOD], seeds=[1, 2, 1]))
+    assert sentences[0].startswith("A has the highest kNN accuracy of 3 candidates: ")
+    assert "better than no instruction" in sentences[1]
+    assert "exact McNemar test, corrected for 3 candidates" in sentences[1]
+    assert "Not distinguishable from it on these texts: C." in sentences
+    assert not any("control" in sentence for sentence in sentences)
+
+
+def test_the_conclusion_warns_when_a_control_does_as_well_as_the_best() -> None:
+    sentences = conclusion(board_of([EMPTY]))
+    assert any(s.startswith("The shuffled control is not distinguishable from the best") for s in sentences)
+
+
+def test_a_perfect_score_is_said_to_be_less_certain_than_its_interval() -> None:
+    sentences = conclusion(board_of([50.0]))
+    assert "All 60 texts are right, so resampling shows no error; up to 5% wrong is still plausible." in sentences
+
+
+def test_a_leaderboard_without_its_parts_is_a_bug() -> None:
+    task: LabelTask = label_task(LABELS)
+    scores = tuple(score_instructions(EmbeddingGrid(("x ",), LABELS, LABELS, vectors_of(1, 1)[None]), task))
+    with pytest.raises(ValueError, match="1 entries, 1 scores, 1 candidates"):
+        leaderboard((Entry("x ", Role.CANDIDATE),), scores, task)
+    with pytest.raises(ValueError, match="2 entries, 1 scores"):
+        leaderboard((Entry("x ", Role.CANDIDATE), Entry("", Role.EMPTY)), scores, task)

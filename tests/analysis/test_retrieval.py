@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+from instructor_core.analysis.retrieval import RankChange, Result, quality, rank_changes, retrieve
+from instructor_core.errors import UserError
+
+
+def vectors_of(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 6))
+
+
+def test_documents_are_ranked_by_cosine_and_equal_ones_by_index() -> None:
+    queries, documents = vectors_of(3, 0), vectors_of(7, 1)
+    documents[4] = 2 * documents[1]
+    result = retrieve(queries, documents)
+    np.testing.assert_allclose(result.scores, cosine_similarity(queries, documents), atol=1e-6)
+    for q in range(3):
+        assert (np.diff(result.scores[q, result.order[q]]) <= 1e-6).all()
+        assert [result.ranks[q, d] for d in result.order[q]] == list(range(1, 8))
+        assert result.ranks[q, 4] == result.ranks[q, 1] + 1
+    best = result.order[0, 0]
+    assert result.results(0, top=1) == (Result(int(best), 1, float(result.scores[0, best])),)
+    assert len(result.results(0)) == 7
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ndcg_is_that_of_scikit_learn_and_recall_the_found_share(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    result = retrieve(vectors_of(6, seed), vectors_of(25, seed + 9))
+    relevant = rng.random((6, 25)) < 0.3
+    relevant[2] = False
+    found = quality(result, relevant)
+    for q in (0, 1, 3, 4, 5):
+        assert found.ndcg[q] == pytest.approx(ndcg_score(relevant[[q]], result.scores[[q]], k=10))
+        hits = relevant[q, result.order[q, :10]].sum()
+        assert found.recall[q] == pytest.approx(hits / relevant[q].sum())
+    assert np.isnan(found.ndcg[2])
+    assert np.isnan(found.recall[2])
+    assert found.n_queries == 5
+    assert found.mean_ndcg == pytest.approx(np.nanmean(found.ndcg))
+    assert found.mean_recall == pytest.approx(np.nanmean(found.recall))
+
+
+def test_a_perfect_ranking_of_few_documents_is_one() -> None:
+    documents = np.eye(3)
+    found = quality(retrieve(documents, documents), np.eye(3, dtype=bool))
+    assert (found.mean_ndcg, found.mean_recall) == (1.0, 1.0)
+
+
+def test_a_change_of_instruction_moves_documents_and_the_largest_move_comes_first() -> None:
+    before = retrieve(np.array([[1.0, 0.0]]), np.array([[1.0, 0], [0.9, 0.3], [0.5, 0.8]]))
+    after = retrieve(np.array([[0.4, 1.0]]), np.array([[1.0, 0], [0.9, 0.3], [0.5, 0.8]]))
+    assert rank_changes(before, after) == (RankChange(0, 0, 1, 3), RankChange(0, 2, 3, 1))
+    assert [change.gain for change in rank_changes(before, after)] == [-2, 2]
+    assert rank_changes(before, after, top=1) == rank_changes(before, after)
+    assert rank_changes(before, before) == ()
+
+
+def test_retrieval_without_texts_or_marks_is_refused() -> None:
+    with pytest.raises(UserError, match="1 query and 1 document: got 0 and 2"):
+        retrieve(np.empty((0, 6)), vectors_of(2, 0))
+    result = retrieve(vectors_of(2, 0), vectors_of(3, 1))
+    with pytest.raises(UserError, match="got 0 of 2 queries"):
+        quality(result, np.zeros((2, 3), dtype=bool))
+    with pytest.raises(ValueError, match="shape"):
+        quality(result, np.ones((3, 2), dtype=bool))
+    with pytest.raises(ValueError, match="one shape"):
+        rank_changes(result, retrieve(vectors_of(2, 0), vectors_of(4, 1)))

@@ -1,0 +1,61 @@
+"""The benchmark measures what it says: the workload's shape, padding by hand, and agreement of the engines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instructor_core import InstructorModel
+from tests.benchmarks import encoder_speed
+
+
+def test_the_workload_is_repeatable_and_mixes_lengths_and_instructions(mini: InstructorModel) -> None:
+    pairs = encoder_speed.make_pairs(512)
+    assert pairs == encoder_speed.make_pairs(512)
+    assert Counter(instruction for instruction, _ in pairs) == dict.fromkeys(encoder_speed.INSTRUCTIONS, 128)
+    lengths = encoder_speed.count_tokens(mini, pairs)
+    assert lengths.tolist() == [encoding.n_encoded for encoding in mini.encode_tokens(pairs[:8])] + lengths[8:].tolist()
+    assert 79 < lengths.mean() < 89
+    assert 18 <= lengths.min() <= 24
+    assert 380 < lengths.max() < 420
+
+
+def test_operations_are_two_per_weight_and_token_plus_attention(checkpoint_a: Path) -> None:
+    model = InstructorModel(checkpoint_a, device="cpu")
+    weights = 2 * (4 * 64 * 64 + 2 * 64 * 128)  # two layers: q, k, v, o of 64 by 64 and two of 64 by 128
+    attention = 2 * 2 * 2 * 64  # two layers: scores and weighted sum, two operations for each of 64 columns
+    assert encoder_speed.operations(model, np.array([3, 5])) == 2 * weights * 8 + attention * (9 + 25)
+
+
+@pytest.fixture
+def timings(checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, encoder_speed.Timing]:
+    monkeypatch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
+    measured, lengths, rate = encoder_speed.measure(checkpoint_a, encoder_speed.make_pairs(12), repeats=2)
+    assert rate > 0
+    assert len(encoder_speed.report(measured, lengths, rate, 2).splitlines()) == 3 + len(measured)
+    return {timing.engine: timing for timing in measured}
+
+
+def test_engines_agree_and_ratios_are_relative_to_the_reference(timings: dict[str, encoder_speed.Timing]) -> None:
+    theirs, ours = timings["sentence-transformers, fp32"], timings["ours, fp32"]
+    assert theirs.ratio == (1.0, 1.0, 1.0)
+    assert ours.max_difference < 1e-5
+    assert ours.min_cosine > 0.99999
+    ratios = [a / b for a, b in zip(theirs.seconds, ours.seconds, strict=True)]
+    assert ours.ratio == pytest.approx((min(ratios), np.median(ratios), max(ratios)))
+
+
+def test_the_padding_of_the_reference_is_what_its_batches_hold(
+    timings: dict[str, encoder_speed.Timing], mini: InstructorModel
+) -> None:
+    pairs = encoder_speed.make_pairs(12)
+    lengths = encoder_speed.count_tokens(mini, pairs)  # the checkpoints of the tests have the same tokenizer
+    by_instruction = [
+        [length for length, pair in zip(lengths, pairs, strict=True) if pair[0] == instruction]
+        for instruction in encoder_speed.INSTRUCTIONS
+    ]
+    positions = sum(max(group) * len(group) for group in by_instruction)
+    assert timings["sentence-transformers, fp32"].padding == pytest.approx(1 - lengths.sum() / positions)

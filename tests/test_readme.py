@@ -1,0 +1,104 @@
+"""What the README shows is what happens: its examples are run, its tables are compared with the project."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instructor_core import InstructorModel, find_checkpoint
+from instructor_core.checkpoints import CHECKPOINTS
+from tests.test_parity import INSTRUCTIONS, LONG, PAIRS, TEXTS, TOLERANCE, reference
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", README, flags=re.DOTALL)
+NUMBER = re.compile(r"-?\d+\.\d*")
+SPOKEN = " ".join(README.split())
+
+
+def assert_same_output(shown: str, printed: str) -> None:
+    """Words, integers and layout to the letter; decimals to one in the second place, which a processor may round."""
+    assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", shown).split()
+    values = [np.array(NUMBER.findall(text), dtype=float) for text in (printed, shown)]
+    np.testing.assert_allclose(*values, atol=0.011)
+
+
+def table(heading: str) -> list[list[str]]:
+    """Cells of the first table below a heading, without its head."""
+    section = README.split(f"\n## {heading}\n", 1)[1]
+    rows = re.findall(r"^\|(.*)\|$", section.split("\n## ", 1)[0], flags=re.MULTILINE)
+    return [[cell.strip() for cell in row.split("|")] for row in rows[2:]]
+
+
+def test_the_examples_print_what_is_shown_below_them() -> None:
+    assert len(EXAMPLES) == README.count("```python\n") == 3
+    names: dict[str, object] = {}
+    for number, (code, shown) in enumerate(EXAMPLES):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, f"README example {number}", "exec"), names)
+        assert_same_output(shown, printed.getvalue())
+
+
+@pytest.mark.parametrize(
+    "printed",
+    ["(3, 384) [1. 0.85 0.49]\n", "(3, 385) [1. 0.85 0.47]\n", "[1. 0.85 0.47]\n", "(3, 384) [1. 0.85]\n"],
+)
+def test_an_output_that_differs_is_noticed(printed: str) -> None:
+    with pytest.raises(AssertionError):
+        assert_same_output("(3, 384) [1.   0.85 0.47]\n", printed)
+
+
+def test_every_picture_is_there_and_small() -> None:
+    pictures = [ROOT / name for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)]
+    assert len(pictures) == 3
+    assert {path.name: path.stat().st_size for path in pictures if path.stat().st_size > 250_000} == {}
+    assert set(pictures) == set((ROOT / "assets" / "screenshots").iterdir())
+
+
+def test_every_link_into_the_project_leads_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_files_that_are_named_exist() -> None:
+    paths = [row[0].strip("`") for row in table("Files")]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert {path.rstrip("/").split("/")[0] for path in paths} == {"instructor_core", "app.py", "assets", "tests"}
+
+
+def test_the_table_of_checkpoints_states_the_sizes_of_the_registry() -> None:
+    rows = table("Checkpoints")
+    assert len(rows) == len(CHECKPOINTS)
+    for (name, parameters, _, download), checkpoint in zip(rows, CHECKPOINTS, strict=True):
+        assert f"`{checkpoint.source}`" in name
+        assert parameters == f"{checkpoint.n_parameters / 1e6:.0f} M"
+        if checkpoint.download_mb:
+            assert f"(download {download})" in checkpoint.label
+    bundled = find_checkpoint(CHECKPOINTS[0].source)
+    assert f"({sum(path.stat().st_size for path in bundled.rglob('*.safetensors')) / 1e6:.0f} MB)" in rows[0][3]
+
+
+def test_the_front_matter_names_the_checkpoints_and_fits_the_hub() -> None:
+    head = README.split("---\n", 2)[1]
+    assert re.findall(r"^  - (\S+)$", head, flags=re.MULTILINE) == [
+        checkpoint.source for checkpoint in CHECKPOINTS if "/" in checkpoint.source
+    ]
+    (description,) = re.findall(r"^short_description: (.+)$", head, flags=re.MULTILINE)
+    assert len(description) <= 60
+
+
+def test_the_numbers_about_exactness_are_those_of_the_parity_tests(checkpoint_a: Path, checkpoint_b: Path) -> None:
+    assert f"{len(PAIRS)} pairs of {len(INSTRUCTIONS)} instructions and {len(set(TEXTS) | {LONG})} texts" in SPOKEN
+    (tolerance,) = re.findall(r"No component may differ by more than (\S+);", SPOKEN)
+    (stated,) = re.findall(r"the largest difference measured is (\S+)\.", SPOKEN)
+    assert float(tolerance) == TOLERANCE
+    for folder in (checkpoint_a, checkpoint_b, find_checkpoint("instructor-mini")):
+        difference = np.abs(InstructorModel(folder, device="cpu").encode(PAIRS) - reference(folder, PAIRS)).max()
+        # The last bits depend on the processor's order of summation.
+        assert difference < 5 * float(stated)

@@ -1,0 +1,132 @@
+"""What is typed or pasted becomes texts, labels and instructions, and comes back as it was."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instructor_core.errors import UserError
+from instructor_core.ui.inputs import (
+    MAX_CHARACTERS,
+    MAX_INSTRUCTIONS,
+    MAX_TEXTS,
+    format_texts,
+    join_ready,
+    parse_inputs,
+    parse_texts,
+)
+
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=30
+).map(str.strip)
+TEXT = WORDS.filter(lambda text: text and " | " not in f" {text} ")
+
+
+@given(st.lists(st.tuples(TEXT, st.one_of(st.just(""), TEXT)), min_size=1, max_size=20))
+def test_texts_and_labels_survive_being_written_into_the_field_and_read_again(rows: list[tuple[str, str]]):
+    texts = tuple(text for text, _ in rows)
+    labels = tuple(label for _, label in rows)
+    expected = labels if any(labels) else None
+    assert parse_texts(format_texts(texts, expected)) == (texts, expected)
+
+
+@given(st.text())
+def test_no_input_breaks_the_parser(typed: str):
+    try:
+        texts, labels = parse_texts(typed)
+    except UserError as error:
+        assert str(error)
+        return
+    assert all(text == text.strip() != "" for text in texts)
+    assert labels is None or len(labels) == len(texts)
+
+
+def test_a_label_follows_after_a_tab():
+    assert parse_texts("one\tA\ntwo\tB") == (("one", "two"), ("A", "B"))
+
+
+def test_a_label_follows_after_a_bar_between_spaces():
+    assert parse_texts("one | A\ntwo | B") == (("one", "two"), ("A", "B"))
+
+
+def test_a_bar_without_spaces_belongs_to_the_text():
+    assert parse_texts("a|b\nc||d") == (("a|b", "c||d"), None)
+
+
+def test_a_tab_wins_over_a_bar():
+    assert parse_texts("p(x | y) is small\tmaths") == (("p(x | y) is small",), ("maths",))
+
+
+def test_only_the_last_column_is_the_label():
+    assert parse_texts("one\ttwo\tA") == (("one\ttwo",), ("A",))
+
+
+def test_texts_without_a_label_get_an_empty_one_if_others_have_one():
+    assert parse_texts("one\ntwo\tB") == (("one", "two"), ("", "B"))
+
+
+def test_blank_lines_and_outer_spaces_are_passed_over():
+    assert parse_texts("\n  one  \n\n \t \n two\n\n") == (("one", "two"), None)
+
+
+def test_lines_of_every_system_are_lines():
+    assert parse_texts("one\r\ntwo\rthree\n") == (("one", "two", "three"), None)
+
+
+def test_equal_texts_are_kept_each_in_its_place():
+    assert parse_texts("same\nother\nsame")[0] == ("same", "other", "same")
+
+
+@pytest.mark.parametrize("typed", ["", "\n\n", " \t \n"])
+def test_no_text_at_all_says_what_to_write(typed: str):
+    with pytest.raises(UserError, match="one text per line"):
+        parse_texts(typed)
+
+
+def test_a_label_without_a_text_names_its_line():
+    with pytest.raises(UserError, match=r'Line 2 has a label and no text: got "lonely"'):
+        parse_texts("one\tA\n\tlonely")
+
+
+def test_as_many_texts_as_allowed_are_read_and_one_more_is_refused_with_both_numbers():
+    assert len(parse_texts("\n".join(map(str, range(MAX_TEXTS))))[0]) == MAX_TEXTS
+    with pytest.raises(UserError, match=rf"{MAX_TEXTS} texts: got {MAX_TEXTS + 1}"):
+        parse_texts("\n".join(map(str, range(MAX_TEXTS + 1))))
+
+
+def test_a_text_as_long_as_allowed_is_read_and_a_longer_one_is_refused_with_both_numbers():
+    assert parse_texts("x" * MAX_CHARACTERS)[0] == ("x" * MAX_CHARACTERS,)
+    with pytest.raises(UserError, match=rf"{MAX_CHARACTERS} characters: line 2 has {MAX_CHARACTERS + 1}"):
+        parse_texts("short\n" + "x" * (MAX_CHARACTERS + 1))
+
+
+@given(st.text())
+def test_an_instruction_is_empty_or_ends_with_exactly_one_space(typed: str):
+    ready = join_ready(typed)
+    assert ready == "" or (ready.endswith(" ") and not ready.endswith("  "))
+    assert ready.split() == typed.split()
+    assert join_ready(ready) == ready
+
+
+def test_pairs_go_instruction_by_instruction():
+    inputs = parse_inputs("mini", ["  Represent\nthe text:", ""], "one\ntwo")
+    assert inputs.instructions == ("Represent the text: ", "")
+    assert inputs.pairs == [
+        ("Represent the text: ", "one"),
+        ("Represent the text: ", "two"),
+        ("", "one"),
+        ("", "two"),
+    ]
+
+
+@pytest.mark.parametrize("count", [0, MAX_INSTRUCTIONS + 1])
+def test_a_wrong_number_of_instructions_is_refused_with_both_numbers(count: int):
+    with pytest.raises(UserError, match=rf"1 to {MAX_INSTRUCTIONS} instructions: got {count}"):
+        parse_inputs("mini", ["x"] * count, "one")
+
+
+def test_equal_requests_are_equal_values():
+    first = parse_inputs("mini", ["a "], "one\tA")
+    assert first == parse_inputs("mini", [" a"], "one | A")
+    assert first != parse_inputs("mini", ["a"], "one\tB")

@@ -1,0 +1,213 @@
+"""The handlers of the left column, called with plain values: what a run yields, and what the buttons do to the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from instructor_core import InstructorModel, encoder
+from instructor_core.checkpoints import Checkpoint, local_checkpoint
+from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
+from instructor_core.ui.page import Selected
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.sidebar import (
+    add_instruction,
+    build_instruction,
+    fill,
+    remove_instruction,
+    run,
+    select_text,
+    shown_rows,
+    summary_of,
+)
+
+TEMPLATE = "Represent the {domain} {text_type} for {objective}: "
+EIGHT = ("one", "two", "three", "", "", "", "", "")
+SKIP = gr.skip()
+
+
+class Counted:
+    """Pairs that were really encoded, in order."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[str, str]] = []
+        self.fail = False
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """One pair per batch, each written down."""
+    counted, original = Counted(), InstructorModel.encode_batches
+
+    def encode_batches(
+        model: InstructorModel, pairs: list[tuple[str, str]], *, normalize: bool = True
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for positions, vectors in original(model, pairs, normalize=normalize):
+            if counted.fail:
+                raise ZeroDivisionError("secret detail")
+            counted.pairs += [pairs[int(i)] for i in positions]
+            yield positions, vectors
+
+    monkeypatch.setitem(encoder._BATCH_TOKENS, "cpu", 1)
+    monkeypatch.setattr(InstructorModel, "encode_batches", encode_batches)
+    return counted
+
+
+@pytest.fixture
+def runtime(checkpoint_a: Path, tmp_path: Path) -> Runtime:
+    """One checkpoint that loads and one that does not."""
+    return Runtime((local_checkpoint(checkpoint_a), Checkpoint("broken", str(tmp_path))), device="cpu")
+
+
+@pytest.fixture
+def before(runtime: Runtime) -> Inputs:
+    return parse_inputs(runtime.checkpoints[0].id, ["Represent the text:", ""], "one\ntwo\tB\nthree")
+
+
+def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, checkpoint: str = "") -> Any:
+    fields = [*instructions, *[""] * (MAX_INSTRUCTIONS - len(instructions))]
+    return run(runtime, before, checkpoint or before.checkpoint_id, texts, len(instructions), *fields)
+
+
+def nothing_but_status(step: list[Any]) -> bool:
+    inputs, _, summary, texts, checkpoint = step
+    return [inputs, summary, texts, checkpoint] == [SKIP] * 4
+
+
+def test_a_run_says_how_far_it_is_and_changes_the_page_once_at_its_end(
+    runtime: Runtime, before: Inputs, encoded: Counted
+):
+    *progress, last = start(runtime, before, "one\ntwo\tB\nfour\tC", "Represent the text:", "")
+    assert all(map(nothing_but_status, progress))
+    assert f"loading {before.checkpoint_id}" in progress[0][1]
+    assert [step[1].split(" pairs")[0].split(">")[1] for step in progress[1:]] == [f"{i} of 6" for i in range(6)]
+    inputs, status, summary, texts, checkpoint = last
+    assert inputs == replace(before, texts=("one", "two", "four"), labels=("", "B", "C"))
+    assert "6 pairs · 6 new · " in status
+    assert "3 texts · 2 labels" in summary
+    assert '"text":"four"' in texts
+    assert checkpoint == before.checkpoint_id
+
+
+def test_unchanged_inputs_are_not_embedded_again(runtime: Runtime, before: Inputs, encoded: Counted):
+    (step,) = start(runtime, before, "one\n\n two | B\nthree", " Represent  the text: ", "")
+    assert nothing_but_status(step)
+    assert encoded.pairs == []
+
+
+def test_editing_one_text_encodes_that_text_alone(runtime: Runtime, before: Inputs, encoded: Counted):
+    first = list(start(runtime, replace(before, texts=()), "one\ntwo\nthree", "Represent the text:", ""))[-1][0]
+    encoded.pairs.clear()
+    *_, last = start(runtime, first, "one\ntwo edited\nthree", "Represent the text:", "")
+    assert sorted(encoded.pairs) == [("", "two edited"), ("Represent the text: ", "two edited")]
+    assert "6 pairs · 2 new" in last[1]
+
+
+def test_one_more_instruction_encodes_its_own_pairs_alone(runtime: Runtime, before: Inputs, encoded: Counted):
+    first = list(start(runtime, replace(before, texts=()), "one\ntwo", "Represent the text:"))[-1][0]
+    encoded.pairs.clear()
+    list(start(runtime, first, "one\ntwo", "Represent the text:", "Represent the title:"))
+    assert sorted(encoded.pairs) == [("Represent the title: ", "one"), ("Represent the title: ", "two")]
+
+
+def test_a_mistake_in_the_inputs_leaves_the_page_as_it_is_and_says_what_to_do(runtime: Runtime, before: Inputs):
+    (step,) = start(runtime, before, " \n", "Represent the text:")
+    assert [step[0], step[2], step[3]] == [SKIP] * 3
+    assert 'role="alert"' in step[1]
+    assert "Write or paste one text per line" in step[1]
+    assert step[4] == before.checkpoint_id
+
+
+def test_a_checkpoint_that_cannot_be_loaded_gives_way_to_the_one_in_use(runtime: Runtime, before: Inputs):
+    *_, last = start(runtime, before, "one", "Represent the text:", checkpoint="broken")
+    assert last[0] == SKIP
+    assert "has no modules.json" in last[1]
+    assert last[4] == before.checkpoint_id
+
+
+def test_a_checkpoint_that_is_not_in_the_registry_is_refused(runtime: Runtime, before: Inputs):
+    *_, last = start(runtime, before, "one", "Represent the text:", checkpoint="someone/else")
+    assert "There is no checkpoint" in last[1]
+    assert last[4] == before.checkpoint_id
+
+
+def test_a_bug_is_shown_by_number_without_its_details(
+    runtime: Runtime, before: Inputs, encoded: Counted, caplog: pytest.LogCaptureFixture
+):
+    encoded.fail = True
+    *_, last = start(runtime, before, "four", "Represent the text:")
+    assert "Something went wrong here (incident " in last[1]
+    assert "secret detail" not in last[1]
+    assert "secret detail" in caplog.text
+    encoded.fail = False
+    assert list(start(runtime, before, "four", "Represent the text:"))[-1][0] != SKIP
+
+
+def test_a_stopped_run_encodes_nothing_more_and_keeps_what_it_has(runtime: Runtime, before: Inputs, encoded: Counted):
+    steps = start(runtime, before, "\n".join(map(str, range(20))), "Represent the text:")
+    while len(encoded.pairs) < 3:
+        next(steps)
+    steps.close()
+    assert len(encoded.pairs) == 3
+    list(start(runtime, before, "\n".join(map(str, range(20))), "Represent the text:"))
+    assert len(encoded.pairs) == 20
+
+
+def test_instructions_are_added_at_the_end_until_there_are_eight():
+    count, *rest = add_instruction("four", 3, *EIGHT)
+    assert count == 4
+    assert rest[:MAX_INSTRUCTIONS] == shown_rows(4)
+    assert rest[MAX_INSTRUCTIONS:] == ["one", "two", "three", "four", "", "", "", ""]
+    full = tuple("abcdefgh")
+    assert add_instruction("nine", MAX_INSTRUCTIONS, *full) == [8, *shown_rows(8), *full]
+
+
+def test_a_removed_instruction_leaves_the_others_in_order_and_the_last_one_stays():
+    assert remove_instruction(1, 3, *EIGHT) == [2, *shown_rows(2), "one", "three", "", "", "", "", "", ""]
+    assert remove_instruction(0, 1, *EIGHT) == [1, *shown_rows(1), *EIGHT]
+
+
+def test_a_hidden_field_does_not_come_back_with_its_old_words():
+    count, *rest = remove_instruction(2, 3, *EIGHT)
+    assert add_instruction("", count, *rest[MAX_INSTRUCTIONS:])[-MAX_INSTRUCTIONS:] == ["one", "two", *[""] * 6]
+
+
+@pytest.mark.parametrize(
+    ("domain", "text_type", "objective", "expected"),
+    [
+        ("movie", "review", "clustering by topic", "Represent the movie review for clustering by topic:"),
+        ("", "review", "clustering by topic", "Represent the review for clustering by topic:"),
+        (None, None, None, "Represent the text:"),
+        ("  legal ", "document", "", "Represent the legal document:"),
+        ("{0}", "{text_type}", "%s", "Represent the {0} {text_type} for %s:"),
+    ],
+)
+def test_the_builder_writes_the_template_with_what_is_chosen(
+    domain: str | None, text_type: str | None, objective: str | None, expected: str
+):
+    assert build_instruction(TEMPLATE, domain, text_type, objective) == expected
+
+
+def test_filled_fields_read_back_as_the_inputs_they_came_from(before: Inputs):
+    count, *rest = fill(before)
+    fields, texts = rest[MAX_INSTRUCTIONS:-1], rest[-1]
+    assert parse_inputs(before.checkpoint_id, fields[:count], texts) == before
+    assert rest[:MAX_INSTRUCTIONS] == shown_rows(2)
+
+
+def test_the_summary_counts_texts_and_different_labels(before: Inputs):
+    assert "3 texts · 1 labels" in summary_of(before) or "3 texts · 1 label" in summary_of(before)
+    assert "3 texts<" in summary_of(replace(before, labels=None))
+
+
+@pytest.mark.parametrize(("item", "expected"), [(4, Selected(4, 2, 1)), (2, Selected(2, 5, 1)), (None, Selected(2, 5, 1))])
+def test_a_text_chosen_in_the_list_takes_the_row_and_the_former_row_the_column(item: int | None, expected: Selected):
+    event = gr.EventData(None, {} if item is None else {"item": item})
+    assert select_text(event, Selected(2, 5, 1)) == expected
