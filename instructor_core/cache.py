@@ -43,6 +43,7 @@ class BoundedStore(Generic[Value]):
         self._lock = Lock()
 
     def get(self, key: Key) -> Value | None:
+        """Return the entry and mark it as used, or None."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -51,6 +52,7 @@ class BoundedStore(Generic[Value]):
             return entry[0]
 
     def put(self, key: Key, value: Value, n_bytes: int) -> None:
+        """Store an entry of a given size; one that is larger than the bound is not kept."""
         n_bytes += sys.getsizeof(key[0]) + sys.getsizeof(key[1])
         if n_bytes > self.max_bytes:
             return

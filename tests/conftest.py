@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MINI = Path(__file__).parents[1] / "assets" / "instructor-mini"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
-torch.set_num_threads(min(4, os.cpu_count() or 1))
+torch.set_num_threads(min(2, os.cpu_count() or 1))  # small models: more threads wait for each other
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
 

@@ -114,8 +114,6 @@ def deletions(pair: EncodedPair, groups: Sequence[Unit]) -> tuple[Deletion, ...]
     """
     boundary = len(pair.instruction)
     last = max((unit.end for unit in groups), default=boundary)
-    if not any(segment == "cut" for segment in pair.segments):
-        last = len(pair.joined)
     edited = []
     for position, unit in enumerate(groups):
         start, end = max(unit.start, boundary), min(unit.end, last)

@@ -13,15 +13,19 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
+from instructor_core.ui.api import register_api
 from instructor_core.ui.examples import Example, load_examples
+from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
+from instructor_core.ui.link_menu import build_link
 from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.plot_view import plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.sidebar import Sidebar, build_sidebar, example_inputs, fill, run, select_text
-from instructor_core.ui.tabs import explain, lab, projection, similarity, tokens
+from instructor_core.ui.tabs import explain, lab, learn, projection, similarity, tokens
 from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
+from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "See what an instruction does to a text embedding."
@@ -45,15 +49,18 @@ def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = Non
     runtime = Runtime((*([checkpoint] if checkpoint else []), *CHECKPOINTS), device=device, dtype=dtype)
     examples = load_examples()
     start = example_inputs(examples[0], runtime.checkpoints[0].id)
-    demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True)
+    demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with demo:
         inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(similarity.TAB)
         menu, line, example = _header(runtime, start.checkpoint_id, examples)
         with gr.Row(elem_classes=["ic-page"]):
             with gr.Column(elem_classes=["ic-inputs"]):
                 sidebar = build_sidebar(start)
+                filled = [build_upload(sidebar.texts)]
+                menus = gr.Column()
             with gr.Column(elem_classes=["ic-main"]):
                 point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)
+                bar = learn.lesson_bar()
                 with gr.Tabs(selected=similarity.TAB) as tabs:
                     page = Page(runtime, inputs, selected, active, tabs)
                     with gr.Tab("Similarity", id=similarity.TAB) as first:
@@ -66,10 +73,23 @@ def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = Non
                         explain.build(page, start)
                     with gr.Tab("Lab", id=lab.TAB, render_children=True) as fifth:
                         lab.build(page, start, sidebar)
-        shown = {similarity.TAB: first, projection.TAB: second, tokens.TAB: third, explain.TAB: fourth, lab.TAB: fifth}
+                    with gr.Tab("Learn", id=learn.TAB, render_children=True) as sixth:
+                        learn.build(page, sidebar, bar)
+        shown = {
+            similarity.TAB: first,
+            projection.TAB: second,
+            tokens.TAB: third,
+            explain.TAB: fourth,
+            lab.TAB: fifth,
+            learn.TAB: sixth,
+        }
         for tab_id, tab in shown.items():
             tab.select(partial(str, tab_id), None, active, show_progress="hidden", api_visibility="private")
-        _connect(page, sidebar, menu, line, example, point, examples)
+        with menus:
+            build_export(page)
+            filled += build_link(demo, page, sidebar, menu, point, tabs=list(shown), options={})
+        register_api(runtime)
+        _connect(page, sidebar, menu, line, example, point, examples, filled)
     return demo
 
 
@@ -107,6 +127,7 @@ def _connect(
     example: gr.Dropdown,
     point: gr.HTML,
     examples: Sequence[Example],
+    filled: Sequence[gr.events.Dependency],
 ) -> None:
     """Connect inputs, run, examples and selection."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -133,7 +154,7 @@ def _connect(
         [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, point, page.tabs, page.active],
         **quiet,
     )
-    runs.append(loaded.then(embed, **job))
+    runs += [event.then(embed, **job) for event in (loaded, *filled)]
     sidebar.stop.click(lambda: status("stopped; what was done is kept"), None, sidebar.status, cancels=runs, **quiet)
     page.inputs.change(lambda inputs: facts(page.runtime, inputs.checkpoint_id), page.inputs, line, **quiet)
     sidebar.preview.item_click(select_text, page.selected, page.selected, **quiet)
@@ -155,6 +176,7 @@ def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None)
         run_history=False,
         enable_monitoring=False,
         pwa=False,
+        max_file_size="5mb",
         footer_links=["api", "settings"],
     )
 

@@ -72,14 +72,23 @@ def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[st
         path = folder / secrets.token_hex(16) / chosen.filename
         path.parent.mkdir(parents=True)
         chosen.write(run_of(runtime, inputs), path)
-        return str(path), note(f"{chosen.filename}, {path.stat().st_size / 1e6:.1f} MB")
+        return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
     except Exception as error:  # the one place where a failed export becomes a sentence on the page
         return None, note(message_for(error), error=True)
 
 
+def size_of(n_bytes: int) -> str:
+    """Return a size in kB or MB.
+
+    >>> size_of(1_234), size_of(5_678_901)
+    ('1 kB', '5.7 MB')
+    """
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{max(1, round(n_bytes / 1000))} kB"
+
+
 def code(runtime: Runtime, inputs: Inputs) -> str:
     """Return the code of the run on screen."""
-    return snippet(run_of(runtime, inputs))
+    return snippet(runtime.checkpoint(inputs.checkpoint_id), inputs.instructions, inputs.texts, dtype=runtime.dtype)
 
 
 def build_export(page: Page) -> None:
@@ -87,12 +96,16 @@ def build_export(page: Page) -> None:
     quiet: dict[str, Any] = {"api_visibility": "private"}
     choices = [(entry.label, kind) for kind, entry in FORMATS.items() if kind != "parquet" or has_pyarrow()]
     with gr.Accordion("export", open=False, elem_classes=["ic-fold"], elem_id="export") as fold:
-        with gr.Row(elem_classes=["ic-options"]):
-            kind = gr.Dropdown(choices, value="report", label="What", min_width=180, elem_id="export-kind")
+        with gr.Row(elem_classes=["ic-buttons"]):
+            kind = gr.Dropdown(
+                choices, value="report", label="What", show_label=False, min_width=180, elem_id="export-kind"
+            )
             button = gr.Button("Download", size="sm", min_width=90, elem_id="export-download")
         message = gr.HTML("", elem_id="export-note", padding=False)
         file = gr.DownloadButton(visible="hidden", elem_id=FILE_ID)
-        snippet_view = gr.Code(language="python", label="The same in Python", interactive=False, elem_id="export-code")
+        snippet_view = gr.Code(
+            language="python", label="The same in Python", interactive=False, max_lines=14, elem_id="export-code"
+        )
     folder = Path(file.GRADIO_CACHE)
     written = button.click(
         partial(write, page.runtime, folder),

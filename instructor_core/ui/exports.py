@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import similarity
@@ -79,21 +80,23 @@ def write_npz(run: Run, path: Path) -> None:
             f"An NPZ file keeps {grid.n_texts} texts at the length of the longest, {longest} characters: more than "
             f"{MAX_TEXT_BYTES / 1e6:.0f} MB. Export CSV, or shorten that text."
         )
-    words = {
-        "instructions": grid.instructions,
-        "texts": grid.texts,
-        "labels": run.label_columns,
-        "checkpoint": run.checkpoint.id,
-        "revision": run.checkpoint.revision or "",
-        "dtype": run.dtype,
-        "versions": json.dumps(versions()),
-    }
-    arrays = {name: np.array(_formed(value), dtype=np.str_) for name, value in words.items()}
-    np.savez_compressed(path, allow_pickle=False, embeddings=grid.embeddings, norms=grid.norms, **arrays)
+    np.savez_compressed(
+        path,
+        allow_pickle=False,
+        embeddings=grid.embeddings,
+        norms=grid.norms,
+        instructions=_unicode(grid.instructions),
+        texts=_unicode(grid.texts),
+        labels=_unicode([label for column in run.label_columns for label in column]).reshape(-1, grid.n_texts),
+        checkpoint=np.array(well_formed(run.checkpoint.id)),
+        revision=np.array(run.checkpoint.revision or ""),
+        dtype=np.array(run.dtype),
+        versions=np.array(json.dumps(versions())),
+    )
 
 
-def _formed(value: object) -> object:
-    return well_formed(value) if isinstance(value, str) else [_formed(item) for item in value]  # type: ignore[attr-defined]
+def _unicode(values: Sequence[str]) -> NDArray[np.str_]:
+    return np.array([well_formed(value) for value in values], dtype=np.str_)
 
 
 def write_embeddings_csv(run: Run, path: Path) -> None:
@@ -158,27 +161,33 @@ def write_parquet(run: Run, path: Path) -> None:
     parquet.write_table(pa.table(columns).replace_schema_metadata(facts), path)
 
 
-def snippet(run: Run, *, npz: str = "embeddings.npz") -> str:
+def snippet(
+    checkpoint: Checkpoint,
+    instructions: Sequence[str],
+    texts: Sequence[str],
+    *,
+    dtype: str = "float32",
+    npz: str = "embeddings.npz",
+) -> str:
     """Return Python that computes the embeddings and cosines of the run again; long texts are read from the NPZ file.
 
     Everything typed by a visitor stands in it as a Python literal. A folder on the server is not named.
     """
-    checkpoint = run.checkpoint
     is_folder = Path(checkpoint.source).is_absolute()
     source = f"path/to/{checkpoint.id}" if is_folder else checkpoint.source
     arguments = [_literal(source)]
     arguments += [] if checkpoint.revision is None else [f"revision={_literal(checkpoint.revision)}"]
-    arguments += [] if run.dtype == "float32" else [f"dtype={_literal(run.dtype)}"]
-    texts = _literals("texts", run.grid.texts)
-    if len(texts) > MAX_SNIPPET:
-        texts = f'texts = np.load({_literal(npz)})["texts"].tolist()  # the NPZ file of this run\n'
+    arguments += [] if dtype == "float32" else [f"dtype={_literal(dtype)}"]
+    listed = _literals("texts", texts)
+    if len(listed) > MAX_SNIPPET:
+        listed = f'texts = np.load({_literal(npz)})["texts"].tolist()  # the NPZ file of this run\n'
     libraries = ", ".join(f"{name} {number}" for name, number in versions().items())
     return (
         f"# The embeddings of this run, computed with {libraries}.\n"
-        + ("import numpy as np\n\n" if "np.load" in texts else "")
+        + ("import numpy as np\n\n" if "np.load" in listed.splitlines()[0] else "")
         + "from instructor_core import InstructorModel\n\n"
-        + _literals("instructions", run.grid.instructions)
-        + texts
+        + _literals("instructions", instructions)
+        + listed
         + f"model = InstructorModel({', '.join(arguments)})\n"
         + "pairs = [(instruction, text) for instruction in instructions for text in texts]\n"
         + "embeddings = model.encode(pairs).reshape(len(instructions), len(texts), -1)  # unit length\n"

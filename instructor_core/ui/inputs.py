@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from instructor_core.errors import UserError
+from instructor_core.ui.strings import well_formed
 
 MAX_INSTRUCTIONS = 8
 MAX_TEXTS = 2000
@@ -43,7 +44,7 @@ class Inputs:
 
 def join_ready(instruction: str) -> str:
     """Return the instruction on one line, ending with exactly one space, so that no token straddles the joint."""
-    words = " ".join(instruction.split())
+    words = " ".join(well_formed(instruction).split())
     return f"{words} " if words else ""
 
 
@@ -61,7 +62,7 @@ def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
     """
     texts: list[str] = []
     rows: list[list[str]] = []
-    for number, line in enumerate(typed.splitlines(), start=1):
+    for number, line in enumerate(well_formed(typed).splitlines(), start=1):
         before, found, after = line.rpartition(" | ")
         cells = line.split("\t") if "\t" in line else [before, after] if found else [line]
         text, *labels = (cell.strip() for cell in cells)
@@ -86,8 +87,12 @@ def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
 
 def format_texts(inputs: Inputs) -> str:
     """Return the inverse of ``parse_texts``: one line per text, its labels after tabs."""
-    rows = zip(inputs.texts, *inputs.label_columns, strict=True)
-    return "\n".join("\t".join(cells).rstrip("\t") for cells in rows)
+    lines = []
+    for text, *labels in zip(inputs.texts, *inputs.label_columns, strict=True):
+        line = "\t".join([text, *labels]).rstrip("\t")
+        # A tab at the end keeps " | " inside a text without labels from being read as the start of one.
+        lines.append(f"{line}\t" if " | " in line and "\t" not in line else line)
+    return "\n".join(lines)
 
 
 def parse_inputs(checkpoint_id: str, instructions: Sequence[str], typed_texts: str) -> Inputs:

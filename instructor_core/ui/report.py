@@ -7,7 +7,7 @@ from html import escape
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.similarity import similarity
 from instructor_core.figures import theme
-from instructor_core.figures.panels import PanelSet, inert_json
+from instructor_core.figures.panels import Panel, PanelSet, inert_json
 from instructor_core.figures.similarity import similarity_panels
 from instructor_core.ui.exports import Run, snippet, versions
 from instructor_core.ui.plot_view import PLOTLY_JS
@@ -28,7 +28,7 @@ body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: var(--ic-ink
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2rem; } .muted { color: var(--ic-muted); }
 .figures { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
 .figures h3 { margin: 0; font-size: 1rem; overflow-wrap: anywhere; } .figure { height: 26rem; }
-.chip { padding: 0 .4em; border-radius: 3px; color: #fff; }
+.chip { padding: 0 .4em; border-radius: 3px; }
 table { border-collapse: collapse; width: 100%; } td, th { padding: .2rem .6rem; text-align: left;
   vertical-align: top; border-bottom: 1px solid var(--ic-rule); overflow-wrap: anywhere; unicode-bidi: isolate; }
 pre { padding: .8rem; overflow: auto; background: var(--ic-raised); font: 13px/1.45 var(--ic-mono); }
@@ -43,7 +43,8 @@ view.panels.forEach((panel, number) => {
     const { rows, columns } = trace.meta;
     trace.hoverinfo = undefined;
     trace.hovertext = rows.map((row, r) => columns.map((column, c) =>
-      `${row + 1}  ${plain(view.items[row])}<br>${column + 1}  ${plain(view.items[column])}<br>cosine ${trace.z[r][c].toFixed(3)}`));
+      `${row + 1}  ${plain(view.items[row])}<br>${column + 1}  ${plain(view.items[column])}<br>` +
+      `cosine ${trace.z[r][c].toFixed(3)}`));
     trace.hovertemplate = "%{hovertext}<extra></extra>";
     Object.assign(trace, { showscale: true, colorbar: { thickness: 10, outlinewidth: 0 } });
   }
@@ -63,6 +64,7 @@ def report_html(run: Run, *, title: str = "Instruction Lens: report of a run") -
     order = range(min(MAX_DRAWN, grid.n_texts))
     panels = similarity_panels(similarity(grid), texts, grid.labels, grid.instructions, order=order)
     cut = f" The first {MAX_DRAWN} of {grid.n_texts} texts are drawn." if grid.n_texts > MAX_DRAWN else ""
+    code = snippet(run.checkpoint, grid.instructions, grid.texts, dtype=run.dtype)
     facts = {
         "checkpoint": run.checkpoint.id,
         "revision": run.checkpoint.revision or "bundled or local, without a revision",
@@ -79,7 +81,7 @@ def report_html(run: Run, *, title: str = "Instruction Lens: report of a run") -
         f"<div class=figures>{_figures(panels)}</div>",
         "<h2>Texts</h2>",
         _texts(run, texts),
-        f"<h2>Code</h2><pre>{escape(snippet(run))}</pre>",
+        f"<h2>Code</h2><pre>{escape(code)}</pre>",
     ]
     return _page(title, "\n".join(body), panels)
 
@@ -98,11 +100,14 @@ def _page(title: str, body: str, panels: PanelSet) -> str:
 
 
 def _figures(panels: PanelSet) -> str:
-    return "".join(
-        f'<section><h3><span class="chip" style="background:{panel.accent}">{escape(panel.key)}</span> '
-        f'{_words(panel.title)}</h3><div class="figure" id="figure-{number}"></div></section>'
-        for number, panel in enumerate(panels.panels)
-    )
+    def figure(number: int, panel: Panel) -> str:
+        color = panel.accent or theme.LIGHT.ink
+        chip = f'<span class="chip" style="background:{color};color:{theme.ink_on(color)}">{escape(panel.key)}</span>'
+        return (
+            f'<section><h3>{chip} {_words(panel.title)}</h3><div class="figure" id="figure-{number}"></div></section>'
+        )
+
+    return "".join(figure(number, panel) for number, panel in enumerate(panels.panels))
 
 
 def _texts(run: Run, texts: tuple[str, ...]) -> str:

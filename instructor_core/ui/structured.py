@@ -97,10 +97,7 @@ def _cell(value: object) -> str:
 
 def has_pyarrow() -> bool:
     """Return whether Parquet files can be read and written here."""
-    try:
-        return find_spec("pyarrow.parquet") is not None
-    except ImportError:
-        return False
+    return find_spec("pyarrow") is not None
 
 
 def read_parquet(path: Path, data: bytes) -> Table:

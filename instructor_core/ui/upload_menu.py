@@ -91,7 +91,8 @@ def build_upload(texts: gr.Textbox) -> gr.events.Dependency:
         with gr.Row(visible=False, elem_classes=["ic-options"]) as sampling:
             limit = gr.Number(MAX_TEXTS, precision=0, minimum=1, maximum=MAX_TEXTS, label="Texts at most", min_width=90)
             sample = gr.Dropdown(SAMPLES, value="first", label="If there are more", min_width=130)
-        button = gr.Button("Use these texts", size="sm", elem_id="upload-use")
+        with gr.Row(elem_classes=["ic-buttons"]):
+            button = gr.Button("Use these texts", size="sm", min_width=110, elem_id="upload-use")
     shown = [message, table, header, text, labels, sampling, limit]
     file.change(show, file, shown, **quiet)
     header.input(show, [file, header], shown, **quiet)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,16 @@ def test_a_bare_word_start_cannot_be_deleted_and_shared_characters_go_together(m
     edited = deletions(pair, found)
     assert 0 not in [deletion.unit for deletion in edited]
     assert {deletion.text for deletion in edited} == {"cup", "½"}
+
+
+def test_the_part_of_a_token_that_belongs_to_the_instruction_stays(mini: InstructorModel) -> None:
+    (pair,) = mini.encode_tokens([("x", "it is")])
+    assert pair.tokens[0] == "▁xi"  # straddles the joint; pooled here as under a shorter count of the instruction
+    everything = replace(pair, pooling_mask=np.ones_like(pair.pooling_mask))
+    assert [deletion.text for deletion in deletions(everything, units(everything))] == ["t is", "i is", "it"]
+    (pair,) = mini.encode_tokens([("Mood: ", "it is")])
+    everything = replace(pair, pooling_mask=np.ones_like(pair.pooling_mask))
+    assert [deletion.text for deletion in deletions(everything, units(everything))] == ["is", "it"]
 
 
 def test_only_the_part_that_fitted_the_window_is_edited(mini: InstructorModel) -> None:

@@ -57,16 +57,17 @@ def test_the_recipe_of_sentence_transformers_equals_sentence_transformers(
     folder = request.getfixturevalue(name)
     model = InstructorModel(folder)
     reference = SentenceTransformer(str(folder), device="cpu")
-    place = list(Recipe).index(Recipe.SENTENCE_TRANSFORMERS)
-    for pooled, recipe in ((False, Recipe.SENTENCE_TRANSFORMERS), (True, Recipe.INSTRUCTION_POOLED)):
-        reference.set_pooling_include_prompt(pooled)
-        for instruction, text in PAIRS:
-            if pooled and text != text.strip():
-                continue  # "pooled too" is about the mask alone: it keeps the joint of this project
-            pairs = encoded(model, instruction, text)
-            result = recipes(model, instruction, text)[recipe]
-            found = embedding(pairs[place if not pooled else 0], result.averaged)
-            np.testing.assert_allclose(found, reference.encode([text], prompt=instruction)[0], atol=1e-5)
+    stripped = [text for text in TEXTS if text == text.strip()]
+    for instruction in INSTRUCTIONS:
+        encoded_texts = model.encode_tokens([pair for text in TEXTS for pair in recipe_pairs(instruction, text)])
+        rows = [encoded_texts[i : i + len(Recipe)] for i in range(0, len(encoded_texts), len(Recipe))]
+        # "pooled too" is about the mask alone: it keeps the joint of this project, so no spaces before the text.
+        for recipe, texts in ((Recipe.SENTENCE_TRANSFORMERS, TEXTS), (Recipe.INSTRUCTION_POOLED, stripped)):
+            reference.set_pooling_include_prompt(recipe is Recipe.INSTRUCTION_POOLED)
+            place = list(Recipe).index(recipe)
+            chosen = [row for text, row in zip(TEXTS, rows, strict=True) if text in texts]
+            found = [embedding(row[place], compare_recipes(row)[place].averaged) for row in chosen]
+            np.testing.assert_allclose(found, reference.encode(list(texts), prompt=instruction), atol=1e-5)
 
 
 def test_the_recipe_of_instructor_lite_starts_at_the_token_of_the_first_character(checkpoint_a: Path) -> None:

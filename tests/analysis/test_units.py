@@ -35,6 +35,7 @@ def test_tokens_are_those_that_enter_the_mean(model: InstructorModel) -> None:
         ("unbelievably well-known", ["unbelievably", "well", "-", "known", "</s>"]),
         ("½ cup of 日本 tea", ["½", "cup", "of", "日本", "tea", "</s>"]),
         ("family 👨‍👩‍👧!", ["family", "👨‍👩‍👧!", "</s>"]),
+        ("हिन्दी x", ["हिन्दी", "x", "</s>"]),
         ("'quoted' x", ["'", "quoted", "'", "x", "</s>"]),
         ("a", ["a", "</s>"]),
         ("", ["</s>"]),

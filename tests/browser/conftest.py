@@ -212,7 +212,8 @@ def open_page(browser: Browser, server: Server, problems: Problems) -> Iterator[
         page.on("pageerror", lambda error: problems.found.append(f"page error: {error}"))
         page.goto(server.url + path)
         page.locator("gradio-app .gradio-container").first.wait_for()
-        page.wait_for_load_state("networkidle")
+        # Not "networkidle": Gradio keeps a connection open for as long as the page is.
+        page.locator("footer").wait_for()
         return page
 
     yield open_it

@@ -11,67 +11,72 @@ from instructor_core.ui.inputs import (
     MAX_CHARACTERS,
     MAX_INSTRUCTIONS,
     MAX_TEXTS,
+    Inputs,
     format_texts,
     join_ready,
     parse_inputs,
     parse_texts,
 )
 
-WORDS = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=30
-).map(str.strip)
-TEXT = WORDS.filter(lambda text: text and " | " not in f" {text} ")
+LINE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30).map(str.strip)
+TEXT = LINE.filter(lambda text: text and " | " not in f" {text} ")
 
 
-@given(st.lists(st.tuples(TEXT, st.one_of(st.just(""), TEXT)), min_size=1, max_size=20))
-def test_texts_and_labels_survive_being_written_into_the_field_and_read_again(rows: list[tuple[str, str]]):
-    texts = tuple(text for text, _ in rows)
-    labels = tuple(label for _, label in rows)
-    expected = labels if any(labels) else None
-    assert parse_texts(format_texts(texts, expected)) == (texts, expected)
+@st.composite
+def requests(draw: st.DrawFn) -> Inputs:
+    """Texts with up to three columns of labels, none of them empty throughout."""
+    texts = draw(st.lists(TEXT, min_size=1, max_size=12))
+    column = st.lists(st.one_of(st.just(""), TEXT), min_size=len(texts), max_size=len(texts)).map(tuple)
+    columns = draw(st.lists(column.filter(any), max_size=3))
+    return Inputs("mini", ("",), tuple(texts), columns[0] if columns else None, tuple(columns[1:]))
+
+
+@given(requests())
+def test_texts_and_labels_survive_being_written_into_the_field_and_read_again(inputs: Inputs):
+    assert parse_inputs("mini", [""], format_texts(inputs)) == inputs
 
 
 @given(st.text())
 def test_no_input_breaks_the_parser(typed: str):
     try:
-        texts, labels = parse_texts(typed)
+        texts, columns = parse_texts(typed)
     except UserError as error:
         assert str(error)
         return
     assert all(text == text.strip() != "" for text in texts)
-    assert labels is None or len(labels) == len(texts)
+    assert all(len(column) == len(texts) and any(column) for column in columns)
 
 
 def test_a_label_follows_after_a_tab():
-    assert parse_texts("one\tA\ntwo\tB") == (("one", "two"), ("A", "B"))
+    assert parse_texts("one\tA\ntwo\tB") == (("one", "two"), (("A", "B"),))
 
 
 def test_a_label_follows_after_a_bar_between_spaces():
-    assert parse_texts("one | A\ntwo | B") == (("one", "two"), ("A", "B"))
+    assert parse_texts("one | A\ntwo | B") == (("one", "two"), (("A", "B"),))
 
 
 def test_a_bar_without_spaces_belongs_to_the_text():
-    assert parse_texts("a|b\nc||d") == (("a|b", "c||d"), None)
+    assert parse_texts("a|b\nc||d") == (("a|b", "c||d"), ())
 
 
 def test_a_tab_wins_over_a_bar():
-    assert parse_texts("p(x | y) is small\tmaths") == (("p(x | y) is small",), ("maths",))
+    assert parse_texts("p(x | y) is small\tmaths") == (("p(x | y) is small",), (("maths",),))
 
 
-def test_only_the_last_column_is_the_label():
-    assert parse_texts("one\ttwo\tA") == (("one\ttwo",), ("A",))
+def test_each_further_column_is_another_way_to_label():
+    assert parse_texts("one\tA\tx\ntwo\tB") == (("one", "two"), (("A", "B"), ("x", "")))
 
 
 def test_texts_without_a_label_get_an_empty_one_if_others_have_one():
-    assert parse_texts("one\ntwo\tB") == (("one", "two"), ("", "B"))
+    assert parse_texts("one\ntwo\tB") == (("one", "two"), (("", "B"),))
 
 
 def test_blank_lines_and_outer_spaces_are_passed_over():
-    assert parse_texts("\n  one  \n\n \t \n two\n\n") == (("one", "two"), None)
+    assert parse_texts("\n  one  \n\n \t \n two\n\n") == (("one", "two"), ())
 
 
 def test_lines_of_every_system_are_lines():
-    assert parse_texts("one\r\ntwo\rthree\n") == (("one", "two", "three"), None)
+    assert parse_texts("one\r\ntwo\rthree\n") == (("one", "two", "three"), ())
 
 
 def test_equal_texts_are_kept_each_in_its_place():

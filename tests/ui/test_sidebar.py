@@ -1,4 +1,4 @@
-"""The handlers of the left column, called with plain values: what a run yields, and what the buttons do to the fields."""
+"""The handlers of the left column, called with plain values: what a run yields, what the buttons do to the fields."""
 
 from __future__ import annotations
 
@@ -207,7 +207,9 @@ def test_the_summary_counts_texts_and_different_labels(before: Inputs):
     assert "3 texts<" in summary_of(replace(before, labels=None))
 
 
-@pytest.mark.parametrize(("item", "expected"), [(4, Selected(4, 2, 1)), (2, Selected(2, 5, 1)), (None, Selected(2, 5, 1))])
+@pytest.mark.parametrize(
+    ("item", "expected"), [(4, Selected(4, 2, 1)), (2, Selected(2, 5, 1)), (None, Selected(2, 5, 1))]
+)
 def test_a_text_chosen_in_the_list_takes_the_row_and_the_former_row_the_column(item: int | None, expected: Selected):
     event = gr.EventData(None, {} if item is None else {"item": item})
     assert select_text(event, Selected(2, 5, 1)) == expected

@@ -1,0 +1,74 @@
+"""What the endpoints answer: plain lists and objects, whose types are the schema that a caller reads."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Encoded(TypedDict):
+    """Answer of `encode`."""
+
+    checkpoint: str
+    revision: str
+    dimensions: int
+    embeddings: list[list[list[float]]]
+    norms: list[list[float]]
+
+
+class Similarities(TypedDict):
+    """Answer of `similarity`."""
+
+    checkpoint: str
+    matrices: list[list[list[float]]]
+
+
+class TokenRow(TypedDict):
+    """One text in the answer of `tokens`."""
+
+    tokens: list[str]
+    segments: list[str]
+    pooled: list[bool]
+    alignment: list[float]
+    cut_off: int
+
+
+class Projected(TypedDict):
+    """Answer of `project`."""
+
+    method: str
+    notes: list[str]
+    coordinates: list[list[list[float]]]
+    trustworthiness: list[float | None]
+
+
+class Terms(TypedDict):
+    """Answer of `ledger`."""
+
+    cosine: float
+    rows: list[str]
+    columns: list[str]
+    values: list[list[float]]
+
+
+class BoardRow(TypedDict):
+    """One instruction in the answer of `leaderboard`."""
+
+    name: str
+    role: str
+    instruction: str
+    rank: int
+    value: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+    standing: str
+
+
+class Board(TypedDict):
+    """Answer of `leaderboard`."""
+
+    metric: str
+    k: int
+    best: str
+    conclusion: list[str]
+    rows: list[BoardRow]

@@ -1,0 +1,75 @@
+"""The limits of the endpoints, and the checks of everything that a program sends: it may be any JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from instructor_core.errors import UserError
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, Inputs, join_ready
+from instructor_core.ui.strings import well_formed
+
+MAX_API_TEXTS = 500
+MAX_API_CHARACTERS = 500_000  # of all texts together
+MAX_API_INSTRUCTION = 2_000  # characters
+MAX_API_NUMBERS = 1_000_000  # in an answer
+MAX_API_TOKEN_TEXTS = 64
+
+
+def checked_inputs(checkpoint: object, texts: object, instructions: object, *, most: int = MAX_API_TEXTS) -> Inputs:
+    """Check what every endpoint takes.
+
+    Raises:
+        UserError: With the name of the argument, the rule and what was got.
+    """
+    if not isinstance(checkpoint, str):
+        raise UserError(f"checkpoint is a string: got {shown(checkpoint)}.")
+    listed = tuple(text.strip() for text in strings("texts", texts, most, MAX_CHARACTERS))
+    empty = next((number for number, text in enumerate(listed, start=1) if not text), None)
+    if empty is not None:
+        raise UserError(f"A text must not be empty: number {empty} is.")
+    total = sum(map(len, listed))
+    if total > MAX_API_CHARACTERS:
+        raise UserError(f"texts may have {MAX_API_CHARACTERS} characters together: got {total}. Send fewer at a time.")
+    ready = map(join_ready, strings("instructions", instructions, MAX_INSTRUCTIONS, MAX_API_INSTRUCTION))
+    return Inputs(checkpoint, tuple(ready), listed, None)
+
+
+def strings(name: str, value: object, most: int, longest: int) -> tuple[str, ...]:
+    """Return 1 to `most` well-formed strings of at most `longest` characters, or raise a UserError."""
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise UserError(f"{name} is a list of strings: got {shown(value)}.")
+    if not 1 <= len(value) <= most:
+        raise UserError(f"{name} takes 1 to {most} strings: got {len(value)}.")
+    for number, entry in enumerate(value, start=1):
+        if len(entry) > longest:
+            raise UserError(f"{name} may have {longest} characters each: number {number} has {len(entry)}.")
+    return tuple(well_formed(entry) for entry in value)
+
+
+def check_integer(name: str, value: object, low: int, high: int) -> None:
+    """Raise a UserError unless `value` is an integer from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UserError(f"{name} is an integer from {low} to {high}: got {shown(value)}.")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise a UserError unless `value` is true or false."""
+    if not isinstance(value, bool):
+        raise UserError(f"{name} is true or false: got {shown(value)}.")
+
+
+def check_choice(name: str, value: object, offered: Sequence[str]) -> None:
+    """Raise a UserError unless `value` is one of `offered`."""
+    if not isinstance(value, str) or value not in offered:
+        raise UserError(f"{name} is one of {', '.join(offered)}: got {shown(value)}.")
+
+
+def check_numbers(n: int) -> None:
+    """Raise a UserError if an answer would hold more numbers than allowed."""
+    if n > MAX_API_NUMBERS:
+        raise UserError(f"An answer may hold {MAX_API_NUMBERS} numbers: this one would hold {n}. Send fewer texts.")
+
+
+def shown(value: object) -> str:
+    """What was got, short: its kind for what may be long or deep."""
+    return repr(value)[:40] if isinstance(value, str | int | float | bool | None) else type(value).__name__

@@ -1,0 +1,205 @@
+"""The state of the page as a string for a link or as a file, and back.
+
+A link is a stranger's input. It is read as data alone: bounded before and after it is unpacked, checked field by
+field, and anything that is not known is left aside.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from instructor_core.errors import UserError
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, Inputs, join_ready
+from instructor_core.ui.page import Selected
+from instructor_core.ui.strings import one_line
+
+VERSION = 1
+MAX_LINK = 7_000  # characters of the parameter: every browser, server and proxy on the way takes 8,000 in all
+MAX_LINK_BYTES = 1_000_000  # of the JSON inside a link
+MAX_FILE_BYTES = 5_000_000  # of a state file
+MAX_INSTRUCTION = 2_000  # characters
+MAX_LABEL_COLUMNS = 10
+MAX_OPTIONS = 100
+MAX_OPTION = 200  # characters of the name and of the value of an option
+
+Option = str | int | float | bool | None
+
+_NOT_A_LINK = "This link does not hold a state of the page: {}. Ask for a new one, or go on without it."
+
+
+@dataclass(frozen=True)
+class State:
+    """What a link restores.
+
+    Attributes:
+        inputs: Checkpoint, instructions, texts, labels.
+        tab: Id of the tab in front.
+        selected: Texts and instruction that are chosen.
+        options: Names and values of options of the tabs, at most 100.
+    """
+
+    inputs: Inputs
+    tab: str
+    selected: Selected = field(default_factory=Selected)
+    options: tuple[tuple[str, Option], ...] = ()
+
+
+def encode_state(state: State) -> str:
+    """Return the state as a string of letters, digits, "-" and "_", at most 7,000 of them.
+
+    Raises:
+        UserError: If it is longer; the state fits a file then.
+    """
+    packed = zlib.compress(_json(state).encode(), 9)
+    link = base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    if len(link) > MAX_LINK:
+        raise UserError(
+            f"A link may have {MAX_LINK} characters: this run needs {len(link)}. Save the state as a file instead."
+        )
+    return link
+
+
+def decode_state(link: str, *, checkpoints: Collection[str], tabs: Collection[str]) -> State:
+    """Return the state that a link holds.
+
+    Args:
+        link: What `encode_state` returned, or anything else.
+        checkpoints: Ids that may be asked for.
+        tabs: Ids of the tabs; another one is passed over for the first.
+
+    Raises:
+        UserError: For anything that `encode_state` did not write, and for what the page does not take.
+    """
+    if len(link) > MAX_LINK:
+        raise UserError(_NOT_A_LINK.format(f"it has {len(link)} characters, and {MAX_LINK} are allowed"))
+    try:
+        packed = base64.b64decode(link.encode("ascii") + b"=" * (-len(link) % 4), altchars=b"-_", validate=True)
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(packed, MAX_LINK_BYTES)
+    except (binascii.Error, UnicodeEncodeError, zlib.error) as error:
+        raise UserError(_NOT_A_LINK.format("it is cut off or mistyped")) from error
+    if unpacker.unconsumed_tail:
+        raise UserError(_NOT_A_LINK.format(f"it unpacks to more than {MAX_LINK_BYTES / 1e6:.0f} MB"))
+    if not unpacker.eof:
+        raise UserError(_NOT_A_LINK.format("it is cut off or mistyped"))
+    return _state(content, checkpoints=checkpoints, tabs=tabs)
+
+
+def state_file(state: State) -> bytes:
+    """Return the state as the content of a file: readable JSON in UTF-8, at most 5 MB.
+
+    Raises:
+        UserError: If it is larger.
+    """
+    content = _json(state, indent=1).encode()
+    if len(content) > MAX_FILE_BYTES:
+        raise UserError(
+            f"A state file may have {MAX_FILE_BYTES / 1e6:.0f} MB: this run needs {len(content) / 1e6:.1f} MB. "
+            "Export the embeddings instead; they hold the texts."
+        )
+    return content
+
+
+def read_state_file(content: bytes, *, checkpoints: Collection[str], tabs: Collection[str]) -> State:
+    """Return the state that a file holds; arguments and errors as for `decode_state`."""
+    if len(content) > MAX_FILE_BYTES:
+        raise UserError(
+            f"A state file may have {MAX_FILE_BYTES / 1e6:.0f} MB: got {len(content) / 1e6:.1f} MB. Choose another."
+        )
+    return _state(content, checkpoints=checkpoints, tabs=tabs)
+
+
+def _json(state: State, *, indent: int | None = None) -> str:
+    inputs, selected = state.inputs, state.selected
+    fields = {
+        "v": VERSION,
+        "checkpoint": inputs.checkpoint_id,
+        "instructions": [instruction.strip() for instruction in inputs.instructions],
+        "texts": list(inputs.texts),
+        "labels": [list(column) for column in inputs.label_columns],
+        "tab": state.tab,
+        "selected": [selected.row, selected.column, selected.instruction],
+        "options": dict(state.options),
+    }
+    # ASCII: a lone surrogate travels as an escape and is replaced on arrival.
+    return json.dumps(fields, separators=(",", ":") if indent is None else None, indent=indent, allow_nan=False)
+
+
+def _state(content: bytes, *, checkpoints: Collection[str], tabs: Collection[str]) -> State:
+    try:
+        fields = json.loads(content.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # malformed UTF-8 or JSON, NaN, a number of thousands of digits
+        raise UserError(_NOT_A_LINK.format("it is not valid JSON")) from error
+    if not isinstance(fields, dict) or fields.get("v") != VERSION or isinstance(fields["v"], bool):
+        raise UserError(_NOT_A_LINK.format(f"it is not of version {VERSION}"))
+    checkpoint = fields.get("checkpoint")
+    if not isinstance(checkpoint, str) or checkpoint not in checkpoints:
+        known = ", ".join(checkpoints)
+        raise UserError(f"The link asks for a checkpoint that is not offered here. Choose one of: {known}.")
+    texts = _strings(fields.get("texts"), "texts", 1, MAX_TEXTS, MAX_CHARACTERS)
+    if not all(texts):
+        raise UserError(_NOT_A_LINK.format("one of its texts is empty"))
+    typed = _strings(fields.get("instructions"), "instructions", 1, MAX_INSTRUCTIONS, MAX_INSTRUCTION)
+    columns = _label_columns(fields.get("labels", []), len(texts))
+    inputs = Inputs(checkpoint, tuple(map(join_ready, typed)), texts, columns[0] if columns else None, columns[1:])
+    tab = fields.get("tab")
+    return State(
+        inputs,
+        tab if isinstance(tab, str) and tab in tabs else next(iter(tabs)),
+        _selected(fields.get("selected")).within(inputs),
+        _options(fields.get("options", {})),
+    )
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _strings(value: object, name: str, least: int, most: int, longest: int) -> tuple[str, ...]:
+    """Strings on one line each, as many and as long as allowed."""
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise UserError(_NOT_A_LINK.format(f"its {name} are not a list of strings"))
+    if not least <= len(value) <= most:
+        raise UserError(_NOT_A_LINK.format(f"it has {len(value)} {name}, and {least} to {most} are allowed"))
+    if any(len(entry) > longest for entry in value):
+        raise UserError(_NOT_A_LINK.format(f"one of its {name} has more than {longest} characters"))
+    return tuple(one_line(entry) for entry in value)
+
+
+def _label_columns(value: object, n_texts: int) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, list) or len(value) > MAX_LABEL_COLUMNS:
+        raise UserError(_NOT_A_LINK.format(f"its labels are not a list of at most {MAX_LABEL_COLUMNS} columns"))
+    columns = (_strings(column, "labels", n_texts, n_texts, MAX_CHARACTERS) for column in value)
+    return tuple(column for column in columns if any(column))
+
+
+def _selected(value: object) -> Selected:
+    """Indices that can be used; what is no index is taken for the default."""
+    fallback = Selected()
+    if not isinstance(value, list) or len(value) != 3:
+        return fallback
+    if not all(isinstance(index, int) and not isinstance(index, bool) and index >= 0 for index in value):
+        return fallback
+    return Selected(*value)
+
+
+def _options(value: object) -> tuple[tuple[str, Option], ...]:
+    """Names with plain values; whether an option exists and takes the value is for the page to say."""
+    if not isinstance(value, dict):
+        return ()
+
+    def plain(entry: Any) -> bool:
+        return (
+            entry is None
+            or isinstance(entry, bool | int | float)
+            or (isinstance(entry, str) and len(entry) <= MAX_OPTION)
+        )
+
+    kept = ((name, entry) for name, entry in value.items() if len(name) <= MAX_OPTION and plain(entry))
+    return tuple(entry for _, entry in zip(range(MAX_OPTIONS), kept, strict=False))

@@ -1,0 +1,293 @@
+"""Learn: lessons that drive the real page, the list of them, and the glossary.
+
+The lesson itself stands in a bar over all tabs, because a lesson opens them one after the other. The bar and the list
+are components of our own, drawn by `assets/lessons.js`; what happens in them arrives here as one event with an action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.figures.panels import inert_json
+from instructor_core.ui.feedback import message_for
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.lessons import (
+    GlossaryEntry,
+    Lesson,
+    Step,
+    Verdict,
+    judge,
+    judge_change,
+    load_glossary,
+    load_lessons,
+)
+from instructor_core.ui.page import Page, Selected
+from instructor_core.ui.plot_view import ASSETS
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.sidebar import Sidebar, fill, summary_of
+from instructor_core.ui.text_list import rows_json
+from instructor_core.ui.worksheet import worksheet
+
+TAB = "learn"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a learner is, and what to go back to.
+
+    Attributes:
+        lesson: Index of the lesson.
+        step: Index of the step; the number of steps once the lesson is finished.
+        inputs: The learner's own run, kept while the lesson changes it.
+        selected: The learner's own selection.
+        tab: The tab that the learner came from.
+        turn: Counts what the bar was told, so that saying the same again is news.
+        verdict: On the answer to this step; None before there is one.
+    """
+
+    lesson: int
+    step: int
+    inputs: Inputs
+    selected: Selected
+    tab: str
+    turn: int = 0
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the page shows at one moment: enough to set it up and to go back to it."""
+
+    inputs: Inputs
+    selected: Selected
+    tab: str
+
+
+def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
+    """Return the value of the bar: the lesson's step with its verdict, or the way in while there is no lesson."""
+    if place is None:
+        return inert_json({"first": lessons[0].id})
+    lesson = lessons[place.lesson]
+    following = lessons[place.lesson + 1] if place.lesson + 1 < len(lessons) else None
+    value: dict[str, Any] = {
+        "turn": place.turn,
+        "lesson": lesson.id,
+        "title": lesson.title,
+        "goal": lesson.goal,
+        "number": place.lesson + 1,
+        "step": place.step + 1,
+        "steps": len(lesson.steps),
+        "next": None if following is None else {"id": following.id, "title": following.title},
+        "verdict": None if place.verdict is None else asdict(place.verdict),
+    }
+    if place.step < len(lesson.steps):
+        step = lesson.steps[place.step]
+        value |= {
+            "say": step.say,
+            "question": step.question,
+            "choices": list(step.choices),
+            "tab": step.tab,
+            "controls": [list(control) for control in step.controls],
+            "look": asdict(step.look),
+        }
+    return inert_json(value)
+
+
+def catalogue_json(lessons: Sequence[Lesson], glossary: Sequence[GlossaryEntry]) -> str:
+    """Return the value of the list of lessons with the glossary under it."""
+    listed = [
+        {"id": each.id, "title": each.title, "goal": each.goal, "minutes": each.minutes, "steps": len(each.steps)}
+        for each in lessons
+    ]
+    return inert_json({"lessons": listed, "glossary": [asdict(entry) for entry in glossary]})
+
+
+def step_of(lessons: Sequence[Lesson], place: Place | None) -> Step | None:
+    """Return the step that a learner is at; None outside a lesson and at its end."""
+    if place is None or place.step >= len(lessons[place.lesson].steps):
+        return None
+    return lessons[place.lesson].steps[place.step]
+
+
+def find(lessons: Sequence[Lesson], lesson_id: object, number: object) -> tuple[int, int] | None:
+    """Return the indices of a lesson and of its step, counted from 1 in a link; None for an unknown lesson."""
+    for at, lesson in enumerate(lessons):
+        if lesson.id == lesson_id:
+            step = int(number) - 1 if isinstance(number, int | float) else 0
+            return at, max(0, min(step, len(lesson.steps) - 1))
+    return None
+
+
+def act(
+    runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, now: Scene, action: str, event: dict[str, Any]
+) -> tuple[Place | None, Scene | None]:
+    """Return where a learner is after an action, and the scene to set up; None leaves the page as it is.
+
+    Args:
+        runtime: Loaded checkpoints; the one in use answers.
+        lessons: All lessons.
+        place: Where the learner is; None outside a lesson.
+        now: What the page shows.
+        action: "open", "next", "back", "show", "answer", "check", "solve" or "leave".
+        event: What came with it; untrusted.
+    """
+    if action == "open":
+        found = find(lessons, event.get("lesson"), event.get("step"))
+        if found is None:
+            return place, None
+        own = now if place is None else Scene(place.inputs, place.selected, place.tab)
+        return _entered(lessons, Place(*found, own.inputs, own.selected, own.tab, _turn(place)), now)
+    if place is None:
+        return None, None
+    if action == "leave":
+        return None, Scene(place.inputs, place.selected, place.tab)
+    if action in ("next", "back", "show"):
+        by = {"next": 1, "back": -1, "show": 0}[action]
+        step = max(0, min(place.step + by, len(lessons[place.lesson].steps)))
+        verdict = place.verdict if action == "show" else None
+        return _entered(lessons, replace(place, step=step, verdict=verdict, turn=place.turn + 1), now)
+    step_now = step_of(lessons, place)
+    if step_now is None:
+        return place, None
+    encoder, checkpoint_id = runtime.encoder(now.inputs.checkpoint_id), now.inputs.checkpoint_id
+    if action == "solve" and step_now.solution is not None:
+        solved = replace(step_now.solution, checkpoint_id=checkpoint_id)
+        verdict = judge_change(encoder, step_now, solved)
+        return _told(place, verdict), Scene(solved, step_now.selected, step_now.tab)
+    if action == "check" and step_now.solution is not None:
+        return _told(place, judge_change(encoder, step_now, now.inputs)), None
+    choice = event.get("choice")
+    if action == "answer" and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
+        return _told(place, judge(encoder, step_now, checkpoint_id, int(choice))), None
+    return place, None
+
+
+def notice(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inputs: Inputs) -> Place | None:
+    """Return the place after a new run: a change that a step asks for is judged as soon as it is there."""
+    step = step_of(lessons, place)
+    if place is None or step is None or step.solution is None:
+        return place
+    if inputs == replace(step.inputs, checkpoint_id=inputs.checkpoint_id):
+        return place
+    verdict = judge_change(runtime.encoder(inputs.checkpoint_id), step, inputs)
+    return place if verdict == place.verdict else _told(place, verdict)
+
+
+def _turn(place: Place | None) -> int:
+    return 0 if place is None else place.turn + 1
+
+
+def _told(place: Place, verdict: Verdict) -> Place:
+    return replace(place, verdict=verdict, turn=place.turn + 1)
+
+
+def _entered(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place, Scene | None]:
+    """The place and its scene; the end of a lesson leaves the page as it is."""
+    step = step_of(lessons, place)
+    if step is None:
+        return place, None
+    return place, Scene(replace(step.inputs, checkpoint_id=now.inputs.checkpoint_id), step.selected, step.tab)
+
+
+# ---- components ------------------------------------------------------------------------------------------------------
+
+
+def lesson_bar() -> gr.HTML:
+    """Return the bar over the tabs; empty until a lesson runs, but for the way in on a first visit."""
+    return gr.HTML(
+        bar_json(load_lessons(), None),
+        elem_id="lesson-bar",
+        label="Lesson",
+        html_template="<section class='ic-lesson' aria-label='Lesson' hidden></section>",
+        js_on_load="InstructorLessons.mountBar(element, props, watch, trigger, 'lesson_action');",
+        head=_head(),
+        apply_default_css=False,
+    )
+
+
+def _catalogue(lessons: Sequence[Lesson], glossary: Sequence[GlossaryEntry]) -> gr.HTML:
+    return gr.HTML(
+        catalogue_json(lessons, glossary),
+        elem_id="lesson-list",
+        label="Lessons",
+        html_template="<div class='ic-lessons'></div>",
+        js_on_load="InstructorLessons.mountList(element, props, watch, trigger, 'lesson_action');",
+        head=_head(),
+        apply_default_css=False,
+    )
+
+
+def _delivery() -> gr.HTML:
+    """An invisible component that hands its value, a named HTML page, to the browser as a download."""
+    return gr.HTML(
+        None,
+        elem_id="lesson-worksheet",
+        elem_classes=["ic-hidden"],
+        html_template="<span></span>",
+        js_on_load="InstructorLessons.mountDelivery(element, props, watch);",
+        head=_head(),
+        apply_default_css=False,
+    )
+
+
+def _head() -> str:
+    style, script = (ASSETS / name for name in ("lessons.css", "lessons.js"))
+    return f"<style>{style.read_text(encoding='utf-8')}</style><script>{script.read_text(encoding='utf-8')}</script>"
+
+
+def build(page: Page, sidebar: Sidebar, bar: gr.HTML) -> None:
+    """Lay out the tab and connect it and the bar.
+
+    Args:
+        page: Handles to the shared parts of the page.
+        sidebar: The inputs that a lesson sets and puts back.
+        bar: From `lesson_bar`, placed over the tabs.
+    """
+    lessons = load_lessons()
+    catalogue, place = _catalogue(lessons, load_glossary(lessons)), gr.State(None)
+    delivery = _delivery()
+    shown = [page.inputs, page.selected, page.active, page.tabs, sidebar.summary, sidebar.preview]
+    filled = [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts]
+
+    def handle(place: Place | None, inputs: Inputs, selected: Selected, active: str, event: gr.EventData) -> list[Any]:
+        data: dict[str, Any] = event._data or {}
+        nothing = [gr.skip()] * (len(shown) + len(filled))
+        if data.get("action") == "worksheet":
+            return [place, gr.skip(), *nothing, _printed(page.runtime, lessons, inputs.checkpoint_id, data)]
+        after, scene = act(page.runtime, lessons, place, Scene(inputs, selected, active), str(data.get("action")), data)
+        return [after, bar_json(lessons, after), *(nothing if scene is None else set_up(scene)), gr.skip()]
+
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    given = [place, page.inputs, page.selected, page.active]
+    for source in (bar, catalogue):
+        source.lesson_action(handle, given, [place, bar, *shown, *filled, delivery], trigger_mode="multiple", **quiet)
+    page.inputs.change(partial(_follow, page.runtime, lessons), [place, page.inputs], [place, bar], **quiet)
+
+
+def set_up(scene: Scene) -> list[Any]:
+    """Return inputs, selection, active tab, tabs, summary, list, and the values of the input fields."""
+    inputs, tab = scene.inputs, scene.tab
+    return [
+        *(inputs, scene.selected, tab, gr.Tabs(selected=tab), summary_of(inputs), rows_json(inputs)),
+        *fill(inputs),
+    ]
+
+
+def _follow(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inputs: Inputs) -> list[Any]:
+    after = notice(runtime, lessons, place, inputs)
+    return [gr.skip(), gr.skip()] if after is place else [after, bar_json(lessons, after)]
+
+
+def _printed(runtime: Runtime, lessons: Sequence[Lesson], checkpoint_id: str, data: dict[str, Any]) -> str:
+    found = find(lessons, data.get("lesson"), 1)
+    lesson = lessons[found[0] if found else 0]
+    try:
+        page = worksheet(runtime.encoder(checkpoint_id), lesson, checkpoint_id)
+    except Exception as error:  # told on the page that is handed over, as a drawing that fails is told in its tab
+        page = message_for(error)
+    return inert_json({"name": f"lesson-{lesson.id}.html", "html": page})

@@ -1,0 +1,89 @@
+"""The Lab on the page: from labelled texts to a defensible choice of instruction."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE
+from tests.browser.reading import drawn, instruction, is_narrow, open_tab
+
+pytestmark = pytest.mark.browser
+
+
+def run_leaderboard(page: Page) -> None:
+    open_tab(page, "Lab")
+    expect(page.locator("#lab-findings")).to_contain_text("of 3 candidates", timeout=40_000)
+
+
+def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_controls(page: Page) -> None:
+    run_leaderboard(page)
+    findings = page.locator("#lab-findings")
+    expect(findings).to_contain_text("B has the highest kNN accuracy of 3 candidates: 1.00")
+    expect(findings).to_contain_text("better than no instruction")
+    table = page.locator("#lab-table")
+    for control in ("empty", "shuffled", "unrelated"):
+        expect(table).to_contain_text(control)
+    drawn(page, "lab-plots", 5)
+    expect(page.locator("#lab-snippet")).to_contain_text("InstructorModel")
+
+
+def test_a_clicked_row_shows_the_labels_it_confuses_and_the_way_back(page: Page) -> None:
+    run_leaderboard(page)
+    page.locator("#lab-table").get_by_text("Represent the review for classifying the topic:").first.click()
+    expect(page.locator("#lab-plots")).to_contain_text("Labels that A confuses", timeout=20_000)
+    page.locator("#all-rows").click()
+    drawn(page, "lab-plots", 5)
+
+
+def test_an_added_candidate_is_compared_and_the_winner_can_be_used(page: Page) -> None:
+    run_leaderboard(page)
+    field = page.get_by_label("More candidates")
+    field.fill("Tell apart happy and unhappy customers:")
+    field.blur()
+    expect(page.locator("#lab-findings")).to_contain_text("of 4 candidates", timeout=40_000)
+    page.locator("#use-winner").click()
+    expect(instruction(page, 3)).to_have_value("Represent the review for classifying the sentiment:")
+
+
+def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:
+    page.locator("#texts textarea").fill("good\tyes\nbad\tno\nfine\tyes")
+    page.locator("#update").click()
+    expect(page.locator("#summary")).to_contain_text("3 texts")
+    open_tab(page, "Lab")
+    expect(page.locator("#lab-note")).to_contain_text("8", timeout=20_000)
+    expect(page.locator("#lab-note")).to_contain_text("3")
+    expect(page.locator("#texts textarea")).to_have_value("good\tyes\nbad\tno\nfine\tyes")
+
+
+@pytest.mark.parametrize(
+    ("question", "finding"),
+    [
+        ("label columns", "3 instructions × 1 label columns"),
+        ("words", "matters most"),
+        ("variance", "interaction"),
+        ("flips", "triplets"),
+        ("neighbours", "Neighbours of text 1"),
+        ("morph", "nearest neighbours"),
+        ("retrieve", "1 queries under A"),
+    ],
+)
+def test_every_experiment_answers_in_words_and_figures(page: Page, question: str, finding: str) -> None:
+    open_tab(page, "Lab")
+    page.get_by_role("radio", name=question, exact=True).check()
+    expect(page.locator("#lab-findings")).to_contain_text(finding, timeout=60_000)
+    page.wait_for_function("document.querySelectorAll('#lab-plots .ic-plot').length > 0")
+    expect(page.locator("#lab-note p")).not_to_be_empty()
+
+
+def test_suggestions_come_from_the_template(page: Page) -> None:
+    open_tab(page, "Lab")
+    page.get_by_text("suggest candidates").click()
+    page.locator("#suggest").click()
+    expect(page.get_by_label("More candidates")).to_have_value("Represent the review for clustering by topic:")
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_a_phone_shows_the_leaderboard_without_scrolling_sideways(page: Page) -> None:
+    run_leaderboard(page)
+    assert is_narrow(page)

@@ -1,0 +1,256 @@
+"""The app for programs, through Gradio's own client over the network, and with input that no client would send."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from instructor_core import InstructorModel
+from instructor_core.analysis.similarity import self_similarity
+from instructor_core.cache import CachedEncoder
+from instructor_core.checkpoints import CHECKPOINTS, Checkpoint
+from instructor_core.errors import UserError
+from instructor_core.ui.api import Api, register_api, with_messages
+from instructor_core.ui.api_checks import MAX_API_TEXTS
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.runtime import Runtime
+
+TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "I love this phone."]
+INSTRUCTIONS = ["Represent the review for classifying its sentiment:", ""]
+JOINED = "Represent the review for classifying its sentiment: "
+NAMES = ("/encode", "/similarity", "/tokens", "/project", "/ledger", "/leaderboard")
+
+
+@pytest.fixture(scope="module")
+def runtime(mini: InstructorModel) -> Runtime:
+    ready = Runtime((CHECKPOINTS[0], Checkpoint("broken", "/no/such/folder")))
+    ready._encoders["instructor-mini"] = CachedEncoder(mini)
+    return ready
+
+
+@pytest.fixture(scope="module")
+def api(runtime: Runtime) -> Api:
+    return Api(runtime)
+
+
+@pytest.fixture(scope="module")
+def url(runtime: Runtime) -> Iterator[str]:
+    """A page with the endpoints and one private event, served on a free port."""
+    with gr.Blocks(analytics_enabled=False) as demo:
+        box = gr.Textbox()
+        gr.Button().click(lambda: "secret", None, box, api_visibility="private")
+        register_api(runtime)
+    with closing(demo):
+        _, address, _ = demo.launch(
+            server_name="127.0.0.1", server_port=None, prevent_thread_lock=True, quiet=True, ssr_mode=False
+        )
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[Client]:
+    with closing(Client(url, verbose=False, analytics_enabled=False)) as connected:
+        yield connected
+
+
+# ------------------------------------------------------------------------------------------------------- over the wire
+
+
+def test_encode_answers_with_the_embeddings_of_the_encoder(client: Client, mini: InstructorModel) -> None:
+    answer = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, api_name="/encode")
+    expected = mini.encode([(instruction, text) for instruction in (JOINED, "") for text in TEXTS])
+    assert np.allclose(np.array(answer["embeddings"]).reshape(8, -1), expected, atol=1e-6)
+    assert (answer["checkpoint"], answer["dimensions"]) == ("instructor-mini", mini.dim)
+    long = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, normalize=False, api_name="/encode")
+    assert np.allclose(np.linalg.norm(long["embeddings"], axis=2), answer["norms"], atol=1e-5)
+
+
+def test_similarity_answers_with_cosines(client: Client, mini: InstructorModel) -> None:
+    answer = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, api_name="/similarity")
+    expected = self_similarity(mini.encode([("", text) for text in TEXTS]))
+    assert np.allclose(answer["matrices"][1], expected, atol=1e-5)
+
+
+def test_tokens_tell_what_enters_the_mean(client: Client) -> None:
+    (row,) = client.predict(texts=["The soup."], instruction="Represent the text:", api_name="/tokens")
+    assert row["tokens"][-1] == "</s>" and row["segments"][-1] == "end"
+    assert row["pooled"] == [segment in ("text", "end") for segment in row["segments"]]
+    assert len(row["alignment"]) == len(row["tokens"]) and row["cut_off"] == 0
+
+
+def test_project_places_every_text(client: Client) -> None:
+    answer = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, method="pca", dimensions=3, api_name="/project")
+    assert np.array(answer["coordinates"]).shape == (2, 4, 3)
+    assert answer["method"] == "pca" and len(answer["trustworthiness"]) == 2
+
+
+def test_the_terms_of_a_ledger_add_up_to_the_cosine(client: Client, mini: InstructorModel) -> None:
+    answer = client.predict(
+        first=TEXTS[0], second=TEXTS[1], instruction=INSTRUCTIONS[0], second_instruction="", api_name="/ledger"
+    )
+    one, two = mini.encode([(JOINED, TEXTS[0]), ("", TEXTS[1])])
+    assert np.isclose(np.sum(answer["values"]), one @ two, atol=1e-4)
+    assert np.isclose(answer["cosine"], one @ two, atol=1e-5)
+    assert (len(answer["rows"]), len(answer["columns"])) == np.array(answer["values"]).shape
+
+
+def test_a_leaderboard_ranks_the_instructions_beside_controls(client: Client) -> None:
+    texts = [f"{word} {thing}." for thing in ("soup", "train", "phone", "film") for word in ("Lovely", "Awful", "Good")]
+    labels = ["good", "bad", "good"] * 4
+    answer = client.predict(texts=texts, labels=labels, instructions=INSTRUCTIONS[:1], api_name="/leaderboard")
+    assert [row["role"] for row in answer["rows"]] == ["candidate", "empty", "shuffled", "unrelated"]
+    assert answer["best"] == "A" and answer["metric"] == "kNN accuracy" and answer["conclusion"]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in answer["rows"])
+
+
+def test_the_schema_describes_every_endpoint_and_no_private_event(client: Client) -> None:
+    schema: Any = client.view_api(return_format="dict", print_info=False)
+    assert tuple(schema["named_endpoints"]) == NAMES
+    for name, entry in schema["named_endpoints"].items():
+        assert len(entry["description"]) > 30, name
+        assert entry["returns"][0]["type"] != {}, name
+        assert all(parameter["type"] != {} for parameter in entry["parameters"]), name
+    encode = schema["named_endpoints"]["/encode"]
+    assert [(p["parameter_name"], p["parameter_has_default"]) for p in encode["parameters"]] == [
+        ("texts", False),
+        ("instructions", False),
+        ("checkpoint", True),
+        ("normalize", True),
+    ]
+
+
+def test_the_openapi_document_lists_the_endpoints(url: str) -> None:
+    with urllib.request.urlopen(f"{url}gradio_api/openapi.json", timeout=5) as answer:
+        paths = json.load(answer)["paths"]
+    assert all(any(path.endswith(name) for path in paths) for name in NAMES)
+
+
+def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
+    with pytest.raises(AppError, match=f"texts takes 1 to {MAX_API_TEXTS} strings: got 0"):
+        client.predict(texts=[], instructions=[""], api_name="/encode")
+    with pytest.raises(AppError, match="There is no checkpoint 'x'"):
+        client.predict(texts=["a"], instructions=[""], checkpoint="x", api_name="/encode")
+
+
+# ------------------------------------------------------------------------------------------------------------- limits
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("encode", (["a"] * 501, [""]), "texts takes 1 to 500 strings: got 501"),
+        ("encode", (["a"], [""] * 5000), "instructions takes 1 to 8 strings: got 5000"),
+        ("encode", (["a"], []), "got 0"),
+        ("encode", (["x" * 1_000_000], [""]), "20000 characters each: number 1 has 1000000"),
+        ("encode", (["x" * 20_000] * 26, [""]), "500000 characters together"),
+        ("encode", (["a"], ["x" * 2001]), "2000 characters"),
+        ("encode", (["a", " \n"], [""]), "number 2 is"),
+        ("encode", (["a", None], [""]), "texts is a list of strings: got list"),
+        ("encode", ("abc", [""]), "got 'abc'"),
+        ("encode", ({"a": 1}, [""]), "got dict"),
+        ("encode", (["a"], [""], "../../etc"), "no checkpoint"),
+        ("encode", (["a"], [""], None), "checkpoint is a string"),
+        ("encode", (["a"], [""], "instructor-mini", "yes"), "normalize is true or false"),
+        ("encode", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "1000000 numbers"),
+        ("similarity", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "would hold 2000000"),
+        ("tokens", (["a"] * 65,), "1 to 64"),
+        ("project", (["a"], [""], "tsne"), "method is one of"),
+        ("project", (["a"], [""], ["umap"]), "got list"),
+        ("project", (["a"], [""], "umap", "separate", 2.5), "dimensions is an integer"),
+        ("project", (["a"], [""], "umap", "separate", True), "dimensions is an integer"),
+        ("project", (["a"], [""], "umap", "separate", 2, 10**9), "n_neighbors"),
+        ("project", (["a"], [""], "umap", "separate", 2, 10, float("nan")), "min_dist"),
+        ("project", (["a"], [""], "umap", "separate", 2, 10, 0.1, "cosine", -1), "random_state"),
+        ("ledger", ("a", ""), "must not be empty"),
+        ("ledger", ("a", "b", "", None, "letter"), "by is one of"),
+        ("leaderboard", (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
+        ("leaderboard", (["a"] * 8, ["x"] * 8, ["i"]), "2 different labels"),
+        ("leaderboard", (["a"] * 8, ["x", "y"] * 4, [""]), "not empty"),
+        ("leaderboard", (["a"] * 8, ["x", "y"] * 4, ["i"], "best"), "metric is one of"),
+    ],
+)
+def test_a_request_outside_the_limits_is_refused_before_any_work(
+    api: Api, name: str, arguments: tuple[Any, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CachedEncoder, "encode_steps", lambda *_: pytest.fail("it was encoded"))
+    monkeypatch.setattr(CachedEncoder, "encode_tokens", lambda *_: pytest.fail("it was encoded"))
+    start = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        getattr(api, name)(*arguments)
+    assert words in str(caught.value) and len(str(caught.value)) < 300
+    assert time.monotonic() - start < 1
+
+
+def test_a_bug_shows_no_detail_to_the_caller() -> None:
+    def fail(texts: list[str]) -> list[str]:
+        raise RuntimeError("token=abc123 in /srv/secret")
+
+    with pytest.raises(gr.Error) as caught:
+        with_messages(fail)(["a"])
+    assert "incident" in caught.value.message and "secret" not in caught.value.message
+    assert caught.value.__cause__ is None
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=120)
+@given(st.sampled_from(["encode", "similarity", "tokens", "project", "ledger", "leaderboard"]), st.data())
+def test_any_json_as_arguments_is_an_answer_or_a_message(api: Api, name: str, data: st.DataObject) -> None:
+    n = {"tokens": 1, "leaderboard": 3}.get(name, 2)
+    arguments = data.draw(st.lists(JSON, min_size=n, max_size=n + 1))
+    try:
+        answer = getattr(api, name)(*arguments)
+    except UserError:
+        return
+    json.dumps(answer, allow_nan=False)
+
+
+HOSTILE = [
+    "\ud800 half a pair",
+    "zero \0 byte",
+    "\u202eright to left",
+    "</s> <pad> <extra_id_0>",
+    "<img src=x onerror=alert(1)>",
+    "=cmd()",
+    "\x1b[31m",
+    "\U0010ffff",
+]
+
+
+def test_hostile_strings_are_texts_like_any_other(api: Api) -> None:
+    for text in HOSTILE:
+        answer = api.encode([text, "plain"], [text, ""])
+        values = np.array(answer["embeddings"])
+        assert np.isfinite(values).all() and np.allclose(np.linalg.norm(values, axis=2), 1, atol=1e-5)
+        json.dumps(api.tokens([text], text), ensure_ascii=False).encode()
+
+
+def test_a_checkpoint_that_cannot_be_loaded_says_so_and_spoils_nothing(api: Api) -> None:
+    with pytest.raises(ValueError, match="no/such/folder"):
+        api.encode(["a"], [""], "broken")
+    assert api.encode(["a"], [""])["dimensions"] > 0
+
+
+def test_the_answer_of_the_page_and_of_the_api_share_their_embeddings(api: Api, runtime: Runtime) -> None:
+    before = runtime.encoder("instructor-mini").n_bytes
+    runtime.grid(Inputs("instructor-mini", (JOINED,), ("A shared text.",), None))
+    after = runtime.encoder("instructor-mini").n_bytes
+    api.encode(["  A shared text. "], [INSTRUCTIONS[0]])
+    assert before < after == runtime.encoder("instructor-mini").n_bytes

@@ -1,0 +1,347 @@
+"""Exports of a run: the numbers come back, and nothing that a visitor typed runs anywhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instructor_core import InstructorModel
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.similarity import similarity
+from instructor_core.cache import CachedEncoder
+from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
+from instructor_core.errors import UserError
+from instructor_core.ui import exports, report
+from instructor_core.ui.export_menu import FORMATS, build_export, code, write
+from instructor_core.ui.exports import Run, cell, snippet, write_embeddings_csv, write_npz, write_similarity_csv
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Page, Selected
+from instructor_core.ui.report import report_html
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.structured import has_pyarrow
+
+ATTACKS = (
+    "</script><script>alert(1)</script>",
+    '<img src=x onerror="alert(1)">',
+    '=HYPERLINK("http://example.org",1)',
+    '"""\nimport os\n"""',
+    "\\' + str(1) + '",
+    "\u202eright to left\u202c",
+    "half a pair \ud800",
+    "zero \0 byte",
+    "${alert(1)} {{7*7}}",
+    "<!-- comment",
+)
+INSTRUCTIONS = ("Represent the <b>text</b>: ", "")
+ANY_TEXT = st.text(st.characters(codec=None), max_size=40)
+
+
+def grid_of(
+    texts: tuple[str, ...] = ATTACKS, *, labels: tuple[str, ...] | None = None, dim: int = 4, seed: int = 0
+) -> EmbeddingGrid:
+    vectors = np.random.default_rng(seed).normal(size=(len(INSTRUCTIONS), len(texts), dim)).astype(np.float32)
+    return EmbeddingGrid(INSTRUCTIONS, texts, labels, vectors)
+
+
+def run_of(grid: EmbeddingGrid, more_labels: tuple[tuple[str, ...], ...] = ()) -> Run:
+    return Run(grid, CHECKPOINTS[1], "float32", more_labels)
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    csv.field_size_limit(131_072)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file))
+
+
+# ---------------------------------------------------------------------------------------------------------- the files
+
+
+def test_an_npz_file_holds_the_run_and_no_pickle(tmp_path: Path) -> None:
+    texts = ("One.", "Two, longer.", "Drei – äöü 😀.")
+    grid = grid_of(texts, labels=("a", "", "b"))
+    write_npz(run_of(grid, (("x", "y", "z"),)), tmp_path / "run.npz")
+    with np.load(tmp_path / "run.npz", allow_pickle=False) as loaded:
+        assert np.array_equal(loaded["embeddings"], grid.embeddings)
+        assert np.array_equal(loaded["norms"], grid.norms)
+        assert tuple(loaded["texts"]) == texts and tuple(loaded["instructions"]) == INSTRUCTIONS
+        assert loaded["labels"].tolist() == [["a", "", "b"], ["x", "y", "z"]]
+        assert str(loaded["checkpoint"]) == "instructor-base"
+        assert str(loaded["revision"]) == CHECKPOINTS[1].revision
+        assert set(json.loads(str(loaded["versions"]))) >= {"torch", "transformers"}
+        assert all(array.dtype.kind in "Uf" for array in loaded.values())
+
+
+def test_an_npz_file_without_labels_says_so(tmp_path: Path) -> None:
+    write_npz(run_of(grid_of(("One.",))), tmp_path / "run.npz")
+    with np.load(tmp_path / "run.npz") as loaded:
+        assert loaded["labels"].shape == (0, 1)
+
+
+def test_one_long_text_does_not_blow_up_an_npz_file(tmp_path: Path) -> None:
+    texts = ("x" * 20_000, *(f"Text {i}." for i in range(1999)))
+    with pytest.raises(UserError, match="20000 characters"):
+        write_npz(run_of(grid_of(texts, dim=1)), tmp_path / "run.npz")
+
+
+def test_embeddings_come_back_from_csv_to_the_last_bit(tmp_path: Path) -> None:
+    grid = grid_of(("One.", "Two."), labels=("a", "-b"), dim=6)
+    write_embeddings_csv(run_of(grid, (("x", "y"),)), tmp_path / "run.csv")
+    header, *rows = rows_of(tmp_path / "run.csv")
+    assert header[:8] == ["letter", "instruction", "number", "text", "label", "label 2", "norm", "e0"]
+    assert [row[:6] for row in rows[1:3]] == [
+        ["A", INSTRUCTIONS[0], "2", "Two.", "'-b", "y"],
+        ["B", "", "1", "One.", "a", "x"],
+    ]
+    values = np.array([row[6:] for row in rows], dtype=np.float32).reshape(2, 2, 7)
+    assert np.array_equal(values[..., 1:], grid.embeddings)
+    assert np.array_equal(values[..., 0], grid.norms)
+
+
+def test_similarities_come_back_from_csv(tmp_path: Path) -> None:
+    grid = grid_of(("One.", "Two.", "Three."))
+    write_similarity_csv(run_of(grid), tmp_path / "run.csv")
+    header, *rows = rows_of(tmp_path / "run.csv")
+    assert header[-3:] == ["1", "2", "3"]
+    values = np.array([row[4:] for row in rows], dtype=np.float32).reshape(2, 3, 3)
+    assert np.array_equal(values, similarity(grid).matrices)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "=", "+", "-", "@", "\t", "\r", " =", "＝"]), ANY_TEXT), min_size=1))
+def test_no_cell_of_a_csv_file_begins_a_formula(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[str, str]]
+) -> None:
+    texts = tuple(start + rest for start, rest in parts)
+    path = tmp_path_factory.getbasetemp() / "formula.csv"
+    write_embeddings_csv(run_of(grid_of(texts, labels=texts, dim=1)), path)
+    rows = rows_of(path)
+    assert len(rows) == 1 + 2 * len(texts)
+    assert not any(value.strip().startswith(("=", "+", "-", "@")) for row in rows[1:] for value in row[:5])
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", " =1", "\n=1", "＝1"])
+def test_a_cell_that_would_be_a_formula_becomes_text(value: str) -> None:
+    assert cell(value) == "'" + value
+
+
+def test_a_csv_file_too_large_for_a_spreadsheet_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "MAX_NUMBERS", 50)
+    for write_it in (write_embeddings_csv, write_similarity_csv):
+        with pytest.raises(UserError, match="50 numbers"):
+            write_it(run_of(grid_of()), tmp_path / "run.csv")
+        assert not (tmp_path / "run.csv").exists()
+
+
+@pytest.mark.skipif(not has_pyarrow(), reason="pyarrow is not installed")
+def test_embeddings_come_back_from_parquet(tmp_path: Path) -> None:
+    import pyarrow.parquet as parquet
+
+    grid = grid_of(labels=tuple("ab" * 5))
+    exports.write_parquet(run_of(grid), tmp_path / "run.parquet")
+    table = parquet.read_table(tmp_path / "run.parquet")
+    values = np.array(table["embedding"].to_pylist(), dtype=np.float32)
+    assert np.array_equal(values.reshape(grid.embeddings.shape), grid.embeddings)
+    assert table.schema.metadata[b"checkpoint"] == b"instructor-base"
+
+
+def test_parquet_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(UserError, match="Export NPZ"):
+        exports.write_parquet(run_of(grid_of()), tmp_path / "run.parquet")
+
+
+# ----------------------------------------------------------------------------------------------------------- the code
+
+
+def executed(code: str) -> dict[str, object]:
+    names: dict[str, object] = {}
+    exec(compile(code, "snippet", "exec"), names)
+    return names
+
+
+def test_the_code_computes_the_numbers_of_the_run(mini: InstructorModel) -> None:
+    instructions, texts = ("Represent the text for topic: ", ""), ("The soup was cold.", 'It\'s "fine".\\', "Ünï")
+    vectors = mini.encode([(a, b) for a in instructions for b in texts], normalize=False)
+    grid = EmbeddingGrid(instructions, texts, None, vectors.reshape(2, 3, -1))
+    names = executed(snippet(CHECKPOINTS[0], instructions, texts))
+    assert np.allclose(names["embeddings"], grid.embeddings, atol=1e-6)
+    assert np.allclose(names["similarity"], similarity(grid).matrices, atol=1e-5)
+
+
+class NoModel:
+    """Stands for the encoder where only the literals of the code matter."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        self.given = (arguments, options)
+
+    def encode(self, pairs: list[tuple[str, str]]) -> np.ndarray:
+        return np.ones((len(pairs), 2), dtype=np.float32)
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instructor_core.encoder.InstructorModel", NoModel)
+
+
+@given(st.lists(ANY_TEXT, min_size=1, max_size=5), st.lists(ANY_TEXT, min_size=1, max_size=3))
+def test_whatever_is_typed_stands_in_the_code_as_a_string(texts: list[str], instructions: list[str]) -> None:
+    code = snippet(CHECKPOINTS[0], instructions, texts)
+    body = code.split("model = ")[0].replace("from instructor_core import InstructorModel", "")
+    names = executed(body)
+    assert set(names) == {"__builtins__", "instructions", "texts"}
+    assert names["texts"] == [exports.well_formed(text) for text in texts]
+    assert all(character.isprintable() or character == "\n" for character in code)
+
+
+@pytest.mark.usefixtures("no_model")
+def test_the_code_of_a_hub_checkpoint_names_its_revision() -> None:
+    model = executed(snippet(CHECKPOINTS[1], ("",), ("One.",), dtype="bfloat16"))["model"]
+    assert isinstance(model, NoModel)
+    assert model.given == (
+        ("hkunlp/instructor-base",),
+        {"revision": CHECKPOINTS[1].revision, "dtype": "bfloat16"},
+    )
+
+
+def test_the_code_of_a_local_checkpoint_does_not_tell_where_the_server_keeps_it(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    code = snippet(local_checkpoint(folder), ("",), ("One.",))
+    assert str(tmp_path) not in code and "path/to/mine" in code
+
+
+@pytest.mark.usefixtures("no_model")
+def test_the_code_of_a_long_run_reads_its_texts_from_the_npz_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = tuple(f"Text {i}. np.load " * 20 for i in range(200))
+    write_npz(run_of(grid_of(texts)), tmp_path / "embeddings.npz")
+    code = snippet(CHECKPOINTS[1], INSTRUCTIONS, texts)
+    assert len(code) < 2000
+    monkeypatch.chdir(tmp_path)
+    assert executed(code)["texts"] == list(texts)
+
+
+# --------------------------------------------------------------------------------------------------------- the report
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and what stands in each script."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "script":
+            self.scripts[-1] += data
+        else:
+            self.text += data
+
+
+def parsed(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    return tags
+
+
+@pytest.fixture(scope="module")
+def hostile_report() -> Tags:
+    return parsed(report_html(run_of(grid_of(labels=ATTACKS), (ATTACKS,))))
+
+
+def test_a_report_shows_hostile_texts_and_runs_none(hostile_report: Tags) -> None:
+    assert len(hostile_report.scripts) == 3  # data, plotly.js, and what draws
+    assert "img" not in {tag for tag, _ in hostile_report.seen}
+    assert not [name for _, attributes in hostile_report.seen for name in attributes if name.startswith("on")]
+    for text in ATTACKS:
+        assert exports.well_formed(text) in hostile_report.text
+
+
+def test_a_report_loads_nothing_and_allows_no_request(hostile_report: Tags) -> None:
+    assert not [a for _, a in hostile_report.seen if {"src", "href", "action", "srcset"} & a.keys()]
+    policy = next(a["content"] for tag, a in hostile_report.seen if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None and policy.startswith("default-src 'none'") and "http" not in policy
+    assert "showSendToCloud: false" in hostile_report.scripts[2]
+    assert hostile_report.scripts[1].count("plotly.js v") == 1
+
+
+def test_a_report_draws_one_matrix_per_instruction(hostile_report: Tags) -> None:
+    view = json.loads(hostile_report.scripts[0])
+    values = [panel["figure"]["data"][0]["z"] for panel in view["panels"]]
+    assert np.allclose(values, similarity(grid_of()).matrices, atol=1e-3)
+    assert view["items"][0] == ATTACKS[0]
+    assert sum(a.get("class") == "figure" for _, a in hostile_report.seen) == 2
+
+
+def test_a_report_names_checkpoint_revision_and_versions(hostile_report: Tags) -> None:
+    assert "instructor-base" in hostile_report.text
+    assert str(CHECKPOINTS[1].revision) in hostile_report.text
+    assert f"torch {torch.__version__.split('+')[0]}" in hostile_report.text
+
+
+def test_a_report_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MAX_DRAWN", 3)
+    page = parsed(report_html(run_of(grid_of(("y" * 3000, "b", "c", "d")))))
+    assert "The first 3 of 4 texts are drawn." in page.text
+    assert "… (3000 characters)" in page.text
+    assert len(json.loads(page.scripts[0])["panels"][0]["figure"]["data"][0]["z"]) == 3
+
+
+# ----------------------------------------------------------------------------------------------------------- the menu
+
+
+@pytest.fixture(scope="module")
+def runtime(mini: InstructorModel) -> Runtime:
+    ready = Runtime((CHECKPOINTS[0],))
+    ready._encoders["instructor-mini"] = CachedEncoder(mini)
+    return ready
+
+
+INPUTS = Inputs("instructor-mini", INSTRUCTIONS, ("One.", "</s> two", "=3"), ("a", "b", "a"), (("x", "y", "z"),))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "parquet"])
+def test_each_format_is_written_below_the_folder_it_is_given(runtime: Runtime, tmp_path: Path, kind: str) -> None:
+    path, message = write(runtime, tmp_path, INPUTS, kind)
+    assert path is not None
+    assert Path(path).stat().st_size > 100 and Path(path).parent.parent == tmp_path
+    assert re.fullmatch("[0-9a-f]{32}", Path(path).parent.name)
+    assert FORMATS[kind].filename in message
+
+
+@pytest.mark.parametrize("kind", ["../../etc/passwd", "report.html", ""])
+def test_an_unknown_format_writes_nothing(runtime: Runtime, tmp_path: Path, kind: str) -> None:
+    path, message = write(runtime, tmp_path, INPUTS, kind)
+    assert path is None and 'role="alert"' in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_code_of_the_page_needs_no_loaded_checkpoint() -> None:
+    idle = Runtime((Checkpoint("far", "no/where", "abc"),))
+    assert "InstructorModel('no/where', revision='abc')" in code(idle, Inputs("far", ("",), ("One.",), None))
+
+
+def test_the_menu_is_private_and_offers_parquet_only_where_it_can_be_written(runtime: Runtime) -> None:
+    with gr.Blocks() as demo:
+        tabs = gr.Tabs()
+        build_export(Page(runtime, gr.State(INPUTS), gr.State(Selected()), gr.State(""), tabs))
+    menu = next(block for block in demo.blocks.values() if isinstance(block, gr.Dropdown))
+    assert ("parquet" in [value for _, value in menu.choices]) is has_pyarrow()
+    assert demo.get_api_info()["named_endpoints"] == {}

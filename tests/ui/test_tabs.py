@@ -1,0 +1,238 @@
+"""Similarity, Map and Tokens from plain values: the figures hold the encoder's numbers, the notes say the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from instructor_core import InstructorModel
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.checkpoints import local_checkpoint
+from instructor_core.ui.inputs import Inputs, parse_inputs
+from instructor_core.ui.page import Selected, instruction_choices, text_choices
+from instructor_core.ui.runtime import Runtime, grid_of
+from instructor_core.ui.tabs import projection, similarity, tokens
+
+TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
+LABELS = ("bad", "good", "bad", "good", "bad", "good")
+
+
+@pytest.fixture(scope="module")
+def runtime(checkpoint_a: Path) -> Runtime:
+    return Runtime((local_checkpoint(checkpoint_a),), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def inputs(runtime: Runtime) -> Inputs:
+    typed = "\n".join(f"{text}\t{label}" for text, label in zip(TEXTS, LABELS, strict=True))
+    return parse_inputs(runtime.checkpoints[0].id, ["Represent the text for its topic:", "Mood:", ""], typed)
+
+
+@pytest.fixture(scope="module")
+def unit(checkpoint_a: Path, inputs: Inputs) -> NDArray[np.float32]:
+    """(3, 6, D) unit vectors, computed without the app."""
+    vectors = InstructorModel(checkpoint_a, device="cpu").encode(inputs.pairs)
+    return vectors.reshape(3, len(TEXTS), -1)
+
+
+def matrices(payload: str) -> dict[str, NDArray[np.float64]]:
+    panels = json.loads(payload)["panels"]
+    return {panel["key"]: np.array(panel["figure"]["data"][0]["z"]) for panel in panels}
+
+
+def event(**values: Any) -> gr.EventData:
+    return gr.EventData(None, values)
+
+
+def similar(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
+    chosen = {"view": "matrices", "scale": "shared", "order": "given", "a": 0, "b": 1} | options
+    return similarity.draw(runtime, inputs, Selected(), **chosen)
+
+
+def test_each_instruction_has_a_matrix_of_its_cosines(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
+    note, payload = similar(runtime, inputs)
+    drawn = matrices(payload)
+    assert list(drawn) == ["A", "B", "C"]
+    for k, matrix in enumerate(drawn.values()):
+        np.testing.assert_allclose(matrix, unit[k] @ unit[k].T, atol=1e-3)
+    assert "compare cells with each other" in note
+
+
+def test_the_difference_is_one_matrix_minus_the_other(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
+    _, payload = similar(runtime, inputs, view="difference", a=2, b=0)
+    drawn = matrices(payload)
+    assert list(drawn) == ["C-A"]
+    np.testing.assert_allclose(drawn["C-A"], unit[2] @ unit[2].T - unit[0] @ unit[0].T, atol=1e-3)
+
+
+def test_rows_and_columns_may_have_different_instructions(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
+    _, payload = similar(runtime, inputs, view="cross", a=1, b=2)
+    np.testing.assert_allclose(matrices(payload)["BxC"], unit[1] @ unit[2].T, atol=1e-3)
+
+
+def test_instructions_are_compared_on_the_same_texts(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
+    _, payload = similar(runtime, inputs, view="instructions")
+    expected = np.einsum("ind,jnd->ij", unit, unit) / len(TEXTS)
+    np.testing.assert_allclose(matrices(payload)["instructions"], expected, atol=1e-3)
+
+
+def test_an_order_moves_rows_and_columns_together(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
+    _, payload = similar(runtime, inputs, order="label")
+    shown = [0, 2, 4, 1, 3, 5]
+    np.testing.assert_allclose(matrices(payload)["A"], (unit[0] @ unit[0].T)[np.ix_(shown, shown)], atol=1e-3)
+    assert json.loads(payload)["panels"][0]["figure"]["data"][0]["meta"]["rows"] == shown
+
+
+def test_an_instruction_that_was_removed_is_replaced_by_the_last_one(runtime: Runtime, inputs: Inputs):
+    assert list(matrices(similar(runtime, inputs, view="difference", a=7, b=0)[1])) == ["C-A"]
+
+
+def test_a_long_list_is_drawn_in_part_and_the_note_says_so():
+    rng = np.random.default_rng(0)
+    many = tuple(f"text {i}" for i in range(similarity.MAX_SHOWN + 5))
+    grid = EmbeddingGrid(("",), many, None, rng.normal(size=(1, len(many), 8)).astype(np.float32))
+    for order in ("given", "clustered", "label"):
+        note, payload = similarity.panels(grid, Selected(), "matrices", "shared", order, 0, 0)
+        assert matrices(payload)["A"].shape == (similarity.MAX_SHOWN, similarity.MAX_SHOWN)
+        assert f"first {similarity.MAX_SHOWN} of {len(many)} texts" in note
+
+
+def test_one_text_under_one_instruction_is_drawn_everywhere(runtime: Runtime, inputs: Inputs):
+    alone = parse_inputs(inputs.checkpoint_id, [""], "Only this.")
+    for _, view in similarity.VIEWS:
+        assert json.loads(similar(runtime, alone, view=view)[1])["panels"]
+    assert json.loads(mapped(runtime, alone)[1])["panels"]
+    assert json.loads(tokens.draw(runtime, alone, Selected().within(alone), "dimensions", "seriation", 8)[2])["panels"]
+
+
+def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
+    runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]
+):
+    line = similarity.describe_selection(runtime, inputs, Selected(2, 5, 0))
+    shown = [float(value) for value in re.findall(r"[ABC]\s(-?\d\.\d{3})", line)]
+    assert shown == pytest.approx([float(unit[k, 2] @ unit[k, 5]) for k in range(3)], abs=6e-4)
+    assert "text 3" in line
+    assert "text 6" in line
+
+
+def test_a_click_on_a_cell_selects_both_texts_and_the_instruction():
+    cell = event(panel="C", kind="matrix", row=4, column=2, value=0.5)
+    assert similarity.select(cell, Selected(0, 1, 0), "matrices") == Selected(4, 2, 2)
+    assert similarity.select(cell, Selected(0, 1, 1), "difference") == Selected(4, 2, 1)
+    assert similarity.select(cell, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
+
+
+def test_a_click_on_a_point_moves_the_former_text_to_the_columns():
+    assert projection.select(event(panel="B", kind="points", item=3), Selected(1, 0, 0)) == Selected(3, 1, 1)
+    assert projection.select(event(panel="B", kind="points", item=1), Selected(1, 0, 0)) == Selected(1, 0, 0)
+
+
+def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
+    chosen = {
+        "method": "pca",
+        "n_components": 2,
+        "layout": "separate",
+        "center": False,
+        "n_neighbors": 10,
+        "min_dist": 0.1,
+        "metric": "cosine",
+        "random_state": 42,
+    }
+    return projection.draw(runtime, inputs, Selected(), **(chosen | options))
+
+
+@pytest.mark.parametrize(("n_components", "kind"), [(2, "scatter"), (3, "scatter3d")])
+def test_every_text_is_one_point_under_each_instruction(runtime: Runtime, inputs: Inputs, n_components: int, kind: str):
+    panels = json.loads(mapped(runtime, inputs, n_components=n_components)[1])["panels"]
+    assert [panel["key"] for panel in panels] == ["A", "B", "C"]
+    for panel in panels:
+        traces = panel["figure"]["data"]
+        assert {trace["type"] for trace in traces} == {kind}
+        assert sorted(item for trace in traces for item in trace["customdata"]) == list(range(len(TEXTS)))
+        assert [trace["name"] for trace in traces] == ["bad", "good"]
+
+
+def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime, inputs: Inputs):
+    note, payload = mapped(runtime, inputs, method="umap")
+    assert "PCA is used: UMAP needs" in note
+    assert "mean nothing" in note
+    assert "% of variance" in json.loads(payload)["panels"][0]["figure"]["layout"]["xaxis"]["title"]["text"]
+
+
+@pytest.mark.parametrize("random_state", [None, 0, 7])
+def test_an_empty_seed_is_a_seed(runtime: Runtime, inputs: Inputs, random_state: int | None):
+    assert json.loads(mapped(runtime, inputs, random_state=random_state)[1])["panels"]
+
+
+def test_tokens_are_those_of_the_selected_text_with_their_counts(checkpoint_a: Path, runtime: Runtime, inputs: Inputs):
+    note, rows, payload = tokens.draw(runtime, inputs, Selected(4, 0, 0), "dimensions", "index", 16)
+    encodings = InstructorModel(checkpoint_a, device="cpu").encode_tokens(
+        [(instruction, TEXTS[4]) for instruction in inputs.instructions]
+    )
+    for row, encoding in zip(json.loads(rows)["rows"], encodings, strict=True):
+        assert [token["t"] for token in row["tokens"]] == list(encoding.tokens)
+        assert [token["s"] for token in row["tokens"]] == [segment.value for segment in encoding.segments]
+        n_text = encoding.n_encoded - 1 - encoding.n_instruction_tokens
+        assert row["note"] == f"instruction {encoding.n_instruction_tokens} + text {n_text} + 1 of 512"
+        unit = encoding.embedding / np.linalg.norm(encoding.embedding)
+        cosines = encoding.projected @ unit / np.linalg.norm(encoding.projected, axis=1)
+        weights = [token["w"] for token in row["tokens"]]
+        assert [weight is not None for weight in weights] == encoding.pooling_mask.tolist()
+        shown = [weight for weight in weights if weight is not None]
+        assert shown == pytest.approx(cosines[encoding.pooling_mask].tolist(), abs=1e-4)
+    assert [z.shape[1] for z in matrices(payload).values()] == [16, 16, 16]
+    assert "never counted" in note
+
+
+def test_token_against_token_is_the_cosine_of_their_vectors(checkpoint_a: Path, runtime: Runtime, inputs: Inputs):
+    _, _, payload = tokens.draw(runtime, inputs, Selected(1, 0, 0), "similarity", "seriation", 48)
+    (encoding,) = InstructorModel(checkpoint_a, device="cpu").encode_tokens([(inputs.instructions[1], TEXTS[1])])
+    unit = encoding.projected / np.linalg.norm(encoding.projected, axis=1, keepdims=True)
+    np.testing.assert_allclose(matrices(payload)["B"], unit @ unit.T, atol=1e-3)
+
+
+def test_a_text_beyond_the_window_shows_what_is_cut_and_how_much_is_drawn(runtime: Runtime, inputs: Inputs):
+    long = parse_inputs(inputs.checkpoint_id, ["Mood:"], "soup " * 700)
+    note, rows, payload = tokens.draw(runtime, long, Selected().within(long), "dimensions", "seriation", 8)
+    (row,) = json.loads(rows)["rows"]
+    cut = sum(token["s"] == "cut" for token in row["tokens"])
+    assert cut > 100
+    assert row["note"].endswith(f"/ 512: {cut} cut off")
+    assert f"first {tokens.MAX_TOKENS} of 512 tokens" in note
+    assert matrices(payload)["A"].shape[0] == tokens.MAX_TOKENS
+
+
+def test_a_text_that_the_vocabulary_does_not_know_is_said_to_be_unknown(runtime: Runtime, inputs: Inputs):
+    foreign = parse_inputs(inputs.checkpoint_id, [""], "我喜欢汤")
+    note, _, _ = tokens.draw(runtime, foreign, Selected().within(foreign), "dimensions", "seriation", 8)
+    assert "are not in the vocabulary" in note
+    assert "vocabulary" not in tokens.draw(runtime, inputs, Selected(), "dimensions", "seriation", 8)[0]
+
+
+def test_menus_number_what_they_list(inputs: Inputs):
+    assert instruction_choices(inputs) == [
+        ("A · Represent the text for its topic:", 0),
+        ("B · Mood:", 1),
+        ("C · (no instruction)", 2),
+    ]
+    assert text_choices(inputs)[4] == ("5 · The phone broke.", 4)
+
+
+def test_a_selection_stays_inside_a_shorter_run(inputs: Inputs):
+    shorter = parse_inputs(inputs.checkpoint_id, [""], "one\ntwo")
+    assert Selected(5, 4, 2).within(shorter) == Selected(1, 1, 0)
+    assert Selected(1, 0, 0).within(shorter) == Selected(1, 0, 0)
+
+
+def test_vectors_are_laid_out_instruction_by_instruction(inputs: Inputs):
+    vectors = np.arange(len(inputs.pairs) * 2, dtype=np.float32).reshape(-1, 2)
+    grid = grid_of(inputs, vectors)
+    assert grid.vectors.shape == (3, 6, 2)
+    np.testing.assert_array_equal(grid.vectors[1, 0], vectors[6])
