@@ -144,13 +144,14 @@ def _connect(
     typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
     runs = [gr.on([sidebar.update.click, menu.input, *typed], embed, **job)]
 
-    def load(chosen: str, checkpoint_id: str) -> list[Any]:
-        entry = next(entry for entry in examples if entry.id == chosen)
+    def load(event: gr.SelectData, checkpoint_id: str) -> list[Any]:
+        entry = next(entry for entry in examples if entry.id == event.value)
         return [*fill(example_inputs(entry, checkpoint_id)), note(entry.point), gr.Tabs(selected=entry.tab), entry.tab]
 
-    loaded = example.input(
+    # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
+    loaded = example.select(
         load,
-        [example, menu],
+        menu,
         [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, point, page.tabs, page.active],
         **quiet,
     )

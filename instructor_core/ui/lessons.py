@@ -69,6 +69,7 @@ class Step:
         not_yet: For a change: what is said while the claim does not hold.
         claim: The assertion on the numbers.
         explain: What is said after the answer, with slots for what was measured.
+        reveal: What is selected after the answer, so that the selection does not give it away; None for no change.
     """
 
     say: str
@@ -84,6 +85,7 @@ class Step:
     not_yet: str
     claim: Claim
     explain: str
+    reveal: Selected | None
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ def _lesson(value: Any) -> Lesson:
 
 
 def _step(value: Any, defaults: Any) -> Step:
-    _fields(value, "a step", required=("say", "look", "ask", "claim", "explain"), optional=("sets",))
+    _fields(value, "a step", required=("say", "look", "ask", "claim", "explain"), optional=("sets", "reveal"))
     sets = _merged(defaults, value.get("sets", {}))
     inputs = _inputs(sets)
     ask = value["ask"]
@@ -255,6 +257,7 @@ def _step(value: Any, defaults: Any) -> Step:
         not_yet="",
         claim=claim,
         explain=_sentence(_words(value, "explain"), claim),
+        reveal=_selected(value["reveal"], inputs) if "reveal" in value else None,
     )
     if "choices" in ask:
         choices, answer = ask["choices"], ask.get("answer")
@@ -296,9 +299,9 @@ def _selected(value: Any, inputs: Inputs) -> Selected:
     is_three = isinstance(value, list) and len(value) == 3 and all(type(item) is int for item in value)
     _require(is_three, f"selected must be [row, column, instruction], got {value!r}.")
     selected = Selected(*value)
-    fits = min(value) >= 0 and (selected.row == selected.within(inputs).row and selected == selected.within(inputs))
-    _require(fits or len(inputs.texts) == 1, f"selected must lie inside the inputs, got {value!r}.")
-    return selected.within(inputs)
+    fits = min(value) >= 0 and selected == selected.within(inputs)
+    _require(fits, f"selected must lie inside the inputs, got {value!r}.")
+    return selected
 
 
 def _controls(value: Any) -> tuple[tuple[str, str], ...]:

@@ -38,7 +38,7 @@ def test_a_clicked_cell_opens_the_ledger_whose_terms_add_up_to_its_cosine(page: 
     expect(page.locator("#explain-sentences p")).to_contain_text(f"add up to {expected:.3f}")
     assert ledger_sums(page, 1)[0] == pytest.approx(expected, abs=5e-3)  # what a pixel shows is rounded per term
 
-    choose(page, page.locator("#tab-explain, [id*=explain]").get_by_label("under", exact=True), "A ·")
+    choose(page, page.get_by_label("under", exact=True), "A ·")
     other = cosines(mini, FIRST.instructions[0], FIRST.texts)[4, 9]
     expect(page.locator("#explain-sentences p")).to_contain_text(f"add up to {other:.3f}")
 

@@ -163,7 +163,9 @@ def act(
         return _told(place, judge_change(encoder, step_now, now.inputs)), None
     choice = event.get("choice")
     if action == "answer" and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
-        return _told(place, judge(encoder, step_now, checkpoint_id, int(choice))), None
+        untouched = now.inputs == replace(step_now.inputs, checkpoint_id=checkpoint_id)
+        shown = replace(now, selected=step_now.reveal) if step_now.reveal and untouched else None
+        return _told(place, judge(encoder, step_now, checkpoint_id, int(choice))), shown
     return place, None
 
 
