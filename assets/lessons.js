@@ -35,8 +35,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-  async function until(find) {
-    for (let waited = 0; waited < PATIENCE; waited += 80) {
+  async function until(find, patience = PATIENCE) {
+    for (let waited = 0; waited < patience; waited += 80) {
       const found = find();
       if (found) return found;
       await pause(80);
@@ -82,7 +82,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
 
   // ------------------------------------------------------------------------------------------------- controls
 
-  const touched = new Map(); // container of a control -> the choice it had before a lesson set it
+  const touched = new Map(); // tab and label of a control -> how to find it, and its choice before a lesson set it
 
   function controlOf(tab, label) {
     const panel = document.querySelector(TABS[tab])?.closest("[role=tabpanel], .tabitem");
@@ -97,8 +97,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     return radio ? radio.closest("label").textContent.trim() : (host.querySelector("input")?.value ?? "");
   }
 
-  async function choose(host, choice) {
-    if (choiceOf(host) === choice) return;
+  /** A menu of instructions is told by its letter alone: "B" is "B · Represent ...". */
+  const means = (text, choice) => text === choice || text.startsWith(`${choice} ·`);
+
+  async function press(host, choice) {
     const radios = [...host.querySelectorAll("input[type=radio]")];
     if (radios.length) {
       radios.find((radio) => radio.closest("label").textContent.trim() === choice)?.click();
@@ -106,31 +108,43 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
     const input = host.querySelector("input");
     const focused = document.activeElement;
-    input.dispatchEvent(new FocusEvent("focus"));
-    const option = await until(() =>
-      [...document.querySelectorAll("[role=option]")].find(
-        (node) => node.getAttribute("aria-label") === choice && host.contains(node.closest("ul")?.parentElement ?? null),
-      ) || [...host.querySelectorAll("[role=option]")].find((node) => node.textContent.replace("✓", "").trim() === choice),
+    input.focus({ preventScroll: true });
+    const option = await until(
+      () => [...host.querySelectorAll("[role=option]")].find((node) => means(node.getAttribute("aria-label") || "", choice)),
+      800,
     );
     option?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
     input.blur();
-    focused?.focus?.({ preventScroll: true });
+    if (focused !== input) focused?.focus?.({ preventScroll: true });
+  }
+
+  /** Sets a control and looks again: one that is only just drawn may take back what it was given. */
+  async function choose(find, choice) {
+    for (let attempt = 0; attempt < 8; attempt += 1) {
+      const host = find();
+      if (!host) return;
+      if (means(choiceOf(host), choice)) {
+        await pause(250);
+        if (means(choiceOf(host), choice)) return;
+      }
+      await press(host, choice);
+      await pause(150);
+    }
   }
 
   async function setControls(tab, controls) {
-    const wanted = new Map();
-    for (const [label, choice] of controls) {
-      const host = await until(() => controlOf(tab, label));
-      if (host) wanted.set(host, choice);
+    const wanted = new Map(controls.map(([label, choice]) => [`${tab} ${label}`, { tab, label, choice }]));
+    for (const [key, { find, before }] of touched) {
+      if (wanted.has(key)) continue;
+      touched.delete(key);
+      await choose(find, before);
     }
-    for (const [host, before] of touched) {
-      if (wanted.has(host)) continue;
-      touched.delete(host);
-      if (host.isConnected) await choose(host, before);
-    }
-    for (const [host, choice] of wanted) {
-      if (!touched.has(host)) touched.set(host, choiceOf(host));
-      await choose(host, choice);
+    for (const [key, { label, choice }] of wanted) {
+      const find = () => controlOf(tab, label);
+      const host = await until(find);
+      if (!host) continue;
+      if (!touched.has(key)) touched.set(key, { find, before: choiceOf(host) });
+      await choose(find, choice);
     }
   }
 
@@ -140,7 +154,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   let marking = 0;
 
   function targets() {
-    const base = look && document.querySelector(look.at);
+    const found = look && document.querySelector(look.at);
+    const base = found?.querySelector(":scope textarea") || found;
     if (!visible(base)) return [];
     if (look.panel) {
       const panel = [...base.querySelectorAll(".ic-panel")].find(

@@ -176,7 +176,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       left = tagWidth + 10;
       [plotWidth, plotHeight] = size(left);
     }
-    const cell = [plotWidth / columns.n, plotHeight / rows.n];
+    const share = (axis) => (axis?.domain ? axis.domain[1] - axis.domain[0] : 1); // the rest holds the totals
+    const cell = [(plotWidth * share(layout.xaxis)) / columns.n, (plotHeight * share(layout.yaxis)) / rows.n];
     const bottom = columnTicks(columns, columnTexts, cell[0], look.family);
     const named = (axis) => (axis?.title?.text ? 18 : 0);
     const onTop = layout.xaxis?.side === "top";
@@ -317,7 +318,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         trace.xgap ??= gap;
         trace.ygap ??= gap;
         trace.showscale = false;
-        if (trace.texttemplate && (cell[0] < 30 || cell[1] < 16)) delete trace.texttemplate;
+        // A digit takes some 7 px; a minus sign, a zero and the point are always there.
+        const decimals = Number(/\.(\d)f/.exec(trace.texttemplate || "")?.[1] ?? 2);
+        if (trace.texttemplate && (cell[0] < 16 + 8 * decimals || cell[1] < 16)) delete trace.texttemplate;
       } else {
         const bare = layout.xaxis?.visible === false || layout.xaxis?.showticklabels === false;
         if (!layout.margin && (bare || content.threeD)) layout.margin = { l: 6, r: 6, t: 6, b: 6 };

@@ -83,6 +83,7 @@ class Unit:
         token_ids: vocabulary ids of these tokens.
         start: first character in the joined string; -1 for `</s>`.
         end: one past the last character; -1 for `</s>`.
+        opens_word: whether a space goes before it.
     """
 
     text: str
@@ -91,11 +92,17 @@ class Unit:
     token_ids: tuple[int, ...]
     start: int
     end: int
+    opens_word: bool = False
 
     @property
     def is_end(self) -> bool:
         """Whether this is the final `</s>`."""
         return self.segment == "end"
+
+    @property
+    def piece(self) -> str:
+        """The text with the mark of a word start where a space goes before it, for a token as for a word."""
+        return f"▁{self.text}" if self.opens_word and not self.text.startswith("▁") else self.text
 
     @property
     def plain(self) -> str:
@@ -191,6 +198,7 @@ def _unit(pair: EncodedPair, positions: Sequence[int], *, word: bool) -> Unit:
         token_ids=tuple(int(pair.token_ids[i]) for i in positions),
         start=start,
         end=end,
+        opens_word=pair.tokens[positions[0]].startswith("▁"),
     )
 
 

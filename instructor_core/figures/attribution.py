@@ -71,7 +71,7 @@ def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
     rows = []
     for (units, totals), title in zip(sides, texts, strict=True):
         tokens = tuple(
-            Token(unit.text, unit.segment, total, i, _total_tip(total, ledger.cosine))
+            Token(unit.piece, unit.segment, total, i, _total_tip(total, ledger.cosine))
             for i, (unit, total) in enumerate(zip(units, totals.tolist(), strict=True))
         )
         rows.append(TokenRow(title, tokens, note=f"sum {totals.sum():.3f}"))

@@ -59,7 +59,7 @@ def deletion_rows(result: Dropped | DropOrDelete, *, title: str) -> TokenRows:
         TokenRow(
             title,
             tuple(
-                Token(unit.text, unit.segment, value, i, tips[i])
+                Token(unit.piece, unit.segment, value, i, tips[i])
                 for i, (unit, value) in enumerate(zip(dropped.units, values, strict=True))
             ),
             note=note,

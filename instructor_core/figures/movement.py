@@ -60,7 +60,7 @@ def movement_rows(result: Movement, *, title: str) -> TokenRows:
         scale = ColorScale(theme.DIVERGING, -largest, largest, "share of the move", midpoint=0.0)
     tips = _tips(result)
     tokens = tuple(
-        Token(unit.text, unit.segment, weight, i, tips[i])
+        Token(unit.piece, unit.segment, weight, i, tips[i])
         for i, (unit, weight) in enumerate(zip(result.units, weights, strict=True))
     )
     note = "no move" if result.shares is None else "shares add up to 100 %"

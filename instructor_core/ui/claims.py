@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.attribution import ledger
 from instructor_core.analysis.calibration import background, unrelated_sentences
+from instructor_core.analysis.comparison import intervals
 from instructor_core.analysis.deletion import combine, deletions, drop
+from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.projection import project
+from instructor_core.analysis.scores import score_texts
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.inputs import Inputs
 
@@ -212,6 +215,23 @@ class AccuracyBetween(Claim):
 
 
 @dataclass(frozen=True)
+class IntervalContains(Claim):
+    """The interval of an instruction's accuracy, as the Lab computes it, holds a value."""
+
+    kind = "interval_contains"
+    slots = ("score", "low", "high")
+    instruction: int
+    value: float
+
+    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        task = label_task(inputs.labels)
+        scores = score_texts(unit_vectors(encoder, inputs, self.instruction), task)
+        score = intervals(scores, task)[list(Metric).index(Metric.ACCURACY)]
+        numbers = (("score", f"{score.value:.2f}"), ("low", f"{score.low:.2f}"), ("high", f"{score.high:.2f}"))
+        return Measured(score.low <= self.value <= score.high, numbers)
+
+
+@dataclass(frozen=True)
 class LedgerTopWord(Claim):
     """The largest term of the cosine of two texts belongs to a given pair of words."""
 
@@ -348,6 +368,7 @@ KINDS: dict[str, type[Claim]] = {
         NearestIs,
         NeighborsDiffer,
         AccuracyBetween,
+        IntervalContains,
         LedgerTopWord,
         PooledSegments,
         DeleteBeatsDrop,
@@ -448,6 +469,7 @@ _READERS: dict[str, Callable[[Any, str, Inputs], Any]] = {
     "than": _cell,
     "margin": _number,
     "factor": _number,
+    "value": _number,
     "at_least": _number,
     "at_most": _number,
     "word": _word,

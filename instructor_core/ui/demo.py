@@ -114,6 +114,7 @@ def _header(
             label="Example",
             elem_id="example",
             min_width=260,
+            interactive=True,  # Gradio would take a menu that no handler reads for one that only shows
         )
     toggle.click(None, js="() => { document.body.classList.toggle('ic-inputs-open'); }", api_visibility="private")
     return menu, line, example

@@ -52,8 +52,13 @@ def example_inputs(example: Example, checkpoint_id: str) -> Inputs:
 def summary_of(inputs: Inputs) -> str:
     """Return the line over the list of texts."""
     n_labels = len({label for label in inputs.labels or () if label})
-    labels = f" · {n_labels} labels" if n_labels else ""
-    return status(f"{len(inputs.texts)} texts{labels}")
+    labels = f" · {counted(n_labels, 'label')}" if n_labels else ""
+    return status(f"{counted(len(inputs.texts), 'text')}{labels}")
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: "1 text", "2 texts"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def run(
@@ -68,7 +73,7 @@ def run(
     try:
         inputs = parse_inputs(checkpoint_id, typed[:count], typed_texts)
         if inputs == before:
-            yield [keep, keep, keep, keep, keep]
+            yield [keep, status(f"{len(inputs.pairs)} pairs · 0 new"), keep, keep, keep]  # an old error goes away
             return
         started = time.monotonic()
         loading = runtime.load_steps(checkpoint_id)

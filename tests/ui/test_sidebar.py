@@ -99,6 +99,7 @@ def test_a_run_says_how_far_it_is_and_changes_the_page_once_at_its_end(
 def test_unchanged_inputs_are_not_embedded_again(runtime: Runtime, before: Inputs, encoded: Counted):
     (step,) = start(runtime, before, "one\n\n two | B\nthree", " Represent  the text: ", "")
     assert nothing_but_status(step)
+    assert "6 pairs · 0 new" in step[1]  # stands in the place of an error that was there
     assert encoded.pairs == []
 
 
@@ -203,7 +204,7 @@ def test_filled_fields_read_back_as_the_inputs_they_came_from(before: Inputs):
 
 
 def test_the_summary_counts_texts_and_different_labels(before: Inputs):
-    assert "3 texts · 1 labels" in summary_of(before) or "3 texts · 1 label" in summary_of(before)
+    assert "3 texts · 1 label<" in summary_of(before)
     assert "3 texts<" in summary_of(replace(before, labels=None))
 
 

@@ -1,0 +1,146 @@
+"""The experiments of the Lab: what they encode, what they refuse, and that their words come from the numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from instructor_core import InstructorModel
+from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.errors import UserError
+from instructor_core.ui import experiments
+from instructor_core.ui.examples import load_examples
+from instructor_core.ui.experiments import Experiment, Finding, Request, ScoreBook
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.sidebar import example_inputs
+
+INPUTS = example_inputs(load_examples()[0], CHECKPOINTS[0].id)
+ALL: list[Experiment] = [
+    experiments.compare_instructions,
+    experiments.compare_label_columns,
+    experiments.take_apart,
+    experiments.split_variance,
+    experiments.find_flips,
+    experiments.follow_neighbors,
+    experiments.morph_map,
+    experiments.search,
+]
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return Runtime(CHECKPOINTS[:1], device="cpu")
+
+
+def answer(
+    experiment: Experiment, runtime: Runtime, inputs: Inputs, request: Request, book: ScoreBook | None = None
+) -> tuple[Finding, list[str]]:
+    """The finding of an experiment and the lines of progress on the way."""
+    steps: Generator[str, None, Finding] = experiment(runtime, book or ScoreBook(), inputs, request)
+    lines = []
+    while True:
+        try:
+            lines.append(next(steps))
+        except StopIteration as stop:
+            return stop.value, lines
+
+
+@pytest.mark.parametrize("experiment", ALL)
+def test_every_experiment_reports_progress_and_answers(runtime: Runtime, experiment: Experiment) -> None:
+    finding, lines = answer(experiment, runtime, INPUTS, Request())
+    assert lines
+    assert finding.how_to_read and finding.sentences[0]
+    assert finding.panels.panels
+    json.loads(finding.panels.to_json())
+
+
+def test_the_leaderboard_accuracy_is_that_of_scikit_learn(runtime: Runtime, mini: InstructorModel) -> None:
+    finding, _ = answer(experiments.compare_instructions, runtime, INPUTS, Request())
+    assert finding.table is not None and INPUTS.labels is not None
+    by_name = {row[0]: row for row in finding.table}
+    k = label_task(INPUTS.labels).k
+    for name, instruction in zip("ABC", INPUTS.instructions, strict=True):
+        vectors = mini.encode([(instruction, text) for text in INPUTS.texts])
+        predicted = []
+        for left_out in range(len(vectors)):
+            rest = np.arange(len(vectors)) != left_out
+            classifier = KNeighborsClassifier(k, metric="cosine")
+            classifier.fit(vectors[rest], np.array(INPUTS.labels)[rest])
+            predicted.append(classifier.predict(vectors[[left_out]])[0])
+        assert by_name[name][2] == pytest.approx(accuracy_score(INPUTS.labels, predicted), abs=1e-3)
+
+
+def test_an_added_candidate_is_the_only_one_that_is_encoded_and_scored(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = ScoreBook()
+    answer(experiments.compare_instructions, runtime, INPUTS, Request(), book)
+    model = runtime.encoder(INPUTS.checkpoint_id).model
+    encoded: list[str] = []
+    scored: list[int] = []
+    encode, score = model.encode_batches, experiments.score_texts
+    monkeypatch.setattr(
+        model,
+        "encode_batches",
+        lambda pairs, **options: encoded.extend(i for i, _ in pairs) or encode(pairs, **options),
+    )
+    monkeypatch.setattr(experiments, "score_texts", lambda *given: scored.append(1) or score(*given))
+    new = "Represent the remark for its mood and weather: "
+    answer(experiments.compare_instructions, runtime, INPUTS, Request(candidates=new), book)
+    assert set(encoded) == {new}
+    assert len(scored) == 1
+
+
+def test_candidates_are_the_instructions_and_the_typed_lines_each_once() -> None:
+    typed = f"{INPUTS.instructions[0].strip()}\n\nSomething else:"
+    assert experiments.candidates_of(INPUTS, typed) == (*INPUTS.instructions, "Something else: ")
+    with pytest.raises(UserError, match=r"24 candidates.*40"):
+        experiments.candidates_of(replace(INPUTS, instructions=()), "\n".join(f"i{n}:" for n in range(40)))
+
+
+@pytest.mark.parametrize("experiment", [experiments.compare_instructions, experiments.compare_label_columns])
+def test_experiments_on_labels_refuse_texts_without_labels(runtime: Runtime, experiment: Experiment) -> None:
+    with pytest.raises(UserError, match="label"):
+        answer(experiment, runtime, replace(INPUTS, labels=None), Request())
+
+
+def test_two_label_columns_are_won_by_the_instructions_that_name_them(runtime: Runtime) -> None:
+    topics = tuple(("food", "film", "hotel", "device")[at // 4] for at in range(16))
+    two = replace(INPUTS, more_labels=(topics,))
+    finding, _ = answer(experiments.compare_label_columns, runtime, two, Request(metric=Metric.ACCURACY))
+    values = np.asarray(finding.panels.panels[0].figure.data[0].z)
+    assert values.shape == (3, 2)
+    assert values[:, 0].argmax() == 1 and values[:, 1].argmax() == 0
+
+
+def test_the_snippet_runs_and_gives_unit_vectors(runtime: Runtime) -> None:
+    finding, _ = answer(experiments.compare_instructions, runtime, INPUTS, Request())
+    assert finding.winner == INPUTS.instructions[1]
+    names: dict[str, object] = {}
+    exec(finding.snippet, names)
+    vectors = np.asarray(names["embeddings"])
+    assert vectors.shape == (1, 384)
+    assert np.linalg.norm(vectors) == pytest.approx(1, abs=1e-5)
+
+
+def test_retrieval_marks_texts_by_their_labels(runtime: Runtime) -> None:
+    inputs = example_inputs(load_examples()[4], CHECKPOINTS[0].id)
+    queries = "\n".join(
+        f"{text}\t{label}" for text, label in zip(inputs.texts[:8], (inputs.labels or ())[:8], strict=True)
+    )
+    finding, _ = answer(experiments.search, runtime, inputs, Request(queries=queries))
+    assert finding.sentences[0] == "8 queries under A, 8 texts under B."
+    assert "over 8 queries with marked texts" in finding.sentences[1]
+
+
+def test_nothing_to_search_is_refused(runtime: Runtime) -> None:
+    with pytest.raises(UserError, match="All texts are queries"):
+        answer(experiments.search, runtime, INPUTS, Request(queries="\n".join(INPUTS.texts)))

@@ -1,0 +1,103 @@
+"""The views of Explain answer from the run on screen, encode nothing twice, and say what they do not show."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from instructor_core import InstructorModel
+from instructor_core.analysis.pooling import RECIPE_TEXTS
+from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.ui import explanations
+from instructor_core.ui.examples import load_examples
+from instructor_core.ui.explanations import Answer, Question
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.sidebar import example_inputs
+
+INPUTS = example_inputs(load_examples()[0], CHECKPOINTS[0].id)
+ASKED = Question(first=4, second=9, a=0, b=1)
+VIEWS: list[Callable[[Runtime, Inputs, Question], Answer]] = [
+    explanations.explain_pair,
+    explanations.explain_deletion,
+    explanations.explain_movement,
+    explanations.explain_divergence,
+    explanations.explain_read_out,
+    explanations.explain_attention,
+    explanations.explain_boundary,
+]
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return Runtime(CHECKPOINTS[:1], device="cpu")
+
+
+def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
+    first, second = model.encode([(INPUTS.instructions[k], INPUTS.texts[at]) for at in (i, j)])
+    return float(first @ second)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
+    runtime: Runtime, view: Callable[[Runtime, Inputs, Question], Answer]
+) -> None:
+    answer = view(runtime, INPUTS, ASKED)
+    assert answer.sentences and all(answer.sentences)
+    assert re.search(r"\bnot\b", answer.limits)
+    assert answer.panels is not None and answer.panels.panels
+    json.loads(answer.panels.to_json())
+    if answer.rows is not None:
+        json.loads(answer.rows.to_json())
+
+
+@pytest.mark.parametrize("by", ["token", "word"])
+def test_the_ledger_adds_up_to_the_cosine_of_the_matrix(runtime: Runtime, mini: InstructorModel, by: str) -> None:
+    answer = explanations.explain_pair(runtime, INPUTS, Question(4, 9, 1, 0, by=by))  # type: ignore[arg-type]
+    assert f"add up to {cosine(mini, 1, 4, 9):.3f}" in answer.sentences[0]
+    assert answer.panels is not None
+    terms = next(trace for trace in answer.panels.panels[0].figure.data if trace.type == "heatmap").z
+    assert np.asarray(terms).sum() == pytest.approx(cosine(mini, 1, 4, 9), abs=1e-5)
+
+
+def test_the_same_instruction_twice_gives_one_ledger_and_no_move(runtime: Runtime) -> None:
+    same = Question(4, 9, 1, 1)
+    pair = explanations.explain_pair(runtime, INPUTS, same)
+    assert pair.panels is not None and len(pair.panels.panels) == 1
+    assert "nan" not in " ".join(explanations.explain_movement(runtime, INPUTS, same).sentences).lower()
+
+
+def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    explanations.explain_pair(runtime, INPUTS, ASKED)
+    model = runtime.encoder(INPUTS.checkpoint_id).model
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the pair was encoded before")
+
+    monkeypatch.setattr(model, "encode_tokens", refuse)
+    explanations.explain_pair(runtime, INPUTS, Question(4, 9, 0, 1, by="token"))
+    explanations.explain_movement(runtime, INPUTS, ASKED)
+
+
+def test_the_last_layer_alone_is_shown_when_it_is_asked_for(runtime: Runtime, mini: InstructorModel) -> None:
+    answer = explanations.explain_read_out(runtime, INPUTS, Question(4, 9, 0, 1, layer=99))
+    assert answer.panels is not None
+    (panel,) = answer.panels.panels
+    assert panel.figure.data[0].z[4][9] == pytest.approx(cosine(mini, 0, 4, 9), abs=1e-4)
+
+
+def test_every_recipe_is_named_beside_its_cosine(runtime: Runtime) -> None:
+    sentences = explanations.explain_boundary(runtime, INPUTS, ASKED).sentences
+    for recipe in list(RECIPE_TEXTS.values())[1:]:
+        assert any(sentence.startswith(f"{recipe.name}: ") for sentence in sentences)
+
+
+def test_words_in_chips_keep_their_spaces(runtime: Runtime) -> None:
+    rows = explanations.explain_pair(runtime, INPUTS, ASKED).rows
+    assert rows is not None
+    shown = "".join(token.text for token in rows.rows[0].tokens[:-1]).replace("▁", " ").strip()
+    assert shown == INPUTS.texts[ASKED.first]
