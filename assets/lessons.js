@@ -35,6 +35,12 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
+  /** Whether the top of an element can be seen. */
+  function inSight(node) {
+    const { top } = node.getBoundingClientRect();
+    return top >= 0 && top < window.innerHeight / 2;
+  }
+
   async function until(find, patience = PATIENCE) {
     for (let waited = 0; waited < patience; waited += 80) {
       const found = find();
@@ -203,7 +209,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   function mountBar(element, props, watch, trigger, eventName) {
     const root = element.querySelector(".ic-lesson");
     const host = element.closest("#lesson-bar") || element;
-    const back = button("↑ Lesson", "ic-lesson-return", () => {
+    const back = button("Back to the lesson", "ic-lesson-return", () => {
       host.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
       root.querySelector("h2")?.focus({ preventScroll: true });
     });
@@ -225,6 +231,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const kept = progress();
       const known = kept.declined || kept.done.length || Object.keys(kept.at).length;
       root.hidden = Boolean(known);
+      root.replaceChildren();
       if (known) return;
       const words = el("p", "", "New here? See what an instruction does, with one question.");
       const start = button("Start here", "ic-lesson-main", act("open", { lesson: first, step: 1 }));
@@ -372,7 +379,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       setLook(value.look);
       await setControls(value.tab, value.controls);
       if (acted && sameStep) scrollToLook(host);
-      else if (acted && window.scrollY > host.offsetTop) host.scrollIntoView({ block: "start" });
+      else if (acted && !inSight(host)) host.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
     }
 
     // -------------------------------------------------------------------------------------- keys, return, link

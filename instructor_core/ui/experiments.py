@@ -86,7 +86,7 @@ class Finding:
         rows: Chips; None for none.
         table: Leaderboard rows for the page's table; None for none.
         snippet: Python that uses the winner; "" for none.
-        winner: The best instruction; "" for none.
+        instruction: The best instruction, or that of the row that was asked about; "" for none.
     """
 
     how_to_read: str
@@ -95,7 +95,7 @@ class Finding:
     rows: TokenRows | None = None
     table: list[list[str | float]] | None = None
     snippet: str = ""
-    winner: str = ""
+    instruction: str = ""
 
 
 @dataclass
@@ -143,7 +143,7 @@ def compare_instructions(
         scores.append(found)
     board = leaderboard(entries, scores, task, metric=request.metric)
     chosen = next((row for row in board.rows if row.name == request.row), None)
-    winner = board.rows[board.best].entry.instruction
+    shown = (board.rows[board.best] if chosen is None else chosen).entry.instruction
     if chosen is None:
         panels, read = board_figures.leaderboard_panels(board), board_figures.HOW_TO_READ
         limits = board_figures.NOT_SHOWN
@@ -158,8 +158,8 @@ def compare_instructions(
         sentences,
         panels,
         table=table_of(board),
-        snippet=snippet_for(winner, runtime.checkpoint(inputs.checkpoint_id).source),
-        winner=winner,
+        snippet=snippet_for(shown, runtime.checkpoint(inputs.checkpoint_id).source),
+        instruction=shown,
     )
 
 

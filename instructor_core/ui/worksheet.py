@@ -19,7 +19,8 @@ body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #111; backgr
   font: 11pt/1.45 system-ui, sans-serif; }
 h1 { font-size: 16pt; } h2 { margin-top: 1.8em; font-size: 12pt; } .who { color: #555; }
 table { margin: .5em 0 1em; border-collapse: collapse; font-size: 8pt; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-size: 9pt; } th { padding: 1px 5px; font-weight: 400; text-align: right; }
+.figures { display: flex; flex-wrap: wrap; gap: 0 2em; align-items: flex-end; }
+caption { max-width: 16em; text-align: left; font-size: 9pt; } th { padding: 1px 5px; font-weight: 400; text-align: right; }
 td { min-width: 2.4em; padding: 2px 3px; text-align: center; print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
 .texts { font-size: 9.5pt; } .ask { font-weight: 600; } .choices { list-style: "\\2610\\00a0\\00a0"; }
@@ -86,7 +87,7 @@ def _figures(encoder: CachedEncoder, inputs: Inputs) -> str:
         )
         name = escape(instruction.strip() or "(no instruction)")
         tables.append(f"<table><caption>{letter(k)} · {name}</caption><tr><th></th>{numbers}</tr>{rows}</table>")
-    return f'<ol class="texts">{texts}</ol>{"".join(tables)}'
+    return f'<ol class="texts">{texts}</ol><div class="figures">{"".join(tables)}</div>'
 
 
 def _cell(value: float, low: float) -> str:

@@ -36,14 +36,18 @@ def test_a_clicked_row_shows_the_labels_it_confuses_and_the_way_back(page: Page)
     drawn(page, "lab-plots", 5)
 
 
-def test_an_added_candidate_is_compared_and_the_winner_can_be_used(page: Page) -> None:
+def test_an_added_candidate_is_compared_and_its_matrix_is_one_click_away(page: Page) -> None:
     run_leaderboard(page)
     field = page.get_by_label("More candidates")
     field.fill("Tell apart happy and unhappy customers:")
     field.blur()
     expect(page.locator("#lab-findings")).to_contain_text("of 4 candidates", timeout=40_000)
-    page.locator("#use-winner").click()
-    expect(instruction(page, 3)).to_have_value("Represent the review for classifying the sentiment:")
+    page.locator("#lab-table").get_by_text("Tell apart happy and unhappy customers:").first.click()
+    expect(page.locator("#lab-plots")).to_contain_text("Labels that D confuses", timeout=20_000)
+    page.locator("#open-instruction").click()
+    expect(instruction(page, 3)).to_have_value("Tell apart happy and unhappy customers:")
+    expect(page.locator("#status")).to_contain_text("64 pairs", timeout=20_000)
+    drawn(page, "similarity-plots", 4)
 
 
 def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:

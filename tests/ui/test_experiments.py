@@ -123,7 +123,7 @@ def test_two_label_columns_are_won_by_the_instructions_that_name_them(runtime: R
 
 def test_the_snippet_runs_and_gives_unit_vectors(runtime: Runtime) -> None:
     finding, _ = answer(experiments.compare_instructions, runtime, INPUTS, Request())
-    assert finding.winner == INPUTS.instructions[1]
+    assert finding.instruction == INPUTS.instructions[1]
     names: dict[str, object] = {}
     exec(finding.snippet, names)
     vectors = np.asarray(names["embeddings"])

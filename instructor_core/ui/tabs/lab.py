@@ -28,10 +28,11 @@ from instructor_core.ui.experiments import (
     take_apart,
 )
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu
 from instructor_core.ui.plot_view import plot_view
-from instructor_core.ui.sidebar import Sidebar, add_instruction
+from instructor_core.ui.sidebar import Sidebar, add_instruction, shown_rows
+from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
 from instructor_core.ui.token_view import token_view
 
 TAB = "lab"
@@ -94,7 +95,7 @@ def experiment(
     b: int | None,
     row: str,
 ) -> Generator[list[Any], None, None]:
-    """Answer a question, yielding (status, note, sentences, chips, figures, table, snippet, winner, key)."""
+    """Answer a question, yielding (status, note, sentences, chips, figures, table, snippet, instruction, key)."""
     keep = gr.skip()
     last = len(inputs.instructions) - 1
     chosen = selected.within(inputs)
@@ -126,7 +127,7 @@ def experiment(
             finding.panels.to_json(),
             table,
             snippet,
-            finding.winner,
+            finding.instruction,
             key,
         ]
     except Exception as error:  # the one place where a failed experiment becomes a sentence on the page
@@ -155,6 +156,15 @@ def suggested(typed: str, domains: list[str], text_types: list[str], objectives:
         return typed, note(str(error), error=True)
     lines = dict.fromkeys([*(line.strip() for line in typed.splitlines()), *(entry.strip() for entry in new)])
     return "\n".join(line for line in lines if line), note(f"{len(new)} candidates were added to the list.")
+
+
+def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
+    """Return the Similarity tab, brought to the front, and the fields on the left with the instruction among them."""
+    known = {join_ready(entry) for entry in typed[:count]}
+    fields = [count, *shown_rows(count), *typed]
+    if instruction and instruction not in known:
+        fields = add_instruction(instruction.strip(), count, *typed)
+    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *fields]
 
 
 def clicked_row(event: gr.SelectData) -> str:
@@ -190,7 +200,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
         line = gr.HTML(status(""), elem_id="lab-status", padding=False)
     findings = gr.HTML(padding=False, elem_id="lab-findings")
     with gr.Row(elem_classes=["ic-status-row"]):
-        use = gr.Button("Use the best on the left", size="sm", visible=True, elem_id="use-winner")
+        use = gr.Button("Open its matrix and map", size="sm", elem_id="open-instruction")
         overview = gr.Button("Back to all rows", size="sm", elem_id="all-rows")
     table = gr.Dataframe(
         headers=list(TABLE_HEADERS),
@@ -205,7 +215,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     plots = plot_view(elem_id="lab-plots", label="Result of the experiment", empty="")
     explanation = gr.HTML(padding=False, elem_id="lab-note")
     snippet = gr.Code(language="python", label="Use it in Python", visible=False, elem_id="lab-snippet")
-    winner, answered = gr.State(""), gr.State(None)
+    instruction, answered = gr.State(""), gr.State(None)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     job = gr.on(
@@ -222,7 +232,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
         ],
         partial(experiment, page, ScoreBook()),
         [page.active, page.inputs, page.selected, answered, *controls.all],
-        [line, explanation, findings, chips, plots, table, snippet, winner, answered],
+        [line, explanation, findings, chips, plots, table, snippet, instruction, answered],
         trigger_mode="always_last",
         concurrency_limit=2,
         concurrency_id="lab",
@@ -239,12 +249,13 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     table.select(clicked_row, None, row, **quiet)
     overview.click(lambda: "", None, row, **quiet)
     follow_instructions(page, a, b)
-    use.click(
-        lambda instruction, count, *typed: add_instruction(str(instruction).strip(), count, *typed),
-        [winner, sidebar.count, *sidebar.fields],
-        [sidebar.count, *sidebar.rows, *sidebar.fields],
+    opened = use.click(
+        open_instruction,
+        [instruction, sidebar.count, *sidebar.fields],
+        [page.tabs, page.active, sidebar.count, *sidebar.rows, *sidebar.fields],
         **quiet,
     )
+    opened.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")
 
 
 def _suggestions(candidates: gr.Textbox) -> None:

@@ -173,7 +173,7 @@ def build(page: Page, start: Inputs) -> None:
     plots.value = first_panels
     with gr.Row(elem_classes=["ic-status-row"]):
         line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
-        open_ledger = gr.Button("Why?", size="sm", min_width=60, elem_id="open-ledger")
+        open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
 
     redraw(page, TAB, draw, options=[view, scale, order, a, b], outputs=[explanation, plots])
     follow_instructions(page, a, b)
