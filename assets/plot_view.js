@@ -350,7 +350,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     });
 
     async function drawPanel(panel) {
-      if (!panel.box.clientWidth) return; // hidden; the ResizeObserver calls again
+      if (!panel.box.clientWidth) {
+        view.width = 0; // hidden while the others were drawn
+        return;
+      }
       const kind = `${panel.content.kind} ${panel.content.threeD}`;
       if (panel.kind !== kind) Object.assign(panel, { kind, config: configure(panel) });
       await Plotly.react(panel.gd, { ...prepare(panel), config: panel.config });
@@ -371,8 +374,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const { payload } = view;
       empty.hidden = Boolean(payload);
       bar.hidden = grid.hidden = !payload;
-      if (!payload || !root.clientWidth) return;
-      view.width = root.clientWidth;
+      view.width = root.clientWidth; // 0 in a tab that is not in front: the ResizeObserver calls again
+      if (!payload || !view.width) return;
       grid.style.gridTemplateColumns = `repeat(${columns()}, minmax(0, 1fr))`;
       view.bar = payload.scale ? scaleBar(payload.scale, THEME.twins) : null;
       bar.replaceChildren(...(view.bar ? [view.bar] : []));

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,6 @@ from instructor_core.analysis.projection import project
 from instructor_core.analysis.scores import score_texts
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.inputs import Inputs
-
-
-class ClaimError(ValueError):
-    """A claim breaks a rule of the format; the message says which and what was got."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +103,7 @@ class CosineGreater(Claim):
     margin: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         first, second = (cosine(encoder, inputs, cell) for cell in (self.greater, self.than))
         numbers = ("first", number(first)), ("second", number(second)), ("gap", number(first - second))
         return Measured(first >= second + self.margin, numbers)
@@ -123,6 +119,7 @@ class CosineAtLeast(Claim):
     at_least: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         value = cosine(encoder, inputs, self.cell)
         return Measured(value >= self.at_least, (("cosine", number(value)),))
 
@@ -137,6 +134,7 @@ class AllCosinesAtLeast(Claim):
     at_least: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         _, cosines = nearest(encoder, inputs, self.instruction)
         pairs = cosines[np.triu_indices(len(cosines), 1)]
         numbers = ("lowest", number(float(pairs.min()))), ("highest", number(float(pairs.max())))
@@ -153,6 +151,7 @@ class PercentileAtMost(Claim):
     at_most: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         value = cosine(encoder, inputs, self.cell)
         sentences = unrelated_sentences()
         instruction = inputs.instructions[self.cell.instruction]
@@ -175,24 +174,11 @@ class NearestIs(Claim):
     nearest: int
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         found, cosines = nearest(encoder, inputs, self.instruction)
         at = int(found[self.text])
         numbers = ("nearest", str(at + 1)), ("cosine", number(float(cosines[self.text, at])))
         return Measured(at == self.nearest, numbers)
-
-
-@dataclass(frozen=True)
-class NeighborsDiffer(Claim):
-    """A text has another nearest neighbor under another instruction."""
-
-    kind = "neighbors_differ"
-    slots = ("first", "second")
-    text: int
-    instructions: tuple[int, int]
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        first, second = (int(nearest(encoder, inputs, k)[0][self.text]) for k in self.instructions)
-        return Measured(first != second, (("first", str(first + 1)), ("second", str(second + 1))))
 
 
 @dataclass(frozen=True)
@@ -206,6 +192,7 @@ class AccuracyBetween(Claim):
     at_most: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         found, _ = nearest(encoder, inputs, self.instruction)
         labels = np.array(inputs.labels or ("",) * len(inputs.texts))
         hits = int((labels == labels[found]).sum())
@@ -224,6 +211,7 @@ class IntervalContains(Claim):
     value: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         task = label_task(inputs.labels)
         scores = score_texts(unit_vectors(encoder, inputs, self.instruction), task)
         score = intervals(scores, task)[list(Metric).index(Metric.ACCURACY)]
@@ -241,6 +229,7 @@ class LedgerTopWord(Claim):
     words: tuple[str, str]
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         instruction = inputs.instructions[self.cell.instruction]
         first, second = encoder.encode_tokens([(instruction, inputs.texts[i]) for i in self.cell.pair])
         table = ledger(first, second, by="word")
@@ -262,6 +251,7 @@ class PooledSegments(Claim):
     segments: tuple[str, ...]
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         (pair,) = encoder.encode_tokens([(inputs.instructions[self.instruction], inputs.texts[self.text])])
         segments = np.array([segment.value for segment in pair.segments[: pair.n_encoded]])
         pooled = segments[pair.pooling_mask]
@@ -285,6 +275,7 @@ class DeleteBeatsDrop(Claim):
     margin: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         instruction = inputs.instructions[self.cell.instruction]
         pair, other = encoder.encode_tokens([(instruction, inputs.texts[i]) for i in self.cell.pair])
         dropped = drop(pair, other.embedding, by="word")
@@ -312,6 +303,7 @@ class MoveGreater(Claim):
     factor: float
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         first, second = (mean_move(encoder, inputs, k) for k in (self.instructions, self.than_instructions))
         times = f"{first / second:.0f}" if second > 1e-6 else "countless"  # below it, rounding
         numbers = ("first", f"{first:.4f}"), ("second", f"{second:.4f}"), ("times", times)
@@ -331,6 +323,7 @@ class RetrievalBetween(Claim):
     at_most: int
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         queries = unit_vectors(encoder, inputs, self.instruction)[: self.n_queries]
         documents = unit_vectors(encoder, inputs, self.column_instruction)[self.n_queries :]
         found = (queries @ documents.T).argmax(axis=1)
@@ -348,6 +341,7 @@ class MapNearestDiffers(Claim):
     text: int
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
+        """Evaluate the claim on a run."""
         result = project(unit_vectors(encoder, inputs, self.instruction), method="pca")
         distances = np.linalg.norm(result.coordinates - result.coordinates[self.text], axis=1)
         distances[self.text] = np.inf
@@ -366,7 +360,6 @@ KINDS: dict[str, type[Claim]] = {
         AllCosinesAtLeast,
         PercentileAtMost,
         NearestIs,
-        NeighborsDiffer,
         AccuracyBetween,
         IntervalContains,
         LedgerTopWord,
@@ -376,103 +369,4 @@ KINDS: dict[str, type[Claim]] = {
         RetrievalBetween,
         MapNearestDiffers,
     )
-}
-
-
-def parse_claim(value: Any, inputs: Inputs) -> Claim:
-    """Return the claim that a JSON object describes, checked against the inputs of its step.
-
-    Raises:
-        ClaimError: If the kind is unknown, a field is missing or unknown, or an index is outside the inputs.
-    """
-    if not isinstance(value, dict) or value.get("kind") not in KINDS:
-        got = value.get("kind") if isinstance(value, dict) else value
-        raise ClaimError(f"a claim must be an object whose kind is one of {list(KINDS)}, got {got!r}.")
-    claim = KINDS[value["kind"]]
-    names = [field.name for field in fields(claim)]
-    given = sorted(name for name in value if name != "kind")
-    if given != sorted(names):
-        raise ClaimError(f"a claim {claim.kind!r} has the fields {names}, got {given}.")
-    return claim(*(_READERS[name](value[name], name, inputs) for name in names))
-
-
-def _index(value: Any, name: str, n: int) -> int:
-    if type(value) is not int or not 0 <= value < n:
-        raise ClaimError(f"{name} must be an index from 0 to {n - 1}, got {value!r}.")
-    return value
-
-
-def _instruction(value: Any, name: str, inputs: Inputs) -> int:
-    return _index(value, name, len(inputs.instructions))
-
-
-def _text(value: Any, name: str, inputs: Inputs) -> int:
-    return _index(value, name, len(inputs.texts))
-
-
-def _two(value: Any, name: str) -> tuple[Any, Any]:
-    if not isinstance(value, list) or len(value) != 2:
-        raise ClaimError(f"{name} must be a list of two, got {value!r}.")
-    return value[0], value[1]
-
-
-def _instructions(value: Any, name: str, inputs: Inputs) -> tuple[int, int]:
-    first, second = _two(value, name)
-    return _instruction(first, name, inputs), _instruction(second, name, inputs)
-
-
-def _cell(value: Any, name: str, inputs: Inputs) -> Cell:
-    if not isinstance(value, dict) or not {"instruction", "pair"} <= set(value) <= {
-        "instruction",
-        "pair",
-        "column_instruction",
-    }:
-        raise ClaimError(f"{name} must be an object with instruction and pair, got {value!r}.")
-    first, second = _two(value["pair"], name)
-    pair = _text(first, name, inputs), _text(second, name, inputs)
-    column = value.get("column_instruction")
-    return Cell(
-        _instruction(value["instruction"], name, inputs),
-        pair,
-        None if column is None else _instruction(column, name, inputs),
-    )
-
-
-def _number(value: Any, name: str, _: Inputs) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ClaimError(f"{name} must be a number, got {value!r}.")
-    return value
-
-
-def _word(value: Any, name: str, _: Inputs) -> str:
-    if not isinstance(value, str) or not value:
-        raise ClaimError(f"{name} must be a word, got {value!r}.")
-    return value
-
-
-def _words(value: Any, name: str, inputs: Inputs) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise ClaimError(f"{name} must be a list of words, got {value!r}.")
-    return tuple(_word(item, name, inputs) for item in value)
-
-
-_READERS: dict[str, Callable[[Any, str, Inputs], Any]] = {
-    "instruction": _instruction,
-    "column_instruction": _instruction,
-    "text": _text,
-    "nearest": _text,
-    "n_queries": _text,
-    "instructions": _instructions,
-    "than_instructions": _instructions,
-    "cell": _cell,
-    "greater": _cell,
-    "than": _cell,
-    "margin": _number,
-    "factor": _number,
-    "value": _number,
-    "at_least": _number,
-    "at_most": _number,
-    "word": _word,
-    "words": _words,
-    "segments": _words,
 }

@@ -15,7 +15,8 @@ from typing import Any
 
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
-from instructor_core.ui.claims import Claim, ClaimError, Measured, parse_claim
+from instructor_core.ui.claim_format import ClaimError, parse_claim
+from instructor_core.ui.claims import Claim, Measured
 from instructor_core.ui.examples import TABS
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, join_ready
 from instructor_core.ui.page import Selected

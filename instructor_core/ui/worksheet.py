@@ -20,7 +20,8 @@ body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #111; backgr
 h1 { font-size: 16pt; } h2 { margin-top: 1.8em; font-size: 12pt; } .who { color: #555; }
 table { margin: .5em 0 1em; border-collapse: collapse; font-size: 8pt; font-variant-numeric: tabular-nums; }
 .figures { display: flex; flex-wrap: wrap; gap: 0 2em; align-items: flex-end; }
-caption { max-width: 16em; text-align: left; font-size: 9pt; } th { padding: 1px 5px; font-weight: 400; text-align: right; }
+caption { max-width: 16em; text-align: left; font-size: 9pt; }
+th { padding: 1px 5px; font-weight: 400; text-align: right; }
 td { min-width: 2.4em; padding: 2px 3px; text-align: center; print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
 .texts { font-size: 9.5pt; } .ask { font-weight: 600; } .choices { list-style: "\\2610\\00a0\\00a0"; }
@@ -45,7 +46,7 @@ def worksheet(encoder: CachedEncoder, lesson: Lesson, checkpoint_id: str) -> str
         parts.append(f"<section>{said}{figures}{_question(step)}</section>")
         answers.append(f"<li>{escape(_answer(encoder, step, checkpoint_id))}</li>")
     parts.append(f'<section class="answers"><h2>Answers</h2><ol>{"".join(answers)}</ol></section>')
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(lesson.title)}</title>'
+    head = f'<meta charset="utf-8"><title>{escape(lesson.title)}</title>'
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n'

@@ -159,6 +159,21 @@ def test_the_dark_switch_redraws_figures_and_scale(page: Page):
     )
 
 
+def test_what_changed_behind_another_tab_is_drawn_when_its_own_comes_back(page: Page):
+    matrices(page)
+    open_tab(page, "Map", "#bars .main-svg")
+    place = "document.querySelector('#maps .ic-plot')._fullData[0].x[0]"
+    ink = "document.querySelector('#maps .ic-plot')._fullLayout.font.color"
+    before = page.evaluate(f"[{place}, {ink}]")
+    page.get_by_role("tab", name="Similarity").click()
+    page.locator("#next").click()
+    page.wait_for_function("document.querySelector('#maps .ic-plot') && window.Plotly")
+    page.evaluate("document.body.classList.toggle('dark')")
+    page.wait_for_timeout(500)
+    open_tab(page, "Map", "#bars .main-svg")
+    page.wait_for_function(f"{place} !== {before[0]} && {ink} !== '{before[1]}'", timeout=5000)
+
+
 def test_numbers_in_cells_can_be_read_on_every_colour(page: Page):
     matrices(page)
     inks = page.evaluate("[...document.querySelectorAll('#difference .heatmap-label text')].map(t => t.style.fill)")

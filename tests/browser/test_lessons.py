@@ -1,0 +1,211 @@
+"""Lessons run start to finish on the live page, on a screen and on a phone, in light and in dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from instructor_core.ui.inputs import format_texts
+from instructor_core.ui.lessons import Lesson, Step, load_lessons
+from tests.browser.conftest import PHONE, Screen
+
+LESSONS = load_lessons()
+BRIEF = [lesson for lesson in LESSONS if lesson.id in ("neighbours", "average", "map")]
+WIDE = Screen(1440, 900)
+WAIT = 20_000  # ms; a first map compiles UMAP
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(str(page.evaluate("location.href"))).query)
+
+
+def text_count(page: Page) -> int:
+    return page.locator("#text-list li").count()
+
+
+def at_step(page: Page, number: int) -> None:
+    expect(page.locator(".ic-lesson-at")).to_contain_text(f"step {number} of", timeout=WAIT)
+
+
+def check_the_page_is_set_up(page: Page, step: Step) -> None:
+    expect(page.locator(".ic-look")).to_have_count(1, timeout=WAIT)
+    expect(page.locator(".ic-look")).to_be_visible()
+    expect(page.locator("#text-list li")).to_have_count(len(step.inputs.texts), timeout=WAIT)
+    for label, choice in step.controls:
+        # A radio's label holds its words; a menu of instructions shows "B · ...", told by its letter.
+        set_to = """([label, choice]) => [...document.querySelectorAll('[data-testid=block-info]')].some(node => {
+            const block = node.closest('.block');
+            if (node.textContent.trim() !== label || !block.getClientRects().length) return false;
+            const radio = block.querySelector('input[type=radio]:checked');
+            const value = radio ? radio.closest('label').textContent.trim() : block.querySelector('input').value;
+            return value === choice || value.startsWith(choice + ' ·');
+        })"""
+        page.wait_for_function(set_to, arg=[label, choice], timeout=WAIT)
+
+
+def answer(page: Page, step: Step) -> None:
+    if step.solution is None:
+        page.locator(".ic-lesson-choice").nth(step.answer).click()
+    else:
+        field = page.locator("#texts textarea")
+        field.fill(format_texts(step.solution))
+        field.press("Tab")
+    verdict = page.locator(".ic-lesson-verdict")
+    expect(verdict).to_have_class("ic-lesson-verdict ic-verdict-right", timeout=WAIT)
+    assert "{" not in verdict.inner_text()
+
+
+def run_lesson(page: Page, lesson: Lesson) -> None:
+    page.get_by_role("tab", name="Learn", exact=True).click()
+    page.locator(".ic-lesson-row", has_text=lesson.title).get_by_role("button").first.click()
+    for number, step in enumerate(lesson.steps, start=1):
+        at_step(page, number)
+        assert query(page)["lesson"] == [lesson.id]
+        check_the_page_is_set_up(page, step)
+        answer(page, step)
+        page.locator(".ic-lesson-foot button").last.click()
+    expect(page.locator(".ic-lesson-at")).to_have_text("finished")
+
+
+@pytest.mark.parametrize(
+    ("screen", "lessons"),
+    [
+        pytest.param(WIDE, LESSONS, id="1440-light"),
+        pytest.param(Screen(1440, 900, dark=True), BRIEF, id="1440-dark"),
+        pytest.param(PHONE, BRIEF, id="390-light"),
+        pytest.param(Screen(390, 844, dark=True), LESSONS, id="390-dark"),
+    ],
+)
+def test_lessons_run_from_start_to_finish_and_give_the_page_back(
+    open_page: Callable[..., Page], screenshot: Callable[..., Path], screen: Screen, lessons: Sequence[Lesson]
+) -> None:
+    page = open_page(screen)
+    own, choice = text_count(page), page.locator("#texts textarea").input_value()
+    for lesson in lessons:
+        run_lesson(page, lesson)
+    screenshot(page, f"lesson-end-{screen.width}-{'dark' if screen.dark else 'light'}")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.get_by_role("button", name="Back to my own texts").click()
+    expect(page.locator("#text-list li")).to_have_count(own, timeout=WAIT)
+    expect(page.locator(".ic-look")).to_have_count(0)
+    expect(page.locator("#lesson-bar section")).to_be_hidden()
+    assert page.locator("#texts textarea").input_value() == choice
+    assert "lesson" not in query(page)
+    page.get_by_role("tab", name="Learn", exact=True).click()
+    assert page.locator(".ic-lesson-done").count() == len(lessons)
+
+
+def test_a_first_visit_is_two_clicks_from_the_first_surprise(page: Page) -> None:
+    page.get_by_role("button", name="Start here").first.click()
+    page.locator(".ic-lesson-choice").nth(LESSONS[0].steps[0].answer).click()
+    expect(page.locator(".ic-lesson-verdict")).to_contain_text("the neighbours changed", timeout=WAIT)
+
+
+def test_who_declines_the_way_in_is_not_asked_again(page: Page) -> None:
+    page.get_by_role("button", name="No, thanks").click()
+    expect(page.locator("#lesson-bar section")).to_be_hidden()
+    page.reload()
+    page.locator(".js-plotly-plot").first.wait_for()
+    expect(page.locator("#lesson-bar section")).to_be_hidden()
+
+
+def test_a_link_opens_its_step_and_a_reload_comes_back_to_it(open_page: Callable[..., Page]) -> None:
+    page = open_page(WIDE, "/?lesson=senses&step=2")
+    at_step(page, 2)
+    check_the_page_is_set_up(page, next(lesson for lesson in LESSONS if lesson.id == "senses").steps[1])
+    page.get_by_role("button", name="Next", exact=True).click()
+    at_step(page, 3)
+    page.reload()
+    at_step(page, 3)
+
+
+def test_progress_survives_a_reload(page: Page) -> None:
+    page.get_by_role("button", name="Start here").first.click()
+    at_step(page, 1)
+    page.get_by_role("button", name="Next", exact=True).click()
+    at_step(page, 2)
+    page.get_by_role("button", name="Leave").click()
+    expect(page.locator("#lesson-bar section")).to_be_hidden()
+    page.reload()
+    page.locator(".js-plotly-plot").first.wait_for()
+    page.get_by_role("tab", name="Learn", exact=True).click()
+    page.get_by_role("button", name=f"Continue: {LESSONS[0].title}").click()
+    at_step(page, 2)
+
+
+def test_an_unknown_lesson_in_a_link_is_passed_over(open_page: Callable[..., Page]) -> None:
+    page = open_page(WIDE, "/?lesson=nowhere&step=1")
+    page.locator(".js-plotly-plot").first.wait_for()
+    expect(page.get_by_role("button", name="Start here").first).to_be_visible()
+
+
+def test_show_me_puts_back_what_a_learner_played_with(page: Page) -> None:
+    page.get_by_role("button", name="Start here").first.click()
+    at_step(page, 1)
+    field = page.locator("#texts textarea")
+    field.fill("Something else.\nAnd more.")
+    field.press("Tab")
+    expect(page.locator("#text-list li")).to_have_count(2, timeout=WAIT)
+    page.get_by_role("tab", name="Map", exact=True).click()
+    page.get_by_role("button", name="Show me").click()
+    check_the_page_is_set_up(page, LESSONS[0].steps[0])
+    expect(page.locator("#similarity-plots")).to_be_visible()
+
+
+def test_a_change_that_is_not_there_yet_is_told_with_its_numbers(open_page: Callable[..., Page]) -> None:
+    page = open_page(WIDE, "/?lesson=neighbours&step=3")
+    at_step(page, 3)
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator(".ic-verdict-not-yet")).to_contain_text("Not yet", timeout=WAIT)
+    page.get_by_role("button", name="Do it for me").click()
+    expect(page.locator(".ic-verdict-right")).to_contain_text("Done.", timeout=WAIT)
+
+
+def test_the_presenter_view_is_driven_by_keys_and_leaves_only_the_lesson(open_page: Callable[..., Page]) -> None:
+    page = open_page(WIDE, "/?lesson=senses&step=1")
+    at_step(page, 1)
+    page.get_by_role("button", name="Presenter view").click()
+    for hidden in (".ic-header", ".ic-inputs", ".ic-options"):
+        expect(page.locator(hidden).first).to_be_hidden()
+    size = page.locator(".ic-lesson-say").evaluate("node => parseFloat(getComputedStyle(node).fontSize)")
+    assert size >= 20
+    page.keyboard.press("1")
+    expect(page.locator(".ic-verdict-right")).to_be_visible(timeout=WAIT)
+    page.keyboard.press("n")
+    at_step(page, 2)
+    page.keyboard.press("p")
+    at_step(page, 1)
+    page.keyboard.press("Escape")
+    expect(page.locator(".ic-header")).to_be_visible()
+
+
+def test_a_lesson_works_by_keyboard_alone(page: Page) -> None:
+    page.get_by_role("button", name="Start here").first.focus()
+    page.keyboard.press("Enter")
+    at_step(page, 1)
+    assert page.evaluate("document.activeElement.tagName") == "H2"
+    for _ in range(5):  # copy, presenter, leave, the first choice, the second
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".ic-verdict-right")).to_be_visible(timeout=WAIT)
+    assert page.locator(".ic-lesson-verdict").get_attribute("aria-live") == "polite"
+    assert page.locator(".ic-lesson-choice").nth(1).get_attribute("aria-pressed") == "true"
+
+
+def test_a_worksheet_is_one_page_that_opens_offline(open_page: Callable[..., Page], tmp_path: Path) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Learn", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Worksheet: {LESSONS[0].title}").click()
+    assert download.value.suggested_filename == f"lesson-{LESSONS[0].id}.html"
+    target = tmp_path / "sheet.html"
+    download.value.save_as(target)
+    page.goto(target.as_uri())
+    expect(page.get_by_role("heading", name=LESSONS[0].title)).to_be_visible()
+    assert page.locator("table").count() >= len(LESSONS[0].steps)
+    page.emulate_media(media="print")
+    expect(page.get_by_role("heading", name="Answers")).to_be_visible()
