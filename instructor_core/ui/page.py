@@ -58,20 +58,20 @@ def redraw(
     *,
     options: Sequence[gr.components.Component],
     outputs: Sequence[gr.components.Component],
-    follows_selection: bool = False,
+    follows_selection: Callable[..., bool] = lambda *_: False,
 ) -> None:
     """Keep a tab up to date: draw when it comes to the front, when the run changes and when an option does.
 
     ``draw(runtime, inputs, selected, *option values)`` returns one value per output; the first output is the note,
     which shows what went wrong if something does. Nothing is computed or sent for a tab that is not in front, nor for
-    one that shows the same already.
+    one that shows the same already. ``follows_selection(*option values)`` says whether the selection matters.
     """
     drawn = gr.State(None)
     nothing = [gr.skip()] * (len(outputs) + 1)
 
     def handler(active: str, inputs: Inputs, selected: Selected, before: object, *values: Any) -> list[Any]:
         selected = selected.within(inputs)
-        key = (inputs, selected if follows_selection else None, values)
+        key = (inputs, selected if follows_selection(*values) else None, values)
         if active != tab_id or key == before:
             return nothing
         try:
@@ -79,10 +79,13 @@ def redraw(
         except Exception as error:  # the one place where a failed drawing becomes a sentence on the page
             return [note(message_for(error), error=True), *nothing[1:-1], None]
 
-    triggers = [page.inputs.change, page.active.change]
-    triggers += [page.selected.change] if follows_selection else []
     gr.on(
-        [*triggers, *[_changed_by_visitor(option) for option in options]],
+        [
+            page.inputs.change,
+            page.active.change,
+            page.selected.change,
+            *(_changed_by_visitor(option) for option in options),
+        ],
         handler,
         [page.active, page.inputs, page.selected, drawn, *options],
         [*outputs, drawn],

@@ -60,12 +60,17 @@ def show(path: str | None, header: bool | None = None) -> list[Any]:
     ]
 
 
-def use(path: str | None, header: bool, text: int, labels: list[int], sample: Sample, limit: float | None) -> list[Any]:
+def use(
+    path: str | None, header: bool, text: int | None, labels: list[int], sample: Sample, limit: float | None
+) -> list[Any]:
     """Return the text field and a message; the field keeps what it has if something is wrong."""
     try:
         if path is None:
             raise UserError("There is no file to take texts from. Upload one first.")
         table = read_table(path, header=header)
+        if text is None:  # the button was faster than the menus
+            text, label = guess_columns(table)
+            labels = [] if label is None else [label]
         chosen = [label for label in labels if label != text]
         lines, left_out = to_lines(table, text, chosen, sample=sample, limit=int(limit or MAX_TEXTS))
         return [lines, note("The texts are in the field above.", left_out)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from instructor_core.ui.examples import load_examples
 from tests.browser.conftest import PHONE
 from tests.browser.reading import drawn, instruction, is_narrow, open_tab
 
@@ -50,6 +54,25 @@ def test_an_added_candidate_is_compared_and_its_matrix_is_one_click_away(page: P
     drawn(page, "similarity-plots", 4)
 
 
+def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: Path) -> None:
+    example = load_examples()[-1]
+    table = tmp_path / "feelings.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("remark", "feeling"), *zip(example.texts, example.labels or (), strict=True)])
+    page.get_by_text("upload", exact=False).first.click()
+    page.locator("input[type=file]").first.set_input_files(table)
+    expect(page.locator("#upload-preview")).to_contain_text("feeling")
+    page.get_by_role("button", name="Use these texts").click()
+    expect(page.locator("#text-list [data-item='0']")).to_contain_text(example.texts[0], timeout=30_000)
+    instruction(page, 2).fill("Represent the statement for classifying the emotion:")
+    page.locator("#update").click()
+    open_tab(page, "Lab")
+    # The instructions of sentiment and of emotion tie on these feelings, and the page says that they do.
+    expect(page.locator("#lab-findings")).to_contain_text("Not distinguishable from it on these texts: C", timeout=40_000)
+    expect(page.locator("#lab-findings")).to_contain_text("better than no instruction")
+    expect(page.locator("#lab-snippet")).to_contain_text("classifying the sentiment")
+
+
 def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:
     page.locator("#texts textarea").fill("good\tyes\nbad\tno\nfine\tyes")
     page.locator("#update").click()
@@ -85,6 +108,7 @@ def test_suggestions_come_from_the_template(page: Page) -> None:
     page.get_by_text("suggest candidates").click()
     page.locator("#suggest").click()
     expect(page.get_by_label("More candidates")).to_have_value("Represent the review for clustering by topic:")
+    expect(page.locator("#lab-findings")).to_contain_text("of 4 candidates", timeout=40_000)
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)

@@ -116,7 +116,7 @@ def build(page: Page, start: Inputs) -> None:
         draw,
         options=[view, b, by, layer],
         outputs=[explanation, sentences, rows, plots],
-        follows_selection=True,
+        follows_selection=lambda *_: True,
     )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     follow_instructions(page, b)

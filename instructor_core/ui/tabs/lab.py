@@ -194,7 +194,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     row = gr.State("")
     controls = Controls(question, candidates, queries, metric, a, b, row)
     with gr.Accordion("suggest candidates from the paper's template", open=False, elem_classes=["ic-fold"]) as fold:
-        _suggestions(candidates)
+        suggested_now = _suggestions(candidates)
     with gr.Row(elem_classes=["ic-status-row"]):
         stop = gr.Button("Stop", size="sm", min_width=60, elem_id="lab-stop")
         line = gr.HTML(status(""), elem_id="lab-status", padding=False)
@@ -218,27 +218,20 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     instruction, answered = gr.State(""), gr.State(None)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    job = gr.on(
-        [
-            page.active.change,
-            page.inputs.change,
-            page.selected.change,
-            row.change,
-            *(entry.input for entry in (question, metric, a, b)),
-            candidates.blur,
-            queries.blur,
-            candidates.submit,
-            queries.submit,
-        ],
-        partial(experiment, page, ScoreBook()),
-        [page.active, page.inputs, page.selected, answered, *controls.all],
-        [line, explanation, findings, chips, plots, table, snippet, instruction, answered],
-        trigger_mode="always_last",
-        concurrency_limit=2,
-        concurrency_id="lab",
+    job: dict[str, Any] = {
+        "fn": partial(experiment, page, ScoreBook()),
+        "inputs": [page.active, page.inputs, page.selected, answered, *controls.all],
+        "outputs": [line, explanation, findings, chips, plots, table, snippet, instruction, answered],
+        "trigger_mode": "always_last",
+        "concurrency_limit": 2,
+        "concurrency_id": "lab",
         **quiet,
-    )
-    stop.click(lambda: status("stopped; what was done is kept"), None, line, cancels=[job], **quiet)
+    }
+    changed = [page.active.change, page.inputs.change, page.selected.change, row.change]
+    chosen = [entry.input for entry in (question, metric, a, b)]
+    typed = [event for entry in (candidates, queries) for event in (entry.blur, entry.submit)]
+    jobs = [gr.on([*changed, *chosen, *typed], **job), suggested_now.then(**job)]
+    stop.click(lambda: status("stopped; what was done is kept"), None, line, cancels=jobs, **quiet)
     question.input(show_controls, question, [candidates, queries, metric, a, b, row], **quiet)
     question.input(
         lambda kind: [gr.update(visible=kind in USES_CANDIDATES), *[gr.update(visible=kind == "leaderboard")] * 2],
@@ -258,8 +251,8 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     opened.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")
 
 
-def _suggestions(candidates: gr.Textbox) -> None:
-    """The form that proposes candidates by domain, text type and objective."""
+def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
+    """The form that proposes candidates by domain, text type and objective; returns the event that added some."""
     lists = load_builder()
     with gr.Row(elem_classes=["ic-options"]):
         domains = gr.Dropdown(
@@ -280,10 +273,11 @@ def _suggestions(candidates: gr.Textbox) -> None:
         )
     add = gr.Button("Add all combinations", size="sm", elem_id="suggest")
     said = gr.HTML(padding=False)
-    add.click(
+    added: gr.events.Dependency = add.click(
         suggested,
         [candidates, domains, text_types, objectives],
         [candidates, said],
         show_progress="hidden",
         api_visibility="private",
     )
+    return added

@@ -56,8 +56,8 @@ NOTES = {
     "It does not say which of the two is right.",
     "cross": "Rows are embedded under one instruction (say, for queries), columns under another (for documents). "
     "The diagonal is a text against itself under the other instruction.",
-    "instructions": "How far the same text moves from one instruction to another, as a cosine. It does not say whether "
-    "the move helps: compare with labels for that.",
+    "instructions": "How close the selected text (and the mean over all texts) stays to itself from one instruction to "
+    "another, as a cosine. It does not say whether a move helps: compare with labels for that.",
 }
 
 
@@ -114,12 +114,28 @@ def panels(
     elif view == "cross":
         drawn = cross_panels(cross_similarity(grid, rows=a, columns=b), texts, labels, instructions, order=shown)
     elif view == "instructions":
-        drawn = instruction_panels(instruction_similarity(grid, None), texts, instructions)
+        one = instruction_panels(instruction_similarity(grid, selected.row), texts, instructions)
+        mean = instruction_panels(instruction_similarity(grid, None), texts, instructions)
+        drawn = side_by_side(one, mean)
     else:
         drawn = similarity_panels(similarity(grid), texts, labels, instructions, order=shown, scale=scale)
     if view == "instructions":
         return note(NOTES[view]), drawn.to_json()
     return note(NOTES[view], cut), replace(drawn, selected=Selection(selected.row, selected.column)).to_json()
+
+
+def side_by_side(one: PanelSet, mean: PanelSet) -> PanelSet:
+    """Return the instruction matrices of the selected text and of all texts as one set, on the scale of both."""
+    if one.scale is None or mean.scale is None:
+        raise ValueError("instruction matrices carry a scale")
+    low, high = min(one.scale.low, mean.scale.low), max(one.scale.high, mean.scale.high)
+    panels = []
+    for key, drawn in (("text", one), ("mean", mean)):
+        for panel in drawn.panels:
+            panel.figure.update_traces(zmin=low, zmax=high)
+            panels.append(replace(panel, key=key))
+    scale = replace(one.scale, low=low, high=high)
+    return PanelSet(tuple(panels), one.items, scale, alt=f"{one.alt} {mean.alt}")
 
 
 def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
@@ -175,7 +191,14 @@ def build(page: Page, start: Inputs) -> None:
         line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
         open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
 
-    redraw(page, TAB, draw, options=[view, scale, order, a, b], outputs=[explanation, plots])
+    redraw(
+        page,
+        TAB,
+        draw,
+        options=[view, scale, order, a, b],
+        outputs=[explanation, plots],
+        follows_selection=lambda kind, *_: bool(kind == "instructions"),
+    )
     follow_instructions(page, a, b)
     view.input(
         lambda kind: [gr.update(visible=kind in ("difference", "cross"))] * 2 + [gr.update(visible=kind == "matrices")],

@@ -121,7 +121,7 @@ def build(page: Page, start: Inputs) -> None:
         draw,
         options=[view, order, n_dimensions],
         outputs=[explanation, rows, plots],
-        follows_selection=True,
+        follows_selection=lambda *_: True,
     )
     gr.on(
         [page.inputs.change, page.selected.change],
