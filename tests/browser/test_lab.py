@@ -67,10 +67,11 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     instruction(page, 2).fill("Represent the statement for classifying the emotion:")
     page.locator("#update").click()
     open_tab(page, "Lab")
-    # The instructions of sentiment and of emotion tie on these feelings, and the page says that they do.
-    expect(page.locator("#lab-findings")).to_contain_text("Not distinguishable from it on these texts: C", timeout=40_000)
-    expect(page.locator("#lab-findings")).to_contain_text("better than no instruction")
-    expect(page.locator("#lab-snippet")).to_contain_text("classifying the sentiment")
+    # The best of three is found, and sixteen texts are too few to call it better than nothing.
+    findings = page.locator("#lab-findings")
+    expect(findings).to_contain_text("C has the highest kNN accuracy of 3 candidates: 0.88", timeout=40_000)
+    expect(findings).to_contain_text("not distinguishable from the empty instruction")
+    expect(page.locator("#lab-snippet")).to_contain_text("classifying the emotion")
 
 
 def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:
