@@ -125,8 +125,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   }
 
   /** Sets a control and looks again: one that is only just drawn may take back what it was given. */
-  async function choose(find, choice) {
-    for (let attempt = 0; attempt < 8; attempt += 1) {
+  async function choose(find, choice, turn) {
+    for (let attempt = 0; attempt < 8 && turn === setting; attempt += 1) {
       const host = find();
       if (!host) return;
       if (means(choiceOf(host), choice)) {
@@ -138,19 +138,25 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
   }
 
+  let setting = 0; // counts the steps that set controls: a step that is left stops setting them
+
   async function setControls(tab, controls) {
+    setting += 1;
+    const turn = setting;
     const wanted = new Map(controls.map(([label, choice]) => [`${tab} ${label}`, { tab, label, choice }]));
     for (const [key, { find, before }] of touched) {
       if (wanted.has(key)) continue;
+      await choose(find, before, turn);
+      if (turn !== setting) return;
       touched.delete(key);
-      await choose(find, before);
     }
     for (const [key, { label, choice }] of wanted) {
       const find = () => controlOf(tab, label);
       const host = await until(find);
+      if (turn !== setting) return;
       if (!host) continue;
       if (!touched.has(key)) touched.set(key, { find, before: choiceOf(host) });
-      await choose(find, choice);
+      await choose(find, choice, turn);
     }
   }
 
@@ -408,7 +414,12 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     watch("value", draw);
     draw();
     const asked = new URLSearchParams(window.location.search);
-    if (asked.get("lesson")) send("open", { lesson: asked.get("lesson"), step: Number(asked.get("step")) || 1 });
+    // What arrives before the page has drawn itself would be drawn over.
+    if (asked.get("lesson")) {
+      until(() => document.querySelector("#text-list [data-item]") && document.querySelector(".js-plotly-plot"))
+        .then(() => pause(300))
+        .then(() => send("open", { lesson: asked.get("lesson"), step: Number(asked.get("step")) || 1 }));
+    }
   }
 
   // ------------------------------------------------------------------------------------------------- the list

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from instructor_core.ui.inputs import format_texts
 from instructor_core.ui.lessons import Lesson, Step, load_lessons
@@ -16,7 +16,7 @@ from tests.browser.conftest import PHONE, Screen
 LESSONS = load_lessons()
 BRIEF = [lesson for lesson in LESSONS if lesson.id in ("neighbours", "average", "map")]
 WIDE = Screen(1440, 900)
-WAIT = 20_000  # ms; a first map compiles UMAP
+WAIT = 15_000  # ms; a first map compiles UMAP
 
 
 def query(page: Page) -> dict[str, list[str]]:
@@ -44,7 +44,10 @@ def check_the_page_is_set_up(page: Page, step: Step) -> None:
             const value = radio ? radio.closest('label').textContent.trim() : block.querySelector('input').value;
             return value === choice || value.startsWith(choice + ' ·');
         })"""
-        page.wait_for_function(set_to, arg=[label, choice], timeout=WAIT)
+        try:
+            page.wait_for_function(set_to, arg=[label, choice], timeout=WAIT)
+        except TimeoutError:
+            pytest.fail(f"the control {label!r} is not set to {choice!r}", pytrace=False)
 
 
 def answer(page: Page, step: Step) -> None:
@@ -84,6 +87,7 @@ def test_lessons_run_from_start_to_finish_and_give_the_page_back(
     open_page: Callable[..., Page], screenshot: Callable[..., Path], screen: Screen, lessons: Sequence[Lesson]
 ) -> None:
     page = open_page(screen)
+    page.locator("#text-list li").first.wait_for(state="attached", timeout=WAIT)
     own, choice = text_count(page), page.locator("#texts textarea").input_value()
     for lesson in lessons:
         run_lesson(page, lesson)

@@ -78,8 +78,9 @@ def test_display_options_draw_other_views_of_the_same_run_and_embed_nothing(page
     )
     np.testing.assert_allclose(matrices(page, 1)[0], rows @ columns.T, atol=1e-3)
     choose(page, show, "Instruction × instruction")
-    expect(page.locator("#similarity-plots .ic-panel-title")).to_contain_text("Instructions, mean over 16 texts")
-    assert matrices(page, 1)[0].shape == (3, 3)
+    titles = page.locator("#similarity-plots .ic-panel-title")
+    expect(titles).to_have_text(["Instructions on text 1", "Instructions, mean over 16 texts"])
+    assert [matrix.shape for matrix in matrices(page, 2)] == [(3, 3), (3, 3)]
     assert status(page).inner_text() == before
 
 

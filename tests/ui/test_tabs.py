@@ -80,7 +80,9 @@ def test_rows_and_columns_may_have_different_instructions(runtime: Runtime, inpu
 def test_instructions_are_compared_on_the_same_texts(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
     _, payload = similar(runtime, inputs, view="instructions")
     expected = np.einsum("ind,jnd->ij", unit, unit) / len(TEXTS)
-    np.testing.assert_allclose(matrices(payload)["instructions"], expected, atol=1e-3)
+    drawn = matrices(payload)
+    np.testing.assert_allclose(drawn["mean"], expected, atol=1e-3)
+    np.testing.assert_allclose(drawn["text"], unit[:, 0] @ unit[:, 0].T, atol=1e-3)
 
 
 def test_an_order_moves_rows_and_columns_together(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
