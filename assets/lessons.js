@@ -144,12 +144,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     setting += 1;
     const turn = setting;
     const wanted = new Map(controls.map(([label, choice]) => [`${tab} ${label}`, { tab, label, choice }]));
-    for (const [key, { find, before }] of touched) {
-      if (wanted.has(key)) continue;
-      await choose(find, before, turn);
-      if (turn !== setting) return;
-      touched.delete(key);
-    }
     for (const [key, { label, choice }] of wanted) {
       const find = () => controlOf(tab, label);
       const host = await until(find);
@@ -157,6 +151,13 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (!host) continue;
       if (!touched.has(key)) touched.set(key, { find, before: choiceOf(host) });
       await choose(find, choice, turn);
+    }
+    // A menu opens only where it is seen: what another tab had is put back when a step comes to that tab again.
+    for (const [key, { find, before }] of [...touched].reverse()) {
+      if (turn !== setting) return;
+      if (wanted.has(key) || !visible(find())) continue;
+      touched.delete(key);
+      await choose(find, before, turn);
     }
   }
 

@@ -330,7 +330,8 @@ def test_the_file_works_when_copied_alone(checkpoint_a: Path, tmp_path: Path) ->
         from instructor import InstructorModel
         model = InstructorModel({str(checkpoint_a)!r})
         print(model.encode([("Topic: ", "Soup"), ("", "")]).shape)
-        print([name for name in ("instructor_core", "sentence_transformers", "sklearn", "gradio") if name in sys.modules])
+        others = ("instructor_core", "sentence_transformers", "sklearn", "gradio")
+        print([name for name in others if name in sys.modules])
         """
     )
     result = subprocess.run(

@@ -94,6 +94,7 @@ def redraw(
         trigger_mode="always_last",
         concurrency_limit=4,
         concurrency_id="draw",
+        preprocess=False,  # a menu may still hold an instruction that the new run does not have; draw keeps it inside
         api_visibility="private",
     )
 
@@ -129,4 +130,11 @@ def follow_instructions(page: Page, *menus: gr.Dropdown) -> None:
         updates = [gr.update(choices=choices, value=min(value or 0, len(choices) - 1)) for value in values]
         return updates if len(updates) > 1 else updates[0]  # a list for one output would be its value
 
-    page.inputs.change(update, [page.inputs, *menus], list(menus), show_progress="hidden", api_visibility="private")
+    page.inputs.change(
+        update,
+        [page.inputs, *menus],
+        list(menus),
+        preprocess=False,  # the menus still hold instructions of the run before
+        show_progress="hidden",
+        api_visibility="private",
+    )

@@ -105,3 +105,18 @@ def test_a_phone_shows_the_ledger_without_scrolling_sideways(page: Page) -> None
     open_tab(page, "Explain")
     drawn(page, "explain-plots", 3)
     assert is_narrow(page)
+
+
+def test_going_down_to_one_instruction_keeps_every_menu_usable(page: Page) -> None:
+    for name in ("Lab", "Explain"):
+        open_tab(page, name)
+    drawn(page, "explain-plots", 3)
+    for k in (2, 1):
+        page.locator(f"#remove-{k}").click()
+    page.locator("#update").click()
+    expect(page.locator("#status")).to_contain_text("16 pairs", timeout=20_000)
+    drawn(page, "explain-plots", 1)
+    open_tab(page, "Lab")
+    expect(page.locator("#lab-findings")).to_contain_text("of 1 candidate", timeout=40_000)
+    open_tab(page, "Similarity")
+    matrices(page, 1)

@@ -127,5 +127,12 @@ def build(page: Page, start: Inputs) -> None:
         [first, second, a, layer],
         **quiet,
     )
-    gr.on([first.input, second.input, a.input], Selected, [first, second, a], page.selected, **quiet)
+    gr.on(
+        [first.input, second.input, a.input],
+        lambda row, column, instruction: Selected(int(row or 0), int(column or 0), int(instruction or 0)),
+        [first, second, a],
+        page.selected,
+        preprocess=False,  # the menus follow the run with a moment's delay
+        **quiet,
+    )
     view.input(show_controls, view, [second, b, by, layer], **quiet)

@@ -225,6 +225,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
         "trigger_mode": "always_last",
         "concurrency_limit": 2,
         "concurrency_id": "lab",
+        "preprocess": False,  # a menu may still hold an instruction that the new run does not have
         **quiet,
     }
     changed = [page.active.change, page.inputs.change, page.selected.change, row.change]
