@@ -11,7 +11,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 
 from instructor_core.ui.inputs import format_texts
 from instructor_core.ui.lessons import Lesson, Step, load_lessons
-from tests.browser.conftest import PHONE, Screen
+from tests.browser.conftest import Problems, Screen
 
 LESSONS = load_lessons()
 BRIEF = [lesson for lesson in LESSONS if lesson.id in ("neighbours", "average", "map")]
@@ -25,6 +25,12 @@ def query(page: Page) -> dict[str, list[str]]:
 
 def text_count(page: Page) -> int:
     return page.locator("#text-list li").count()
+
+
+def reload(page: Page, problems: Problems) -> None:
+    """Reloads the page; what Gradio says about the requests that the leaving page broke off is no problem of ours."""
+    problems.allow("AbortError|Connection errored out|Connection to the server was lost")
+    page.reload()
 
 
 def at_step(page: Page, number: int) -> None:
@@ -78,9 +84,7 @@ def run_lesson(page: Page, lesson: Lesson) -> None:
     ("screen", "lessons"),
     [
         pytest.param(WIDE, LESSONS, id="1440-light"),
-        pytest.param(Screen(1440, 900, dark=True), BRIEF, id="1440-dark"),
-        pytest.param(PHONE, BRIEF, id="390-light"),
-        pytest.param(Screen(390, 844, dark=True), LESSONS, id="390-dark"),
+        pytest.param(Screen(390, 844, dark=True), BRIEF, id="390-dark"),
     ],
 )
 def test_lessons_run_from_start_to_finish_and_give_the_page_back(
@@ -109,32 +113,34 @@ def test_a_first_visit_is_two_clicks_from_the_first_surprise(page: Page) -> None
     expect(page.locator(".ic-lesson-verdict")).to_contain_text("the neighbours changed", timeout=WAIT)
 
 
-def test_who_declines_the_way_in_is_not_asked_again(page: Page) -> None:
+def test_who_declines_the_way_in_is_not_asked_again(page: Page, problems: Problems) -> None:
     page.get_by_role("button", name="No, thanks").click()
     expect(page.locator("#lesson-bar section")).to_be_hidden()
-    page.reload()
+    reload(page, problems)
     page.locator(".js-plotly-plot").first.wait_for()
     expect(page.locator("#lesson-bar section")).to_be_hidden()
 
 
-def test_a_link_opens_its_step_and_a_reload_comes_back_to_it(open_page: Callable[..., Page]) -> None:
+def test_a_link_opens_its_step_and_a_reload_comes_back_to_it(
+    open_page: Callable[..., Page], problems: Problems
+) -> None:
     page = open_page(WIDE, "/?lesson=senses&step=2")
     at_step(page, 2)
     check_the_page_is_set_up(page, next(lesson for lesson in LESSONS if lesson.id == "senses").steps[1])
     page.get_by_role("button", name="Next", exact=True).click()
     at_step(page, 3)
-    page.reload()
+    reload(page, problems)
     at_step(page, 3)
 
 
-def test_progress_survives_a_reload(page: Page) -> None:
+def test_progress_survives_a_reload(page: Page, problems: Problems) -> None:
     page.get_by_role("button", name="Start here").first.click()
     at_step(page, 1)
     page.get_by_role("button", name="Next", exact=True).click()
     at_step(page, 2)
     page.get_by_role("button", name="Leave").click()
     expect(page.locator("#lesson-bar section")).to_be_hidden()
-    page.reload()
+    reload(page, problems)
     page.locator(".js-plotly-plot").first.wait_for()
     page.get_by_role("tab", name="Learn", exact=True).click()
     page.get_by_role("button", name=f"Continue: {LESSONS[0].title}").click()
