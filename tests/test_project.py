@@ -108,7 +108,7 @@ def test_an_extra_names_nothing_that_is_not_pinned(name: str) -> None:
     assert extra - {project["name"]} <= set(pins)
 
 
-def test_the_wheel_holds_the_package_and_the_bundled_checkpoint(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_package_the_bundled_checkpoint_and_the_lists(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--quiet"]
     subprocess.run([*command, "--wheel-dir", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -120,6 +120,7 @@ def test_the_wheel_holds_the_package_and_the_bundled_checkpoint(tmp_path: Path) 
         "instructor_core/" + path.relative_to(ROOT).as_posix()
         for path in project_files()
         if path.is_relative_to(ROOT / "assets" / "instructor-mini")
+        or path.name in ("instruction_builder.json", "unrelated_sentences.json")
     }
     assert "instructor_core/assets/instructor-mini/config.json" in wanted
     assert packed == wanted

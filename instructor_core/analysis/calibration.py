@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.bundled import bundled
 from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.errors import UserError
 
-SENTENCES_FILE = Path(__file__).resolve().parents[2] / "assets" / "unrelated_sentences.json"
+SENTENCES_FILE = bundled("unrelated_sentences.json")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _CURVE = 201  # points of the background curve
 

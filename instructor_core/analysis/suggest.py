@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from instructor_core.analysis.bundled import bundled
 from instructor_core.errors import UserError
 
-BUILDER_FILE = Path(__file__).resolve().parents[2] / "assets" / "instruction_builder.json"
+BUILDER_FILE = bundled("instruction_builder.json")
 MAX_CANDIDATES = 24
 _START = "Represent the "
 _SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.*))?", re.IGNORECASE | re.DOTALL)

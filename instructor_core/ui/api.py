@@ -295,7 +295,7 @@ def with_messages(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         try:
             return function(*arguments, **options)
-        except Exception as error:  # the one place where a failed request becomes a message
+        except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
             raise gr.Error(message_for(error), print_exception=False) from None
 
     # Gradio reads the types of an answer from the signature, as they stand there: strings in this module.

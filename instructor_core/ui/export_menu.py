@@ -73,7 +73,7 @@ def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[st
         path.parent.mkdir(parents=True)
         chosen.write(run_of(runtime, inputs), path)
         return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
-    except Exception as error:  # the one place where a failed export becomes a sentence on the page
+    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
         return None, note(message_for(error), error=True)
 
 

@@ -141,7 +141,7 @@ def restore(target: Target, decode: Callable[[], State | None]) -> list[Any]:
     try:
         state = decode()
         return target.unchanged() if state is None else target.values(state)
-    except Exception as error:  # the one place where a broken link becomes a sentence on the page
+    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
         return target.failed(error)
 
 

@@ -76,7 +76,7 @@ def redraw(
             return nothing
         try:
             return [*draw(page.runtime, inputs, selected, *values), key]
-        except Exception as error:  # the one place where a failed drawing becomes a sentence on the page
+        except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
             return [note(message_for(error), error=True), *nothing[1:-1], None]
 
     gr.on(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -13,16 +12,15 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.suggest import Slots, load_builder
 from instructor_core.ui.examples import Example
 from instructor_core.ui.feedback import message_for, note, status
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, join_ready, parse_inputs
 from instructor_core.ui.page import Selected
-from instructor_core.ui.plot_view import ASSETS
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.text_list import rows_json, text_list
 
-BUILDER_FILE = ASSETS / "instruction_builder.json"
 WORDING_NOTE = (
     "instructor-mini reads key words and follows the tasks marked · in the builder; other wordings may do little. "
     "An empty field is the control: no instruction."
@@ -90,7 +88,7 @@ def run(
             f"{len(inputs.pairs)} pairs · {n_new} new · {seconds:.2f} s · {encoder.n_bytes / 1e6:.1f} MB cached"
         )
         yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id]
-    except Exception as error:  # the one place where a failed run becomes a sentence on the page
+    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
         yield [keep, status(message_for(error), error=True), keep, keep, before.checkpoint_id]
 
 
@@ -122,14 +120,14 @@ def fill(inputs: Inputs) -> list[Any]:
     return [count, *shown_rows(count), *fields, format_texts(inputs)]
 
 
-def build_instruction(template: str, domain: str | None, text_type: str | None, objective: str | None) -> str:
+def build_instruction(domain: str | None, text_type: str | None, objective: str | None) -> str:
     """Return the paper's template with its slots filled; the domain and the objective may be left out.
 
-    >>> build_instruction("Represent the {domain} {text_type} for {objective}: ", "", "review", "clustering by topic")
+    >>> build_instruction("", "review", "clustering by topic")
     'Represent the review for clustering by topic:'
     """
-    filled = template.format(domain=domain or "", text_type=text_type or "text", objective=objective or "")
-    return " ".join(filled.replace(" for :", ":").split())
+    slots = (" ".join((entry or "").split()) for entry in (domain, text_type or "text", objective))
+    return Slots(*slots).instruction.strip()
 
 
 def build_sidebar(start: Inputs) -> Sidebar:
@@ -187,20 +185,17 @@ def build_sidebar(start: Inputs) -> Sidebar:
 
 def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Textbox]) -> None:
     """The form that writes an instruction in the paper's template."""
-    lists = json.loads(BUILDER_FILE.read_text(encoding="utf-8"))
+    lists = load_builder()
     objectives = [
-        (f"{entry['objective']} ·" if entry["mini"] else entry["objective"], entry["objective"])
-        for entry in lists["objectives"]
+        (f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective) for entry in lists.objectives
     ]
     with gr.Accordion(
         "builder: Represent the (domain) (text type) for (objective):", open=False, elem_classes=["ic-fold"]
     ):
         with gr.Row(elem_classes=["ic-options"]):
-            domain = gr.Dropdown(
-                ["", *lists["domains"]], value="", label="domain", allow_custom_value=True, min_width=110
-            )
+            domain = gr.Dropdown(["", *lists.domains], value="", label="domain", allow_custom_value=True, min_width=110)
             text_type = gr.Dropdown(
-                lists["text_types"], value="review", label="text type", allow_custom_value=True, min_width=110
+                list(lists.text_types), value="review", label="text type", allow_custom_value=True, min_width=110
             )
         objective = gr.Dropdown(objectives, value=objectives[0][1], label="task objective", allow_custom_value=True)
         insert = gr.Button("Add this instruction", size="sm", elem_id="build-instruction")
@@ -208,7 +203,7 @@ def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Tex
     def add_built(
         domain: str | None, text_type: str | None, objective: str | None, count: int, *typed: str
     ) -> list[Any]:
-        return add_instruction(build_instruction(lists["template"], domain, text_type, objective), count, *typed)
+        return add_instruction(build_instruction(domain, text_type, objective), count, *typed)
 
     insert.click(
         add_built,

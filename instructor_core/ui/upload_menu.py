@@ -45,7 +45,7 @@ def show(path: str | None, header: bool | None = None) -> list[Any]:
         return [note(LIMITS), "", hidden, hidden, hidden, hidden, gr.skip()]
     try:
         table = read_table(path, header=header)
-    except Exception as error:  # the one place where an unreadable file becomes a sentence on the page
+    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
         return [note(message_for(error), error=True), "", hidden, hidden, hidden, hidden, gr.skip()]
     text, label = guess_columns(table)
     choices = [(name, column) for column, name in enumerate(table.columns)]

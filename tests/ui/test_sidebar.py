@@ -28,7 +28,6 @@ from instructor_core.ui.sidebar import (
     summary_of,
 )
 
-TEMPLATE = "Represent the {domain} {text_type} for {objective}: "
 EIGHT = ("one", "two", "three", "", "", "", "", "")
 SKIP = gr.skip()
 
@@ -193,7 +192,7 @@ def test_a_hidden_field_does_not_come_back_with_its_old_words():
 def test_the_builder_writes_the_template_with_what_is_chosen(
     domain: str | None, text_type: str | None, objective: str | None, expected: str
 ):
-    assert build_instruction(TEMPLATE, domain, text_type, objective) == expected
+    assert build_instruction(domain, text_type, objective) == expected
 
 
 def test_filled_fields_read_back_as_the_inputs_they_came_from(before: Inputs):

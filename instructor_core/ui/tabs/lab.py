@@ -130,7 +130,7 @@ def experiment(
             finding.instruction,
             key,
         ]
-    except Exception as error:  # the one place where a failed experiment becomes a sentence on the page
+    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
         hidden = gr.update(visible=False)
         yield [status(""), note(message_for(error), error=True), "", None, None, hidden, hidden, "", None]
 
