@@ -50,8 +50,11 @@ def test_an_added_candidate_is_compared_and_its_matrix_is_one_click_away(page: P
     expect(page.locator("#lab-plots")).to_contain_text("Labels that D confuses", timeout=20_000)
     page.locator("#open-instruction").click()
     expect(instruction(page, 3)).to_have_value("Tell apart happy and unhappy customers:")
-    expect(page.locator("#status")).to_contain_text("64 pairs", timeout=20_000)
+    # The leaderboard has embedded the candidate already, and nothing else is new.
+    expect(page.locator("#status")).to_contain_text("64 pairs · 0 new", timeout=20_000)
     drawn(page, "similarity-plots", 4)
+    open_tab(page, "Map")
+    drawn(page, "map-plots", 4)
 
 
 def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: Path) -> None:
