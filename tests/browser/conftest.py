@@ -16,9 +16,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.browser.chromium import find_chromium
+
+# The machines that run this are shared: a right answer may take its time, no test asserts how long.
+expect.set_options(timeout=20_000)
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN_S = 120.0
