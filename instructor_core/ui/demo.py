@@ -84,7 +84,14 @@ def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = Non
             learn.TAB: sixth,
         }
         for tab_id, tab in shown.items():
-            tab.select(partial(str, tab_id), None, active, show_progress="hidden", api_visibility="private")
+            tab.select(
+                partial(str, tab_id),
+                None,
+                active,
+                show_progress="hidden",
+                api_visibility="private",
+                trigger_mode="always_last",
+            )
         with menus:
             build_export(page)
             filled += build_link(demo, page, sidebar, menu, point, tabs=list(shown), options={})
@@ -131,7 +138,7 @@ def _connect(
     filled: Sequence[gr.events.Dependency],
 ) -> None:
     """Connect inputs, run, examples and selection."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     mark = selection_mark(elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],

@@ -137,4 +137,5 @@ def follow_instructions(page: Page, *menus: gr.Dropdown) -> None:
         preprocess=False,  # the menus still hold instructions of the run before
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )

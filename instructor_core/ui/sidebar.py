@@ -176,7 +176,7 @@ def build_sidebar(start: Inputs) -> Sidebar:
         summary = gr.HTML(summary_of(start), elem_id="summary", padding=False)
         line = gr.HTML(status("ready"), elem_id="status", padding=False)
     preview = text_list(start, elem_id="text-list")
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     add.click(partial(add_instruction, ""), [count, *fields], everything, **quiet)
     for k, remove in enumerate(removers):
         remove.click(partial(remove_instruction, k), [count, *fields], everything, **quiet)
@@ -211,6 +211,7 @@ def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Tex
         list(everything),
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )
 
 

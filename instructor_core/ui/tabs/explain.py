@@ -118,7 +118,7 @@ def build(page: Page, start: Inputs) -> None:
         outputs=[explanation, sentences, rows, plots],
         follows_selection=lambda *_: True,
     )
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     follow_instructions(page, b)
     gr.on(
         [page.inputs.change, page.selected.change],

@@ -217,7 +217,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     snippet = gr.Code(language="python", label="Use it in Python", visible=False, elem_id="lab-snippet")
     instruction, answered = gr.State(""), gr.State(None)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     job: dict[str, Any] = {
         "fn": partial(experiment, page, ScoreBook()),
         "inputs": [page.active, page.inputs, page.selected, answered, *controls.all],
@@ -280,5 +280,6 @@ def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
         [candidates, said],
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )
     return added

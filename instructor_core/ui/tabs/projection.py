@@ -89,4 +89,11 @@ def build(page: Page) -> None:
         options=[method, n_components, layout, center, n_neighbors, min_dist, metric, random_state],
         outputs=[explanation, plots],
     )
-    plots.item_click(select, page.selected, page.selected, show_progress="hidden", api_visibility="private")
+    plots.item_click(
+        select,
+        page.selected,
+        page.selected,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="always_last",
+    )

@@ -206,8 +206,16 @@ def build(page: Page, start: Inputs) -> None:
         [a, b, scale],
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )
-    plots.item_click(select, [page.selected, view], page.selected, show_progress="hidden", api_visibility="private")
+    plots.item_click(
+        select,
+        [page.selected, view],
+        page.selected,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="always_last",
+    )
     gr.on(
         [page.selected.change, page.inputs.change],
         lambda inputs, selected: describe_selection(page.runtime, inputs, selected),
@@ -215,6 +223,7 @@ def build(page: Page, start: Inputs) -> None:
         line,
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )
     open_ledger.click(
         lambda: (gr.Tabs(selected="explain"), "explain"),
@@ -222,4 +231,5 @@ def build(page: Page, start: Inputs) -> None:
         [page.tabs, page.active],
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )

@@ -130,6 +130,7 @@ def build(page: Page, start: Inputs) -> None:
         text,
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )
     text.input(
         lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
@@ -137,4 +138,5 @@ def build(page: Page, start: Inputs) -> None:
         page.selected,
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )
