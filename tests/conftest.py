@@ -182,7 +182,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how long the unit tests and the browser tests took (set-up included)."""
+    """Says how much time went into the unit and the browser tests (set-up included, summed over the processes)."""
     reports = list(_reports(terminalreporter.stats.values()))
     for title, wanted in (("unit", False), ("browser", True)):
         chosen = [report for report in reports if ("browser" in report.keywords) is wanted]
