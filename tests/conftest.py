@@ -12,6 +12,7 @@ os.environ.update(
     DO_NOT_TRACK="1",
     GRADIO_ANALYTICS_ENABLED="False",
     TOKENIZERS_PARALLELISM="false",
+    OMP_WAIT_POLICY="PASSIVE",  # threads that wait do not keep the cores from other tests
 )
 
 import json

@@ -36,6 +36,11 @@ LAYERS = {
     f"{PACKAGE}.cache": Layer(project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("numpy",)),
     f"{PACKAGE}.analysis": Layer(project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "umap")),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
+    # Training knows how to embed and nothing of analysis, figures or the page.
+    f"{PACKAGE}.train": Layer(
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors", f"{PACKAGE}.InstructorModel"),
+        packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
+    ),
     "app": Layer(project=(f"{PACKAGE}.ui",)),
 }
 # What figures may take from analysis besides result classes: the one naming convention they share.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 from pathlib import Path
 
@@ -36,13 +37,30 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_the_examples_print_what_is_shown_below_them() -> None:
-    assert len(EXAMPLES) == README.count("```python\n") == 3
+    assert len(EXAMPLES) == README.count("```python\n") - 1 == 3  # the one more is run by the next test
     names: dict[str, object] = {}
     for number, (code, shown) in enumerate(EXAMPLES):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(code, f"README example {number}", "exec"), names)
         assert_same_output(shown, printed.getvalue())
+
+
+def test_the_fine_tuning_example_makes_a_checkpoint_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = (
+        block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "RecordSource" in block
+    )
+    pair = ["Represent the review: ", "Good soup."], ["Represent the review: ", "Fine broth."]
+    record = {"query": pair[0], "pos": pair[1], "neg": ["Represent the review: ", "A broken bed."], "task_id": 0}
+    (tmp_path / "pairs.jsonl").write_text(f"{json.dumps(record)}\n" * 64, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert "n_steps=500" in code
+    exec(
+        compile(code.replace("n_steps=500", "n_steps=2"), "README example", "exec"),
+        {"InstructorModel": InstructorModel},
+    )
+    trained, before = InstructorModel("run/checkpoint"), InstructorModel("instructor-mini")
+    assert np.abs(trained.encode([pair[0]]) - before.encode([pair[0]])).max() > 1e-5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,161 @@
+"""Records in the MEDI format, that of INSTRUCTOR's own training data (Su et al. 2023): read, check, set aside."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instructor_core.encoder import Pair
+from instructor_core.errors import UserError
+
+_EXAMPLE = '{"query": ["instruction: ", "text"], "pos": ["instruction: ", "text"], "neg": [...], "task_id": 0}'
+
+
+@dataclass(frozen=True)
+class Record:
+    """A text, what should lie near it and what should not.
+
+    Attributes:
+        query: (instruction, text).
+        positives: Pairs that belong to the query; one is drawn each time. May be empty if there is a label.
+        negatives: Pairs that resemble the query and do not belong to it; may be empty.
+        task: Name or number of the task: a batch is made of one task.
+        label: Class of the query within its task, or None.
+    """
+
+    query: Pair
+    positives: tuple[Pair, ...]
+    negatives: tuple[Pair, ...]
+    task: str
+    label: str | None
+
+
+def _open(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield each record of a file with the words that say where it stands."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            start = file.read(1)
+            while start.isspace():
+                start = file.read(1)
+            file.seek(0)
+            if start == "[":
+                for number, entry in enumerate(json.load(file), start=1):
+                    yield f"{path}, record {number}", entry
+                return
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    try:
+                        yield f"{path}, line {number}", json.loads(line)
+                    except json.JSONDecodeError as error:
+                        raise UserError(
+                            f"Each line of a JSONL file must be one JSON object: {path}, line {number} is not "
+                            f"({error}). Correct the line."
+                        ) from error
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"A JSON file must hold one list of records: {path} is broken ({error}). Copy it again."
+        ) from error
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise UserError(f"Training data must be readable as UTF-8 text: {path} is not ({error}). Check it.") from error
+
+
+def _pair(value: Any, key: str, where: str) -> Pair:
+    if isinstance(value, list) and len(value) == 3 and isinstance(value[2], int):
+        value = value[:2]  # an early form of the published data had a number there
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(part, str) for part in value):
+        raise UserError(
+            f'"{key}" must be [instruction, text], two strings: {where} has {str(value)[:80]}. '
+            'Write an empty string where there is no instruction, for example ["", "text"].'
+        )
+    if not value[1].strip():
+        raise UserError(f'"{key}" must have a text: {where} has an empty one. Delete the record or give it a text.')
+    return value[0], value[1]
+
+
+def _pairs(value: Any, key: str, where: str) -> tuple[Pair, ...]:
+    """One pair, or a list of pairs; two strings in a list are one pair."""
+    if value is None or value == []:
+        return ()
+    if isinstance(value, list) and all(isinstance(entry, list) for entry in value):
+        return tuple(_pair(entry, key, where) for entry in value)
+    return (_pair(value, key, where),)
+
+
+def _record(entry: Any, where: str) -> Record:
+    if not isinstance(entry, dict) or "query" not in entry:
+        raise UserError(
+            f'A record must be an object with "query": {where} is {str(entry)[:80]}. Write it like this: {_EXAMPLE}'
+        )
+    label = entry.get("label")
+    if label is not None and not isinstance(label, str | int):
+        raise UserError(f'"label" must be a string or a whole number: {where} has {label!r}. Change it.')
+    task = entry.get("task_name", entry.get("task_id", ""))
+    if not isinstance(task, str | int):
+        raise UserError(f'"task_id" must be a string or a whole number: {where} has {task!r}. Change it.')
+    positives = _pairs(entry.get("pos"), "pos", where)
+    if not positives and label is None:
+        raise UserError(f'A record must have "pos" or "label": {where} has neither. Add one, like this: {_EXAMPLE}')
+    return Record(
+        query=_pair(entry["query"], "query", where),
+        positives=positives,
+        negatives=_pairs(entry.get("neg"), "neg", where),
+        task=str(task),
+        label=None if label is None else str(label),
+    )
+
+
+def read_records(*paths: str | Path) -> list[Record]:
+    """Read files of records: a JSON list, as MEDI is published, or one object a line; ``.gz`` as well.
+
+    A record is ``{"query": [instruction, text], "pos": [instruction, text], "neg": [instruction, text], "task_id":
+    0}``. ``pos`` and ``neg`` may be lists of such pairs; ``neg`` may be left out, and ``pos`` too where there is a
+    ``"label"``, the class of the query. ``task_name`` may stand in place of ``task_id``; without either all records
+    are one task.
+
+    Raises:
+        UserError: If a file cannot be read or a record is not of this form; the message says which line or record. If
+            some records of a task have a label and others have none, or there are no records.
+    """
+    records = [_record(entry, where) for path in paths for where, entry in _open(Path(path))]
+    if not records:
+        raise UserError(
+            f"Training needs records: {', '.join(map(str, paths))} has none. Write some like this: {_EXAMPLE}"
+        )
+    labelled = {record.task for record in records if record.label is not None}
+    for position, record in enumerate(records):
+        if record.label is None and record.task in labelled:
+            raise UserError(
+                f"Either all records of a task have a label or none: record {position + 1} of task {record.task!r} has "
+                "none, others of this task do. Add the label, or give the record another task_id."
+            )
+    return records
+
+
+def set_aside(records: Sequence[Record], share: float, *, seed: int = 0) -> tuple[list[Record], list[Record]]:
+    """Split records into those to train on and those held out.
+
+    The text of the query decides, so that a text which occurs under several instructions is on one side only.
+
+    Args:
+        records: Any number.
+        share: Expected share of the texts held out, at least 0 and below 1.
+        seed: Another seed holds out other texts.
+
+    Raises:
+        UserError: If the share is out of range or nothing is left to train on.
+    """
+    if not 0 <= share < 1:
+        raise UserError(f"The held-out share must be at least 0 and below 1: got {share}. Change it.")
+    kept: list[Record] = []
+    held_out: list[Record] = []
+    for record in records:
+        digest = hashlib.blake2b(record.query[1].strip().encode(), digest_size=8, key=str(seed).encode()).digest()
+        (held_out if int.from_bytes(digest) / 2**64 < share else kept).append(record)
+    if not kept:
+        raise UserError(f"Training needs records: holding out {share} of {len(records)} left none. Lower the share.")
+    return kept, held_out
