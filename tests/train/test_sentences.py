@@ -1,0 +1,167 @@
+"""The generator of labelled sentences: labels, split, balance; and the rules that label real text."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from instructor_core.errors import UserError
+from instructor_core.train.mini.rules import label_by_rule
+from instructor_core.train.mini.sentences import FRAMES, KINDS, frame, generate, held_out_words, inflect
+
+HELD_TOPICS = {"gardening", "space", "art", "law"}
+LABELS = {
+    "sentiment": {"positive", "negative", "neutral"},
+    "sentence_type": {"statement", "question", "command", "exclamation"},
+    "emotion": {"joy", "anger", "sadness", "fear", "surprise", "disgust", "love", "neutral"},
+    "question_type": {"person", "place", "time", "reason", "manner", "quantity", "yes/no", "thing"},
+    "tense": {"past", "present", "future"},
+    "person": {"first person", "second person", "third person"},
+    "formality": {"formal", "informal"},
+    "urgency": {"urgent", "not urgent"},
+    "certainty": {"certain", "uncertain"},
+    "subjectivity": {"subjective", "objective"},
+}
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_every_label_of_an_axis_occurs(held_out: bool) -> None:
+    seen: dict[str, set[str]] = {}
+    for kind, axes in KINDS.items():
+        for entry in generate(kind, 600, 0, held_out=held_out):
+            assert set(entry.labels) <= {*axes, "negation"}
+            for axis, label in entry.labels.items():
+                seen.setdefault(axis, set()).add(label)
+    for axis, labels in LABELS.items():
+        assert seen[axis] == labels, axis
+    for axis, at_least in {"intent": 21, "act": 14, "aspect": 7, "format": 9, "topic": 28}.items():
+        assert len(seen[axis]) >= at_least, axis
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_sentences(kind: str) -> None:
+    assert generate(kind, 40, 3) == generate(kind, 40, 3)
+    assert generate(kind, 40, 3) != generate(kind, 40, 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_slot_is_left_unfilled(kind: str) -> None:
+    for held_out in (False, True):
+        for entry in generate(kind, 1500, 5, held_out=held_out):
+            assert not re.search(r"[{}]|  | [,.]", entry.text), entry.text
+            assert 2 <= len(entry.text.split()) <= 40, entry.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_topic_is_independent_of_the_other_labels(kind: str) -> None:
+    """The chi-square statistic of a table with f degrees of freedom is about f, with deviation sqrt(2 f)."""
+    entries = generate(kind, 6000, 1)
+    for axis in KINDS[kind]:
+        pairs = Counter((e.labels["topic"], e.labels[axis]) for e in entries if axis in e.labels and axis != "topic")
+        rows, columns = Counter[str](), Counter[str]()
+        for (row, column), count in pairs.items():
+            rows[row] += count
+            columns[column] += count
+        total = sum(rows.values())
+        freedom = (len(rows) - 1) * (len(columns) - 1)
+        expected = {(r, c): rows[r] * columns[c] / total for r in rows for c in columns}
+        statistic = sum((pairs[cell] - value) ** 2 / value for cell, value in expected.items())
+        assert statistic <= freedom + 5 * (2 * freedom) ** 0.5, axis
+
+
+def test_held_out_words_and_topics_never_occur_in_training() -> None:
+    words = held_out_words()
+    assert len(words) > 200
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b", re.IGNORECASE)
+    for kind in KINDS:
+        for entry in generate(kind, 1500, 2):
+            assert entry.labels["topic"] not in HELD_TOPICS
+            assert not pattern.search(entry.text), entry.text
+
+
+def test_held_out_topics_occur_only_when_asked_for() -> None:
+    assert {e.labels["topic"] for e in generate("intent", 1000, 0, held_out=True)} > HELD_TOPICS
+
+
+def test_training_and_held_out_sentences_are_disjoint() -> None:
+    for kind in KINDS:
+        seen = {e.text.lower() for e in generate(kind, 3000, 0)}
+        assert not seen & {e.text.lower() for e in generate(kind, 1000, 0, held_out=True)}, kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_duplicates_are_rare(kind: str) -> None:
+    entries = generate(kind, 3000, 0)
+    assert len({e.text for e in entries}) >= 0.9 * len(entries)
+
+
+@pytest.mark.parametrize("axis", ["sentence_type", "tense", "person", "negation"])
+def test_rules_agree_with_the_generator(axis: str) -> None:
+    right = answered = asked = 0
+    for kind in KINDS:
+        for entry in generate(kind, 1500, 7):
+            if axis in entry.labels:
+                asked += 1
+                label = label_by_rule(entry.text)[axis]
+                answered += label is not None
+                right += label == entry.labels[axis]
+    assert answered >= 0.3 * asked
+    assert right >= 0.95 * answered
+
+
+@pytest.mark.parametrize(
+    ("text", "axis", "label"),
+    [
+        ("Where is the station?", "sentence_type", "question"),
+        ("Please close the door.", "sentence_type", "command"),
+        ("What a lovely day!", "sentence_type", "exclamation"),
+        ("The soup was cold.", "sentence_type", "statement"),
+        ("The soup was cold.", "tense", "past"),
+        ("She is in the garden.", "tense", "present"),
+        ("They will come tomorrow.", "tense", "future"),
+        ("Are you going to sing tomorrow?", "tense", "future"),
+        ("I would have come if it was free.", "tense", None),
+        ("We lost our keys.", "person", "first person"),
+        ("You and I agree.", "person", None),
+        ("Nobody came.", "negation", "negated"),
+        ("Look out", "sentence_type", None),
+        ("", "sentence_type", None),
+    ],
+)
+def test_a_rule_labels_plain_sentences(text: str, axis: str, label: str | None) -> None:
+    assert label_by_rule(text)[axis] == label
+
+
+@pytest.mark.parametrize(
+    ("act", "acted", "acting", "acts"),
+    [
+        ("carry the bags", "carried the bags", "carrying the bags", "carries the bags"),
+        ("bake bread", "baked bread", "baking bread", "bakes bread"),
+        ("plan the trip", "planned the trip", "planning the trip", "plans the trip"),
+        ("catch the bus", "caught the bus", "catching the bus", "catches the bus"),
+        ("play", "played", "playing", "plays"),
+    ],
+)
+def test_activities_are_inflected(act: str, acted: str, acting: str, acts: str) -> None:
+    assert (inflect(act, "acted"), inflect(act, "acting"), inflect(act, "acts")) == (acted, acting, acts)
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_a_frame_keeps_the_snippet_and_labels_the_clause(kind: str) -> None:
+    rng = random.Random(0)
+    entries = [frame(kind, "Two men are painting a boat", rng) for _ in range(300)]
+    assert all("two men are painting a boat." in e.text.lower() for e in entries)
+    assert all(set(e.labels) == {FRAMES[kind]} for e in entries)
+    labels = {e.labels[FRAMES[kind]] for e in entries}
+    assert labels == LABELS.get(FRAMES[kind], labels)
+    assert len(labels) >= 2
+
+
+def test_an_unknown_kind_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="got 'recipe'"):
+        generate("recipe", 1, 0)
+    with pytest.raises(UserError, match="got 'recipe'"):
+        frame("recipe", "x", random.Random(0))
