@@ -1,1 +1,1 @@
-"""How instructor-mini, the checkpoint that comes with the project, is made: ``python -m instructor_core.train.mini``."""
+"""How instructor-mini, the checkpoint of this project, is made: ``python -m instructor_core.train.mini``."""
