@@ -8,29 +8,47 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from instructor_core.errors import UserError
+from instructor_core.queueing import ModelQueue
 
 if TYPE_CHECKING:
     from instructor_core.encoder import InstructorModel, TokenEncoding
 
 Key = tuple[str, str]
 Value = TypeVar("Value")
+OnDevice = Callable[[Callable[..., Any]], Callable[..., Any]]
 MEGABYTE = 1 << 20
+# Costs of the queue are characters that a CPU encodes; only the order and the size of slices depend on them.
+CHARACTERS_PER_TOKEN = 4
+DEEP_COST = 4  # attention weights of every layer take time and memory
+SPEED = {"cuda": 16}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a request is: pairs that are ready, pairs asked for, and pairs that had to be encoded (different)."""
+    """How far a request is.
+
+    Attributes:
+        done: Pairs that are ready.
+        total: Pairs asked for.
+        n_new: Different pairs that had to be encoded.
+        n_others: Other requests that the model works on at the same time.
+    """
 
     done: int
     total: int
     n_new: int
+    n_others: int = 0
 
 
 class BoundedStore(Generic[Value]):
@@ -70,19 +88,32 @@ class CachedEncoder:
 
     Args:
         model: The encoder.
+        queue: Where the work of the model waits for its turn; several encoders may share one. One of its own if None.
+        on_device: Wraps every function that runs the model, where an environment wants to know them.
+        max_pairs: Pairs that one request may have the model encode; None for no bound.
         embedding_bytes: Bound for embeddings in bytes.
-        token_bytes: Bound for token encodings in bytes.
+        token_bytes: Bound for token encodings in bytes, and for those with layers and attention weights.
     """
 
     def __init__(
-        self, model: InstructorModel, *, embedding_bytes: int = 256 * MEGABYTE, token_bytes: int = 256 * MEGABYTE
+        self,
+        model: InstructorModel,
+        *,
+        queue: ModelQueue | None = None,
+        on_device: OnDevice = lambda function: function,
+        max_pairs: int | None = None,
+        embedding_bytes: int = 256 * MEGABYTE,
+        token_bytes: int = 256 * MEGABYTE,
     ) -> None:
         self.model = model
+        self.queue = queue or ModelQueue()
+        self.max_pairs = max_pairs
         self._embeddings: BoundedStore[NDArray[np.float32]] = BoundedStore(embedding_bytes)
         self._tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
         self._deep_tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
-        # Held for one batch at a time, so that requests of several visitors take turns.
-        self._model_lock = Lock()
+        self._run_embed = on_device(partial(_embed, model))
+        self._run_tokens = on_device(partial(_encode_tokens, model))
+        self._run_read_out = on_device(partial(_read_out, model))
 
     @property
     def n_bytes(self) -> int:
@@ -90,12 +121,13 @@ class CachedEncoder:
         return self._embeddings.n_bytes + self._tokens.n_bytes + self._deep_tokens.n_bytes
 
     def encode_steps(self, pairs: Sequence[Key]) -> Generator[Progress, None, NDArray[np.float32]]:
-        """Embed pairs in steps: yields after each batch, returns ``(N, D)`` float32 vectors, not normalised.
+        """Embed pairs in steps: yields at each step, returns ``(N, D)`` float32 vectors, not normalised.
 
-        A pair that occurs twice is encoded once. Closing the generator stops the work after the batch at hand; what
+        A pair that occurs twice is encoded once. Closing the generator stops the work after the slice at hand; what
         was done by then stays in the cache.
 
         Raises:
+            UserError: If there are too many new pairs, or if the queue is full.
             EncoderError: As the encoder does.
         """
         out = np.empty((len(pairs), self.model.dim), dtype=np.float32)
@@ -110,20 +142,13 @@ class CachedEncoder:
                 out[rows] = found
         done = len(pairs) - sum(len(places[key]) for key in missing)
         yield Progress(done, len(pairs), len(missing))
-        batches = self.model.encode_batches(missing, normalize=False)
-        while True:
-            with self._model_lock:
-                batch = next(batches, None)
-            if batch is None:
-                return out
-            for position, vector in zip(*batch, strict=True):
-                key = missing[position]
-                own = vector.copy()  # a view would keep the whole batch alive
-                own.setflags(write=False)
-                self._embeddings.put(key, own, own.nbytes)
-                out[places[key]] = own
-                done += len(places[key])
-            yield Progress(done, len(pairs), len(missing))
+        with closing(self.queue.work((self, "embed"), self._costs(missing), self._embed)) as parts:
+            for part in parts:
+                for key, vector in part.items():
+                    out[places[key]] = vector
+                    done += len(places[key])
+                yield Progress(done, len(pairs), len(missing), self.queue.n_requests - 1)
+        return out
 
     def encode(self, pairs: Sequence[Key]) -> NDArray[np.float32]:
         """Return ``(N, D)`` float32 vectors, not normalised; as ``encode_steps`` in one go."""
@@ -143,16 +168,62 @@ class CachedEncoder:
             deep: With the residual stream and the attention weights of every layer.
 
         Raises:
+            UserError: If there are too many new pairs, or if the queue is full.
             EncoderError: As the encoder does.
         """
         store = self._deep_tokens if deep else self._tokens
         found = {key: store.get(key) for key in dict.fromkeys((pair[0], pair[1]) for pair in pairs)}
         missing = [key for key, encoding in found.items() if encoding is None]
-        if missing:
-            with self._model_lock:
-                encoded = self.model.encode_tokens(missing, layers=deep, attentions=deep)
-            for key, new in zip(missing, encoded, strict=True):
-                found[key] = new
-                arrays = (new.hidden, new.projected, new.layers, new.attentions)
-                store.put(key, new, sum(array.nbytes for array in arrays if array is not None) + 4096)
+        costs = self._costs(missing, factor=DEEP_COST if deep else 1)
+        run = partial(self._encode_tokens, deep=deep)
+        for part in self.queue.work((self, "deep" if deep else "tokens"), costs, run):
+            found.update(part)
         return [encoding for pair in pairs if (encoding := found[pair[0], pair[1]]) is not None]
+
+    def read_out(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Apply the final norm and the linear layer to residual states ``(..., h)``: ``(..., D)`` float32.
+
+        Raises:
+            UserError: If the queue is full.
+        """
+        results = self.queue.work(object(), {0: 1}, lambda _: [self._run_read_out(states)])
+        return next(part[0] for part in results if part)
+
+    def _costs(self, pairs: Sequence[Key], *, factor: int = 1) -> dict[Key, int]:
+        if self.max_pairs is not None and len(pairs) > self.max_pairs:
+            raise UserError(
+                f"A request may have {self.max_pairs} new pairs of instruction and text: this one has {len(pairs)}. "
+                "Take fewer texts or fewer instructions at a time."
+            )
+        window = CHARACTERS_PER_TOKEN * self.model.max_seq_length
+        speed = SPEED.get(self.model.device.type, 1)
+        return {pair: 1 + factor * min(len(pair[0]) + len(pair[1]), window) // speed for pair in pairs}
+
+    def _embed(self, pairs: list[Key]) -> list[NDArray[np.float32]]:
+        vectors = []
+        for key, row in zip(pairs, self._run_embed(pairs), strict=True):
+            own = row.copy()  # a view would keep the whole slice alive
+            own.setflags(write=False)
+            self._embeddings.put(key, own, own.nbytes)
+            vectors.append(own)
+        return vectors
+
+    def _encode_tokens(self, pairs: list[Key], *, deep: bool) -> list[TokenEncoding]:
+        store = self._deep_tokens if deep else self._tokens
+        encoded: list[TokenEncoding] = self._run_tokens(pairs, deep)
+        for key, new in zip(pairs, encoded, strict=True):
+            arrays = (new.hidden, new.projected, new.layers, new.attentions)
+            store.put(key, new, sum(array.nbytes for array in arrays if array is not None) + 4096)
+        return encoded
+
+
+def _embed(model: InstructorModel, pairs: list[Key]) -> NDArray[np.float32]:
+    return model.encode(pairs, normalize=False)
+
+
+def _encode_tokens(model: InstructorModel, pairs: list[Key], deep: bool) -> list[TokenEncoding]:
+    return model.encode_tokens(pairs, layers=deep, attentions=deep)
+
+
+def _read_out(model: InstructorModel, states: NDArray[np.float32]) -> NDArray[np.float32]:
+    return model.read_out(states)

@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ Pair = Sequence[str]
 _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 _HUB_TIMEOUT_S = 4.0  # on a dead network the hub client itself retries for 23 s or more
 _TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # padded tokens per batch; small ones stay inside a CPU's cache
+_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # per batch, padding included; small ones stay inside a CPU's cache
+_CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as one more call of attention per layer
 _WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
 
 
@@ -120,9 +123,24 @@ class _Tokenized:
 
     ids: list[int]
     n_masked: int  # leading tokens that do not enter the mean
-    tokens: list[str]
-    spans: list[tuple[int, int]]
     cut_ids: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Sequences that go through attention together, and ``(count, width)`` True where there is padding, if any."""
+
+    count: int
+    width: int
+    padding: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """What enters a block ``(R, h)``, and its attention weights per run ``(count, heads, width, width)``."""
+
+    states: Tensor
+    weights: list[Tensor]
 
 
 class _PackedLinear(nn.Module):
@@ -132,13 +150,14 @@ class _PackedLinear(nn.Module):
     rate that oneDNN reaches on a weight packed once.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, activation: str = "none") -> None:
         super().__init__()
         self.weight = None  # transformers looks at .weight.dtype only if there is a tensor
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self._activation = activation  # applied while the result is in the processor's cache
 
     def forward(self, states: Tensor) -> Tensor:
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(states, self._packed, None, "none", [], "")
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(states, self._packed, None, self._activation, [], "")
         return out
 
 
@@ -148,6 +167,24 @@ def _pack_linears(module: nn.Module) -> None:
             setattr(module, name, _PackedLinear(child))
         else:
             _pack_linears(child)
+
+
+def _merge_products(stack: Any) -> None:
+    """Give each block's attention one linear layer for query, key and value: fewer and larger products."""
+    for block in stack.block:
+        attention = block.layer[0].SelfAttention
+        weight = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]).detach()
+        attention.qkv = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+        attention.qkv.weight = nn.Parameter(weight)
+        del attention.q, attention.k, attention.v
+
+
+def _merge_activations(stack: Any) -> None:
+    """Let a packed layer apply the ReLU that follows it."""
+    for block in stack.block:
+        dense = block.layer[1].DenseReluDense
+        if hasattr(dense, "wi") and isinstance(dense.act, nn.ReLU):
+            dense.wi, dense.act = _PackedLinear(dense.wi, "relu"), nn.Identity()
 
 
 def _read_json(path: Path) -> Any:
@@ -318,7 +355,8 @@ class InstructorModel(nn.Module):
         dtype: ``"float32"``, or ``"bfloat16"`` for speed where the hardware does it natively. Pooling, projection and
             every returned value are float32 in both cases.
         revision: Commit, tag or branch if the checkpoint comes from the hub.
-        trainable: Keep ordinary parameters on the CPU instead of packing them for inference; needed for ``train()``.
+        trainable: Keep the parameters as the checkpoint has them instead of merging and packing them for inference;
+            needed for ``train()``.
 
     Raises:
         EncoderError: If the checkpoint cannot be found, downloaded or is not an INSTRUCTOR checkpoint.
@@ -348,9 +386,13 @@ class InstructorModel(nn.Module):
         self.max_seq_length = int(limits.get("max_seq_length") or 512)
         self.dim: int = self.dense.out_features
         self.n_layers = len(self.transformer.encoder.block)
+        self.trainable = trainable
+        self._bias = torch.empty(0)
+        if not trainable:
+            _merge_products(self.transformer.encoder)
         self.to(device=self.device)
-        self._packed = self.device.type == "cpu" and not trainable and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-        if self._packed:
+        if self.device.type == "cpu" and not trainable and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+            _merge_activations(self.transformer.encoder)
             _pack_linears(self.transformer)
         self.eval()
 
@@ -358,9 +400,9 @@ class InstructorModel(nn.Module):
         """Switch between training and inference, as in every ``nn.Module``.
 
         Raises:
-            EncoderError: If the weights were packed for inference.
+            EncoderError: If the model was loaded for inference.
         """
-        if mode and self._packed:
+        if mode and not self.trainable:
             raise EncoderError("This model was loaded for inference. Load it with trainable=True to train it.")
         super().train(mode)
         return self
@@ -392,6 +434,8 @@ class InstructorModel(nn.Module):
             raise EncoderError(f"The tokenizer in {folder} does not end a sequence with </s>, as T5's does.")
         self._pad: int = tokenizer.pad_token_id or 0
         self._special = set(tokenizer.added_tokens_decoder) - {tokenizer.unk_token_id}
+        tokenizer.backend_tokenizer.no_truncation()  # a tokenizer.json may ask for either
+        tokenizer.backend_tokenizer.no_padding()
         return tokenizer
 
     # ---- tokenization -------------------------------------------------------------------------------------------
@@ -428,9 +472,19 @@ class InstructorModel(nn.Module):
                 rows.append((char_id, character, (start + offset, start + offset + 1)))
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
+    def _token_ids(self, strings: Sequence[str]) -> list[list[int]]:
+        """Tokenize strings to ids alone, as ``_tokenize`` does and faster."""
+        backend = self.tokenizer.backend_tokenizer
+        backend.encode_special_tokens = True  # of what is typed: </s> at the end is added all the same
+        out = [encoding.ids for encoding in backend.encode_batch_fast(list(strings))]
+        return [
+            self._tokenize([string])[0][0] if self._special.intersection(ids[:-1]) else ids
+            for string, ids in zip(strings, out, strict=True)
+        ]
+
     def count_tokens(self, strings: Sequence[str]) -> list[int]:
         """Return the number of tokens of each string on its own, without ``</s>``."""
-        return [len(ids) - 1 for ids, _, _ in self._tokenize(strings)] if strings else []
+        return [len(ids) - 1 for ids in self._token_ids(strings)]
 
     def _prepare(self, pairs: Sequence[Pair]) -> list[_Tokenized]:
         """Check, join, tokenize and truncate pairs."""
@@ -453,82 +507,119 @@ class InstructorModel(nn.Module):
         if not pairs:
             return []
         prepared = []
-        joined = self._tokenize([instruction + text.strip() for instruction, text in pairs])
-        for (instruction, _), (ids, tokens, spans) in zip(pairs, joined, strict=True):
+        joined = self._token_ids([instruction + text.strip() for instruction, text in pairs])
+        for (instruction, _), ids in zip(pairs, joined, strict=True):
             kept = min(len(ids) - 1, room)
-            order = [*range(kept), len(ids) - 1, *range(kept, len(ids) - 1)]
-            prepared.append(
-                _Tokenized(
-                    ids=[*ids[:kept], ids[-1]],
-                    # Never more than all but </s>: the references would divide by zero there.
-                    n_masked=min(lengths[instruction], kept),
-                    tokens=[tokens[i] for i in order],
-                    spans=[spans[i] for i in order],
-                    cut_ids=ids[kept:-1],
-                )
-            )
+            # Never more masked than all but </s>: the references would divide by zero there.
+            n_masked = min(lengths[instruction], kept)
+            prepared.append(_Tokenized([*ids[:kept], ids[-1]], n_masked, ids[kept:-1]))
         return prepared
 
-    def _batches(self, prepared: Sequence[_Tokenized]) -> Iterator[list[int]]:
-        """Yield positions, longest first, so that padded tokens of a batch stay within the budget."""
-        budget = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
+    def _batches(self, prepared: Sequence[_Tokenized], budget: int | None = None) -> Iterator[list[list[int]]]:
+        """Yield batches of runs of positions, longest first.
+
+        A run goes through attention as one block, padded to its longest; another begins where padding the rest would
+        cost more than a call. The rest of the network sees a batch as one list of tokens and does not care.
+        """
+        budget = budget or _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
+        call = _CALL_TOKENS.get(self.device.type, _CALL_TOKENS["cpu"])
         order = sorted(range(len(prepared)), key=lambda i: -len(prepared[i].ids))
-        start = 0
+        lengths = [len(prepared[i].ids) for i in order]
+        batch: list[list[int]] = []
+        start = used = 0
         while start < len(order):
-            size = max(1, budget // len(prepared[order[start]].ids))
-            yield order[start : start + size]
-            start += size
+            width = lengths[start]
+            if batch and used + width > budget:
+                yield batch
+                batch, used = [], 0
+            end = min(len(order), start + max(1, (budget - used) // width))
+            stop = start + 1
+            while stop < end and (end - stop) * (width - lengths[stop]) <= call:
+                stop += 1
+            batch.append(order[start:stop])
+            used += width * (stop - start)
+            start = stop
+        if batch:
+            yield batch
 
     # ---- the network --------------------------------------------------------------------------------------------
 
-    def _network(
-        self, input_ids: Tensor, attention_mask: Tensor, record: list[tuple[Tensor, Tensor]] | None = None
-    ) -> Tensor:
-        """Run T5's encoder on ``(b, n)`` ids: last hidden states ``(b, n, h)``.
+    def _network(self, input_ids: Tensor, runs: Sequence[_Run], record: list[_Layer] | None = None) -> Tensor:
+        """Run T5's encoder on the ``(R,)`` ids of all runs: last hidden states ``(R, h)`` float32.
 
-        ``record`` collects, per block, the residual stream that enters it ``(b, n, h)`` and its attention weights
-        ``(b, heads, n, n)``; the last entry is the stream that leaves the last block, twice.
+        ``record`` collects, per block, what enters it and its attention weights; the last entry is what leaves the
+        last block.
         """
         stack = self.transformer.encoder
-        n = input_ids.shape[1]
         states = stack.dropout(stack.embed_tokens(input_ids))
-        bias = stack.block[0].layer[0].SelfAttention.compute_bias(n, n, device=input_ids.device)  # (1, heads, n, n)
-        if not bool(attention_mask.all()):
-            bias = bias.masked_fill(~attention_mask[:, None, None, :], torch.finfo(bias.dtype).min)  # (b, heads, n, n)
+        biases = [self._position_bias(run) for run in runs]
+        sizes = [run.count * run.width for run in runs]
         for block in stack.block:
             attention, feed_forward = block.layer[0].SelfAttention, block.layer[1]
-            normed = block.layer[0].layer_norm(states)
-            query, key, value = (
-                linear(normed).unflatten(-1, (attention.n_heads, -1)).transpose(1, 2)  # (b, heads, n, d_kv)
-                for linear in (attention.q, attention.k, attention.v)
-            )
-            if record is not None:
-                record.append((states, torch.softmax((query @ key.transpose(2, 3) + bias).float(), dim=-1)))
-            # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
             dropout = attention.dropout if self.training else 0.0
-            mixed = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout, scale=1.0)
-            states = states + block.layer[0].dropout(attention.o(mixed.transpose(1, 2).flatten(2)))
+            normed = block.layer[0].layer_norm(states)
+            if self.trainable:
+                merged = torch.cat([attention.q(normed), attention.k(normed), attention.v(normed)], dim=-1)
+            else:
+                merged = attention.qkv(normed)
+            mixed, weights = [], []
+            for run, bias, part in zip(runs, biases, torch.split(merged, sizes), strict=True):
+                # Each (count, heads, width, d_kv).
+                query, key, value = part.view(run.count, run.width, 3, attention.n_heads, -1).permute(2, 0, 3, 1, 4)
+                if record is not None:
+                    weights.append(torch.softmax((query @ key.transpose(2, 3) + bias).float(), dim=-1))
+                # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
+                out = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout, scale=1.0)
+                mixed.append(out.transpose(1, 2).reshape(len(part), -1))
+            if record is not None:
+                record.append(_Layer(states, weights))
+            states = states + block.layer[0].dropout(attention.o(torch.cat(mixed)))
             states = feed_forward(states)
         if record is not None:
-            record.append((states, states))
+            record.append(_Layer(states, []))
         return stack.dropout(stack.final_layer_norm(states)).float()  # type: ignore[no-any-return]
 
-    def _states(
-        self, batch: Sequence[_Tokenized], record: list[tuple[Tensor, Tensor]] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Pad a batch and run it: last hidden states ``(b, n, h)`` and the pooling mask ``(b, n)``, both float32."""
-        lengths = torch.tensor([len(item.ids) for item in batch])
-        width = int(lengths.max())
-        input_ids = torch.tensor([item.ids + [self._pad] * (width - len(item.ids)) for item in batch])
-        positions = torch.arange(width)
-        attention_mask = positions < lengths[:, None]  # (b, n)
-        pooling_mask = attention_mask & (positions >= torch.tensor([item.n_masked for item in batch])[:, None])
-        hidden = self._network(input_ids.to(self.device), attention_mask.to(self.device), record)
-        return hidden, pooling_mask.to(self.device, torch.float32)
+    def _position_bias(self, run: _Run) -> Tensor:
+        """Return what is added to the scores of a run: ``(1 or count, heads, width, width)``."""
+        attention = self.transformer.encoder.block[0].layer[0].SelfAttention
+        if self.trainable:
+            bias: Tensor = attention.compute_bias(run.width, run.width, device=self.device)
+        else:
+            bias = self._bias
+            if bias.ndim == 1 or bias.shape[-1] < run.width:
+                self._bias = bias = attention.compute_bias(run.width, run.width, device=self.device)
+            bias = bias[:, :, : run.width, : run.width]  # it depends on distances alone
+        if run.padding is None:
+            return bias
+        return bias.masked_fill(run.padding.to(self.device)[:, None, None, :], torch.finfo(bias.dtype).min)
 
-    def _pool(self, hidden: Tensor, pooling_mask: Tensor) -> Tensor:
-        """Mean over the masked-in tokens, then the linear layer: ``(b, D)`` float32, not normalised."""
-        mean = torch.einsum("bnh,bn->bh", hidden, pooling_mask) / pooling_mask.sum(dim=1, keepdim=True)
+    def _states(
+        self, batch: Sequence[Sequence[_Tokenized]], record: list[_Layer] | None = None
+    ) -> tuple[Tensor, list[int]]:
+        """Run a batch: last hidden states ``(R, h)`` float32, padding included, and the first row of each item."""
+        ids: list[int] = []
+        starts: list[int] = []
+        runs = []
+        for items in batch:
+            width = len(items[0].ids)
+            for item in items:
+                starts.append(len(ids))
+                ids += item.ids + [self._pad] * (width - len(item.ids))
+            padding = None
+            if len(items[-1].ids) < width:
+                padding = torch.arange(width) >= torch.tensor([[len(item.ids)] for item in items])
+            runs.append(_Run(len(items), width, padding))
+        return self._network(torch.tensor(ids).to(self.device), runs, record), starts
+
+    def _pool(self, hidden: Tensor, batch: Sequence[Sequence[_Tokenized]], starts: Sequence[int]) -> Tensor:
+        """Mean over the unmasked tokens of each item, then the linear layer: ``(b, D)`` float32, not normalised."""
+        items = [item for run in batch for item in run]
+        pooled = [
+            range(start + item.n_masked, start + len(item.ids)) for start, item in zip(starts, items, strict=True)
+        ]
+        rows = torch.tensor([row for span in pooled for row in span])
+        firsts = torch.tensor([0, *accumulate(len(span) for span in pooled[:-1])])
+        mean = F.embedding_bag(rows.to(self.device), hidden, firsts.to(self.device), mode="mean")
         projected: Tensor = self.dense(mean)
         return projected
 
@@ -566,18 +657,25 @@ class InstructorModel(nn.Module):
         prepared = self._prepare(pairs)
         if not prepared:
             return torch.zeros(0, self.dim, device=self.device), [], []
+        (batch,) = self._batches(prepared, budget=sys.maxsize)
+        runs = [[prepared[i] for i in run] for run in batch]
+        order = [i for run in batch for i in run]
         with torch.inference_mode(not self.training):
-            hidden, pooling_mask = self._states(prepared)
-            embeddings = self._pool(hidden, pooling_mask)
+            hidden, starts = self._states(runs)
+            embeddings = self._pool(hidden, runs, starts)
             if normalize:
                 embeddings, hidden = F.normalize(embeddings, dim=-1), F.normalize(hidden, dim=-1)
-            text = [row[item.n_masked : len(item.ids)] for row, item in zip(hidden, prepared, strict=True)]
-            instruction = [row[: item.n_masked] for row, item in zip(hidden, prepared, strict=True)]
+            first = dict(zip(order, starts, strict=True))
+            states = [hidden[first[i] : first[i] + len(item.ids)] for i, item in enumerate(prepared)]
+            text = [rows[item.n_masked :] for rows, item in zip(states, prepared, strict=True)]
+            instruction = [rows[: item.n_masked] for rows, item in zip(states, prepared, strict=True)]
+            embeddings = embeddings[torch.tensor(order).argsort().to(self.device)]
         return embeddings, text, instruction
 
     @torch.inference_mode()
-    def _embed(self, batch: Sequence[_Tokenized], normalize: bool) -> NDArray[np.float32]:
-        embeddings = self._pool(*self._states(batch))
+    def _embed(self, batch: Sequence[Sequence[_Tokenized]], normalize: bool) -> NDArray[np.float32]:
+        hidden, starts = self._states(batch)
+        embeddings = self._pool(hidden, batch, starts)
         embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
         return np.asarray(embeddings.cpu())
 
@@ -596,8 +694,8 @@ class InstructorModel(nn.Module):
         for start in range(0, len(pairs), _WINDOW):
             prepared = self._prepare(pairs[start : start + _WINDOW])
             for batch in self._batches(prepared):
-                embeddings = self._embed([prepared[i] for i in batch], normalize)
-                yield np.asarray(batch, dtype=np.int64) + start, embeddings
+                embeddings = self._embed([[prepared[i] for i in run] for run in batch], normalize)
+                yield np.asarray([i for run in batch for i in run], dtype=np.int64) + start, embeddings
 
     def encode(
         self, pairs: Sequence[Pair], *, normalize: bool = True, show_progress_bar: bool = False
@@ -638,19 +736,26 @@ class InstructorModel(nn.Module):
         prepared = self._prepare(pairs)
         results: dict[int, TokenEncoding] = {}
         for batch in self._batches(prepared):
-            record: list[tuple[Tensor, Tensor]] | None = [] if layers or attentions else None
-            hidden, _ = self._states([prepared[i] for i in batch], record)
+            record: list[_Layer] | None = [] if layers or attentions else None
+            hidden, starts = self._states([[prepared[i] for i in run] for run in batch], record)
             projected = self.dense(hidden)
-            for row, i in enumerate(batch):
+            places = [(number, row, i) for number, run in enumerate(batch) for row, i in enumerate(run)]
+            for (number, row, i), start in zip(places, starts, strict=True):
                 n = len(prepared[i].ids)
-                streams = [stream[row, :n].float() for stream, _ in record or []]
-                weights = [weight[row, :, :n, :n] for _, weight in (record or [])[:-1]]
+                rows = slice(start, start + n)
+                streams = [layer.states[rows].float() for layer in record or []]
+                weights = [layer.weights[number][row, :, :n, :n] for layer in (record or [])[:-1]]
+                joined = pairs[i][0] + pairs[i][1].strip()
+                _, tokens, spans = self._tokenize([joined])[0]
                 results[i] = _describe(
                     pairs[i],
                     prepared[i],
                     self.max_seq_length,
-                    hidden=hidden[row, :n].cpu().numpy(),
-                    projected=projected[row, :n].cpu().numpy(),
+                    joined=joined,
+                    tokens=tokens,
+                    spans=spans,
+                    hidden=hidden[rows].cpu().numpy(),
+                    projected=projected[rows].cpu().numpy(),
                     layers=torch.stack(streams).cpu().numpy() if layers else None,
                     attentions=torch.stack(weights).cpu().numpy() if attentions else None,
                 )
@@ -662,17 +767,21 @@ def _describe(
     item: _Tokenized,
     max_seq_length: int,
     *,
+    joined: str,
+    tokens: list[str],
+    spans: list[tuple[int, int]],
     hidden: NDArray[np.float32],
     projected: NDArray[np.float32],
     layers: NDArray[np.float32] | None,
     attentions: NDArray[np.float32] | None,
 ) -> TokenEncoding:
-    """Attach places and segments to the vectors of one pair."""
+    """Attach places and segments to the vectors of one pair; ``tokens`` and ``spans`` end with those of ``</s>``."""
     instruction, text = pair
     boundary = len(instruction)
     n = len(item.ids)
+    order = [*range(n - 1), len(tokens) - 1, *range(n - 1, len(tokens) - 1)]  # what was cut comes last
     segments = []
-    for position, (start, end) in enumerate(item.spans):
+    for position, (start, end) in enumerate(spans[i] for i in order):
         if position >= n:
             segments.append(Segment.CUT)
         elif position == n - 1:
@@ -684,10 +793,10 @@ def _describe(
     return TokenEncoding(
         instruction=instruction,
         text=text,
-        joined=instruction + text.strip(),
+        joined=joined,
         token_ids=np.asarray(item.ids + item.cut_ids, dtype=np.int64),
-        tokens=tuple(item.tokens),
-        spans=np.asarray(item.spans, dtype=np.int64).reshape(-1, 2),
+        tokens=tuple(tokens[i] for i in order),
+        spans=np.asarray([spans[i] for i in order], dtype=np.int64).reshape(-1, 2),
         segments=tuple(segments),
         pooling_mask=np.arange(n) >= item.n_masked,
         hidden=hidden,

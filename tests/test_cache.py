@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from typing import Any
 
 import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
 from instructor_core.cache import CachedEncoder, Progress
+from instructor_core.encoder import EncoderError
+from instructor_core.errors import UserError
+from instructor_core.queueing import ModelQueue
 
 TOPIC, MOOD = "Represent the text for its topic: ", "Represent the text for its mood: "
 TEXTS = ("Cold soup.", "A fine day", "Rain again", "x", "A much longer text than all of the others here.")
@@ -26,12 +31,15 @@ class Counting:
 
     def __init__(self, model: InstructorModel) -> None:
         self.model, self.dim = model, model.dim
+        self.max_seq_length, self.device = model.max_seq_length, model.device
         self.encoded: list[tuple[str, str]] = []
         self.tokens: list[tuple[str, str]] = []
+        self.runs = 0
 
-    def encode_batches(self, pairs: list[tuple[str, str]], *, normalize: bool) -> object:
+    def encode(self, pairs: list[tuple[str, str]], *, normalize: bool) -> object:
         self.encoded += pairs
-        return self.model.encode_batches(pairs, normalize=normalize)
+        self.runs += 1
+        return self.model.encode(pairs, normalize=normalize)
 
     def encode_tokens(self, pairs: list[tuple[str, str]], *, layers: bool, attentions: bool) -> object:
         self.tokens += pairs
@@ -63,19 +71,28 @@ def test_editing_one_text_encodes_that_text_only(model: InstructorModel) -> None
     assert sorted(counting.encoded) == [(MOOD, "y"), (TOPIC, "y")]
 
 
-def test_progress_counts_pairs_and_closing_keeps_what_was_done(
-    model: InstructorModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("instructor_core.encoder").encoder._BATCH_TOKENS, "cpu", 1)
+def test_progress_counts_pairs_and_closing_keeps_what_was_done(model: InstructorModel) -> None:
+    counting = Counting(model)
+    encoder = CachedEncoder(counting, queue=ModelQueue(slice_cost=1))  # type: ignore[arg-type]
+    steps = encoder.encode_steps(PAIRS)
+    assert next(steps) == Progress(0, 10, 10)
+    while (progress := next(steps)).done == 0:
+        pass
+    assert 1 <= progress.done < progress.total
+    steps.close()
+    encoder.encode(PAIRS)
+    assert sorted(counting.encoded) == sorted(PAIRS)
+
+
+def test_a_slice_that_was_being_run_when_its_request_was_closed_stays_in_the_cache(model: InstructorModel) -> None:
     counting = Counting(model)
     encoder = CachedEncoder(counting)  # type: ignore[arg-type]
     steps = encoder.encode_steps(PAIRS)
-    assert next(steps) == Progress(0, 10, 10)
-    assert next(steps) == Progress(1, 10, 10)
+    next(steps)
+    next(steps)
     steps.close()
-    counting.encoded.clear()
     encoder.encode(PAIRS)
-    assert len(counting.encoded) == 9
+    assert sorted(counting.encoded) == sorted(PAIRS)
 
 
 def test_the_bound_holds_and_the_oldest_goes_first(model: InstructorModel) -> None:
@@ -107,6 +124,96 @@ def test_token_encodings_are_computed_once_per_depth(model: InstructorModel) -> 
     deep = encoder.encode_tokens([PAIRS[0]], deep=True)[0]
     assert deep.layers is not None and deep.attentions is not None
     assert encoder.encode_tokens([PAIRS[0]], deep=True)[0] is deep
+
+
+def test_requests_that_are_run_together_get_the_vectors_of_the_encoder(model: InstructorModel) -> None:
+    queue = ModelQueue()
+    counting = Counting(model)
+    encoder = CachedEncoder(counting, queue=queue)  # type: ignore[arg-type]
+    asked = [[(instruction, f"{text} {visitor}") for instruction, text in PAIRS] for visitor in range(6)]
+    hold = Event()
+    steps = queue.work("elsewhere", {"x": 1}, lambda items: [hold.wait(30)])
+    holding = Thread(target=lambda: list(steps))
+    holding.start()
+    results: dict[int, np.ndarray] = {}
+
+    def ask(visitor: int) -> None:
+        results[visitor] = encoder.encode(asked[visitor])
+
+    threads = [Thread(target=ask, args=(visitor,)) for visitor in range(6)]
+    for thread in threads:
+        thread.start()
+    while queue.n_requests < 7:
+        pass
+    hold.set()
+    for thread in [*threads, holding]:
+        thread.join(30)
+    assert sorted(counting.encoded) == sorted(pair for pairs in asked for pair in pairs)
+    assert counting.runs == 1
+    for visitor, pairs in enumerate(asked):
+        np.testing.assert_allclose(results[visitor], model.encode(pairs, normalize=False), atol=1e-5)
+
+
+def test_an_instruction_that_is_too_long_is_an_error_for_its_request_alone(model: InstructorModel) -> None:
+    encoder = CachedEncoder(model)
+    with pytest.raises(EncoderError, match="leaves no room"):
+        encoder.encode([("word " * 600, "x")])
+    with pytest.raises(EncoderError, match="leaves no room"):
+        encoder.encode_tokens([("word " * 600, "x")])
+    assert encoder.encode(PAIRS).shape == (10, 64)
+
+
+def test_encoders_may_share_one_queue_and_a_full_one_refuses_new_pairs_only(model: InstructorModel) -> None:
+    queue = ModelQueue(max_requests=1)
+    one, other = CachedEncoder(model, queue=queue), CachedEncoder(model, queue=queue)
+    one.encode(PAIRS[:2])
+    hold = Event()
+    steps = queue.work("elsewhere", {"x": 1}, lambda items: [hold.wait(30)])
+    next(steps)
+    with pytest.raises(UserError, match="busy"):
+        other.encode(PAIRS[:2])
+    with pytest.raises(UserError, match="busy"):
+        one.encode_tokens(PAIRS[:2])
+    assert one.encode(PAIRS[:2]).shape == (2, 64)
+    hold.set()
+    list(steps)
+    np.testing.assert_allclose(other.encode(PAIRS[:2]), one.encode(PAIRS[:2]), atol=1e-5)
+
+
+def test_a_request_with_more_new_pairs_than_allowed_is_refused_before_any_is_encoded(model: InstructorModel) -> None:
+    counting = Counting(model)
+    encoder = CachedEncoder(counting, max_pairs=4)  # type: ignore[arg-type]
+    for ask in (encoder.encode, encoder.encode_tokens):
+        with pytest.raises(UserError, match="may have 4 new pairs of instruction and text: this one has 10"):
+            ask(PAIRS)
+    assert counting.encoded == counting.tokens == []
+    for start in range(0, 10, 4):
+        encoder.encode(PAIRS[start : start + 4])
+    assert encoder.encode(PAIRS).shape == (10, 64)  # what is known does not count
+
+
+def test_states_are_read_out_as_the_encoder_does(model: InstructorModel) -> None:
+    encoder = CachedEncoder(model)
+    (row,) = encoder.encode_tokens([PAIRS[0]], deep=True)
+    assert row.layers is not None
+    np.testing.assert_allclose(encoder.read_out(row.layers), model.read_out(row.layers), atol=1e-6)
+
+
+def test_every_run_of_the_model_passes_through_the_wrapper_for_devices(model: InstructorModel) -> None:
+    runs: list[str] = []
+
+    def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: object) -> Any:
+            runs.append(type(arguments[0]).__name__)
+            return function(*arguments)
+
+        return run
+
+    encoder = CachedEncoder(model, on_device=on_device)
+    encoder.encode(PAIRS[:1])
+    (row,) = encoder.encode_tokens(PAIRS[:1], deep=True)
+    encoder.read_out(row.hidden)
+    assert runs == ["list", "list", "ndarray"]
 
 
 def test_threads_get_the_same_answers(model: InstructorModel) -> None:

@@ -81,6 +81,30 @@ class TestEncode:
             monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", budget)
             np.testing.assert_allclose(model.encode(PAIRS), one_by_one, atol=1e-5)
 
+    @pytest.mark.parametrize("call_tokens", [0, 10, 10_000])
+    def test_sequences_that_share_a_call_of_attention_do_not_see_each_other_or_padding(
+        self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch, call_tokens: int
+    ) -> None:
+        pairs = [("Topic: ", "word " * n) for n in (9, 3, 8, 8, 1, 20, 3, 7)]
+        alone = np.concatenate([model.encode([pair]) for pair in pairs])
+        deep = [model.encode_tokens([pair], layers=True, attentions=True)[0] for pair in pairs]
+        monkeypatch.setitem(encoder_module._CALL_TOKENS, "cpu", call_tokens)
+        np.testing.assert_allclose(model.encode(pairs), alone, atol=1e-5)
+        np.testing.assert_allclose(model(pairs)[0].numpy(), alone, atol=1e-5)
+        for together, expected in zip(model.encode_tokens(pairs, layers=True, attentions=True), deep, strict=True):
+            np.testing.assert_allclose(together.hidden, expected.hidden, atol=1e-4)
+            np.testing.assert_allclose(together.layers, expected.layers, atol=1e-4)
+            np.testing.assert_allclose(together.attentions, expected.attentions, atol=1e-5)
+
+    def test_few_pairs_of_very_different_lengths_are_hardly_padded(self, model: InstructorModel) -> None:
+        positions: list[int] = []
+        layer = model.transformer.encoder.embed_tokens
+        hook = layer.register_forward_pre_hook(lambda _, arguments: positions.append(arguments[0].numel()))
+        model.encode(PAIRS)
+        hook.remove()
+        n_tokens = sum(encoding.n_encoded for encoding in model.encode_tokens(PAIRS))
+        assert n_tokens <= sum(positions) < 1.05 * n_tokens
+
     def test_windows_of_pairs_keep_their_places(self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = model.encode(PAIRS)
         monkeypatch.setattr(encoder_module, "_WINDOW", 2)

@@ -130,9 +130,9 @@ class TrainingNetwork:
                 f"Training needs an activation of {sorted(_ACTIVATIONS)}: this checkpoint has "
                 f"{config.dense_act_fn!r}. Train another checkpoint."
             )
-        if model._packed or model.dtype != torch.float32:
+        if not model.trainable or model.dtype != torch.float32:
             raise UserError(
-                f"Training needs a model with plain float32 weights: got trainable={not model._packed} and "
+                f"Training needs a model with plain float32 weights: got trainable={model.trainable} and "
                 f"{model.dtype}. Load it with trainable=True and dtype='float32'."
             )
         self.model = model

@@ -1,27 +1,29 @@
-"""Measures how fast the encoder is, beside sentence-transformers' own INSTRUCTOR support, in one run on the CPU.
+"""Measures how fast the encoder is beside sentence-transformers' own INSTRUCTOR support: same weights, texts, threads.
 
-    .venv/bin/python -m tests.benchmarks.encoder_speed             512 pairs on instructor-base's shape: some minutes
-    .venv/bin/python -m tests.benchmarks.encoder_speed --quick     64 pairs: under a minute
+    .venv/bin/python -m tests.benchmarks.encoder_speed                  everything: about half an hour on four cores
+    .venv/bin/python -m tests.benchmarks.encoder_speed --quick          one workload, two sizes: some minutes
+    .venv/bin/python -m tests.benchmarks.encoder_speed --shape mini --texts short long --pairs 1 8
+    .venv/bin/python -m tests.benchmarks.encoder_speed --device cuda
 
-Both encode the same (instruction, text) pairs with the same weights and threads, in turn within each repeat, so that
-a change in the machine's load meets all of them. Ratios are taken within a repeat. The weights of the base shape are
-random: speed does not depend on their values, and no download is needed.
-
-With few pairs the reference has few texts of like length for a batch and pads more: --quick overstates the ratio.
+A workload is a shape of checkpoint, a kind of texts and a number of pairs. Within each repeat the engines encode it in
+turn, so that a change in the machine's load meets all of them, and ratios are taken within a repeat. What takes
+milliseconds is done as often as fills a fifth of a second. Both engines are measured in float32 and, where the hardware
+has it, in bfloat16; every ratio is to sentence-transformers in float32. The weights of the base shape are random: speed
+does not depend on their values, and no download is needed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import TypeVar
+from statistics import NormalDist, median
 
 import numpy as np
 import torch
@@ -43,54 +45,81 @@ SUBJECTS = "The ferry|A retired judge|Our neighbour|The second violin|Nobody|The
 VERBS = "painted|has misplaced|could not explain|sold|measured|never liked|translated|brought back|dreamt of"
 OBJECTS = "the spare key|a map of the harbour|three unread letters|the winter timetable|an answer|the copper kettle"
 ENDINGS = ".|, and that was that.| before the rain began.|; the others only laughed.| (see page 12).|!| twice a week."
-WORDS = (33.5, 0.97)  # median and spread of the log-normal length of a text, in words
-SHORTEST, LONGEST = 16, 272  # words
-GEMM_ROWS = 1024
+# Words per text: log-normal by median and spread, cut off at a shortest and a longest.
+LENGTHS = {"short": (9.0, 0.4, 3, 24), "mixed": (33.5, 0.97, 16, 272), "long": (330.0, 0.25, 180, 480)}
+SHAPES = ("base", "mini")
+PAIRS = (1, 8, 64, 512)
+SECONDS = 0.2  # per engine and repeat, at least
+GEMM_ROWS = {"cpu": 1024, "cuda": 16384}
 GEMM_SECONDS = 0.4
-WARM_UP = 16  # pairs
 
 Pair = tuple[str, str]
 Encode = Callable[[Sequence[Pair]], NDArray[np.float32]]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One engine over all repeats.
+    """One engine on one workload over all repeats.
 
     Attributes:
+        shape: Shape of the checkpoint.
+        texts: Kind of texts.
+        n_pairs: Number of pairs.
+        n_tokens: Number of their tokens, without padding.
         engine: Name.
-        seconds: One duration per repeat.
-        tokens_per_second: Tokens of the pairs, without padding, over the median duration.
+        dtype: What it computes in.
+        seconds: Duration of encoding the pairs once, per repeat.
+        tokens_per_second: Tokens over the median duration.
         ratio: (smallest, median, largest) over the repeats of the reference's duration divided by this one.
         padding: Share of the computed token positions that are padding.
+        gemm_share: Useful operations per second, at the median, over the measured GEMM rate in the same dtype.
         max_difference: Largest absolute difference of any component of an embedding from the reference.
         min_cosine: Smallest cosine of an embedding with the reference's.
-        gemm_share: Useful operations per second, at the median, over the measured fp32 GEMM rate.
     """
 
+    shape: str
+    texts: str
+    n_pairs: int
+    n_tokens: int
     engine: str
+    dtype: str
     seconds: tuple[float, ...]
     tokens_per_second: float
     ratio: tuple[float, float, float]
     padding: float
+    gemm_share: float
     max_difference: float
     min_cosine: float
-    gemm_share: float
 
 
-def make_pairs(n: int, seed: int = 0) -> list[Pair]:
-    """Return n pairs over four instructions: made-up sentences, most texts short and a few very long."""
+@dataclass(eq=False)
+class Engine:
+    """Something that encodes pairs, with the number of token positions of every call of its network."""
+
+    name: str
+    dtype: str
+    encode: Encode
+    positions: list[int] = field(default_factory=list)
+
+    def watch(self, layer: nn.Module) -> None:
+        """Count the token positions, padding included, that go through a token embedding layer."""
+        layer.register_forward_pre_hook(lambda _, arguments: self.positions.append(arguments[0].numel()))
+
+
+def make_pairs(n: int, texts: str = "mixed", seed: int = 0) -> list[Pair]:
+    """Return n pairs over four instructions: made-up sentences whose lengths are the quantiles of a distribution."""
+    middle, spread, shortest, longest = LENGTHS[texts]
     rng = np.random.default_rng(seed)
     parts = [choices.split("|") for choices in (SUBJECTS, VERBS, OBJECTS, ENDINGS)]
     pairs = []
     for position in range(n):
-        wanted = int(np.clip(rng.lognormal(np.log(WORDS[0]), WORDS[1]), SHORTEST, LONGEST))
-        text = ""
-        while len(text.split()) < wanted:
+        quantile = NormalDist().inv_cdf((position + 0.5) / n)
+        wanted = int(np.clip(middle * math.exp(spread * quantile), shortest, longest))
+        words: list[str] = []
+        while len(words) < wanted:
             subject, verb, thing, ending = (str(rng.choice(part)) for part in parts)
-            text += f"{subject} {verb} {thing}{ending} "
-        pairs.append((INSTRUCTIONS[position % len(INSTRUCTIONS)], " ".join(text.split()[:wanted])))
+            words += f"{subject} {verb} {thing}{ending}".split()
+        pairs.append((INSTRUCTIONS[position % len(INSTRUCTIONS)], " ".join(words[:wanted])))
     return [pairs[i] for i in rng.permutation(n)]
 
 
@@ -109,38 +138,47 @@ def operations(model: InstructorModel, lengths: NDArray[np.int64]) -> float:
     return float(config.num_layers * (lengths * (linear + attention)).sum())
 
 
-def gemm_rate(d_in: int, d_out: int) -> float:
-    """Return the fp32 operations per second of one layer: the best of torch's own and oneDNN's packed product."""
-    states, weight = torch.randn(GEMM_ROWS, d_in), torch.randn(d_out, d_in)
+def seconds_of(call: Callable[[], object], device: str, times: int = 1) -> float:
+    """Return the seconds that a call takes, on average over a number of times; a GPU has finished by then."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(times):
+        call()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / times
+
+
+def gemm_rate(d_in: int, d_out: int, device: str, dtype: str) -> float:
+    """Return the operations per second of one linear layer: the best of torch's own and oneDNN's packed product."""
+    kind, rows = getattr(torch, dtype), GEMM_ROWS[device]
+    states = torch.randn(rows, d_in, device=device, dtype=kind)
+    weight = torch.randn(d_out, d_in, device=device, dtype=kind)
     products: list[Callable[[], object]] = [lambda: F.linear(states, weight)]
-    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    if device == "cpu" and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         packed = torch.ops.mkldnn._reorder_linear_weight(weight)
         products.append(lambda: torch.ops.mkldnn._linear_pointwise(states, packed, None, "none", [], ""))
-    best = float("inf")
+    best = math.inf
     with torch.inference_mode():
         for product in products:
             product()
             end = time.perf_counter() + GEMM_SECONDS
             while time.perf_counter() < end:
-                best = min(best, timed(product)[0])
-    return 2 * GEMM_ROWS * d_in * d_out / best
+                best = min(best, seconds_of(product, device))
+    return 2 * rows * d_in * d_out / best
 
 
-def timed(call: Callable[[], Result]) -> tuple[float, Result]:
-    """Return the seconds that a call took, and its result."""
-    start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
-
-
-def has_native_bfloat16() -> bool:
-    """Return whether the processor multiplies bfloat16 without converting it first."""
+def has_native_bfloat16(device: str) -> bool:
+    """Return whether the hardware multiplies bfloat16 without converting it first."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return any(present for name, present in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
 
 
-def reference(folder: Path) -> tuple[nn.Module, Encode]:
-    """Return sentence-transformers' token embedding layer and a call that encodes pairs, one prompt at a time."""
-    model = SentenceTransformer(str(folder), device="cpu")
+def reference(folder: Path, device: str, dtype: str) -> Engine:
+    """Return sentence-transformers, which encodes the texts of one prompt at a time."""
+    model = SentenceTransformer(str(folder), device=device, model_kwargs={"dtype": getattr(torch, dtype)})
     model.set_pooling_include_prompt(False)
 
     def encode(pairs: Sequence[Pair]) -> NDArray[np.float32]:
@@ -150,110 +188,133 @@ def reference(folder: Path) -> tuple[nn.Module, Encode]:
             out[rows] = model.encode([pairs[row][1] for row in rows], prompt=instruction, show_progress_bar=False)
         return out
 
-    return model[0].auto_model.encoder.embed_tokens, encode
+    engine = Engine("sentence-transformers", dtype, encode)
+    engine.watch(model[0].auto_model.encoder.embed_tokens)
+    return engine
 
 
-def count_positions(layer: nn.Module, counts: list[int]) -> None:
-    """Append the number of token positions, padding included, of every later call of a token embedding layer."""
-    layer.register_forward_pre_hook(lambda _, arguments: counts.append(arguments[0].numel()))
+def ours(folder: Path, device: str, dtype: str) -> tuple[InstructorModel, Engine]:
+    """Return this project's model, and its engine."""
+    model = InstructorModel(folder, device=device, dtype=dtype)
+    engine = Engine("ours", dtype, model.encode)
+    engine.watch(model.transformer.encoder.embed_tokens)
+    return model, engine
 
 
-def measure(folder: Path, pairs: Sequence[Pair], repeats: int) -> tuple[list[Timing], NDArray[np.int64], float]:
-    """Return one timing per engine (the reference first), the (N,) token counts and the fp32 GEMM rate."""
-    exact = InstructorModel(folder, device="cpu")
-    config = exact.transformer.config
-    engines = {
-        "sentence-transformers, fp32": reference(folder),
-        "ours, fp32": (exact.transformer.encoder.embed_tokens, exact.encode),
-    }
-    if has_native_bfloat16():
-        fast = InstructorModel(folder, device="cpu", dtype="bfloat16")
-        engines["ours, bf16"] = (fast.transformer.encoder.embed_tokens, fast.encode)
-    positions: dict[str, list[int]] = {name: [] for name in engines}
-    for name, (layer, encode) in engines.items():
-        encode(pairs[:WARM_UP])
-        count_positions(layer, positions[name])
+def load_engines(folder: Path, device: str) -> tuple[InstructorModel, list[Engine]]:
+    """Return our float32 model and all engines, the reference in float32 first."""
+    dtypes = ["float32", "bfloat16"] if has_native_bfloat16(device) else ["float32"]
+    model, first = ours(folder, device, "float32")
+    rest = [ours(folder, device, dtype)[1] for dtype in dtypes[1:]]
+    return model, [*(reference(folder, device, dtype) for dtype in dtypes), first, *rest]
 
-    seconds: dict[str, list[float]] = {name: [] for name in engines}
-    embeddings: dict[str, NDArray[np.float32]] = {}
-    rates = [gemm_rate(config.d_model, config.d_ff)]
+
+def measure(
+    model: InstructorModel, engines: Sequence[Engine], shape: str, texts: str, n_pairs: int, repeats: int
+) -> list[Timing]:
+    """Return one timing per engine on one workload."""
+    device, config = model.device.type, model.transformer.config
+    pairs = make_pairs(n_pairs, texts)
+    dtypes = dict.fromkeys(engine.dtype for engine in engines)
+    rates = {dtype: [gemm_rate(config.d_model, config.d_ff, device, dtype)] for dtype in dtypes}
+    embeddings = [engine.encode(pairs) for engine in engines]  # the first call of a size is slower
+    calls = [partial(engine.encode, pairs) for engine in engines]
+    times = [max(1, math.ceil(SECONDS / seconds_of(call, device))) for call in calls]
+    for engine in engines:
+        engine.positions.clear()
+
+    seconds: list[list[float]] = [[] for _ in engines]
     for _ in range(repeats):
-        for name, (_, encode) in engines.items():
-            duration, embeddings[name] = timed(partial(encode, pairs))
-            seconds[name].append(duration)
-        rates.append(gemm_rate(config.d_model, config.d_ff))
+        for call, n, durations in zip(calls, times, seconds, strict=True):
+            durations.append(seconds_of(call, device, n))
+    for dtype, found in rates.items():
+        found.append(gemm_rate(config.d_model, config.d_ff, device, dtype))
 
-    lengths, rate = count_tokens(exact, pairs), max(rates)
-    baseline, wanted = next(iter(seconds.values())), next(iter(embeddings.values()))
+    lengths = count_tokens(model, pairs)
     timings = []
-    for name, durations in seconds.items():
-        ratios = [theirs / ours for theirs, ours in zip(baseline, durations, strict=True)]
+    for engine, n, durations, embedding in zip(engines, times, seconds, embeddings, strict=True):
+        ratios = [theirs / ours for theirs, ours in zip(seconds[0], durations, strict=True)]
         timings.append(
             Timing(
-                engine=name,
+                shape=shape,
+                texts=texts,
+                n_pairs=n_pairs,
+                n_tokens=int(lengths.sum()),
+                engine=engine.name,
+                dtype=engine.dtype,
                 seconds=tuple(durations),
                 tokens_per_second=float(lengths.sum()) / median(durations),
                 ratio=(min(ratios), median(ratios), max(ratios)),
-                padding=1 - repeats * float(lengths.sum()) / sum(positions[name]),
-                max_difference=float(np.abs(embeddings[name] - wanted).max()),
-                min_cosine=float((embeddings[name] * wanted).sum(axis=1).min()),
-                gemm_share=operations(exact, lengths) / median(durations) / rate,
+                padding=1 - repeats * n * float(lengths.sum()) / sum(engine.positions),
+                gemm_share=operations(model, lengths) / median(durations) / max(rates[engine.dtype]),
+                max_difference=float(np.abs(embedding - embeddings[0]).max()),
+                min_cosine=float((embedding * embeddings[0]).sum(axis=1).min()),
             )
         )
-    return timings, lengths, rate
+    return timings
 
 
-def report(timings: Sequence[Timing], lengths: NDArray[np.int64], rate: float, threads: int) -> str:
-    """Return the results as text."""
+def table(timings: Sequence[Timing]) -> str:
+    """Return the timings as a Markdown table, one line per engine and workload."""
     lines = [
-        f"{len(lengths)} pairs, {lengths.sum()} tokens "
-        f"(mean {lengths.mean():.0f}, {lengths.min()} to {lengths.max()}), "
-        f"{len(timings[0].seconds)} repeats, {threads} threads, fp32 GEMM {rate / 1e9:.0f} GFLOP/s",
-        "",
-        f"{'engine':28} {'tokens/s':>9} {'ratio (min median max)':>24} {'padding':>8} {'of GEMM':>8} "
-        f"{'max diff':>9} {'1 - min cos':>12}",
+        "| shape | texts | pairs | tokens | engine | tokens/s | times as fast: median (min to max) | padding "
+        "| of the GEMM rate | largest difference | 1 - lowest cosine |",
+        "|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for timing in timings:
-        ratio = "  ".join(f"{value:.2f}" for value in timing.ratio)
+    for t in timings:
+        low, middle, high = t.ratio
         lines.append(
-            f"{timing.engine:28} {timing.tokens_per_second:9.0f} {ratio:>24} {timing.padding:8.1%} "
-            f"{timing.gemm_share:8.0%} {timing.max_difference:9.1e} {1 - timing.min_cosine:12.1e}"
+            f"| {t.shape} | {t.texts} | {t.n_pairs} | {t.n_tokens} | {t.engine}, {t.dtype} | {t.tokens_per_second:.0f} "
+            f"| {middle:.2f} ({low:.2f} to {high:.2f}) | {t.padding:.1%} | {t.gemm_share:.0%} "
+            f"| {t.max_difference:.1e} | {1 - t.min_cosine:.1e} |"
         )
     return "\n".join(lines)
-
-
-def main(values: Sequence[str] | None = None) -> None:
-    """Run the benchmark as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, help="number of pairs (512; 64 with --quick)")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--shape", choices=["base", "mini"], default="base", help="mini: the bundled checkpoint")
-    parser.add_argument("--quick", action="store_true", help="64 pairs: less to wait for, a ratio that is too high")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
-    options = parser.parse_args(values)
-
-    torch.set_num_threads(options.threads)
-    pairs = make_pairs(options.pairs or (64 if options.quick else 512))
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = find_checkpoint("instructor-mini") if options.shape == "mini" else make_base(Path(folder))
-        timings, lengths, rate = measure(checkpoint, pairs, options.repeats)
-    print(report(timings, lengths, rate, options.threads))
-    if options.json:
-        results = {
-            "shape": options.shape,
-            "threads": options.threads,
-            "token_counts": lengths.tolist(),
-            "gemm_gflops": rate / 1e9,
-            "engines": [asdict(timing) for timing in timings],
-        }
-        options.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
 
 
 def make_base(folder: Path) -> Path:
     """Return a checkpoint in instructor-base's shape with random weights."""
     shape = {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12, "d_kv": 64, "out_features": 768}
     return make_checkpoint(folder / "random-base", **shape)
+
+
+def parse(values: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", nargs="+", choices=SHAPES, help="mini: the bundled checkpoint (both)")
+    parser.add_argument("--texts", nargs="+", choices=list(LENGTHS), help="kinds of texts (all)")
+    parser.add_argument("--pairs", nargs="+", type=int, metavar="N", help=f"numbers of pairs ({PAIRS})")
+    parser.add_argument("--repeats", type=int, help="(3; 1 with --quick)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--quick", action="store_true", help="mixed texts, 1 and 64 pairs, unless said otherwise")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    options = parser.parse_args(values)
+    options.shape = options.shape or list(SHAPES)
+    options.texts = options.texts or (["mixed"] if options.quick else list(LENGTHS))
+    options.pairs = options.pairs or ([1, 64] if options.quick else list(PAIRS))
+    options.repeats = options.repeats or (1 if options.quick else 3)
+    return options
+
+
+def main(values: Sequence[str] | None = None) -> None:
+    """Run the benchmark as the command line says; rows appear as they are measured."""
+    options = parse(values)
+    torch.set_num_threads(options.threads)
+    where = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {options.threads} threads"
+    print(f"{where}, {options.repeats} repeats\n\n{table([])}", flush=True)
+    timings: list[Timing] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for shape in options.shape:
+            checkpoint = find_checkpoint("instructor-mini") if shape == "mini" else make_base(Path(folder))
+            model, engines = load_engines(checkpoint, options.device)
+            for texts in options.texts:
+                for n_pairs in options.pairs:
+                    new = measure(model, engines, shape, texts, n_pairs, options.repeats)
+                    print(table(new).split("\n", 2)[2], flush=True)
+                    timings += new
+    if options.json:
+        results = {"device": where, "threads": options.threads, "timings": [asdict(timing) for timing in timings]}
+        options.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,168 @@
+"""One bounded queue for the work of all visitors: taken in turns, in slices, and together where it is alike.
+
+A request is a group (what to run: one checkpoint, one kind of result), items, and a function from items to results.
+One thread serves all requests. Each turn belongs to the request that has waited longest since its last one; it takes
+a slice of bounded cost from it and fills the slice up with items of other requests of the same group. So small requests
+share a run of the model, a long one cannot hold up a short one by more than a slice, and an item that several requests
+wait for is run once: what is found is handed to each of them, and to nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from threading import Condition, Thread
+from typing import Any, TypeVar
+
+from instructor_core.errors import UserError
+
+Item = TypeVar("Item", bound=Hashable)
+Result = TypeVar("Result")
+Run = Callable[[list[Any]], Sequence[Any]]
+
+MAX_REQUESTS = 32
+SLICE_COST = 4096
+HEARTBEAT_S = 0.25  # how soon a request notices that its visitor has gone, while others are served
+IDLE_S = 10.0  # how long the thread outlives the last request
+
+
+@dataclass(eq=False)
+class _Request:
+    """What is still to be run for one caller, what it has not fetched yet, and what went wrong."""
+
+    group: Hashable
+    run: Run
+    waiting: dict[Any, int]  # item to cost, costly first: a slice holds items of like cost, which are padded little
+    context: Context = field(default_factory=copy_context)
+    ready: dict[Any, Any] = field(default_factory=dict)
+    error: Exception | None = None
+
+
+class ModelQueue:
+    """Runs requests of several threads on one thread, fairly; see the module.
+
+    Args:
+        max_requests: Requests that may be in the queue at once, the one that is being served included.
+        slice_cost: Cost of a slice; a dearer item makes a slice of its own.
+    """
+
+    def __init__(self, *, max_requests: int = MAX_REQUESTS, slice_cost: int = SLICE_COST) -> None:
+        self.max_requests = max_requests
+        self.slice_cost = slice_cost
+        self._requests: list[_Request] = []  # the next turn is that of the first
+        self._changed = Condition()
+        self._thread: Thread | None = None
+
+    @property
+    def n_requests(self) -> int:
+        """Requests in the queue at present."""
+        return len(self._requests)
+
+    def work(
+        self, group: Hashable, items: Mapping[Item, int], run: Callable[[list[Item]], Sequence[Result]]
+    ) -> Generator[dict[Item, Result], None, None]:
+        """Yield results as they come, in any order; often an empty dictionary, when there is nothing new yet.
+
+        Closing the generator gives the place in the queue back; a slice that is being run is run to its end.
+
+        Args:
+            group: Requests of equal groups are run together: their `run` must do the same.
+            items: What to run, each with its cost.
+            run: Function from items to as many results.
+
+        Raises:
+            UserError: If the queue is full.
+            Exception: What `run` raises for items of this request.
+        """
+        dear_first = dict(sorted(items.items(), key=lambda entry: -entry[1]))
+        request = _Request(group, run, dear_first)
+        n_left = len(items)
+        if n_left:
+            self._enter(request)
+        try:
+            while n_left:
+                with self._changed:
+                    if not request.ready and request.error is None:
+                        self._changed.wait(HEARTBEAT_S)
+                    part, request.ready = request.ready, {}
+                    error = request.error
+                if error is not None and not part:
+                    raise error
+                n_left -= len(part)
+                yield part
+        finally:
+            with self._changed:
+                self._leave([request])
+
+    def _enter(self, request: _Request) -> None:
+        with self._changed:
+            if len(self._requests) >= self.max_requests:
+                raise UserError(
+                    f"The server is busy: it works on {self.max_requests} requests at a time and has as many. "
+                    "Nothing is lost; wait a few seconds and try again."
+                )
+            self._requests.append(request)
+            if self._thread is None:
+                self._thread = Thread(target=self._serve, name="model-queue", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def _leave(self, requests: Iterable[_Request]) -> None:
+        for request in requests:
+            if request in self._requests:
+                self._requests.remove(request)
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                if not self._requests and not self._changed.wait_for(lambda: self._requests, IDLE_S):
+                    self._thread = None
+                    return
+                owners = self._next_slice()
+            self._run(owners)
+
+    def _next_slice(self) -> dict[_Request, list[Any]]:
+        """Choose the items to run now, by the request that brings them in."""
+        first = self._requests[0]
+        chosen: set[Any] = set()
+        owners: dict[_Request, list[Any]] = {}
+        left = self.slice_cost
+        for request in self._requests:
+            if request.group != first.group:
+                continue
+            for item, cost in request.waiting.items():
+                if item in chosen:
+                    continue
+                if chosen and cost > left:
+                    break
+                chosen.add(item)
+                owners.setdefault(request, []).append(item)
+                left -= cost
+        return owners
+
+    def _run(self, owners: dict[_Request, list[Any]]) -> None:
+        first = next(iter(owners))
+        items = [item for own in owners.values() for item in own]
+        try:
+            results = dict(zip(items, first.context.run(first.run, items), strict=True))
+        except Exception as error:  # handed to the thread that waits, which raises it
+            if len(owners) == 1:
+                with self._changed:
+                    first.error = error
+                    self._leave([first])
+                    self._changed.notify_all()
+            else:  # one request's trouble is not the others'
+                for request, own in owners.items():
+                    self._run({request: own})
+            return
+        with self._changed:
+            alike = [request for request in self._requests if request.group == first.group]
+            for request in alike:
+                for item in results.keys() & request.waiting.keys():
+                    del request.waiting[item]
+                    request.ready[item] = results[item]
+            self._leave([request for request in alike if not request.waiting])
+            # To the end of the line, behind those that came meanwhile. The sort is stable: the others keep their order.
+            self._requests.sort(key=lambda request: request in owners)
+            self._changed.notify_all()
