@@ -1,0 +1,29 @@
+"""What a checkpoint can do, measured: instruction against label, plain similarity, and a reference beside both.
+
+`python -m instructor_core.evaluate` prints the whole table; `evaluate_checkpoint` returns it; `agreement` is the one
+figure to look at while a checkpoint is being trained.
+"""
+
+from __future__ import annotations
+
+from instructor_core.evaluate.data import LabelSet, PairSet, Wordings, read_data, read_wordings
+from instructor_core.evaluate.evaluation import evaluate_checkpoint
+from instructor_core.evaluate.markdown import to_markdown
+from instructor_core.evaluate.report import EvaluationReport, to_json
+from instructor_core.evaluate.scores import Score, agreement, score, spearman
+
+__all__ = [
+    "EvaluationReport",
+    "LabelSet",
+    "PairSet",
+    "Score",
+    "Wordings",
+    "agreement",
+    "evaluate_checkpoint",
+    "read_data",
+    "read_wordings",
+    "score",
+    "spearman",
+    "to_json",
+    "to_markdown",
+]

@@ -1,0 +1,85 @@
+"""`python -m instructor_core.evaluate`: the table of a checkpoint as Markdown, and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from instructor_core.encoder import EncoderError, InstructorModel
+from instructor_core.errors import UserError
+from instructor_core.evaluate.card import END, START, write_card
+from instructor_core.evaluate.data import bundled_label_sets, read_data, read_wordings
+from instructor_core.evaluate.evaluation import evaluate_checkpoint
+from instructor_core.evaluate.markdown import to_markdown
+from instructor_core.evaluate.reference import ReferenceModel
+from instructor_core.evaluate.report import to_json
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m instructor_core.evaluate",
+        description="Measure what instructions do to the embeddings of a checkpoint, on texts with labels.",
+        epilog=(
+            'Label sets: {"text": "...", "labels": {"topic": "food"}} on each line; pairs: {"a": "...", "b": "...", '
+            '"score": 3.5}. Both may lie in one folder.'
+        ),
+    )
+    parser.add_argument("checkpoint", nargs="?", default="instructor-mini", help="name or folder (instructor-mini)")
+    parser.add_argument("--label-sets", nargs="+", type=Path, metavar="PATH", help="folders or files, not the bundled")
+    parser.add_argument("--sts", nargs="+", type=Path, default=[], metavar="FILE", help="more files, usually of pairs")
+    parser.add_argument("--wordings", type=Path, metavar="FILE", help="instructions to use, not the bundled")
+    parser.add_argument("--reference", type=Path, metavar="FOLDER", help="a model without instructions to compare with")
+    parser.add_argument("--free", type=int, metavar="N", help="use the first N free wordings of each axis (all)")
+    parser.add_argument("--max-texts", type=int, default=4000, metavar="N", help="sample larger sets (4000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every score of every wording")
+    parser.add_argument("--write-card", type=Path, metavar="FILE", help=f"put the table between {START} and {END}")
+    parser.add_argument("--summary", action="store_true", help="leave the matrix of every set out of the table")
+    parser.add_argument("--device", help="cpu or cuda (cuda if there is one)")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the forward pass")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="of the CPU; 1 is by far the fastest beside other work"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        paths = [*(options.label_sets or [bundled_label_sets()]), *options.sts]
+        sets, pairs = read_data(paths, max_texts=options.max_texts, seed=options.seed)
+        wordings = read_wordings(options.wordings)
+        model = InstructorModel(options.checkpoint, device=options.device, dtype=options.dtype)
+        report = evaluate_checkpoint(
+            model,
+            sets,
+            wordings,
+            pairs=pairs,
+            reference=ReferenceModel(options.reference, device=model.device) if options.reference else None,
+            n_free=options.free,
+            max_texts=options.max_texts,
+            seed=options.seed,
+            progress=lambda message: print(message, file=sys.stderr, flush=True),
+        )
+        table = to_markdown(report, matrices=not options.summary)
+        print(table)
+        if options.json:
+            options.json.write_text(to_json(report), encoding="utf-8")
+        if options.write_card:
+            changed = write_card(options.write_card, table)
+            print(f"{options.write_card.name}: {'renewed' if changed else 'unchanged'}", file=sys.stderr)
+    except (UserError, EncoderError) as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Evaluation data: texts with labels, pairs with human scores, and the wordings of every axis.
+
+One JSON object per line. A label set: ``{"text": "...", "labels": {"topic": "food", ...}}``; a text may lack some of
+the labels. Pairs: ``{"a": "...", "b": "...", "score": 3.5, "set": "part"}``; ``set`` is optional. The wordings are one
+JSON file: ``{"axes": {axis: {"plain": "...", "free": [...], "labels": [names of columns]}}, "neutral": [...],
+"unknown": [...]}``.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instructor_core.errors import UserError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Texts with labels on one or more axes.
+
+    Attributes:
+        name: of the file, without its ending.
+        texts: N texts.
+        columns: kind of label -> N labels; "" where a text has none.
+        n_in_file: number of texts before sampling.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+    n_in_file: int
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of texts with the similarity that people gave them.
+
+    Attributes:
+        name: of the file, without its ending.
+        first: P texts.
+        second: P texts.
+        scores: P similarities on any scale.
+        n_in_file: number of pairs before sampling.
+    """
+
+    name: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    scores: tuple[float, ...]
+    n_in_file: int
+
+
+@dataclass(frozen=True)
+class AxisWordings:
+    """Instructions that ask for one axis, each ready to be put before a text.
+
+    Attributes:
+        plain: one in the form of the paper.
+        free: in other words and forms.
+        columns: names of labels that this axis answers for.
+    """
+
+    plain: str
+    free: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """Instructions to evaluate with.
+
+    Attributes:
+        axes: axis -> its wordings.
+        neutral: instructions that ask for similarity, retrieval or nothing at all.
+        unknown: instructions that ask for something no axis covers.
+    """
+
+    axes: Mapping[str, AxisWordings]
+    neutral: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    def axis_of(self, column: str) -> str | None:
+        """The axis that answers for labels of this name, or None."""
+        return next((axis for axis, wordings in self.axes.items() if column in wordings.columns), None)
+
+
+def bundled_label_sets() -> Path:
+    """The folder of label sets that comes with the project."""
+    inside = _PACKAGE / "assets" / "label_sets"
+    return inside if inside.is_dir() else _PACKAGE.parent / "assets" / "label_sets"
+
+
+def read_wordings(path: Path | None = None) -> Wordings:
+    """Read instructions from a JSON file, or the bundled ones.
+
+    Raises:
+        UserError: if the file is missing or has another form.
+    """
+    path = path or bundled_label_sets() / "wordings.json"
+    content = _parse(_read(path), path.name, 1)
+    try:
+        axes = {
+            str(axis): AxisWordings(
+                plain=_joinable(entry["plain"]),
+                free=tuple(_joinable(wording) for wording in entry["free"]),
+                columns=tuple(str(column) for column in entry.get("labels", [axis])),
+            )
+            for axis, entry in content["axes"].items()
+        }
+        neutral = tuple(_joinable(wording) for wording in content["neutral"])
+        unknown = tuple(_joinable(wording) for wording in content["unknown"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path.name} is not a file of wordings: it needs axes (each with plain and free), neutral and unknown; "
+            f"stopped at {type(error).__name__}: {error}. Compare it with the bundled wordings.json."
+        ) from error
+    return Wordings(axes, neutral, unknown)
+
+
+def read_data(
+    paths: Sequence[Path], *, max_texts: int = 4000, seed: int = 0
+) -> tuple[tuple[LabelSet, ...], tuple[PairSet, ...]]:
+    """Read files, and every ``*.jsonl`` of folders, as label sets and sets of pairs.
+
+    Args:
+        paths: files or folders.
+        max_texts: a larger set is sampled down to so many texts (or pairs).
+        seed: of the sample, which also depends on the set's name and on nothing else.
+
+    Raises:
+        UserError: if a path or its content is not usable; the message names file and line.
+    """
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        if not found:
+            raise UserError(f"The folder {path.name} holds no .jsonl file. Give a folder with label sets.")
+        files += found
+    sets, pairs = [], []
+    for file in files:
+        rows = _rows(file)
+        kept = rows
+        if len(rows) > max_texts:
+            order = random.Random(f"{seed}:{file.stem}").sample(range(len(rows)), max_texts)
+            kept = [rows[position] for position in sorted(order)]
+        if "a" in rows[0]:
+            pairs.append(_pair_set(file, kept, len(rows)))
+        else:
+            sets.append(_label_set(file, kept, len(rows)))
+    return tuple(sets), tuple(pairs)
+
+
+def _label_set(file: Path, rows: Sequence[Mapping[str, Any]], n_in_file: int) -> LabelSet:
+    names = list(dict.fromkeys(name for row in rows for name in _field(row, "labels", dict, file)))
+    columns = {name: tuple(str(row["labels"].get(name, "")) for row in rows) for name in names}
+    texts = tuple(_field(row, "text", str, file) for row in rows)
+    return LabelSet(file.stem, texts, columns, n_in_file)
+
+
+def _pair_set(file: Path, rows: Sequence[Mapping[str, Any]], n_in_file: int) -> PairSet:
+    first, second = (tuple(_field(row, side, str, file) for row in rows) for side in "ab")
+    scores = tuple(float(_field(row, "score", (int, float), file)) for row in rows)
+    return PairSet(file.stem, first, second, scores, n_in_file)
+
+
+def _rows(file: Path) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = []
+    for number, line in enumerate(_read(file).splitlines(), start=1):
+        if line.strip():
+            row = _parse(line, file.name, number)
+            if not isinstance(row, dict):
+                raise UserError(f"{file.name}, line {number}: expected a JSON object, got {line[:40]!r}.")
+            rows.append(row)
+    if not rows:
+        raise UserError(f"{file.name} is empty. Put one JSON object on each line.")
+    return rows
+
+
+def _field(row: Mapping[str, Any], name: str, kind: type | tuple[type, ...], file: Path) -> Any:
+    value = row.get(name)
+    if not isinstance(value, kind):
+        raise UserError(
+            f'{file.name}: every line needs {{"text", "labels"}} or {{"a", "b", "score"}}; {name!r} is {value!r} in '
+            f"{json.dumps(row)[:80]}. Mend that line."
+        )
+    return value
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({type(error).__name__}). Check the path.") from error
+
+
+def _parse(text: str, name: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{name}, line {line}: not valid JSON ({error}). Mend that line.") from error
+
+
+def _joinable(wording: str) -> str:
+    """The wording with one space at its end: it is joined with the text as it stands."""
+    return wording.rstrip() + " "

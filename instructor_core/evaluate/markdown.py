@@ -1,0 +1,178 @@
+"""The report as Markdown: a summary, plain similarity, and one matrix per label set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from instructor_core.evaluate.report import Column, EvaluationReport, Kind, PairResult, Row, SetResult, mean_and_lowest
+from instructor_core.evaluate.scores import Score
+
+MEASURES = {"agreement": "nearest neighbour", "v_measure": "clusters"}
+
+
+def to_markdown(report: EvaluationReport, *, level: int = 3, matrices: bool = True) -> str:
+    """The whole table.
+
+    Args:
+        report: of `evaluate_checkpoint`.
+        level: of the headings.
+        matrices: whether the matrix of every set follows the summary.
+    """
+    head = "#" * level
+    parts = []
+    if report.sets:
+        parts += [f"{head} Own axis of every label set", _how_to_read(report), _summary(report)]
+    if report.pairs:
+        parts += [f"{head} Plain similarity", _pairs(report)]
+    if matrices:
+        for result in report.sets:
+            parts += [f"{head} {_title(result.name, result.n_texts, result.n_in_file, 'texts', report)}"]
+            parts += [_matrix(result, report), _verdict(result)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _how_to_read(report: EvaluationReport) -> str:
+    reference = f" The reference is {report.reference}, which takes no instruction." if report.reference else ""
+    return (
+        "Each cell: agreement of the nearest neighbour (share of texts whose nearest other text has the same label) / "
+        f"V-measure of k-means with as many clusters as labels. Checkpoint: {report.checkpoint}.{reference} "
+        '"Own row best" says whether the axis that a column belongs to scores highest in it, among the plain wordings '
+        "of the set's axes (and, after the bar, among the means of the free wordings)."
+    )
+
+
+def _summary(report: EvaluationReport) -> str:
+    lines = []
+    for result in report.sets:
+        for column in result.columns:
+            own = result.plain(column.axis)
+            lines.append(
+                [
+                    f"{result.name}: {column.name}",
+                    _cell(own, column),
+                    _free(result.free(column.axis, column.name), lowest=False),
+                    _free(result.free(column.axis, column.name), lowest=True),
+                    _cell(result.single(Kind.NONE), column),
+                    *([_cell(result.single(Kind.REFERENCE), column)] if report.reference else []),
+                    _own_best(result, column),
+                ]
+            )
+    reference = ["reference"] if report.reference else []
+    head = ["set: label", "plain wording", "free, mean", "free, lowest", "no instruction", *reference, "own row best"]
+    return _table(head, lines)
+
+
+def _own_best(result: SetResult, column: Column) -> str:
+    if len({entry.axis for entry in result.columns if entry.axis}) < 2 or not column.axis:
+        return "–"
+    found = []
+    for kind in (Kind.PLAIN, Kind.FREE):
+        if any(row.kind is kind for row in result.rows):
+            verdicts = (result.best_axis(column, measure, kind=kind) == column.axis for measure in MEASURES)
+            found.append(" / ".join("yes" if verdict else "no" for verdict in verdicts))
+    return " · ".join(found)
+
+
+def _matrix(result: SetResult, report: EvaluationReport) -> str:
+    names = [f"{column.name} ({column.n_labels})" for column in result.columns]
+    lines = []
+    for axis in dict.fromkeys(row.axis for row in result.rows if row.axis):
+        plain = result.plain(axis)
+        cells = [_cell(plain, column) for column in result.columns]
+        own = [column.axis == axis for column in result.columns]
+        lines.append([f"{axis}, plain", *_bold(cells, own)])
+        scores = [result.free(axis, column.name) for column in result.columns]
+        if scores and scores[0]:
+            cells = [_free(entry, lowest=False) for entry in scores]
+            lines.append([f"{axis}, mean of {len(scores[0])} free", *_bold(cells, own)])
+            cells = [_free(entry, lowest=True) if mine else "" for entry, mine in zip(scores, own, strict=True)]
+            lines.append([f"{axis}, lowest of them", *cells])
+    for kind, title in ((Kind.NONE, "no instruction"), (Kind.REFERENCE, report.reference)):
+        row = result.single(kind)
+        if row:
+            lines.append([title, *(_cell(row, column) for column in result.columns)])
+    lines.append(["chance", *(f"{column.chance:.2f} / –" for column in result.columns)])
+    return _table(["instruction", *names], lines)
+
+
+def _verdict(result: SetResult) -> str:
+    """One sentence on the diagonal, for several axes, or on what the instruction gains, for one."""
+    if result.is_diagonal("agreement") is None:
+        return " ".join(_gain(result, column) for column in result.columns if column.axis) or "No wording fits."
+    sentences = []
+    for kind in (Kind.PLAIN, Kind.FREE):
+        if not any(row.kind is kind for row in result.rows):
+            continue
+        for measure, name in MEASURES.items():
+            lost = [
+                f"{column.name} (best under {best})"
+                for column in result.columns
+                if column.axis and (best := result.best_axis(column, measure, kind=kind)) != column.axis
+            ]
+            state = f"not diagonal-dominant: {', '.join(lost)}" if lost else "diagonal-dominant"
+            sentences.append(f"{kind.value.capitalize()} wordings, {name}: {state}.")
+    return " ".join(sentences)
+
+
+def _gain(result: SetResult, column: Column) -> str:
+    own, none = result.plain(column.axis), result.single(Kind.NONE)
+    if not own or not none:
+        return ""
+    gains = [
+        f"{getattr(own.scores[column.name], measure) - getattr(none.scores[column.name], measure):+.2f} by {name}"
+        for measure, name in MEASURES.items()
+    ]
+    return f"The plain wording of {column.axis} changes {column.name} by {' and '.join(gains)}."
+
+
+def _pairs(report: EvaluationReport) -> str:
+    lines = []
+    for result in report.pairs:
+        cells = [f"{result.none:.3f}"]
+        for group in (result.neutral, result.unknown):
+            cells.append("{:.3f} / {:.3f}".format(*mean_and_lowest(list(group.values()))) if group else "–")
+        if report.reference:
+            cells.append(f"{result.reference:.3f}")
+        lines.append([_title(result.name, result.n_pairs, result.n_in_file, "pairs", report), *cells])
+    reference = [report.reference] if report.reference else []
+    head = ["set", "no instruction", "neutral wordings, mean / lowest", "unknown wordings, mean / lowest", *reference]
+    return "Spearman correlation of the cosine with human scores.\n\n" + _table(head, lines) + _lowest(report.pairs)
+
+
+def _lowest(results: Iterable[PairResult]) -> str:
+    lines = ""
+    for result in results:
+        both = {**result.neutral, **result.unknown}
+        if both:
+            wording = min(both, key=lambda entry: both[entry])
+            lines += f"\n\nLowest on {result.name}: {both[wording]:.3f} under `{wording}`."
+    return lines
+
+
+def _title(name: str, n: int, n_in_file: int, what: str, report: EvaluationReport) -> str:
+    sampled = f" (a sample of the {n_in_file}, seed {report.seed})" if n < n_in_file else ""
+    return f"{name}: {n} {what}{sampled}"
+
+
+def _cell(row: Row | None, column: Column) -> str:
+    return _figures(row.scores[column.name]) if row else "–"
+
+
+def _free(scores: Sequence[Score], *, lowest: bool) -> str:
+    if not scores:
+        return "–"
+    figures = [mean_and_lowest([getattr(entry, measure) for entry in scores])[lowest] for measure in MEASURES]
+    return _figures(Score(*figures))
+
+
+def _figures(score: Score) -> str:
+    return f"{score.agreement:.2f} / {score.v_measure:.2f}"
+
+
+def _bold(cells: Sequence[str], own: Sequence[bool]) -> list[str]:
+    return [f"**{cell}**" if mine else cell for cell, mine in zip(cells, own, strict=True)]
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,118 @@
+"""Files are read as they are meant, and a file that is not usable is named."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from instructor_core.errors import UserError
+from instructor_core.evaluate import read_data, read_wordings
+from instructor_core.evaluate.data import LabelSet, bundled_label_sets
+
+SETS, PAIRS = read_data([bundled_label_sets()])
+
+
+def write(path: Path, rows: list[object]) -> Path:
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_folder_may_hold_label_sets_and_pairs(tmp_path: Path) -> None:
+    write(tmp_path / "b.jsonl", [{"text": "x", "labels": {"topic": "t"}}, {"text": "y", "labels": {"mood": "m"}}])
+    write(tmp_path / "a.jsonl", [{"a": "x", "b": "y", "score": 3, "set": "part"}])
+    (tmp_path / "notes.json").write_text("{}", encoding="utf-8")
+    (labels,), (pairs,) = read_data([tmp_path])
+    assert labels == LabelSet("b", ("x", "y"), {"topic": ("t", ""), "mood": ("", "m")}, 2)
+    assert (pairs.name, pairs.first, pairs.second, pairs.scores, pairs.n_in_file) == ("a", ("x",), ("y",), (3.0,), 1)
+
+
+def test_a_sample_is_repeatable_keeps_the_order_and_says_so(tmp_path: Path) -> None:
+    file = write(tmp_path / "many.jsonl", [{"text": f"{i:03}", "labels": {"topic": "t"}} for i in range(100)])
+    ((one,), _), ((two,), _) = (read_data([file], max_texts=20, seed=3) for _ in range(2))
+    assert one == two
+    assert len(one.texts) == 20
+    assert one.n_in_file == 100
+    assert list(one.texts) == sorted(one.texts)
+    ((other,), _) = read_data([file], max_texts=20, seed=4)
+    assert other.texts != one.texts
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "empty"),
+        ("{", r"s\.jsonl, line 1: not valid JSON"),
+        ('{"text": "x", "labels": {}}\n[1]', "line 2: expected a JSON object"),
+        ('{"text": "x"}', "'labels' is None"),
+        ('{"labels": {"topic": "t"}}', "'text' is None"),
+        ('{"a": "x", "b": "y", "score": "high"}', "'score' is 'high'"),
+    ],
+)
+def test_a_file_of_another_form_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "s.jsonl").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        read_data([tmp_path])
+
+
+def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no \.jsonl file"):
+        read_data([tmp_path])
+    with pytest.raises(UserError, match="cannot be read"):
+        read_data([tmp_path / "missing.jsonl"])
+    with pytest.raises(UserError, match="cannot be read"):
+        read_wordings(tmp_path / "missing.json")
+
+
+def test_wordings_of_another_form_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    file.write_text('{"axes": {"topic": {"plain": "x"}}}', encoding="utf-8")
+    with pytest.raises(UserError, match="KeyError: 'free'"):
+        read_wordings(file)
+
+
+def test_the_bundled_sets_cover_their_labels_evenly() -> None:
+    assert len(SETS) == 8
+    for label_set in SETS:
+        combinations = Counter(zip(*label_set.columns.values(), strict=True))
+        expected = 1
+        for labels in label_set.columns.values():
+            expected *= len(set(labels))
+            assert "" not in labels
+        assert len(combinations) == expected, label_set.name
+        assert len(set(combinations.values())) == 1, label_set.name
+        assert min(combinations.values()) >= 2
+
+
+def test_no_bundled_sentence_stands_twice_or_is_padded() -> None:
+    texts = list(chain.from_iterable(label_set.texts for label_set in SETS))
+    assert [text for text, count in Counter(text.lower() for text in texts).items() if count > 1] == []
+    assert [text for text in texts if text != " ".join(text.split())] == []
+
+
+def test_every_axis_of_the_bundled_sets_has_wordings() -> None:
+    wordings = read_wordings()
+    columns = set(chain.from_iterable(label_set.columns for label_set in SETS))
+    assert {column for column in columns if wordings.axis_of(column) != column} == set()
+    for axis, entry in wordings.axes.items():
+        assert entry.plain.startswith("Represent the "), axis
+        assert entry.plain.endswith(": ")
+        assert len(entry.free) == 12
+    assert (len(wordings.neutral), len(wordings.unknown)) == (12, 12)
+
+
+def test_no_wording_stands_twice_and_each_ends_with_one_space() -> None:
+    wordings = read_wordings()
+    everything = [*wordings.neutral, *wordings.unknown]
+    for entry in wordings.axes.values():
+        everything += [entry.plain, *entry.free]
+    assert len({wording.lower() for wording in everything}) == len(everything)
+    assert [wording for wording in everything if wording != wording.strip() + " "] == []
+
+
+def test_no_label_belongs_to_two_axes() -> None:
+    columns = list(chain.from_iterable(entry.columns for entry in read_wordings().axes.values()))
+    assert len(columns) == len(set(columns))
