@@ -1,6 +1,6 @@
 """The layers, checked on the syntax tree: who may import whom.
 
-    encoder <- cache        analysis <- figures        ui above all        app.py imports ui only
+    encoder, queueing <- cache    encoder <- embed    analysis <- figures    ui above all    app.py imports ui only
 
 Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
 """
@@ -33,8 +33,19 @@ LAYERS = {
         packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm")
     ),
     f"{PACKAGE}.errors": Layer(),
-    f"{PACKAGE}.cache": Layer(project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("numpy",)),
+    f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
+    f"{PACKAGE}.cache": Layer(
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
+    ),
+    f"{PACKAGE}.embed": Layer(
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.checkpoints", f"{PACKAGE}.errors"),
+        packages=("numpy", "pyarrow", "ray", "tqdm"),
+    ),
     f"{PACKAGE}.analysis": Layer(project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "umap")),
+    f"{PACKAGE}.evaluate": Layer(
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.errors"),
+        packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
+    ),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
     # Training knows how to embed and nothing of analysis, figures or the page.
     f"{PACKAGE}.train": Layer(
@@ -128,7 +139,10 @@ def test_every_layer_of_the_design_exists() -> None:
         (f"{PACKAGE}.figures.matrix", "from instructor_core.analysis.similarity import cosine_similarity"),
         (f"{PACKAGE}.figures.matrix", "from instructor_core.analysis import similarity"),
         (f"{PACKAGE}.figures.matrix", "from instructor_core.ui import demo"),
+        (f"{PACKAGE}.evaluate.markdown", "from instructor_core.ui import tables"),
         (f"{PACKAGE}.checkpoints", "import gradio"),
+        (f"{PACKAGE}.embed.worker", "from instructor_core.cache import CachedEncoder"),
+        (f"{PACKAGE}.embed.source", "import torch"),
         (PACKAGE, "import gradio"),
         ("app", "from instructor_core import InstructorModel"),
         ("app", "from instructor_core.encoder import InstructorModel"),

@@ -11,7 +11,18 @@ import socket
 import sys
 from typing import Any
 
-LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::", socket.gethostname()}
+
+def own_address() -> str:
+    """Address of this machine to others, by which the processes of a Ray cluster find each other."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))  # chooses an interface and sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::", socket.gethostname(), own_address()}
 
 
 def refuse_foreign_hosts(event: str, arguments: tuple[Any, ...]) -> None:

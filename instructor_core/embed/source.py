@@ -1,0 +1,200 @@
+"""The input: Parquet files, CSV or JSON lines, read in batches and never held as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from instructor_core.errors import UserError
+
+BATCH_ROWS = 1024
+_BUFFER_BYTES = 1 << 20  # read at a time of a column, whatever the size of the row group
+_KINDS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".ndjson": "json"}
+
+
+class Source:
+    """Rows of one file, or of all Parquet files of a folder in the order of their names.
+
+    Args:
+        path: A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` file, or a folder of ``.parquet`` files.
+        text_column: Column of the texts.
+        keep: Other columns to read; None for all.
+
+    Attributes:
+        schema: The columns to keep, in the order asked for (of the file, if all).
+
+    Raises:
+        UserError: If there is no such file or column, or if a column is of a type that cannot be used.
+    """
+
+    def __init__(self, path: Path, text_column: str, keep: Sequence[str] | None = ()) -> None:
+        self.path = path
+        self.text_column = text_column
+        self.files = _files(path)
+        self._kind = _KINDS[self.files[0].suffix.lower()]
+        found = self._found_schema()
+        self._check_text(found)
+        names = found.names if keep is None else list(dict.fromkeys(keep))
+        if missing := [name for name in names if name not in found.names]:
+            raise UserError(f"There is no column {missing[0]!r} to keep. The columns are {_listed(found.names)}.")
+        self.schema: Any = pa.schema([found.field(name) for name in names])
+        self._columns = list(dict.fromkeys([text_column, *names]))
+        # First row, file and number of each row group; the other formats are read from their start.
+        self._groups = list(self._row_groups()) if self._kind == "parquet" else []
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content of the file or files."""
+        whole = hashlib.sha256()
+        for path in self.files:
+            with path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+        return whole.hexdigest()
+
+    def origin(self, row: int) -> int:
+        """Return the last row, up to the given one, at which reading can begin."""
+        return max((first for first, _, _ in self._groups if first <= row), default=0)
+
+    def batches(self, start: int = 0, *, texts_only: bool = False) -> Iterator[Any]:
+        """Yield record batches from row ``start`` on, which must be an ``origin``; texts are strings.
+
+        Raises:
+            UserError: If the file is damaged, or if a value does not fit the type of its column.
+        """
+        columns = [self.text_column] if texts_only else self._columns
+        try:
+            for batch in self._read(start, columns):
+                place = batch.schema.get_field_index(self.text_column)
+                texts = batch.column(place).cast(pa.large_string())
+                yield batch.set_column(place, pa.field(self.text_column, pa.large_string()), texts)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{self.path.name} cannot be read: {error}. Write the file again.") from error
+
+    def _read(self, start: int, columns: list[str]) -> Iterator[Any]:
+        if self._kind == "parquet":
+            for path in self.files:
+                groups = [number for first, owner, number in self._groups if owner == path and first >= start]
+                if groups:
+                    with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+                        yield from file.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns)
+        else:
+            with self._open_stream() as stream:
+                for batch in stream:
+                    yield batch.select(columns)
+
+    def _open_stream(self) -> Any:
+        path = self.files[0]
+        if self._kind == "json":
+            return pa.json.open_json(path)
+        return pa.csv.open_csv(
+            path,
+            parse_options=pa.csv.ParseOptions(
+                delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True
+            ),
+            convert_options=pa.csv.ConvertOptions(column_types={self.text_column: pa.string()}),
+        )
+
+    def _found_schema(self) -> Any:
+        """Schema of the file, the same in all files of a folder."""
+        try:
+            if self._kind != "parquet":
+                with self._open_stream() as stream:
+                    return stream.schema
+            first = pq.read_schema(self.files[0])
+            for path in self.files[1:]:
+                if not pq.read_schema(path).equals(first):
+                    raise UserError(
+                        f"The files of {self.path.name} must have the same columns: {path.name} differs from "
+                        f"{self.files[0].name}. Embed it on its own."
+                    )
+            return first
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{self.path.name} cannot be read: {error}. Write the file again.") from error
+
+    def _check_text(self, schema: Any) -> None:
+        texts = [field.name for field in schema if _is_text(field.type)]
+        choose = f"Choose one with --text-column: {_listed(texts)}." if texts else "No column holds texts."
+        if self.text_column not in schema.names:
+            raise UserError(f"{self.path.name} has no column {self.text_column!r}. {choose}")
+        kind = schema.field(self.text_column).type
+        if not _is_text(kind):
+            raise UserError(f"The column {self.text_column!r} of {self.path.name} holds {kind}, not texts. {choose}")
+
+    def _row_groups(self) -> Iterator[tuple[int, Path, int]]:
+        first = 0
+        for path in self.files:
+            facts = pq.read_metadata(path)
+            for number in range(facts.num_row_groups):
+                yield first, path, number
+                first += facts.row_group(number).num_rows
+
+
+class RowReader:
+    """Ranges of rows of a source; a range that lies ahead is read on to, an earlier one from anew."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._batches: Iterator[Any] = iter(())
+        self._position = -1  # first row of the rest, or of the next batch
+        self._rest: Any = None
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return the table of rows ``start`` to ``stop`` (exclusive).
+
+        Raises:
+            UserError: If the source ends before.
+        """
+        origin = self.source.origin(start)
+        if not origin <= self._position <= start:
+            self._batches, self._position, self._rest = self.source.batches(origin), origin, None
+        parts = []
+        while self._position < stop:
+            batch = self._rest if self._rest is not None else next(self._batches, None)
+            if batch is None:
+                raise UserError(f"{self.source.path.name} ends at row {self._position}: it changed meanwhile.")
+            end = self._position + len(batch)
+            inside = batch.slice(max(0, start - self._position), max(0, min(end, stop) - max(self._position, start)))
+            if len(inside):
+                parts.append(inside)
+            self._rest = batch.slice(stop - self._position) if end > stop else None
+            self._position = min(end, stop)
+        if not parts:
+            return pa.Table.from_batches([], self.schema)
+        return pa.Table.from_batches(parts)
+
+    @property
+    def schema(self) -> Any:
+        """What every table holds: the text column and those to keep."""
+        text = pa.field(self.source.text_column, pa.large_string())
+        others = [field for field in self.source.schema if field.name != text.name]
+        return pa.schema([text, *others])
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(file for file in path.glob("*.parquet") if file.name[0] not in "._")
+        if not files:
+            raise UserError(f"The folder {path} has no .parquet files. Pass a file, or a folder that has some.")
+        return files
+    if not path.is_file():
+        raise UserError(f"There is no file {path}. Check the path.")
+    if path.suffix.lower() not in _KINDS:
+        raise UserError(f"{path.name} must end in one of {', '.join(_KINDS)}. Convert it, or rename it if it is one.")
+    return [path]
+
+
+def _is_text(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:12]))
+    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown

@@ -1,0 +1,129 @@
+"""The job on a real Ray cluster of two nodes: one is killed in the middle, and nothing is lost, doubled or changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from instructor_core.embed.cluster import _Actor, _actors
+from instructor_core.embed.job import Job
+from instructor_core.errors import UserError
+from tests.embed.conftest import command, embeddings_of, make_table, run
+
+N_ROWS = 1200
+# A dead node is noticed within about a second instead of a quarter of a minute.
+HEALTH = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 4}
+DEADLINE_S = 120
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Iterator[object]:
+    """A head with one core; its processes inherit the environment, and with it the way to no other machine."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9/")  # it reports even that it reports nothing
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory(prefix="r") as folder:  # short: sockets lie in it
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": HEALTH}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        yield cluster
+        cluster.shutdown()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_job_whose_second_node_is_killed_has_every_row_once_as_on_one_machine(
+    cluster: object, environment: dict[str, str], arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    pq.write_table(make_table(N_ROWS), tmp_path / "in.parquet", row_group_size=700)
+    second = cluster.add_node(num_cpus=1)
+    folder = tmp_path / "ray"
+
+    def works_on_both_nodes() -> bool:
+        actors = cluster.global_state.actor_table(None, None, None).values()
+        alive = [a["Address"]["NodeID"] for a in actors if a["State"] == "ALIVE" and "MapWorker" in a["ActorClassName"]]
+        return second.node_id in alive and len(alive) == 2
+
+    def parts() -> int:
+        return len(list(folder.glob("part-*.parquet")))
+
+    values = arguments("ray", "--engine", "ray", "--keep", "id")
+    job = subprocess.Popen(
+        command(values),
+        env=environment | {"RAY_ADDRESS": cluster.address, "RAY_TMPDIR": os.environ["RAY_TMPDIR"]},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: works_on_both_nodes() and parts() >= 5, job)
+        cluster.remove_node(second, allow_graceful=False)
+        n_before = parts()
+        assert job.wait(DEADLINE_S) == 0, job.communicate()[1]
+    finally:
+        job.kill()
+        job.communicate()
+    run(arguments("plain.parquet", "--part-tokens", "20000"))
+    table = pq.read_table(folder)
+    assert n_before < parts()
+    assert table["id"].to_pylist() == list(range(N_ROWS))
+    np.testing.assert_allclose(embeddings_of(folder), embeddings_of(tmp_path / "plain.parquet"), atol=1e-5)
+
+
+def node(cpus: int, gpus: int = 0, *, alive: bool = True) -> dict[str, object]:
+    return {"Alive": alive, "Resources": {"CPU": float(cpus), "GPU": float(gpus), "memory": 1e9}}
+
+
+def test_an_actor_takes_up_to_four_cores_and_as_many_start_as_fit() -> None:
+    assert _actors([node(16), node(8), node(64, alive=False)], None, None) == ({"num_cpus": 4}, 6)
+    assert _actors([node(2), node(16)], None, None) == ({"num_cpus": 2}, 9)
+    assert _actors([node(0), node(16)], None, 8) == ({"num_cpus": 8}, 2)
+    assert _actors([node(16, gpus=2)], "cpu", None) == ({"num_cpus": 4}, 4)
+
+
+def test_an_actor_takes_one_gpu_where_there_are_any() -> None:
+    assert _actors([node(16, gpus=2), node(16)], None, None) == ({"num_cpus": 4, "num_gpus": 1}, 2)
+
+
+def test_more_cores_than_any_node_has_are_refused_instead_of_waited_for() -> None:
+    with pytest.raises(UserError, match=r"8 cores.*largest has 4"):
+        _actors([node(4), node(2)], None, 8)
+
+
+def test_what_an_actor_refuses_comes_back_as_a_message(tmp_path: Path) -> None:
+    pq.write_table(make_table(3), tmp_path / "in.parquet")
+    actor = _Actor(Job(tmp_path / "in.parquet", "text", "", str(tmp_path)), tmp_path / "out", None)
+    answer = actor({"part": [0], "start": [0], "stop": [3]})
+    assert answer["rows"] == [0]
+    assert "has no modules.json" in answer["error"][0]
+
+
+def test_without_ray_the_message_says_what_to_install(
+    arguments: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from instructor_core.embed.__main__ import main
+
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    pq.write_table(make_table(3), tmp_path / "in.parquet")
+    assert main(arguments("out.parquet", "--engine", "ray")) == 2
+    assert "pip install 'instructor-core[ray]'" in capsys.readouterr().err

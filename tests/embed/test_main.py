@@ -1,0 +1,204 @@
+"""The command: what it writes, what it refuses, and that a kill costs nothing but the part at hand."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from instructor_core import InstructorModel
+from instructor_core.embed import worker as worker_module
+from instructor_core.embed.__main__ import main
+from tests.embed.conftest import INSTRUCTION, command, embeddings_of, make_table, make_texts, run
+
+Arguments = Callable[..., list[str]]
+DEADLINE_S = 120
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> pa.Table:
+    table = make_table(300)
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=70)
+    return table
+
+
+def test_the_embeddings_are_those_of_the_model_in_the_order_of_the_rows(
+    table: pa.Table, arguments: Arguments, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(arguments("out.parquet"))
+    expected = InstructorModel(tiny, device="cpu").encode([(INSTRUCTION, text) for text in table["text"].to_pylist()])
+    np.testing.assert_allclose(embeddings_of(tmp_path / "out.parquet"), expected, atol=1e-5)
+    assert pq.read_schema(tmp_path / "out.parquet").names == ["embedding"]
+    printed = capsys.readouterr()
+    assert printed.out.endswith("out.parquet: 300 rows\n")
+    assert "300/300" in printed.err and "row/s" in printed.err
+
+
+def test_a_process_killed_in_the_middle_is_resumed_without_doing_a_row_twice(
+    arguments: Arguments, environment: dict[str, str], tmp_path: Path
+) -> None:
+    table = make_table(3000)
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=1000)
+    values = arguments("killed", "--keep", "id")
+    process = subprocess.Popen(command(values), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    end = time.monotonic() + DEADLINE_S
+    while len(parts := list((tmp_path / "killed").glob("part-*.parquet"))) < 5:
+        assert process.poll() is None and time.monotonic() < end, process.communicate()[1]
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(DEADLINE_S) == -signal.SIGKILL
+    process.communicate()
+
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("part-*.parquet")}
+    assert set(parts) <= set(done)
+    run(values)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert len(list((tmp_path / "killed").glob("part-*.parquet"))) > len(done)
+    run(arguments("whole.parquet", "--keep", "id", "--part-tokens", "20000"))
+    resumed, whole = pq.read_table(tmp_path / "killed"), pq.read_table(tmp_path / "whole.parquet")
+    assert resumed["id"].to_pylist() == whole["id"].to_pylist() == list(range(3000))
+    np.testing.assert_allclose(embeddings_of(tmp_path / "killed"), embeddings_of(tmp_path / "whole.parquet"), atol=1e-6)
+
+
+def test_a_finished_run_given_again_does_nothing(
+    table: pa.Table, arguments: Arguments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(arguments("out.parquet"))
+    run(arguments("out"))
+    monkeypatch.setattr(worker_module, "InstructorModel", None)
+    run(arguments("out.parquet"))
+    run(arguments("out"))
+    assert "is complete already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [(["--keep", "label", "--keep", "id"], ["label", "id"]), (["--keep-all"], ["id", "text", "label"])],
+)
+def test_columns_that_are_kept_come_back_as_they_were(
+    table: pa.Table, arguments: Arguments, tmp_path: Path, options: list[str], names: list[str]
+) -> None:
+    run(arguments("out.parquet", *options))
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.column_names == [*names, "embedding"]
+    assert out.select(names).equals(table.select(names))
+
+
+def test_a_kept_dictionary_of_texts_keeps_its_type(arguments: Arguments, tmp_path: Path) -> None:
+    table = pa.table({"text": pa.array(["one", "two", "one"]).dictionary_encode()})
+    pq.write_table(table, tmp_path / "in.parquet")
+    run(arguments("out.parquet", "--keep-all"))
+    assert pq.read_table(tmp_path / "out.parquet").select(["text"]).equals(table)
+
+
+def test_json_lines_and_csv_give_the_same_embeddings(table: pa.Table, arguments: Arguments, tmp_path: Path) -> None:
+    pa.csv.write_csv(table, tmp_path / "in.csv")
+    run(arguments("parquet.parquet"))
+    run(arguments("csv.parquet", source="in.csv"))
+    np.testing.assert_array_equal(embeddings_of(tmp_path / "csv.parquet"), embeddings_of(tmp_path / "parquet.parquet"))
+
+
+def test_a_text_that_occurs_often_in_a_part_is_embedded_once(
+    arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [make_texts(5)[i % 5] for i in range(40)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
+    asked: list[tuple[str, str]] = []
+    original = InstructorModel.encode_batches
+
+    def encode_batches(model: InstructorModel, pairs: Sequence[tuple[str, str]], *, normalize: bool) -> object:
+        asked.extend(pairs)
+        return original(model, pairs, normalize=normalize)
+
+    monkeypatch.setattr(InstructorModel, "encode_batches", encode_batches)
+    run(arguments("out.parquet", "--part-tokens", "100000"))
+    assert len(asked) == 5
+    embeddings = embeddings_of(tmp_path / "out.parquet")
+    np.testing.assert_array_equal(embeddings, np.tile(embeddings[:5], (8, 1)))
+
+
+def test_missing_texts_are_refused_or_left_without_an_embedding(
+    arguments: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"text": ["a", None, "", "b"]}), tmp_path / "in.parquet")
+    assert main(arguments("out.parquet")) == 2
+    assert "Row 1 (from 0) of column 'text' has no text" in capsys.readouterr().err
+    run(arguments("out.parquet", "--nulls", "keep"))
+    assert [vector is None for vector in pq.read_table(tmp_path / "out.parquet")["embedding"].to_pylist()] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_an_input_without_rows_gives_an_output_without_rows(arguments: Arguments, tmp_path: Path) -> None:
+    pq.write_table(make_table(1).slice(1), tmp_path / "in.parquet")
+    run(arguments("out.parquet", "--keep", "id"))
+    assert pq.read_table(tmp_path / "out.parquet").shape == (0, 2)
+
+
+def test_a_run_that_was_left_is_not_continued_with_other_settings(
+    table: pa.Table,
+    arguments: Arguments,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker_module.Worker, "embed_part", stop)
+        assert main(arguments("out.parquet")) == 130
+    assert "give the same command again" in capsys.readouterr().err
+    assert main(arguments("out.parquet", instruction="Represent: ")) == 2
+    assert f"its instruction was {INSTRUCTION!r} and is 'Represent: ' now" in capsys.readouterr().err
+    pq.write_table(table.slice(1), tmp_path / "in.parquet")
+    assert main(arguments("out.parquet")) == 2
+    assert "the input has changed since" in capsys.readouterr().err
+    run(arguments("out.parquet", "--overwrite"))
+    assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 299
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--text-column", "body"], "has no column 'body'"),
+        (["--text-column", "id"], "holds int64, not texts"),
+        (["--part-tokens", "0"], "--part-tokens must be at least 1: got 0"),
+        (["--checkpoint", "nowhere"], "No checkpoint 'nowhere'"),
+        (["--instruction", "word " * 600], "leaves no room for a text"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_message(
+    table: pa.Table, arguments: Arguments, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments("out.parquet", *options)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_column_of_the_name_of_the_result_is_not_kept(
+    arguments: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"text": ["a"], "embedding": [1.0]}), tmp_path / "in.parquet")
+    assert main(arguments("out.parquet", "--keep-all")) == 2
+    assert "'embedding' cannot be kept" in capsys.readouterr().err
+    run(arguments("out.parquet"))
+
+
+def test_without_pyarrow_the_message_says_what_to_install(
+    arguments: Arguments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("instructor_core.embed.__main__.find_spec", lambda name: None)
+    assert main(arguments("out.parquet")) == 2
+    assert "pip install 'instructor-core[embed]'" in capsys.readouterr().err

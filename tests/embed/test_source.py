@@ -1,0 +1,169 @@
+"""Any range of rows of any format is the same slice of the same table, and reading it holds little in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from instructor_core.embed import source as source_module
+from instructor_core.embed.source import RowReader, Source
+from instructor_core.errors import UserError
+from tests.embed.conftest import make_table
+
+TABLE = make_table(500)
+
+
+def write_parquet(folder: Path) -> Path:
+    pq.write_table(TABLE, folder / "in.parquet", row_group_size=130)
+    return folder / "in.parquet"
+
+
+def write_folder(folder: Path) -> Path:
+    (folder / "in").mkdir()
+    for number, start in enumerate((0, 90, 340)):
+        stop = (90, 340, 500)[number]
+        pq.write_table(TABLE.slice(start, stop - start), folder / "in" / f"{number}.parquet", row_group_size=100)
+    (folder / "in" / "_notes.parquet").write_text("not one of them")
+    return folder / "in"
+
+
+def write_csv(folder: Path) -> Path:
+    pa.csv.write_csv(TABLE, folder / "in.csv")
+    return folder / "in.csv"
+
+
+def write_tsv(folder: Path) -> Path:
+    pa.csv.write_csv(TABLE, folder / "in.tsv", pa.csv.WriteOptions(delimiter="\t"))
+    return folder / "in.tsv"
+
+
+def write_json_lines(folder: Path) -> Path:
+    (folder / "in.jsonl").write_text("\n".join(map(json.dumps, TABLE.to_pylist())), encoding="utf-8")
+    return folder / "in.jsonl"
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_folder, write_csv, write_tsv, write_json_lines])
+def test_ranges_in_any_order_are_slices_of_the_table(
+    write: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "BATCH_ROWS", 37)
+    reader = RowReader(Source(write(tmp_path), "text", None))
+    ranges = [(0, 40), (40, 41), (41, 300), (299, 301), (5, 5), (480, 500), (0, 500), (135, 260)]
+    for start, stop in ranges:
+        assert (
+            reader.read(start, stop).select(TABLE.column_names).to_pylist()
+            == TABLE.slice(start, stop - start).to_pylist()
+        )
+
+
+def test_reading_begins_at_a_row_group_and_goes_on_from_the_last_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    original = Source.batches
+
+    def batches(source: Source, start: int = 0, **options: bool) -> object:
+        begun.append(start)
+        return original(source, start, **options)
+
+    monkeypatch.setattr(Source, "batches", batches)
+    reader = RowReader(Source(write_parquet(tmp_path), "text"))
+    for start, stop in [(10, 20), (20, 140), (150, 160), (400, 410), (0, 1)]:
+        reader.read(start, stop)
+    assert begun == [0, 390, 0]
+
+
+def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
+    def peak(n_rows: int) -> int:
+        path = tmp_path / f"{n_rows}.parquet"
+        texts = [f"{i} " + "word " * 100 for i in range(n_rows)]
+        pq.write_table(pa.table({"text": texts}), path, row_group_size=n_rows)
+        reader, before, held = RowReader(Source(path, "text")), pa.total_allocated_bytes(), []
+        for start in range(0, n_rows, 500):
+            table = reader.read(start, start + 500)
+            held.append(pa.total_allocated_bytes() - before)
+            assert len(table) == 500
+        return max(held)
+
+    small, large = peak(4_000), peak(32_000)
+    assert 0 < large < 1.5 * small
+
+
+def test_a_dictionary_of_texts_is_read_as_texts(tmp_path: Path) -> None:
+    texts = pa.array(["one", "two", "one", None]).dictionary_encode()
+    pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
+    table = RowReader(Source(tmp_path / "in.parquet", "text")).read(0, 4)
+    assert table["text"].to_pylist() == ["one", "two", "one", None]
+
+
+def test_a_file_that_became_shorter_is_noticed(tmp_path: Path) -> None:
+    reader = RowReader(Source(write_parquet(tmp_path), "text"))
+    with pytest.raises(UserError, match="ends at row 500"):
+        reader.read(490, 501)
+
+
+def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
+    first = Source(write_folder(tmp_path), "text").digest()
+    assert Source(tmp_path / "in", "text").digest() == first
+    changed = TABLE.slice(340).set_column(2, "label", pa.array(["x"] * 160))
+    pq.write_table(changed, tmp_path / "in" / "2.parquet")
+    assert Source(tmp_path / "in", "text").digest() != first
+
+
+@pytest.mark.parametrize(
+    ("column", "keep", "message"),
+    [
+        ("body", (), r"no column 'body'.*'text', 'label'"),
+        ("id", (), r"'id' of in.parquet holds int64, not texts.*'text', 'label'"),
+        ("text", ("id", "title"), r"no column 'title' to keep.*'id', 'text', 'label'"),
+    ],
+)
+def test_a_wrong_column_is_refused_with_those_there_are(
+    tmp_path: Path, column: str, keep: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        Source(write_parquet(tmp_path), column, keep)
+
+
+def test_files_of_a_folder_must_have_the_same_columns(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    pq.write_table(TABLE.drop_columns("label"), tmp_path / "in" / "1.parquet")
+    with pytest.raises(UserError, match=r"1\.parquet differs from 0\.parquet"):
+        Source(tmp_path / "in", "text")
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in.parquet").write_text("no Parquet")
+    (tmp_path / "in.xlsx").write_text("no table")
+    (tmp_path / "empty").mkdir()
+    for name, message in {
+        "in.parquet": "cannot be read",
+        "in.xlsx": r"must end in one of \.parquet",
+        "empty": r"no \.parquet files",
+        "gone.parquet": "There is no file",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            Source(tmp_path / name, "text")
+
+
+def test_a_damaged_page_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[200:1200] = bytes(1000)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        RowReader(Source(path, "text")).read(0, 500)
+
+
+def test_a_value_that_does_not_fit_its_column_is_refused(tmp_path: Path) -> None:
+    rows = np.full(200_000, "1,words\n")
+    (tmp_path / "in.csv").write_text("id,text\n" + "".join(rows) + "one,more words\n")
+    with pytest.raises(UserError, match=r"in\.csv cannot be read.*one"):
+        RowReader(Source(tmp_path / "in.csv", "text", ("id",))).read(0, 200_001)
