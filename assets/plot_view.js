@@ -8,8 +8,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   const THEME = window.InstructorTheme; // {light, dark, twins}, from the head of the page
   const SVG = "http://www.w3.org/2000/svg";
   const GAP = 20; // px between panels
-  const TICK = 11; // px, font size of ticks
-  const LINE = 12; // px a tick label needs
+  const TICK = 11; // px, font size of ticks; larger where the page is projected, see `letterScale`
   const WIDE_CELL = 56; // px, cells of a small matrix grow no further
   const LABEL_FROM = 440; // px of panel width from which rows are labelled with words, not with numbers alone
   const MARK = { kind: "mark" }; // meta of the trace that rings points in 3-D
@@ -18,6 +17,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   const range = (n) => Array.from({ length: n }, (_, i) => i);
   const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
   const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  /** How much larger letters are than on a page read from near: 1, or what the presenter view sets. */
+  const letterScale = () => Number(getComputedStyle(document.body).getPropertyValue("--ic-figure-scale")) || 1;
+  const tickSize = () => Math.round(TICK * letterScale());
+  const lineHeight = () => tickSize() + 1; // px that a tick label needs
   const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const coarse = () => window.matchMedia("(pointer: coarse)").matches;
 
@@ -26,7 +29,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   const pen = document.createElement("canvas").getContext("2d");
 
   function textWidth(text, family) {
-    pen.font = `${TICK}px ${family}`;
+    pen.font = `${tickSize()}px ${family}`;
     return pen.measureText(text).width;
   }
 
@@ -94,6 +97,25 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     return value;
   }
 
+  /** Letters, and the room that figures leave for them, `factor` times as large, and as dark as letters can be. */
+  function enlarge(layout, data, factor, ink) {
+    if (factor === 1) return;
+    const larger = (font, size) => ({ ...font, size: Math.round((font?.size || size) * factor) });
+    const fonts = layout.template?.layout || {};
+    layout.font = larger({ ...fonts.font, ...layout.font }, 12);
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
+      const axis = layout[name];
+      axis.tickfont = { ...larger({ ...fonts.xaxis?.tickfont, ...axis.tickfont }, TICK), color: ink };
+      if (axis.title?.text) axis.title.font = { ...larger({ ...fonts.xaxis?.title?.font, ...axis.title.font }, 12), color: ink };
+    }
+    if (layout.margin && !data.some((trace) => trace.meta?.kind === "matrix")) {
+      for (const side of ["l", "b"]) if (layout.margin[side] > 20) layout.margin[side] *= factor;
+    }
+    for (const note of layout.annotations || []) note.font = larger(note.font, TICK);
+    if (layout.legend || fonts.legend) layout.legend = { ...layout.legend, font: larger({ ...fonts.legend?.font, ...layout.legend?.font }, 12) };
+    for (const trace of data) if (trace.textfont || trace.texttemplate) trace.textfont = larger(trace.textfont, TICK);
+  }
+
   /** Buttons and sliders of an animation jump instead of moving, for those who asked for less motion. */
   function still(layout) {
     const halt = (step) => {
@@ -124,7 +146,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
   /** Tick positions and words of one side of a matrix whose cells are `cell` px, in at most `room` px of words. */
   function rowTicks(side, own, cell, room, family, ink) {
-    const stride = Math.max(1, Math.ceil(LINE / cell));
+    const stride = Math.max(1, Math.ceil(lineHeight() / cell));
     if (!side.linked) {
       const shown = [...own.keys()].filter((_, at) => at % Math.max(1, Math.ceil((stride * own.size) / side.n)) === 0);
       return { tickvals: shown, ticktext: shown.map((i) => escape(fitText(own.get(i), room, family))) };
@@ -143,10 +165,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const widest = Math.max(0, ...[...own.values()].map((word) => textWidth(word, family)));
     const apart = (cell * side.n) / own.size; // px from one label to the next
     const upright = side.linked || widest <= Math.max(apart - 4, 24);
-    const stride = Math.max(1, Math.ceil((upright ? widest + 6 : LINE) / apart));
+    const stride = Math.max(1, Math.ceil((upright ? widest + 6 : lineHeight()) / apart));
     const shown = side.linked ? thinned(side.n, stride) : [...own.keys()].filter((_, at) => at % stride === 0);
-    const text = shown.map((i) => escape(upright ? own.get(i) : fitText(own.get(i), 90, family)));
-    const height = upright ? LINE : Math.min(90, widest);
+    const text = shown.map((i) => escape(upright ? own.get(i) : fitText(own.get(i), 90 * letterScale(), family)));
+    const height = upright ? lineHeight() : Math.min(90 * letterScale(), widest);
     return { ticks: { tickvals: shown, ticktext: text, tickangle: upright ? 0 : -90 }, height };
   }
 
@@ -158,7 +180,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const label = (i) => (rows.linked ? `${rows.name(i)}  ${rows.number(i)}` : (rowTexts.get(i) ?? ""));
     const natural = Math.max(...range(rows.n).map((i) => textWidth(label(i), look.family)), 0);
     const aspect = panel.aspect ?? rows.n / columns.n;
-    const tallest = Math.min(clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL);
+    const tallest = Math.min(clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL * letterScale());
     const size = (left) => {
       let plotWidth = width - left - 6;
       let plotHeight = plotWidth * aspect;
@@ -168,10 +190,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       }
       return [plotWidth, Math.max(plotHeight, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
     };
-    let room = wordsFit ? Math.min(natural, 230, width * 0.36) + 2 : 0;
+    let room = wordsFit ? Math.min(natural, 230 * letterScale(), width * 0.36) + 2 : 0;
     let left = (room || tagWidth) + 10;
     let [plotWidth, plotHeight] = size(left);
-    if (plotHeight / rows.n < LINE && rows.linked) {
+    if (plotHeight / rows.n < lineHeight() && rows.linked) {
       room = 0;
       left = tagWidth + 10;
       [plotWidth, plotHeight] = size(left);
@@ -179,7 +201,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const share = (axis) => (axis?.domain ? axis.domain[1] - axis.domain[0] : 1); // the rest holds the totals
     const cell = [(plotWidth * share(layout.xaxis)) / columns.n, (plotHeight * share(layout.yaxis)) / rows.n];
     const bottom = columnTicks(columns, columnTexts, cell[0], look.family);
-    const named = (axis) => (axis?.title?.text ? 18 : 0);
+    const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
     const onTop = layout.xaxis?.side === "top";
     const deep = bottom.height + 8 + named(layout.xaxis);
     const margin = { l: left + named(layout.yaxis), r: 6, t: onTop ? deep : 4, b: onTop ? 4 : deep, pad: 0 };
@@ -207,11 +229,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const grid = el("div", "ic-grid");
     const empty = el("p", "ic-empty", root.dataset.empty);
     const alt = el("p", "ic-hidden");
+    alt.id = `${element.id || props.label}-alt`.replace(/\W+/g, "-");
     const live = el("p", "ic-hidden");
     live.setAttribute("aria-live", "polite");
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", props.label || "Figures");
-    root.replaceChildren(bar, grid, empty, alt, live);
+    root.replaceChildren(el("h2", "ic-hidden", props.label || "Figures"), bar, grid, empty, alt, live);
 
     const look = () => {
       const template = isDark() ? THEME.dark : THEME.light;
@@ -246,7 +269,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const words = el("div", "ic-panel-words");
       words.append(el("h3", "ic-panel-title", title));
       if (subtitle) words.append(el("p", "ic-panel-subtitle", subtitle));
-      panel.head.replaceChildren(...(accent && key.length <= 3 ? [chip(key, accent)] : []), words);
+      const save = InstructorFigureFiles.menu(title, () => described(panel), (said) => (live.textContent = said));
+      panel.head.replaceChildren(...(accent && key.length <= 3 ? [chip(key, accent)] : []), words, save);
     }
 
     function describe(panel) {
@@ -254,11 +278,13 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const kinds = {
         matrix: () => `matrix of ${content.matrix.rows.n} rows and ${content.matrix.columns.n} columns. Arrow keys move, Enter selects`,
         points: () => `${content.points.length} points. Arrow keys move, Enter selects`,
-        plain: () => view.payload.alt || "figure",
+        plain: () => data.subtitle || "figure",
       };
       const keys = content.kind !== "plain";
-      box.setAttribute("role", keys ? "application" : "img");
+      // Not "img": the buttons over a figure are inside it, and would be lost with it.
+      box.setAttribute("role", keys ? "application" : "figure");
       box.setAttribute("aria-label", `${data.title}: ${kinds[content.kind]()}`);
+      box.setAttribute("aria-describedby", alt.id);
       if (keys) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
@@ -266,36 +292,21 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     // ---------------------------------------------------------------------------------- drawing
 
     function buttons(panel) {
-      const png = {
-        name: "png",
-        title: "Download as PNG",
-        icon: Plotly.Icons.camera,
-        click: (gd) => download(panel, gd),
-      };
-      if (panel.content.threeD) return [["orbitRotation", "pan3d", "resetCameraDefault3d", png]];
-      if (panel.content.kind === "points") return [["zoom2d", "pan2d", "select2d", "lasso2d", "resetScale2d", png]];
-      return [["zoom2d", "pan2d", "resetScale2d", png]];
+      if (panel.content.threeD) return [["orbitRotation", "pan3d", "resetCameraDefault3d"]];
+      if (panel.content.kind === "points") return [["zoom2d", "pan2d", "select2d", "lasso2d", "resetScale2d"]];
+      return [["zoom2d", "pan2d", "resetScale2d"]];
     }
 
-    /** The picture carries what the page says around it: the heading, the scale, the colour of the page. */
-    function download(panel, gd) {
-      const { title } = panel.data;
-      const scale = view.payload.scale;
-      const layout = {
-        ...gd.layout,
-        paper_bgcolor: getComputedStyle(document.body).backgroundColor,
-        title: { text: escape(title), x: 0.02, font: { size: 15 } },
-        margin: { ...gd.layout.margin, t: (gd.layout.margin?.t ?? 8) + 34 },
-        height: gd.layout.height + 34,
-      };
-      const data = gd.data.map((trace) =>
-        trace.type === "heatmap" && scale
-          ? { ...trace, showscale: true, colorbar: { thickness: 10, outlinewidth: 0, title: { text: escape(scale.label) } } }
-          : trace,
-      );
-      const filename = title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || "figure";
-      return Plotly.downloadImage({ data, layout }, { format: "png", scale: 2, filename, width: layout.width + (scale ? 130 : 0), height: layout.height });
-    }
+    /** What a saved file shows besides the figure itself. */
+    const described = (panel) => ({
+      gd: panel.gd,
+      title: panel.data.title,
+      subtitle: panel.data.subtitle,
+      scale: view.payload.scale,
+      items: view.payload.items,
+      frames: panel.data.figure.frames || [],
+      alt: view.payload.alt,
+    });
 
     function prepare(panel) {
       const { figure } = panel.data;
@@ -320,7 +331,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         trace.showscale = false;
         // A digit takes some 7 px; a minus sign, a zero and the point are always there.
         const decimals = Number(/\.(\d)f/.exec(trace.texttemplate || "")?.[1] ?? 2);
-        if (trace.texttemplate && (cell[0] < 16 + 8 * decimals || cell[1] < 16)) delete trace.texttemplate;
+        if (trace.texttemplate && (cell[0] < (16 + 8 * decimals) * letterScale() || cell[1] < 16 * letterScale())) delete trace.texttemplate;
       } else {
         const bare = layout.xaxis?.visible === false || layout.xaxis?.showticklabels === false;
         if (!layout.margin && (bare || content.threeD)) layout.margin = { l: 6, r: 6, t: 6, b: 6 };
@@ -333,6 +344,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
           marker: { symbol: "circle-open", size: 16, color: current.ink, line: { width: 3, color: current.ink } },
         });
       }
+      enlarge(layout, data, letterScale(), current.ink);
       if (reducedMotion()) still(layout);
       return { data, layout, frames: figure.frames || [] };
     }
@@ -717,6 +729,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       view.selection = detail;
       markAll();
     });
+    listen("instructor:letters", () => draw());
     const resized = new ResizeObserver(() => {
       if (root.clientWidth && Math.abs(root.clientWidth - view.width) >= 1) draw();
     });

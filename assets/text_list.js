@@ -1,16 +1,83 @@
-/* The numbered list of the texts in the run: linked with every plot, reachable by keyboard. Texts reach the page as
-   text nodes only. */
+/* The numbered list of the texts in the run: linked with every plot, reachable by keyboard, in pages and with a search
+   where there are many. Texts reach the page as text nodes only. */
 window.InstructorTextList = window.InstructorTextList || (() => {
   "use strict";
-  const { el, hover } = window.InstructorLinking;
+  const { el, hover, itemsOf } = window.InstructorLinking;
+  const PAGE = 200; // rows that stand in the page at once
+  const SEARCH_FROM = 50; // texts from which on there is a search
+  const TYPING = 120; // ms without a key until the search runs
 
   function mount(element, props, watch, trigger, clickEvent) {
     const list = element.querySelector(".ic-list");
-    let selected = [];
+    const tools = el("div", "ic-list-tools");
+    const search = el("input");
+    search.type = "search";
+    search.placeholder = "search";
+    search.setAttribute("aria-label", "Search texts and labels");
+    const found = el("span", "ic-list-found");
+    found.setAttribute("role", "status");
+    const [back, on] = ["‹", "›"].map((sign) => el("button", "", sign));
+    back.setAttribute("aria-label", "Previous texts");
+    on.setAttribute("aria-label", "Next texts");
+    back.type = on.type = "button";
+    tools.append(search, found, back, on);
+    list.before(tools);
+    const view = { texts: [], labels: [], names: [], colors: [], hits: [], at: 0, selected: [] };
 
-    function mark(items) {
-      selected = items;
-      for (const node of list.children) node.classList.toggle("ic-selected", items.includes(Number(node.dataset.item)));
+    const label = (item) => view.names[view.labels[item]] || "";
+    const mark = () => {
+      for (const node of list.children) {
+        node.classList.toggle("ic-selected", view.selected.includes(Number(node.dataset.item)));
+      }
+    };
+
+    function row(item, index) {
+      const node = el("li");
+      node.dataset.item = String(item);
+      node.tabIndex = index ? -1 : 0;
+      node.setAttribute("role", "option");
+      node.append(el("span", "", String(item + 1)), el("span", "ic-list-text", view.texts[item]));
+      if (label(item)) {
+        const tag = el("span", "ic-label", label(item));
+        tag.style.setProperty("--ic-dot", view.colors[view.labels[item]]);
+        node.append(tag);
+      }
+      return node;
+    }
+
+    function show(at) {
+      const { hits, texts } = view;
+      view.at = Math.max(0, Math.floor(Math.min(at, hits.length - 1) / PAGE) * PAGE);
+      list.replaceChildren(...hits.slice(view.at, view.at + PAGE).map(row));
+      const last = Math.min(view.at + PAGE, hits.length);
+      const shown = hits.length > PAGE ? `${view.at + 1}–${last} of ` : "";
+      found.textContent = `${shown}${hits.length}${hits.length < texts.length ? " found" : ""}`;
+      tools.hidden = texts.length < SEARCH_FROM;
+      back.hidden = on.hidden = hits.length <= PAGE;
+      back.disabled = view.at === 0;
+      on.disabled = last === hits.length;
+      mark();
+    }
+
+    function filter() {
+      const wanted = search.value.trim().toLowerCase();
+      const fits = (text, item) => text.toLowerCase().includes(wanted) || label(item).toLowerCase().includes(wanted);
+      view.hits = view.texts.map((_, item) => item).filter((item) => !wanted || fits(view.texts[item], item));
+      show(wanted ? 0 : (view.selected[0] ?? 0));
+    }
+
+    function accept() {
+      Object.assign(view, props.value ? JSON.parse(props.value) : { texts: [], labels: [], names: [], colors: [] });
+      search.value = "";
+      filter();
+    }
+
+    /** What is selected elsewhere comes into sight, unless a search decides what is shown. */
+    function follow(items) {
+      view.selected = items;
+      const place = view.hits.indexOf(items[0]);
+      if (place >= 0 && !search.value && (place < view.at || place >= view.at + PAGE)) show(place);
+      mark();
     }
 
     function focus(index) {
@@ -20,26 +87,6 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       node.tabIndex = 0;
       node.focus();
       hover({ items: [Number(node.dataset.item)], source: node });
-    }
-
-    function draw() {
-      const rows = props.value ? JSON.parse(props.value) : [];
-      list.replaceChildren(
-        ...rows.map((row, index) => {
-          const node = el("li");
-          node.dataset.item = String(row.item);
-          node.tabIndex = index ? -1 : 0;
-          node.setAttribute("role", "option");
-          node.append(el("span", "", String(row.item + 1)), el("span", "ic-list-text", row.text));
-          if (row.label) {
-            const label = el("span", "ic-label", row.label);
-            label.style.setProperty("--ic-dot", row.color);
-            node.append(label);
-          }
-          return node;
-        }),
-      );
-      mark(selected);
     }
 
     const choose = (node) => trigger(clickEvent, { item: Number(node.dataset.item) });
@@ -57,8 +104,21 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       else return;
       event.preventDefault();
     });
-    watch("value", draw);
-    draw();
+    back.addEventListener("click", () => show(view.at - PAGE));
+    on.addEventListener("click", () => show(view.at + PAGE));
+    let waiting = 0;
+    search.addEventListener("input", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(filter, TYPING);
+    });
+    const alive = new AbortController();
+    document.addEventListener(
+      "instructor:select",
+      (event) => (list.isConnected ? follow(itemsOf(event.detail)) : alive.abort()),
+      { signal: alive.signal },
+    );
+    watch("value", accept);
+    accept();
   }
 
   return { mount };

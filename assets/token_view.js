@@ -148,7 +148,8 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       view.bar = scale ? scaleBar(scale, THEME.twins) : null;
       const bar = el("div", "ic-plots-bar");
       if (view.bar) bar.append(view.bar);
-      root.replaceChildren(...(view.bar ? [bar] : []), ...rows.map(section));
+      const name = el("h2", "ic-hidden", root.getAttribute("aria-label"));
+      root.replaceChildren(name, ...(view.bar ? [bar] : []), ...rows.map(section));
       if (view.tokens[0]) view.tokens[0].node.tabIndex = 0;
     }
 

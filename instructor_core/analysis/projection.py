@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.reduction import (
+    MANY_EPOCHS,
+    REDUCED_DIMENSIONS,
+    TRUST_POINTS,
     centered,
     distinct_points,
     measure_trustworthiness,
     pca_positions,
     umap_positions,
+    umap_positions_of_many,
 )
 from instructor_core.errors import UserError
 
@@ -31,6 +35,9 @@ Method = Literal["umap", "pca"]
 Metric = Literal["cosine", "euclidean", "manhattan"]
 Layout = Literal["joint", "separate"]
 
+MANY_POINTS = 2000  # above it UMAP starts from a PCA and takes fewer steps, and trust is measured on a sample
+MAX_JOINT_POINTS = 10_000  # of all panels together
+_SURELY = 200  # points among which the fewest that UMAP needs are looked for first
 MIN_UMAP_POINTS = 15  # below it a neighborhood graph says little and tiny inputs make UMAP fail
 
 
@@ -146,8 +153,16 @@ def project(
         fit_neighbors = min(n_neighbors, len(points.rows) - 1)
         if fit_neighbors < n_neighbors:
             notes = (f"n_neighbors is {fit_neighbors}, not {n_neighbors}: no point has more neighbors.",)
-        positions = umap_positions(points.rows, n_components, fit_neighbors, min_dist, metric, random_state)
+        fit_umap = umap_positions_of_many if len(points.rows) > MANY_POINTS else umap_positions
+        positions = fit_umap(points.rows, n_components, fit_neighbors, min_dist, metric, random_state)
         ratio = None
+        if len(points.rows) > MANY_POINTS:
+            notes += (
+                f"Of more than {MANY_POINTS} points UMAP sees {REDUCED_DIMENSIONS} dimensions, those of most variance, "
+                f"and takes {MANY_EPOCHS} steps from a PCA.",
+            )
+    if len(points.rows) > TRUST_POINTS:
+        notes += (f"Trustworthiness is measured on up to {TRUST_POINTS} points, evenly drawn.",)
     trust, trust_neighbors = measure_trustworthiness(points.rows, positions, metric)
     return Projection(
         coordinates=centered(positions, points)[points.index].astype(np.float32),
@@ -204,6 +219,11 @@ def project_grid(
     _check_choice("layout", layout, get_args(Layout))
     if grid.n_instructions == 0:
         raise UserError("A projection needs at least one instruction: got none. Add an instruction.")
+    if layout == "joint" and grid.n_instructions * grid.n_texts > MAX_JOINT_POINTS:
+        raise UserError(
+            f"A joint layout takes up to {MAX_JOINT_POINTS} points: got {grid.n_instructions} instructions × "
+            f"{grid.n_texts} texts. Choose one fit for each instruction, or take fewer texts."
+        )
     vectors = grid.embeddings
     if center and grid.n_texts:
         vectors = vectors - vectors.mean(axis=1, keepdims=True)
@@ -228,7 +248,10 @@ def project_grid(
     else:
         align = _flipped if fits[0].method == "pca" else _turned
         coordinates = np.stack([align(one.coordinates, fits[0].coordinates) for one in fits])
-    trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
+    if layout == "joint":
+        trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
+    else:  # turned, mirrored or scaled as a whole, a panel has the neighbors of its fit
+        trust = [(one.trustworthiness, one.trust_neighbors) for one in fits]
     return GridProjection(
         coordinates=coordinates,
         layout=layout,
@@ -275,6 +298,8 @@ def _usable_method(method: Method, n_distinct: int, where: str = "") -> tuple[Me
 
 def _method_for_all(method: Method, groups: list[NDArray[np.float32]]) -> tuple[Method, str]:
     """The method that can be used for every instruction alone, and why it is not the one asked for."""
+    if method == "umap" and all(len(distinct_points(group[:_SURELY]).rows) >= MIN_UMAP_POINTS for group in groups):
+        return method, ""  # enough among the first: the others need not be counted
     counts = [len(distinct_points(group).rows) for group in groups]
     return _usable_method(method, min(counts), f" under instruction {letter(counts.index(min(counts)))}")
 

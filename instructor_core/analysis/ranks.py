@@ -139,21 +139,21 @@ def noise_margin(original: NDArray[np.floating], edited: Iterable[NDArray[np.flo
     return max((flip.margin for result in results for flip in result.flips), default=0.0)
 
 
-def neighbor_ranks(matrices: NDArray[np.floating], text: int, *, top: int = 5) -> NeighborRanks:
+def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int = 5) -> NeighborRanks:
     """Ranks of the texts that are among the `top` neighbors of `text` under any instruction.
 
     Args:
-        matrices: (K, N, N) cosines.
+        cosines_of_text: (K, N) cosines of the text with all texts, under each instruction.
         text: index of the text that is asked about.
         top: neighbors per instruction that are followed through the others.
 
     Raises:
         UserError: below two texts.
     """
-    n = matrices.shape[1]
+    n = cosines_of_text.shape[1]
     if n < 2:
         raise UserError(f"Neighbor ranks need at least 2 texts: got {n}. Add texts.")
-    cosines = matrices[:, text].astype(np.float64)
+    cosines = cosines_of_text.astype(np.float64)
     others = np.round(cosines, 6)
     others[:, text] = -np.inf
     order = np.argsort(-others, axis=1, kind="stable")

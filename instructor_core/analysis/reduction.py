@@ -18,6 +18,9 @@ from instructor_core.errors import UserError
 
 TRUST_NEIGHBORS = 5  # size of the neighborhoods that trustworthiness compares, scikit-learn's default
 TRUST_POINTS = 2000  # trustworthiness sorts all pairs of points: a sample is measured above this many
+REDUCED_DIMENSIONS = 50  # in which many points look for their neighbors
+MANY_EPOCHS = 100  # of UMAP for many points; its default is 200 above 10,000 points, 500 below
+_BLOCK_MB = 64  # of distances that are held at once
 _DECIMALS = 5  # batching changes the last bits of an embedding
 _UMAP_LOCK = threading.Lock()  # two fits at once abort the process on numba's workqueue threading layer
 
@@ -84,6 +87,79 @@ def umap_positions(
     random_state: int,
 ) -> NDArray[np.float64]:
     """UMAP coordinates of distinct rows, one fit at a time, repeatable for the same rows and seed."""
+    return _fit_umap(rows, n_components, n_neighbors, min_dist, metric, random_state, init="spectral", n_epochs=None)
+
+
+def umap_positions_of_many(
+    rows: NDArray[np.float64],
+    n_components: int,
+    n_neighbors: int,
+    min_dist: float,
+    metric: str,
+    random_state: int,
+) -> NDArray[np.float64]:
+    """As `umap_positions` for thousands of rows, in a tenth of the time.
+
+    Neighbors are looked for in the 50 dimensions of the largest second moment, not centered, so that cosines stay
+    what they are; the fit starts at the principal components and takes 100 steps. Neighbors are exact, found a block
+    of rows at a time: UMAP's own search for them holds a gigabyte and compiles for half a minute.
+    """
+    moments, axes = np.linalg.eigh(rows.T @ rows)
+    axes = axes[:, np.argsort(-moments, kind="stable")[:REDUCED_DIMENSIONS]]
+    largest = np.abs(axes).argmax(axis=0)
+    axes = axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
+    reduced = rows @ axes
+    moved = reduced - reduced.mean(axis=0)
+    _, main = np.linalg.eigh(moved.T @ moved)
+    start = np.zeros((len(rows), n_components))
+    kept = min(n_components, main.shape[1])
+    start[:, :kept] = moved @ main[:, ::-1][:, :kept]
+    return _fit_umap(
+        reduced,
+        n_components,
+        n_neighbors,
+        min_dist,
+        metric,
+        random_state,
+        init=start,
+        n_epochs=MANY_EPOCHS,
+        known=_exact_neighbors(reduced, n_neighbors, metric),
+    )
+
+
+def _exact_neighbors(
+    rows: NDArray[np.float64], n_neighbors: int, metric: str
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Nearest rows of each row, itself first, and their distances, both (n, n_neighbors), a block of rows at a time."""
+    from sklearn import config_context
+    from sklearn.neighbors import NearestNeighbors
+
+    by_angle = metric == "cosine"  # on the unit sphere the order is that of the Euclidean distance, which is faster
+    if by_angle:
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows / np.where(norms > 0, norms, 1.0)
+    with config_context(working_memory=_BLOCK_MB):
+        search = NearestNeighbors(
+            n_neighbors=n_neighbors, metric="euclidean" if by_angle else metric, algorithm="brute"
+        ).fit(rows)
+        distances, neighbors = search.kneighbors(rows)
+    if by_angle:
+        distances = distances**2 / 2  # 1 - cosine
+    return neighbors.astype(np.int32), distances.astype(np.float32)
+
+
+def _fit_umap(
+    rows: NDArray[np.float64],
+    n_components: int,
+    n_neighbors: int,
+    min_dist: float,
+    metric: str,
+    random_state: int,
+    *,
+    init: str | NDArray[np.float64],
+    n_epochs: int | None,
+    known: tuple[NDArray[np.int32] | None, NDArray[np.float32] | None] = (None, None),
+) -> NDArray[np.float64]:
     with _UMAP_LOCK:
         from umap import UMAP
 
@@ -94,10 +170,15 @@ def umap_positions(
             metric=metric,
             random_state=random_state,
             n_jobs=1,
+            init=init,
+            n_epochs=n_epochs,
+            precomputed_knn=(*known, None),
+            force_approximation_algorithm=known[0] is not None,  # which uses them, where the exact way would not
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Spectral initialisation failed")  # it starts at random then
             warnings.filterwarnings("ignore", message=".*not fully connected")
+            warnings.filterwarnings("ignore", message="precomputed_knn")  # new points are not asked about
             fitted = reducer.fit_transform(rows.astype(np.float32))
     return np.asarray(fitted, dtype=np.float64)
 

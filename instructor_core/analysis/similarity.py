@@ -166,11 +166,11 @@ def difference(result: Similarity, a: int, b: int) -> Difference:
 
 def instruction_similarity(grid: EmbeddingGrid, text: int | None = None) -> InstructionSimilarity:
     """Cosines between the embeddings of one text under all instructions; None: their mean over all texts."""
-    chosen = grid.vectors if text is None else grid.vectors[:, [text]]
-    total = np.zeros((len(chosen), len(chosen)))
-    for i in range(chosen.shape[1]):
-        total += self_similarity(chosen[:, i])
-    matrix = (total / max(chosen.shape[1], 1)).astype(np.float32)
+    chosen = grid.embeddings if text is None else grid.embeddings[:, [text]]
+    matrix = np.eye(len(chosen), dtype=np.float32)
+    for a, b in zip(*np.triu_indices(len(chosen), 1), strict=True):
+        cosines = np.einsum("nd,nd->n", chosen[a], chosen[b])
+        matrix[a, b] = matrix[b, a] = np.clip(cosines, -1.0, 1.0).mean(dtype=np.float64) if len(cosines) else 0.0
     low, high = cosine_range(matrix[~np.eye(len(matrix), dtype=np.bool_)])
     return InstructionSimilarity(text, matrix, low, high)
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
 from instructor_core.figures import theme
+from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
@@ -106,6 +107,9 @@ def layer_similarity_panels(
         scale = ColorScale(theme.SEQUENTIAL, low, high, f"cosine, {layer_name(layers[0])}")
     shown = ", ".join(layer_name(layer) for layer in layers)
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
+    for layer in layers:
+        if (cell := extreme_cell(result.matrices[layer])) is not None:
+            alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({cell[2]:.3f})."
     return PanelSet(tuple(panels), tuple(texts), scale, alt=alt)
 
 

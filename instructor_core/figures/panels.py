@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+
+MAX_ITEM_BYTES = 600_000  # of all items of a payload, as UTF-8: tooltips of many texts show their beginnings
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,8 @@ class PanelSet:
         """Return the payload of the browser component.
 
         Numbers are rounded to a ten-thousandth of the span of their array, finer than a pixel; NaN and
-        infinite values become null. `<` is escaped, so that the payload is inert wherever it is put.
+        infinite values become null. Items are shortened where all together are more than `MAX_ITEM_BYTES`.
+        `<` is escaped, so that the payload is inert wherever it is put.
 
         A trace is read through `trace.meta`:
             `{"kind": "matrix", "rows": [...], "columns": [...], "value": "cosine"}`: a go.Heatmap on index
@@ -117,13 +121,31 @@ class PanelSet:
         """
         payload = {
             "panels": [_panel(panel) for panel in self.panels],
-            "items": list(self.items),
+            "items": shortened(self.items, MAX_ITEM_BYTES),
             "scale": None if self.scale is None else vars(self.scale),
             "min_width": self.min_width,
             "alt": self.alt,
             "selected": None if self.selected is None else vars(self.selected),
         }
         return inert_json(payload)
+
+
+def shortened(texts: Sequence[str], n_bytes: int) -> list[str]:
+    """Return texts that have `n_bytes` of UTF-8 at most together: the longest ones are cut to one length."""
+    sizes = np.array([len(text.encode("utf-8", "replace")) for text in texts], dtype=np.int64)
+    if int(sizes.sum()) <= n_bytes:
+        return list(texts)
+    low, high = 1, int(sizes.max())
+    while low < high:  # the largest length in bytes at which they fit
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if int(np.minimum(sizes, middle).sum()) <= n_bytes else (low, middle - 1)
+    room = max(low, 4)  # an ellipsis takes three
+    return [text if size <= room else _cut(text, room) for text, size in zip(texts, sizes.tolist(), strict=True)]
+
+
+def _cut(text: str, n_bytes: int) -> str:
+    """The beginning of a text with an ellipsis, in `n_bytes` of UTF-8 at most."""
+    return text.encode("utf-8", "replace")[: n_bytes - 3].decode("utf-8", "ignore") + "…"
 
 
 def inert_json(payload: object) -> str:

@@ -14,8 +14,9 @@ from instructor_core.figures import theme
 from instructor_core.figures.panels import Panel, PanelSet
 
 MAX_NUMBERED = 40  # texts up to which points carry their numbers
-MAX_SVG_POINTS = 2000  # above it points are drawn by WebGL
+MAX_SVG_POINTS = 1000  # above it points are drawn by WebGL
 MAX_SYMBOLS = 6  # labels up to which the marker shape is a second channel
+MAX_TRACES = 60  # labels, the first ones, that get a trace of their own
 MAX_LEGEND = 12  # labels up to which a legend fits over a panel
 _NEUTRAL = theme.SEGMENTS["end"]  # a grey that can be seen on the light and on the dark page
 _LABEL_LENGTH = 18  # characters of a label in the legend
@@ -142,15 +143,20 @@ def _finished(figure: go.Figure, labels: Sequence[str] | None) -> go.Figure:
 
 
 def _groups(labels: Sequence[str] | None, n: int) -> list[tuple[str, list[int], str, int]]:
-    """Name, text indices, colour and rank of each label; texts without one are grey circles and come first."""
+    """Name, text indices, colour and rank of each label; texts without one are grey circles and come first.
+
+    So do, together, the labels after the first `MAX_TRACES`: their colours would be those of others anyway.
+    """
     if labels is None:
         return [("texts", list(range(n)), _NEUTRAL, 0)]
-    groups = [
-        (name, [i for i in range(n) if labels[i] == name], theme.label_color(rank), rank)
-        for rank, name in enumerate(label_names(labels))
-    ]
-    rest = [i for i in range(n) if not labels[i]]
-    return [("no label", rest, _NEUTRAL, 0), *groups] if rest else groups
+    members: dict[str, list[int]] = {name: [] for name in label_names(labels)[:MAX_TRACES]}
+    rest: list[int] = []
+    beyond: list[int] = []
+    for i, label in enumerate(labels):
+        (members.get(label, beyond) if label else rest).append(i)
+    groups = [(name, listed, theme.label_color(rank), rank) for rank, (name, listed) in enumerate(members.items())]
+    grey = [("no label", rest, _NEUTRAL, 0), ("further labels", beyond, _NEUTRAL, 0)]
+    return [*(entry for entry in grey if entry[1]), *groups]
 
 
 def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:

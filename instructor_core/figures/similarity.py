@@ -16,6 +16,7 @@ from instructor_core.analysis.similarity import (
     TextPair,
 )
 from instructor_core.figures import theme
+from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
@@ -129,6 +130,8 @@ def instruction_panels(
     subtitle = "" if result.text is None else theme.shorten(texts[result.text], 90)
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"{title}: cosines of {n} instructions, from {result.low:.2f} to {result.high:.2f}."
+    if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
+        alt += f" Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({cell[2]:.3f})."
     return PanelSet((Panel("instructions", title, None, figure, subtitle, aspect=1.0),), tuple(texts), bar, alt=alt)
 
 
@@ -159,6 +162,8 @@ def cross_panels(
     subtitle = f"{row}: {_title(instructions[result.rows])} · {column}: {_title(instructions[result.columns])}"
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"Similarity of {len(texts)} texts. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
+    if (cell := extreme_cell(result.matrix)) is not None:
+        alt += f" Most similar: text {cell[0] + 1} under {row} and text {cell[1] + 1} under {column} ({cell[2]:.3f})."
     panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 

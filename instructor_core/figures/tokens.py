@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
 from instructor_core.figures import theme
+from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
@@ -77,6 +78,10 @@ def token_similarity_panels(
         panels.append(Panel(letter(k), _title(instructions[k]), theme.accent(k), figure, aspect=1.0))
     bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine of token vectors")
     alt = f"Cosines among the tokens of {len(results)} sequences, from {low:.2f} to {high:.2f}."
+    for k, result in enumerate(results):
+        if (cell := extreme_cell(result.matrix)) is not None:
+            first, second = (tokens[k][at].removeprefix("▁") for at in cell[:2])
+            alt += f" Most similar under {letter(k)}: {first} and {second} ({cell[2]:.3f})."
     return PanelSet(tuple(panels), (), bar, alt=alt)
 
 

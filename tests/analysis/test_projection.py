@@ -9,7 +9,7 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
-from instructor_core.analysis import reduction
+from instructor_core.analysis import projection, reduction
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.projection import GridProjection, project, project_grid, warm_up
 from instructor_core.errors import UserError
@@ -300,3 +300,40 @@ def test_a_vector_that_is_not_finite_is_named(bad: float) -> None:
 def test_vectors_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(20,\)"):
         project(np.ones(20))
+
+
+@pytest.fixture
+def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets 150 points count as very many."""
+    monkeypatch.setattr(projection, "MANY_POINTS", 100)
+    monkeypatch.setattr(reduction, "REDUCED_DIMENSIONS", 6)
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "manhattan"])
+def test_many_points_keep_their_groups_and_the_note_says_what_was_done(metric: str) -> None:
+    points = vectors(150)
+    result = project(points, metric=metric, n_neighbors=10)
+    again = project(points, metric=metric, n_neighbors=10)
+    np.testing.assert_array_equal(result.coordinates, again.coordinates)
+    assert result.trustworthiness is not None and result.trustworthiness > 0.9
+    centers = np.stack([result.coordinates[group::3].mean(axis=0) for group in range(3)])
+    nearest = np.linalg.norm(result.coordinates[:, None] - centers, axis=2).argmin(axis=1)
+    assert (nearest == np.arange(150) % 3).mean() > 0.95
+    assert any("100 steps from a PCA" in note for note in result.notes)
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_the_neighbours_of_many_points_are_exact() -> None:
+    points = vectors(120).astype(np.float64)
+    neighbors, distances = reduction._exact_neighbors(points, 7, "cosine")
+    expected = 1 - points @ points.T
+    np.testing.assert_array_equal(neighbors[:, 0], np.arange(120))
+    np.testing.assert_allclose(distances, np.take_along_axis(expected, neighbors, axis=1), atol=1e-6)
+    np.testing.assert_allclose(distances, np.sort(expected, axis=1)[:, :7], atol=1e-6)
+
+
+def test_a_joint_layout_of_too_many_points_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "MAX_JOINT_POINTS", 79)
+    with pytest.raises(UserError, match=r"up to 79 points: got 2 instructions × 40 texts.*one fit for each"):
+        project_grid(grid_of(vectors(40), vectors(40, seed=1)), layout="joint")

@@ -97,7 +97,7 @@ def test_texts_that_are_all_tied_have_no_tau() -> None:
 
 def test_ranks_of_neighbors_follow_the_cosines_under_every_instruction() -> None:
     matrices = np.stack([matrix(8, seed) for seed in range(3)])
-    result = neighbor_ranks(matrices, 2, top=2)
+    result = neighbor_ranks(matrices[:, 2], 2, top=2)
     for k in range(3):
         order = sorted((j for j in range(8) if j != 2), key=lambda j: -matrices[k, 2, j])
         for column, text in enumerate(result.shown):
@@ -113,4 +113,4 @@ def test_too_few_texts_are_refused() -> None:
     with pytest.raises(UserError, match="at least 3 texts: got 2"):
         rank_flips(np.eye(2), np.eye(2))
     with pytest.raises(UserError, match="at least 2 texts: got 1"):
-        neighbor_ranks(np.ones((1, 1, 1)), 0)
+        neighbor_ranks(np.ones((1, 1)), 0)

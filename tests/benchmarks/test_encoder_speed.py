@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from instructor_core import InstructorModel
 from tests.benchmarks import encoder_speed
@@ -23,6 +25,16 @@ def test_the_workload_is_repeatable_and_mixes_lengths_and_instructions(mini: Ins
     assert 380 < lengths.max() < 420
 
 
+def test_short_and_long_texts_are_what_their_names_say(mini: InstructorModel) -> None:
+    short, middle, long = (
+        encoder_speed.count_tokens(mini, encoder_speed.make_pairs(64, texts)) for texts in ("short", "mixed", "long")
+    )
+    assert short.max() < np.quantile(middle, 0.6)
+    assert long.min() > np.quantile(middle, 0.9)
+    (one,) = encoder_speed.make_pairs(1, "mixed")
+    assert len(one[1].split()) == 33  # the median, not a draw
+
+
 def test_operations_are_two_per_weight_and_token_plus_attention(checkpoint_a: Path) -> None:
     model = InstructorModel(checkpoint_a, device="cpu")
     weights = 2 * (4 * 64 * 64 + 2 * 64 * 128)  # two layers: q, k, v, o of 64 by 64 and two of 64 by 128
@@ -33,14 +45,15 @@ def test_operations_are_two_per_weight_and_token_plus_attention(checkpoint_a: Pa
 @pytest.fixture
 def timings(checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, encoder_speed.Timing]:
     monkeypatch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
-    measured, lengths, rate = encoder_speed.measure(checkpoint_a, encoder_speed.make_pairs(12), repeats=2)
-    assert rate > 0
-    assert len(encoder_speed.report(measured, lengths, rate, 2).splitlines()) == 3 + len(measured)
-    return {timing.engine: timing for timing in measured}
+    monkeypatch.setattr(encoder_speed, "SECONDS", 0.05)
+    model, engines = encoder_speed.load_engines(checkpoint_a, "cpu")
+    measured = encoder_speed.measure(model, engines, "a", "mixed", 12, repeats=2)
+    assert all(timing.gemm_share > 0 and len(timing.seconds) == 2 for timing in measured)
+    return {f"{timing.engine}, {timing.dtype}": timing for timing in measured}
 
 
 def test_engines_agree_and_ratios_are_relative_to_the_reference(timings: dict[str, encoder_speed.Timing]) -> None:
-    theirs, ours = timings["sentence-transformers, fp32"], timings["ours, fp32"]
+    theirs, ours = timings["sentence-transformers, float32"], timings["ours, float32"]
     assert theirs.ratio == (1.0, 1.0, 1.0)
     assert ours.max_difference < 1e-5
     assert ours.min_cosine > 0.99999
@@ -58,4 +71,27 @@ def test_the_padding_of_the_reference_is_what_its_batches_hold(
         for instruction in encoder_speed.INSTRUCTIONS
     ]
     positions = sum(max(group) * len(group) for group in by_instruction)
-    assert timings["sentence-transformers, fp32"].padding == pytest.approx(1 - lengths.sum() / positions)
+    assert timings["sentence-transformers, float32"].padding == pytest.approx(1 - lengths.sum() / positions)
+
+
+def test_the_table_has_a_line_per_engine_and_says_who_is_how_fast(timings: dict[str, encoder_speed.Timing]) -> None:
+    head, rule, *lines = encoder_speed.table(list(timings.values())).splitlines()
+    assert {line.count("|") for line in (head, rule, *lines)} == {12}
+    assert len(lines) == len(timings)
+    assert lines[0].startswith("| a | mixed | 12 | ")
+    assert "| sentence-transformers, float32 |" in lines[0] and "| 1.00 (1.00 to 1.00) |" in lines[0]
+
+
+def test_options_choose_a_part_and_results_are_written(
+    checkpoint_a: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
+    monkeypatch.setattr(encoder_speed, "SECONDS", 0.0)
+    monkeypatch.setattr(encoder_speed, "find_checkpoint", lambda name: checkpoint_a)
+    threads = str(torch.get_num_threads())
+    options = ["--quick", "--shape", "mini", "--texts", "short", "--pairs", "1", "2", "--threads", threads]
+    encoder_speed.main([*options, "--json", str(tmp_path / "speed.json")])
+    written = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))["timings"]
+    assert [(row["texts"], row["n_pairs"]) for row in written if row["engine"] == "ours"][:1] == [("short", 1)]
+    printed = capsys.readouterr().out
+    assert printed.count("| mini | short |") == len(written)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_core.figures import theme
-from instructor_core.figures.panels import ColorScale, Panel, PanelSet, Selection
+from instructor_core.figures.panels import MAX_ITEM_BYTES, ColorScale, Panel, PanelSet, Selection, shortened
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ${1+1} & {{x}}"
@@ -193,3 +193,20 @@ def test_the_stylesheet_defines_every_neutral_colour_for_both_themes():
     for name in vars(theme.DARK):
         assert re.search(rf"--ic-{name}: #", root)
         assert f"--ic-{name}: {getattr(theme.DARK, name)};" in dark
+
+
+def test_items_are_sent_whole_while_they_are_few_and_cut_alike_when_they_are_many() -> None:
+    few = ("short", "é" * 40)
+    assert shortened(few, 85) == list(few)
+    cut = shortened((*few, "x" * 500), 120)
+    assert cut[0] == "short"
+    assert cut[2].endswith("…")
+    assert sum(len(text.encode()) for text in cut) <= 120
+    assert all(text.rstrip("…") in whole for text, whole in zip(cut, (*few, "x" * 500), strict=True))
+
+
+def test_a_payload_of_ten_thousand_long_texts_stays_small() -> None:
+    items = tuple(f"{i} {'long ' * 60}" for i in range(10_000))
+    payload = json.loads(PanelSet((), items).to_json())
+    assert sum(len(item.encode()) for item in payload["items"]) <= MAX_ITEM_BYTES
+    assert payload["items"][1234].startswith("1234 long")

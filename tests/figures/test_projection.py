@@ -11,7 +11,14 @@ from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.projection import GridProjection, project_grid
 from instructor_core.figures import theme
 from instructor_core.figures.panels import PanelSet
-from instructor_core.figures.projection import MAX_LEGEND, MAX_NUMBERED, MAX_SVG_POINTS, MAX_SYMBOLS, projection_panels
+from instructor_core.figures.projection import (
+    MAX_LEGEND,
+    MAX_NUMBERED,
+    MAX_SVG_POINTS,
+    MAX_SYMBOLS,
+    MAX_TRACES,
+    projection_panels,
+)
 
 INSTRUCTIONS = ("topic", "feeling")
 
@@ -190,3 +197,12 @@ def test_the_text_alternative_says_method_layout_and_trust() -> None:
         "Map of 12 texts in 2 dimensions by PCA, separate layout. "
         f"Trustworthiness: A {result.trustworthiness[0]:.2f}, B {result.trustworthiness[1]:.2f}."
     )
+
+
+def test_thousands_of_different_labels_make_a_bounded_number_of_traces() -> None:
+    n = 500
+    labels = ("", *(f"label {i}" for i in range(1, n)))
+    figure = panels_of(like_umap(np.zeros((1, n, 2), dtype=np.float32)), labels).panels[0].figure
+    assert len(figure.data) == MAX_TRACES + 2
+    assert [trace.name for trace in figure.data[:3]] == ["no label", "further labels", "label 1"]
+    assert sorted(item for trace in figure.data for item in trace.customdata) == list(range(n))

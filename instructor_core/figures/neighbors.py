@@ -1,0 +1,165 @@
+"""Many texts: the nearest ones of a text under each instruction, and matrices of mean cosines between groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from instructor_core.analysis.grid import letter
+from instructor_core.analysis.neighbors import Blocks, Groups, Nearest
+from instructor_core.figures import theme
+from instructor_core.figures.charts import one_line, rows_chart
+from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+
+NEAREST_HOW_TO_READ = (
+    "The texts nearest to the selected one under each instruction, best first, by cosine; a filled mark is near under "
+    "every instruction. Click one to compare the two, click the list on the left to ask about another text."
+)
+BLOCKS_HOW_TO_READ = (
+    "Each cell is the mean cosine over all pairs of texts of two groups, a text never paired with itself; the diagonal "
+    "is how alike the texts of a group are. A mean says nothing about single texts."
+)
+_LABEL_LENGTH = 30  # characters of a text beside its mark
+_SUBTITLE_LENGTH = 60
+_GROUP_LENGTH = 16  # characters of the name of a group
+_MARGIN = 0.04  # of the range, beside the outermost marks
+
+
+def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence[str]) -> PanelSet:
+    """One chart of nearest texts per instruction, in instruction order, on one axis of cosines.
+
+    Only the texts that are drawn are among the items; the others are "".
+    """
+    everywhere = set.intersection(*({neighbor.text for neighbor in one} for one in result.lists))
+    beside = (result.high - result.low) * _MARGIN
+    panels = []
+    for k, neighbors in enumerate(result.lists):
+        figure = go.Figure(
+            go.Scatter(
+                x=[neighbor.similarity for neighbor in neighbors],
+                y=list(range(len(neighbors))),
+                mode="markers",
+                marker={
+                    "size": theme.MARKER_SIZE + 1,
+                    "color": theme.accent(k),
+                    "symbol": ["circle" if neighbor.text in everywhere else "circle-open" for neighbor in neighbors],
+                    "line": {"width": 2},
+                },
+                customdata=[neighbor.text for neighbor in neighbors],
+                hovertext=[
+                    f"place {place} under {letter(k)}, cosine {neighbor.similarity:.3f}"
+                    for place, neighbor in enumerate(neighbors, start=1)
+                ],
+                meta={"kind": "points"},
+                hoverinfo="none",
+            )
+        )
+        names = [f"{theme.shorten(texts[one.text], _LABEL_LENGTH)}  {one.text + 1}" for one in neighbors]
+        rows_chart(figure, names, title="cosine")
+        figure.update_xaxes(range=[result.low - beside, result.high + beside])
+        subtitle = f"nearest to text {result.text + 1}: {theme.shorten(texts[result.text], _SUBTITLE_LENGTH)}"
+        panels.append(Panel(letter(k), one_line(instructions[k]), theme.accent(k), figure, subtitle))
+    drawn = {neighbor.text for one in result.lists for neighbor in one} | {result.text}
+    items = tuple(text if i in drawn else "" for i, text in enumerate(texts))
+    return PanelSet(tuple(panels), items, alt=_nearest_alt(result, len(texts), len(everywhere)))
+
+
+def block_panels(result: Blocks, instructions: Sequence[str], *, key_suffix: str = "") -> PanelSet:
+    """One matrix of groups per instruction, all on one scale; `key_suffix` keeps its keys apart from other panels."""
+    panels = tuple(
+        Panel(
+            letter(k) + key_suffix,
+            one_line(instruction),
+            theme.accent(k),
+            _group_matrix(result.matrices[k], result.groups, low=result.low, high=result.high),
+            f"mean cosine of {len(result.groups.names)} groups",
+            aspect=1.0,
+        )
+        for k, instruction in enumerate(instructions)
+    )
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "mean cosine")
+    return PanelSet(panels, (), bar, alt=_blocks_alt(result))
+
+
+def block_difference_panels(result: Blocks, a: int, b: int) -> PanelSet:
+    """The mean cosines under instruction `a` minus those under `b`, on a diverging scale centred on zero."""
+    matrix = result.matrices[a] - result.matrices[b]
+    limit = max(float(np.ceil(np.nanmax(np.abs(matrix), initial=0.0) * 100)) / 100, 0.01)
+    name = f"{letter(a)} − {letter(b)}"
+    figure = _group_matrix(
+        matrix, result.groups, low=-limit, high=limit, colors=theme.DIVERGING, value=f"mean cosine {name}"
+    )
+    subtitle = f"positive: more similar under {letter(a)}; negative: more similar under {letter(b)}"
+    bar = ColorScale(theme.DIVERGING, -limit, limit, f"mean cosine, {name}", midpoint=0.0)
+    panel = Panel(f"{letter(a)}-{letter(b)}", name, None, figure, subtitle, aspect=1.0)
+    return PanelSet((panel,), (), bar, alt=f"Difference {name} of the mean cosines. {_blocks_alt(result)}")
+
+
+def cross_block_panels(result: Blocks, instructions: Sequence[str], *, rows: int, columns: int) -> PanelSet:
+    """Groups under one instruction (rows) against groups under another (columns)."""
+    row, column = letter(rows), letter(columns)
+    figure = _group_matrix(
+        result.matrices[0],
+        result.groups,
+        low=result.low,
+        high=result.high,
+        row_title=f"under {row}",
+        column_title=f"under {column}",
+    )
+    title = f"Rows under {row}, columns under {column}"
+    subtitle = f"{row}: {one_line(instructions[rows])} · {column}: {one_line(instructions[columns])}"
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "mean cosine")
+    panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
+    return PanelSet((panel,), (), bar, alt=f"{title}. {_blocks_alt(result)}")
+
+
+def _group_matrix(
+    matrix: NDArray[np.float64],
+    groups: Groups,
+    *,
+    low: float,
+    high: float,
+    colors: tuple[str, ...] = theme.SEQUENTIAL,
+    value: str = "mean cosine",
+    row_title: str = "",
+    column_title: str = "",
+) -> go.Figure:
+    """A heatmap of groups with their names along both sides and their sizes in the tooltip."""
+    ticks = tuple(theme.shorten(name, _GROUP_LENGTH) for name in groups.names)
+    names = tuple(
+        f"{name} ({count} {'text' if count == 1 else 'texts'})"
+        for name, count in zip(groups.names, groups.counts.tolist(), strict=True)
+    )
+    items = tuple(range(len(ticks)))
+    return matrix_figure(
+        matrix,
+        rows=Side(ticks, items, names, title=row_title),
+        columns=Side(ticks, items, names, title=column_title),
+        colors=colors,
+        low=low,
+        high=high,
+        value=value,
+    )
+
+
+def _nearest_alt(result: Nearest, n_texts: int, n_everywhere: int) -> str:
+    """Text alternative: the first neighbour under each instruction, and how many all instructions share."""
+    firsts = [
+        f"under {letter(k)} text {one[0].text + 1} ({one[0].similarity:.3f})"
+        for k, one in enumerate(result.lists)
+        if one
+    ]
+    words = f"The nearest of {n_texts} texts to text {result.text + 1}."
+    if not firsts:
+        return f"{words} There is no other text."
+    return f"{words} First: {', '.join(firsts)}. {n_everywhere} are near under every instruction."
+
+
+def _blocks_alt(result: Blocks) -> str:
+    """Text alternative: groups and range."""
+    n_groups, n_texts = len(result.groups.names), len(result.groups.index)
+    return f"Mean cosines between {n_groups} groups of {n_texts} texts, from {result.low:.2f} to {result.high:.2f}."

@@ -1,0 +1,86 @@
+"""Seeded samples of many texts, for analyses whose work grows with the square of their number or faster."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from instructor_core.figures.panels import Panel, PanelSet
+from instructor_core.ui.inputs import Inputs
+
+SEED = 42
+PER_LABEL = 2  # texts of a label that are kept: with one alone there is nothing to find
+
+
+@dataclass(frozen=True)
+class SampledInputs:
+    """Some of the texts of a run.
+
+    Attributes:
+        inputs: The run with these texts alone.
+        rows: Index of each text in the whole run, rising.
+        said: One sentence on the sample; "" where nothing was left out.
+    """
+
+    inputs: Inputs
+    rows: tuple[int, ...]
+    said: str
+
+
+def sample(inputs: Inputs, limit: int, *, each_label: bool = False) -> SampledInputs:
+    """Return at most `limit` texts of a run, drawn with a fixed seed; all of them where they are not more.
+
+    Args:
+        inputs: The run.
+        limit: Number of texts.
+        each_label: Whether two texts of each label are kept first, as far as there is room.
+    """
+    n = len(inputs.texts)
+    if n <= limit:
+        return SampledInputs(inputs, tuple(range(n)), "")
+    drawn = random.Random(SEED).sample(range(n), n)
+    first = _two_of_each(drawn, inputs.labels) if each_label and inputs.labels is not None else []
+    known = set(first)
+    rows = tuple(sorted([*first, *(row for row in drawn if row not in known)][:limit]))
+    labels = inputs.labels
+    some = replace(
+        inputs,
+        texts=tuple(inputs.texts[row] for row in rows),
+        labels=None if labels is None else tuple(labels[row] for row in rows),
+        more_labels=tuple(tuple(column[row] for row in rows) for column in inputs.more_labels),
+    )
+    kept = f", {PER_LABEL} of each label among them" if first else ""
+    return SampledInputs(some, rows, f"A sample of {limit} of {n} texts was taken (seed {SEED}{kept}).")
+
+
+def relinked(panels: PanelSet, chosen: SampledInputs, texts: Sequence[str]) -> PanelSet:
+    """Return the panels of a sample with its points as those of the whole run, so that other views mark the same text.
+
+    The items are those of the sample; the others are "".
+    """
+    if not chosen.said:
+        return panels
+    items = [""] * len(texts)
+    for row in chosen.rows:
+        items[row] = texts[row]
+    return replace(panels, panels=tuple(_relinked(panel, chosen.rows) for panel in panels.panels), items=tuple(items))
+
+
+def _relinked(panel: Panel, rows: Sequence[int]) -> Panel:
+    for trace in panel.figure.data:
+        if (trace.meta or {}).get("kind") == "points":
+            trace.customdata = [rows[int(item)] for item in trace.customdata]
+    return panel
+
+
+def _two_of_each(drawn: Sequence[int], labels: Sequence[str]) -> list[int]:
+    """The first two texts of each label in the order of the draw."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for row in drawn:
+        if labels[row] and seen[labels[row]] < PER_LABEL:
+            seen[labels[row]] += 1
+            kept.append(row)
+    return kept

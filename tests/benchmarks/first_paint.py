@@ -1,0 +1,150 @@
+"""Measures how long it takes from `python app.py` to a page with its figures in Chromium.
+
+    .venv/bin/python -m tests.benchmarks.first_paint                three starts
+    .venv/bin/python -m tests.benchmarks.first_paint --repeats 10 --out first_paint.json
+
+Each start is a process of its own, with the disk warm after the first one: seconds until the server answers, until the
+page has its first figure, and until it has all of them. The browser is started before and not counted. Then one more
+process tells what its imports take, package by package; each module counts for itself, without what it imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.chromium import find_chromium
+from tests.serving import ROOT, free_port, server_environment
+
+N_PACKAGES = 12
+GIVE_UP_S = 120
+_IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
+_DRAWN = "[...document.querySelectorAll('#similarity-plots .ic-plot')].filter(gd => gd._fullLayout && gd.data)"
+_ALL_DRAWN = f"""() => {{
+  const all = document.querySelectorAll('#similarity-plots .ic-plot').length;
+  return all > 0 && {_DRAWN}.length === all;
+}}"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Seconds since the process was started.
+
+    Attributes:
+        answers: The server answers.
+        first_figure: The first figure is drawn.
+        figures: All figures of the first view are drawn.
+    """
+
+    answers: float
+    first_figure: float
+    figures: float
+
+
+def measure(browser: Browser) -> Start:
+    """Start the app once and open its page."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=server_environment(Path(folder), port),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_for(url, process)
+            answers = time.perf_counter() - started
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(url, wait_until="commit")
+            page.wait_for_function(f"() => {_DRAWN}.length > 0", timeout=GIVE_UP_S * 1000)
+            first = time.perf_counter() - started
+            page.wait_for_function(_ALL_DRAWN, timeout=GIVE_UP_S * 1000)
+            figures = time.perf_counter() - started
+            page.close()
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+    return Start(round(answers, 2), round(first, 2), round(figures, 2))
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        RuntimeError: If it ends or does not answer in time.
+    """
+    deadline = time.monotonic() + GIVE_UP_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the app ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.02)
+    raise RuntimeError(f"the app did not answer within {GIVE_UP_S} s")
+
+
+def import_times(code: str = "import app") -> dict[str, float]:
+    """Return seconds that modules take to be imported, added up by package, the slowest first."""
+    command = [sys.executable, "-X", "importtime", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=True)
+    return by_package(done.stderr)
+
+
+def by_package(report: str) -> dict[str, float]:
+    """Return what a report of `-X importtime` says, in seconds by top-level package, the slowest first."""
+    own: Counter[str] = Counter()
+    for microseconds, module in _IMPORT.findall(report):
+        package = module.split(".")[0]
+        own["standard library" if package in sys.stdlib_module_names else package] += int(microseconds)
+    return {name: total / 1e6 for name, total in own.most_common()}
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="where to write JSON")
+    options = parser.parse_args()
+    executable = find_chromium()
+    if executable is None:
+        sys.exit("No Chromium was found: install one, or set CHROMIUM to its path.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        starts = [measure(browser) for _ in range(options.repeats)]
+        browser.close()
+    imports = import_times()
+    load = f"{os.getloadavg()[0]:.1f}"
+    print("| since `python app.py` | median, s | fastest, s |\n|---|---|---|")
+    for name in ("answers", "first_figure", "figures"):
+        values = [getattr(start, name) for start in starts]
+        print(f"| {name.replace('_', ' ')} | {median(values):.2f} | {min(values):.2f} |")
+    print("\n| import | s |\n|---|---|")
+    for name, seconds in list(imports.items())[:N_PACKAGES]:
+        print(f"| {name} | {seconds:.2f} |")
+    print(f"\n{options.repeats} starts, {len(os.sched_getaffinity(0))} cores, load {load}")
+    if options.out is not None:
+        result = {"load": load, "starts": [asdict(start) for start in starts], "imports": imports}
+        options.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Measures what a change on the page costs: Python seconds to new figures, what is sent, and calls of the model.
+
+    .venv/bin/python -m tests.benchmarks.interaction                24 texts under 4 instructions, 5 repeats
+    .venv/bin/python -m tests.benchmarks.interaction --repeats 20 --out interaction.json
+
+The page's own functions are called as its events call them, on the bundled checkpoint: one text is edited, embedded
+and drawn; then every display option of the Similarity and the Map tab is switched, which must not reach the model.
+Payloads are given in bytes as JSON and as gzip, in which the server sends them. What the browser takes to draw is not
+part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from instructor_core.analysis.projection import warm_up
+from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Drawn, Selected, changed
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.sidebar import run
+from instructor_core.ui.tabs import projection, similarity
+
+N_TEXTS = 24
+INSTRUCTIONS = (
+    "Represent the sentence for its topic:",
+    "Represent the sentence for its sentiment:",
+    "Represent the sentence:",
+    "",
+)
+SIMILARITY = {"view": "matrices", "scale": "shared", "order": "given", "a": 0, "b": 1}
+MAP = {
+    "method": "umap",
+    "n_components": 2,
+    "layout": "separate",
+    "center": False,
+    "n_neighbors": 10,
+    "min_dist": 0.1,
+    "metric": "cosine",
+    "random_state": 42,
+}
+TABS = {"Similarity": (similarity.draw, SIMILARITY), "Map": (projection.draw, MAP)}
+SWITCHES = (
+    ("Similarity", {"scale": "each"}),
+    ("Similarity", {"order": "clustered"}),
+    ("Similarity", {"order": "label"}),
+    ("Similarity", {"view": "difference"}),
+    ("Similarity", {"view": "cross"}),
+    ("Similarity", {"view": "instructions"}),
+    ("Map", {"method": "pca"}),
+    ("Map", {"n_components": 3}),
+    ("Map", {"layout": "joint"}),
+    ("Map", {"center": True}),
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change on the page.
+
+    Attributes:
+        name: What was changed.
+        seconds: Duration in Python, median over the repeats, from the event to what is sent.
+        encoded_pairs: Pairs that the model had to encode.
+        figures: Figures that are sent; 0 where what is on the page stays.
+        sent_bytes: Length of what is sent as JSON.
+        gzip_bytes: The same compressed.
+    """
+
+    name: str
+    seconds: float
+    encoded_pairs: int
+    figures: int
+    sent_bytes: int
+    gzip_bytes: int
+
+
+class Meter:
+    """A runtime whose model counts the pairs that it encodes."""
+
+    def __init__(self) -> None:
+        self.runtime = Runtime(CHECKPOINTS[:1], device="cpu")
+        self.n_pairs = 0
+        model = self.runtime.encoder(CHECKPOINTS[0].id).model
+        encode = model.encode
+
+        def counted(pairs: list[tuple[str, str]], **options: object) -> object:
+            self.n_pairs += len(pairs)
+            return encode(pairs, **options)  # type: ignore[arg-type]
+
+        model.encode = counted  # type: ignore[assignment, method-assign]
+
+    def change(self, name: str, repeats: int, act: Callable[[int], list[object]]) -> Change:
+        """Do something several times, each a little different, and return the median; `act` returns what is sent."""
+        seconds, before = [], self.n_pairs
+        sent: list[object] = []
+        for repeat in range(repeats):
+            started = time.perf_counter()
+            sent = act(repeat)
+            seconds.append(time.perf_counter() - started)
+        texts = [value for value in sent if isinstance(value, str)]
+        figures = sum(len(json.loads(text)["panels"]) for text in texts if text.startswith('{"panels"'))
+        joined = "".join(texts).encode()
+        pairs = (self.n_pairs - before) // repeats
+        return Change(name, median(seconds), pairs, figures, len(joined), len(gzip.compress(joined, 6)))
+
+
+def texts_with(edit: str) -> str:
+    """Return 24 labelled lines of the text field, the eighth of them edited."""
+    lines = [f"Sentence {i} is about {('food', 'film', 'work')[i % 3]}.\t{i % 3}" for i in range(N_TEXTS)]
+    lines[7] = f"Sentence 7 was edited {edit}.\t1"
+    return "\n".join(lines)
+
+
+def edited(meter: Meter, before: Inputs | None, edit: str) -> tuple[Inputs, list[object]]:
+    """Embed the texts with one of them edited, as the button does; returns the run and what is sent at its end."""
+    start = before or Inputs(CHECKPOINTS[0].id, ("",), ("nothing",), None)
+    *_, last = run(meter.runtime, start, CHECKPOINTS[0].id, texts_with(edit), len(INSTRUCTIONS), *INSTRUCTIONS)
+    return last[0], last[1:]
+
+
+def measure(repeats: int) -> list[Change]:
+    """Return all changes."""
+    meter = Meter()
+    warm_up()
+    inputs, _ = edited(meter, None, "before")
+    changes: list[Change] = []
+
+    for tab, (draw, options) in TABS.items():
+
+        def edit_and_draw(repeat: int, tab=tab, draw=draw, options=options) -> list[object]:
+            nonlocal inputs
+            inputs, sent = edited(meter, inputs, f"{tab} {repeat}")
+            return [*sent, *draw(meter.runtime, inputs, Selected(), **options)]
+
+        changes.append(meter.change(f"edit one text, {tab}", repeats, edit_and_draw))
+    for tab, switch in SWITCHES:
+        draw, options = TABS[tab]
+        shown: Drawn = changed(draw(meter.runtime, inputs, Selected(), **options), "before", None)[-1]
+
+        def act(_: int, draw=draw, options=options | switch, shown=shown) -> list[object]:
+            return changed(draw(meter.runtime, inputs, Selected(), **options), "after", shown)[:-1]
+
+        ((option, value),) = switch.items()
+        changes.append(meter.change(f"{tab}: {option} = {value}", repeats, act))
+    return changes
+
+
+def as_markdown(changes: list[Change]) -> str:
+    """Return the table."""
+    lines = ["| change | Python, s | encoded pairs | figures sent | kB | kB gzip |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {one.name} | {one.seconds:.3f} | {one.encoded_pairs} | {one.figures} | {one.sent_bytes / 1e3:.1f} "
+        f"| {one.gzip_bytes / 1e3:.1f} |"
+        for one in changes
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="where to write JSON")
+    options = parser.parse_args()
+    changes = measure(options.repeats)
+    load = f"{os.getloadavg()[0]:.1f}"
+    print(as_markdown(changes))
+    print(f"\n{N_TEXTS} texts under {len(INSTRUCTIONS)} instructions, median of {options.repeats}; load {load}")
+    if options.out is not None:
+        result = {"load": load, "changes": [asdict(change) for change in changes]}
+        options.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

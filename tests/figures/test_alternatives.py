@@ -1,0 +1,88 @@
+"""The sentences that stand for figures: computed, and true of the numbers that the figures draw."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.layers import LayerSimilarity
+from instructor_core.analysis.similarity import cross_similarity, instruction_similarity
+from instructor_core.analysis.tokens import token_similarity
+from instructor_core.figures.alternatives import extreme_cell
+from instructor_core.figures.layers import layer_similarity_panels
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.similarity import cross_panels, instruction_panels
+from instructor_core.figures.tokens import token_similarity_panels
+
+RANDOM = np.random.default_rng(3)
+INSTRUCTIONS = ("Represent the topic:", "", "Represent the feeling:")
+TEXTS = ("one", "two", "three", "four", "five")
+GRID = EmbeddingGrid(INSTRUCTIONS, TEXTS, None, RANDOM.normal(size=(3, 5, 8)))
+
+
+def drawn(panels: PanelSet, place: int = 0) -> np.ndarray:
+    """The cells of a panel, the diagonal left out."""
+    cells = np.array(panels.panels[place].figure.data[0].z, dtype=np.float64)
+    np.fill_diagonal(cells, np.nan)
+    return cells
+
+
+def test_the_cell_that_stands_out_is_found_off_the_diagonal() -> None:
+    matrix = np.array([[1.0, 0.2, np.nan], [0.7, 1.0, -0.4], [0.1, np.inf, 1.0]])
+    assert extreme_cell(matrix) == (1, 0, 0.7)
+    assert extreme_cell(matrix, lowest=True) == (1, 2, -0.4)
+    assert extreme_cell(np.ones((1, 1))) is None
+    assert extreme_cell(np.full((2, 2), np.nan)) is None
+
+
+def test_a_cross_matrix_is_told_by_its_closest_pair_of_different_texts() -> None:
+    panels = cross_panels(cross_similarity(GRID, rows=2, columns=0), TEXTS, None, INSTRUCTIONS)
+    said = re.search(r"Most similar: text (\d) under C and text (\d) under A \((-?\d\.\d{3})\)", panels.alt)
+    assert said is not None
+    cells = drawn(panels)
+    assert cells[int(said[1]) - 1, int(said[2]) - 1] == np.nanmax(cells) == pytest.approx(float(said[3]), abs=6e-4)
+
+
+@pytest.mark.parametrize("text", [2, None])
+def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest_apart(text: int | None) -> None:
+    panels = instruction_panels(instruction_similarity(GRID, text), TEXTS, INSTRUCTIONS)
+    said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((-?\d\.\d{3})\)", panels.alt)
+    assert said is not None
+    cells = drawn(panels)
+    assert cells["ABC".index(said[1]), "ABC".index(said[2])] == np.nanmin(cells)
+    assert np.nanmin(cells) == pytest.approx(float(said[3]), abs=6e-4)
+
+
+def test_one_instruction_alone_is_not_compared() -> None:
+    grid = EmbeddingGrid(INSTRUCTIONS[:1], TEXTS, None, GRID.embeddings[:1])
+    assert "apart" not in instruction_panels(instruction_similarity(grid), TEXTS, INSTRUCTIONS[:1]).alt
+
+
+def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:
+    tokens = [["▁a", "▁good", "▁soup", "</s>"], ["▁good", "▁soup", "</s>"]]
+    results = [token_similarity(RANDOM.normal(size=(len(row), 6)).astype(np.float32)) for row in tokens]
+    panels = token_similarity_panels(results, tokens, [["text"] * len(row) for row in tokens], INSTRUCTIONS[:2])
+    for k, name in enumerate("AB"):
+        said = re.search(rf"Most similar under {name}: (\S+) and (\S+) \((-?\d\.\d{{3}})\)", panels.alt)
+        assert said is not None
+        words = [token.removeprefix("▁") for token in tokens[k]]
+        cells = drawn(panels, k)
+        assert cells[words.index(said[1]), words.index(said[2])] == np.nanmax(cells)
+        assert np.nanmax(cells) == pytest.approx(float(said[3]), abs=6e-4)
+
+
+def test_layers_are_told_by_the_closest_pair_of_each() -> None:
+    vectors = RANDOM.normal(size=(3, 5, 8))
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    matrices = (vectors @ vectors.transpose(0, 2, 1)).astype(np.float32)
+    result = LayerSimilarity(matrices, np.array([[-1.0, 1.0]] * 3))
+    panels = layer_similarity_panels(result, [0, 2], TEXTS, instruction=0)
+    said = re.findall(r"Most similar, [^:]+: text (\d) and text (\d) \((-?\d\.\d{3})\)", panels.alt)
+    assert len(said) == 2
+    for place, (first, second, value) in enumerate(said):
+        cells = drawn(panels, place)
+        assert cells[int(first) - 1, int(second) - 1] == pytest.approx(np.nanmax(cells))
+        assert np.nanmax(cells) == pytest.approx(float(value), abs=6e-4)
