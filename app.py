@@ -1,29 +1,43 @@
-"""The app: `python app.py` opens it on the bundled checkpoint, `--checkpoint PATH` on one of your own."""
+"""The app: `python app.py` opens it on the bundled checkpoint, `--checkpoint` on another one."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from dataclasses import replace
 
-from instructor_core.ui.demo import build_demo, launch, local_checkpoint
+from instructor_core.ui.demo import build_demo, build_runtime, launch
+from instructor_core.ui.settings import DTYPES, VARIABLES, Settings, UserError, read_settings, with_checkpoint
 
 
 def arguments(values: list[str]) -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(description="See what an instruction does to a text embedding.")
-    parser.add_argument("--checkpoint", metavar="PATH", help="folder of a checkpoint to offer first")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; chosen by itself if left out")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--host", help="address to listen on (GRADIO_SERVER_NAME, else 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=int, help="port to listen on (GRADIO_SERVER_PORT, else the first free from 7860)"
+    parser = argparse.ArgumentParser(
+        description="See what an instruction does to a text embedding.",
+        epilog="Environment variables, which options override:\n"
+        + "\n".join(f"  {name:22} {meaning}" for name, meaning in VARIABLES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--checkpoint", metavar="PATH", help="folder of a checkpoint, or a name in the menu")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; chosen by itself if left out")
+    parser.add_argument("--dtype", choices=DTYPES, help="float32 if left out")
+    parser.add_argument("--host", help="address to listen on, 127.0.0.1 if left out")
+    parser.add_argument("--port", type=int, help="port to listen on, the first free one from 7860 if left out")
     return parser.parse_args(values)
 
 
-options = arguments(sys.argv[1:] if __name__ == "__main__" else [])
-checkpoint = local_checkpoint(options.checkpoint) if options.checkpoint else None
-demo = build_demo(checkpoint, device=options.device, dtype=options.dtype)
+def settings(options: argparse.Namespace) -> Settings:
+    """Return the settings of the environment with those of the command line over them."""
+    given = {name: value for name, value in vars(options).items() if name != "checkpoint" and value is not None}
+    return with_checkpoint(replace(read_settings(os.environ), **given), options.checkpoint)
 
-if __name__ == "__main__":
-    launch(demo, host=options.host, port=options.port)
+
+try:
+    chosen = settings(arguments(sys.argv[1:] if __name__ == "__main__" else []))
+    runtime = build_runtime(chosen)
+    demo = build_demo(runtime)
+    if __name__ == "__main__":
+        launch(demo, runtime, host=chosen.host, port=chosen.port)
+except UserError as error:
+    sys.exit(str(error))

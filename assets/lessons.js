@@ -140,9 +140,16 @@ window.InstructorLessons = window.InstructorLessons || (() => {
 
   let setting = 0; // counts the steps that set controls: a step that is left stops setting them
 
+  /** Menus that the presenter view hides are there, unseen, while they are set: a hidden one would not open. */
   async function setControls(tab, controls) {
     setting += 1;
     const turn = setting;
+    document.body.classList.add("ic-setting");
+    await setThem(turn, tab, controls);
+    if (turn === setting) document.body.classList.remove("ic-setting");
+  }
+
+  async function setThem(turn, tab, controls) {
     const wanted = new Map(controls.map(([label, choice]) => [`${tab} ${label}`, { tab, label, choice }]));
     for (const [key, { label, choice }] of wanted) {
       const find = () => controlOf(tab, label);
@@ -262,21 +269,31 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         setTimeout(() => (copied.textContent = "Copy link"), 2500);
       }, "A link that opens this step");
       const large = button("Presenter view", "ic-lesson-quiet", present, "Large type, few controls, keys n, p and 1 to 4");
-      large.setAttribute("aria-pressed", String(document.body.classList.contains("ic-presenter")));
+      large.setAttribute("aria-pressed", String(presenting()));
       const leave = button("Leave", "ic-lesson-quiet", act("leave"), "Back to your own texts and instructions");
       bar.append(copied, large, leave);
       return bar;
     }
 
+    const presenting = () => document.body.classList.contains("ic-presenter");
+
     function present() {
       const on = document.body.classList.toggle("ic-presenter");
+      rank(root.querySelector("h2"));
       root.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
-      window.dispatchEvent(new Event("resize"));
+      document.dispatchEvent(new CustomEvent("instructor:letters")); // figures are drawn with larger or smaller ones
+    }
+
+    /** The header of the page is hidden from an audience: the title of the lesson is the first heading then. */
+    function rank(title) {
+      title?.setAttribute("role", "heading");
+      title?.setAttribute("aria-level", presenting() ? "1" : "2");
     }
 
     function heading() {
       const head = el("header", "ic-lesson-head");
       const title = el("h2", "", value.title);
+      rank(title);
       title.tabIndex = -1;
       const at = el("span", "ic-lesson-at");
       at.textContent = value.question ? `lesson ${value.number} · step ${value.step} of ${value.steps}` : "finished";
@@ -342,7 +359,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     // -------------------------------------------------------------------------------------- a new value
 
     function close() {
-      document.body.classList.remove("ic-presenter", "ic-lesson-on", "ic-lesson-change");
+      if (presenting()) present();
+      document.body.classList.remove("ic-lesson-on", "ic-lesson-change");
       back.hidden = true;
       setLook(null);
       setControls("similarity", []);
@@ -392,7 +410,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     // -------------------------------------------------------------------------------------- keys, return, link
 
     document.addEventListener("keydown", (event) => {
-      if (!value.question || !document.body.classList.contains("ic-presenter")) return;
+      if (!value.question || !presenting()) return;
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const free = document.activeElement === document.body || root.contains(document.activeElement);
       if (event.target.closest("input, textarea, select, [contenteditable]")) return;
@@ -410,6 +428,13 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }).observe(root);
 
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
+    // What a lesson set in a view that is not in front is put back when the visitor comes there.
+    document.addEventListener("click", async (event) => {
+      if (value.lesson || !touched.size || !event.target.closest("[role=tab]")) return;
+      await pause(200);
+      setControls("similarity", []);
+    });
+
     document.addEventListener("instructor:lesson-open", () => (acted = true));
 
     watch("value", draw);

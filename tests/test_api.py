@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 import urllib.request
@@ -22,7 +23,7 @@ from instructor_core.analysis.similarity import self_similarity
 from instructor_core.cache import CachedEncoder
 from instructor_core.checkpoints import CHECKPOINTS, Checkpoint
 from instructor_core.errors import UserError
-from instructor_core.ui.api import Api, register_api, with_messages
+from instructor_core.ui.api import Api, register_api, unwrapped, with_messages
 from instructor_core.ui.api_checks import MAX_API_TEXTS
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
@@ -203,6 +204,33 @@ def test_a_bug_shows_no_detail_to_the_caller() -> None:
     assert caught.value.__cause__ is None
 
 
+def test_a_docstring_is_told_to_callers_with_one_line_for_each_argument() -> None:
+    docstring = """Place texts.
+
+    A remark.
+
+    Args:
+        texts: Some texts that need
+            two lines.
+        method: "umap".
+
+    Returns:
+        Coordinates of the
+        texts."""
+    assert unwrapped(inspect.cleandoc(docstring)).splitlines() == [
+        "Place texts.",
+        "",
+        "A remark.",
+        "",
+        "Args:",
+        "    texts: Some texts that need two lines.",
+        '    method: "umap".',
+        "",
+        "Returns:",
+        "    Coordinates of the texts.",
+    ]
+
+
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
@@ -243,7 +271,7 @@ def test_hostile_strings_are_texts_like_any_other(api: Api) -> None:
 
 
 def test_a_checkpoint_that_cannot_be_loaded_says_so_and_spoils_nothing(api: Api) -> None:
-    with pytest.raises(ValueError, match="no/such/folder"):
+    with pytest.raises(UserError, match=r"^No checkpoint 'broken': there is no such folder"):
         api.encode(["a"], [""], "broken")
     assert api.encode(["a"], [""])["dimensions"] > 0
 

@@ -100,7 +100,7 @@ def test_the_pins_satisfy_the_bounds_of_the_package() -> None:
         assert bound.specifier.contains(pin_of(pins[canonical(bound.name)])), f"the pin is outside {bound}"
 
 
-@pytest.mark.parametrize("name", ["app", "dev"])
+@pytest.mark.parametrize("name", ["app", "dev", "evaluate"])
 def test_an_extra_names_nothing_that_is_not_pinned(name: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pins = requirements(ROOT / "requirements.txt") | requirements(ROOT / "tests" / "requirements.txt")
@@ -120,6 +120,7 @@ def test_the_wheel_holds_the_package_the_bundled_checkpoint_and_the_lists(tmp_pa
         "instructor_core/" + path.relative_to(ROOT).as_posix()
         for path in project_files()
         if path.is_relative_to(ROOT / "assets" / "instructor-mini")
+        or path.is_relative_to(ROOT / "assets" / "label_sets")
         or path.name in ("instruction_builder.json", "unrelated_sentences.json")
     }
     assert "instructor_core/assets/instructor-mini/config.json" in wanted

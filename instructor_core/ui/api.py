@@ -42,7 +42,7 @@ from instructor_core.ui.feedback import message_for
 from instructor_core.ui.inputs import MAX_CHARACTERS, Inputs
 from instructor_core.ui.runtime import Runtime
 
-CONCURRENCY = 2
+CONCURRENCY = 8  # answers are large: these many are made at a time, the others wait
 
 MetricName = Literal["accuracy", "macro_f1", "auc", "silhouette", "v_measure"]
 
@@ -84,9 +84,10 @@ class Api:
         """Compare all texts with each other under every instruction.
 
         Args:
-            texts: As for encode; the matrices may have 1,000,000 cells together.
-            instructions: As for encode.
-            checkpoint: As for encode.
+            texts: 1 to 500 texts, up to 20,000 characters each and 500,000 together; the matrices may have 1,000,000
+                cells together.
+            instructions: 1 to 8 instructions; "" is none. Each is joined to a text by one space.
+            checkpoint: Name of a checkpoint in the menu of the page.
 
         Returns:
             Cosines in [-1, 1] as [instruction][text][text].
@@ -103,9 +104,9 @@ class Api:
         """Show the tokens of each text under one instruction, and which of them enter the embedding.
 
         Args:
-            texts: 1 to 64 texts.
+            texts: 1 to 64 texts, up to 20,000 characters each.
             instruction: The instruction; "" is none.
-            checkpoint: As for encode.
+            checkpoint: Name of a checkpoint in the menu of the page.
 
         Returns:
             Per text: its tokens ("▁" starts a word) and their segments (instruction, straddling, text, end, cut);
@@ -144,16 +145,16 @@ class Api:
         """Place all texts in two or three dimensions under every instruction.
 
         Args:
-            texts: As for encode.
-            instructions: As for encode.
+            texts: 1 to 500 texts, up to 20,000 characters each and 500,000 together.
+            instructions: 1 to 8 instructions; "" is none. Each is joined to a text by one space.
             method: "umap", or "pca"; PCA replaces UMAP below 15 different texts.
             layout: "joint" for one fit of all instructions, "separate" for one fit each.
-            dimensions: 2 or 3.
-            n_neighbors: Of UMAP, 2 to 200.
-            min_dist: Of UMAP, 0 to 1.
-            metric: Of UMAP and of trustworthiness.
-            random_state: Seed of UMAP.
-            checkpoint: As for encode.
+            dimensions: Of the map, 2 or 3.
+            n_neighbors: How many neighbours UMAP looks at, 2 to 200: few show detail, many the whole.
+            min_dist: How close UMAP may place two texts, 0 to 1.
+            metric: Distance between embeddings, for UMAP and for trustworthiness.
+            random_state: Seed of UMAP, 0 to 4,294,967,295.
+            checkpoint: Name of a checkpoint in the menu of the page.
 
         Returns:
             The method that was used, notes on what differs from the request, coordinates
@@ -201,12 +202,12 @@ class Api:
         """Split the cosine of two texts into the contributions of their pairs of tokens; the terms add up to it.
 
         Args:
-            first: A text, the rows.
-            second: Another text, the columns.
-            instruction: Of both texts, or of the first alone.
-            second_instruction: Of the second text, where it differs.
-            by: "token" or "word".
-            checkpoint: As for encode.
+            first: A text of up to 20,000 characters; its tokens are the rows.
+            second: Another text of up to 20,000 characters; its tokens are the columns.
+            instruction: The instruction of both texts; "" is none.
+            second_instruction: The instruction of the second text, where it differs.
+            by: What a row and a column is, "token" or "word".
+            checkpoint: Name of a checkpoint in the menu of the page.
 
         Returns:
             The cosine, the tokens or words of both texts ("</s>" last), and the terms [row][column].
@@ -235,12 +236,12 @@ class Api:
         """Compare instructions by how well texts with the same label lie together, beside controls.
 
         Args:
-            texts: At least 8 texts, as for encode.
+            texts: 8 to 500 texts, up to 20,000 characters each and 500,000 together.
             labels: One label per text, at least 2 different ones.
-            instructions: As for encode; no instruction, shuffled words and an unrelated one are added.
+            instructions: 1 to 8 instructions. No instruction, shuffled words and an unrelated one are added to compare.
             metric: What ranks and verdicts rest on: kNN accuracy, its macro-F1, the AUC of pairs, the silhouette, or
                 the V-measure of k-means.
-            checkpoint: As for encode.
+            checkpoint: Name of a checkpoint in the menu of the page.
 
         Returns:
             The name of the best instruction, what can be concluded, and per instruction its rank, its value with
@@ -298,9 +299,25 @@ def with_messages(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
             raise gr.Error(message_for(error), print_exception=False) from None
 
+    call.__doc__ = unwrapped(inspect.getdoc(function) or "")
     # Gradio reads the types of an answer from the signature, as they stand there: strings in this module.
     call.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
     return call
+
+
+def unwrapped(docstring: str) -> str:
+    """Return a docstring with every argument, and what is returned, on one line each: Gradio reads line by line."""
+    lines: list[str] = []
+    section = ""
+    for line in docstring.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line and indent == 0:
+            section = line
+        if indent > 4 or (indent == 4 and section == "Returns:" and lines[-1] != section):
+            lines[-1] = f"{lines[-1]} {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _board_row(row: boards.Row, metric: Metric) -> BoardRow:

@@ -5,30 +5,43 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read once, when Gradio is imported
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table of them after every event
+# PyTorch compiles its CPU kernels for each shape of a batch and keeps 1024 of them, 600 MB, in two caches.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
+from instructor_core.errors import UserError
+from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
+from instructor_core.ui.draft import build_draft, draft_head
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
+from instructor_core.ui.gate import Gate, open_no_addresses
+from instructor_core.ui.health import health_route
 from instructor_core.ui.link_menu import build_link
-from instructor_core.ui.page import Page, Selected
+from instructor_core.ui.page import Page, Selected, connect_stop
 from instructor_core.ui.plot_view import plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
+from instructor_core.ui.sessions import MAX_SESSIONS, keep_forgetting
+from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import Sidebar, build_sidebar, example_inputs, fill, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, projection, similarity, tokens
 from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
+from instructor_core.ui.tools import answer_in_json, mcp_is_installed
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "See what an instruction does to a text embedding."
+MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
 def facts(runtime: Runtime, checkpoint_id: str) -> str:
@@ -38,41 +51,48 @@ def facts(runtime: Runtime, checkpoint_id: str) -> str:
     return status(f"{model.dim}-d · {precision} · {model.device.type}")
 
 
-def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = None, dtype: str = "float32") -> gr.Blocks:
-    """Return the page.
+def build_runtime(settings: Settings) -> Runtime:
+    """Return what holds the models, as the settings say; nothing is loaded yet."""
+    return Runtime(
+        settings.checkpoints,
+        device=settings.device,
+        dtype=settings.dtype,
+        queue=ModelQueue(max_requests=settings.queue_size),
+        cache_mb=settings.cache_mb,
+        max_pairs=settings.max_pairs,
+        threads=settings.threads,
+    )
 
-    Args:
-        checkpoint: One more checkpoint, put first in the menu and used from the start; the bundled one if None.
-        device: Where to compute; None lets the encoder choose.
-        dtype: "float32" or "bfloat16".
-    """
-    runtime = Runtime((*([checkpoint] if checkpoint else []), *CHECKPOINTS), device=device, dtype=dtype)
+
+def build_demo(runtime: Runtime) -> gr.Blocks:
+    """Return the page on the checkpoints of a runtime; the first of them is loaded."""
     examples = load_examples()
     start = example_inputs(examples[0], runtime.checkpoints[0].id)
     demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with demo:
         inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(similarity.TAB)
+        restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
         menu, line, example = _header(runtime, start.checkpoint_id, examples)
         with gr.Row(elem_classes=["ic-page"]):
             with gr.Column(elem_classes=["ic-inputs"]):
                 sidebar = build_sidebar(start)
-                filled = [build_upload(sidebar.texts)]
+                filled = [build_upload(sidebar)]
                 menus = gr.Column()
             with gr.Column(elem_classes=["ic-main"]):
                 point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)
                 bar = learn.lesson_bar()
                 with gr.Tabs(selected=similarity.TAB) as tabs:
-                    page = Page(runtime, inputs, selected, active, tabs)
+                    page = Page(runtime, inputs, selected, active, tabs, restored)
                     with gr.Tab("Similarity", id=similarity.TAB) as first:
-                        similarity.build(page, start)
+                        options = similarity.build(page, start)
                     with gr.Tab("Map", id=projection.TAB, render_children=True) as second:
-                        projection.build(page)
+                        options |= projection.build(page)
                     with gr.Tab("Tokens", id=tokens.TAB, render_children=True) as third:
-                        tokens.build(page, start)
+                        options |= tokens.build(page, start)
                     with gr.Tab("Explain", id=explain.TAB, render_children=True) as fourth:
-                        explain.build(page, start)
+                        options |= explain.build(page, start)
                     with gr.Tab("Lab", id=lab.TAB, render_children=True) as fifth:
-                        lab.build(page, start, sidebar)
+                        options |= lab.build(page, start, sidebar)
                     with gr.Tab("Learn", id=learn.TAB, render_children=True) as sixth:
                         learn.build(page, sidebar, bar)
         shown = {
@@ -94,7 +114,9 @@ def build_demo(checkpoint: Checkpoint | None = None, *, device: str | None = Non
             )
         with menus:
             build_export(page)
-            filled += build_link(demo, page, sidebar, menu, point, tabs=list(shown), options={})
+            build_link(demo, page, sidebar, menu, point, tabs=list(shown), options=options)
+            labels = {checkpoint.label: checkpoint.id for checkpoint in runtime.checkpoints}
+            filled.append(build_draft(sidebar, menu, point, labels))
         register_api(runtime)
         _connect(page, sidebar, menu, line, example, point, examples, filled)
     return demo
@@ -144,13 +166,16 @@ def _connect(
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu],
         "trigger_mode": "always_last",
-        "concurrency_limit": 4,
+        "concurrency_limit": page.runtime.queue.max_requests + 1,  # what is too much hears of the full queue at once
         "concurrency_id": "run",
         **quiet,
     }
+    # A handler that reads what was clicked: each click counts, one after the other. (Gradio repeats what had to wait as
+    # `always_last` without its event data.)
+    one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
     typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
-    runs = [gr.on([sidebar.update.click, menu.input, *typed], embed, **job)]
+    runs = [gr.on([sidebar.update.click, menu.input, page.restored.change, *typed], embed, **job)]
 
     def load(event: gr.SelectData, checkpoint_id: str) -> list[Any]:
         entry = next(entry for entry in examples if entry.id == event.value)
@@ -161,33 +186,49 @@ def _connect(
         load,
         menu,
         [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, point, page.tabs, page.active],
-        **quiet,
+        **one_by_one,
     )
     runs += [event.then(embed, **job) for event in (loaded, *filled)]
-    sidebar.stop.click(lambda: status("stopped; what was done is kept"), None, sidebar.status, cancels=runs, **quiet)
+    connect_stop(sidebar.stop, runs, sidebar.status)
     page.inputs.change(lambda inputs: facts(page.runtime, inputs.checkpoint_id), page.inputs, line, **quiet)
-    sidebar.preview.item_click(select_text, page.selected, page.selected, **quiet)
+    sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     page.selected.change(lambda chosen: mark_json(chosen.row, chosen.column), page.selected, mark, **quiet)
 
 
-def launch(demo: gr.Blocks, *, host: str | None = None, port: int | None = None) -> None:
-    """Serve the page until interrupted; host and port default to Gradio's environment variables."""
+def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: int | None = None) -> None:
+    """Serve the page, the endpoints, MCP (where the `mcp` package is) and `/health` until interrupted.
+
+    Raises:
+        UserError: If host and port cannot be listened on.
+    """
+    open_no_addresses()
     warm_up()
-    demo.queue(default_concurrency_limit=4, max_size=64)
-    demo.launch(
-        server_name=host,
-        server_port=port,
-        theme=page_theme(),
-        head=page_head(),
-        app_kwargs={"routes": plotly_routes()},
-        show_error=False,
-        ssr_mode=False,
-        run_history=False,
-        enable_monitoring=False,
-        pwa=False,
-        max_file_size="5mb",
-        footer_links=["api", "settings"],
-    )
-
-
-__all__ = ["build_demo", "launch", "local_checkpoint"]
+    keep_forgetting(demo)
+    demo.queue(default_concurrency_limit=8, max_size=MAX_EVENTS)
+    try:
+        demo.launch(
+            server_name=host,
+            server_port=port,
+            theme=page_theme(),
+            head=page_head() + draft_head(),
+            app_kwargs={"routes": [*plotly_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
+            mcp_server=mcp_is_installed(),
+            prevent_thread_lock=True,
+            max_threads=runtime.queue.max_requests + 40,  # who waits for the model holds a thread
+            state_session_capacity=MAX_SESSIONS,
+            show_error=False,
+            ssr_mode=False,
+            run_history=False,
+            enable_monitoring=False,
+            pwa=False,
+            max_file_size="5mb",
+            footer_links=["api", "settings"],
+        )
+    except OSError as error:
+        where = f"{host or '127.0.0.1'}, {'any port from 7860 to 7959' if port is None else f'port {port}'}"
+        raise UserError(
+            f"The app cannot listen on {where}: it is in use, or no address of this machine. "
+            "Choose another with --host and --port."
+        ) from error
+    answer_in_json(demo)
+    demo.block_thread()

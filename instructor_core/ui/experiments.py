@@ -16,7 +16,8 @@ from instructor_core.analysis.label_columns import LabelColumn, label_matrix
 from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion, leaderboard
 from instructor_core.analysis.morph import morph, neighborhood_floor
-from instructor_core.analysis.ranks import neighbor_ranks, noise_margin, rank_flips
+from instructor_core.analysis.neighbors import text_cosines
+from instructor_core.analysis.ranks import RankFlips, neighbor_ranks, noise_margin, rank_flips
 from instructor_core.analysis.retrieval import quality, retrieve
 from instructor_core.analysis.scores import InstructionScores, score_texts
 from instructor_core.analysis.similarity import self_similarity, similarity
@@ -37,11 +38,17 @@ from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.inputs import Inputs, join_ready, parse_texts
 from instructor_core.ui.progress import encode_grid
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.samples import relinked, sample
 
 MAX_CANDIDATES = 24
 N_FLIPS = 6
 MAX_QUERIES_SHOWN = 4
 MAX_LABELLED = 1000  # texts that a leaderboard compares; more are a matter of minutes, not of insight
+MAX_EDITED = 400  # texts that are embedded under every edit of an instruction
+MAX_TRIPLETS = 120  # texts of which all triplets are looked at: 842,520
+MAX_SPLIT = 2000  # texts whose variance is split
+MAX_MORPHED = 400  # texts of a map that moves
+MAX_QUERIES = 100
 
 TABLE_HEADERS = (
     "row",
@@ -127,8 +134,9 @@ def compare_instructions(
     runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
 ) -> Generator[str, None, Finding]:
     """Which instruction recovers the labels best, beside controls and with intervals."""
-    task = label_task(inputs.labels[:MAX_LABELLED] if inputs.labels else None)
-    texts, labels = inputs.texts[:MAX_LABELLED], (inputs.labels or ())[:MAX_LABELLED]
+    chosen_texts = sample(inputs, MAX_LABELLED, each_label=True)
+    inputs = chosen_texts.inputs
+    task, texts, labels = label_task(inputs.labels), inputs.texts, inputs.labels or ()
     entries = with_controls(candidates_of(inputs, request.candidates))
     encoder = runtime.encoder(inputs.checkpoint_id)
     grid = yield from encode_grid(encoder, [entry.instruction for entry in entries], texts)
@@ -150,12 +158,9 @@ def compare_instructions(
     else:
         panels = board_figures.confusion_panels(confusion(chosen, task), chosen)
         read, limits = board_figures.CONFUSION_HOW_TO_READ, board_figures.CONFUSION_NOT_SHOWN
-    sentences = conclusion(board)
-    if len(inputs.texts) > MAX_LABELLED:
-        sentences += (f"The first {MAX_LABELLED} of {len(inputs.texts)} texts were compared.",)
     return Finding(
         f"{read} {limits}",
-        sentences,
+        _with(conclusion(board), chosen_texts.said),
         panels,
         table=table_of(board),
         snippet=snippet_for(shown, runtime.checkpoint(inputs.checkpoint_id).source),
@@ -193,6 +198,8 @@ def compare_label_columns(
     runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
 ) -> Generator[str, None, Finding]:
     """Instruction x label column: does each instruction serve the labels it names?"""
+    chosen = sample(inputs, MAX_LABELLED, each_label=True)
+    inputs = chosen.inputs
     columns = [LabelColumn(f"labels {at + 1}", column) for at, column in enumerate(inputs.label_columns)]
     if not columns:
         raise UserError(
@@ -205,13 +212,18 @@ def compare_label_columns(
     result = label_matrix(grid, columns, metric=request.metric)
     return Finding(
         f"{label_figures.HOW_TO_READ} {label_figures.NOT_SHOWN}",
-        (f"{len(grid.instructions)} instructions × {len(columns)} label columns by {request.metric.value}.",),
+        _with(
+            (f"{len(grid.instructions)} instructions × {len(columns)} label columns by {request.metric.value}.",),
+            chosen.said,
+        ),
         label_figures.label_matrix_panels(result, grid.instructions),
     )
 
 
 def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
     """Leave out each word of an instruction, and see how far that is above meaning-free edits."""
+    chosen = sample(inputs, MAX_EDITED)
+    inputs = chosen.inputs
     plan = ablation_plan(inputs.instructions[request.a], text_types=load_builder().text_types)
     instructions = [plan.instruction, *(edit.instruction for edit in plan.edits)]
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), instructions, inputs.texts)
@@ -224,7 +236,7 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     )
     return Finding(
         f"{ablation_figures.HOW_TO_READ} {ablation_figures.NOT_SHOWN}",
-        sentences,
+        _with(sentences, chosen.said),
         ablation_figures.ablation_panels(result, accent=accent),
         rows=ablation_figures.ablation_rows(result, title=f"Instruction {letter(request.a)}", accent=accent),
     )
@@ -234,6 +246,8 @@ def split_variance(
     runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
 ) -> Generator[str, None, Finding]:
     """How much of the embeddings' variance is text, instruction and their interaction."""
+    chosen = sample(inputs, MAX_SPLIT)
+    inputs = chosen.inputs
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
     split = variance_split(grid)
     text, instruction, interaction = split.shares
@@ -243,7 +257,7 @@ def split_variance(
     )
     return Finding(
         f"{variance_figures.HOW_TO_READ} {variance_figures.NOT_SHOWN}",
-        sentences,
+        _with(sentences, chosen.said),
         variance_figures.variance_panels(split),
     )
 
@@ -260,12 +274,15 @@ def _edited_matrices(
 
 def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
     """Triplets whose order flips between two instructions, against the flips of meaning-free edits."""
+    chosen = sample(inputs, MAX_TRIPLETS)
+    inputs = chosen.inputs
     encoder = runtime.encoder(inputs.checkpoint_id)
     grid = yield from encode_grid(encoder, inputs.instructions, inputs.texts)
     original, edited = yield from _edited_matrices(encoder, inputs, request.a)
+    yield "looking at all triplets"
     floor = noise_margin(self_similarity(original), [self_similarity(vectors) for vectors in edited.vectors])
     matrices = similarity(grid).matrices
-    result = rank_flips(matrices[request.a], matrices[request.b], floor=floor)
+    result = _numbered(rank_flips(matrices[request.a], matrices[request.b], floor=floor), chosen.rows)
     a, b = letter(request.a), letter(request.b)
     sentences = (
         f"{result.n_flips} of {result.n_triplets} triplets change their order from {a} to {b}; {result.n_above_floor} "
@@ -278,9 +295,18 @@ def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     )
     return Finding(
         f"{rank_figures.FLIPS_HOW_TO_READ} {rank_figures.FLIPS_NOT_SHOWN}",
-        sentences,
+        _with(sentences, chosen.said),
         rank_figures.flip_panels(result, request.a, request.b),
     )
+
+
+def _numbered(result: RankFlips, rows: Sequence[int]) -> RankFlips:
+    """The flips of a sample with the numbers that its texts have in the whole run."""
+    flips = tuple(
+        replace(flip, anchor=rows[flip.anchor], near_a=rows[flip.near_a], near_b=rows[flip.near_b])
+        for flip in result.flips
+    )
+    return replace(result, flips=flips)
 
 
 def follow_neighbors(
@@ -288,7 +314,7 @@ def follow_neighbors(
 ) -> Generator[str, None, Finding]:
     """The places of one text's neighbours from instruction to instruction."""
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
-    result = neighbor_ranks(similarity(grid).matrices, request.text)
+    result = neighbor_ranks(text_cosines(grid, request.text), request.text)
     sentences = (f"Neighbours of text {request.text + 1}: {inputs.texts[request.text]}",)
     return Finding(
         f"{rank_figures.BUMP_HOW_TO_READ} {rank_figures.BUMP_NOT_SHOWN}",
@@ -299,6 +325,8 @@ def follow_neighbors(
 
 def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
     """A map that moves from one instruction to another, with arrows where neighbourhoods really changed."""
+    chosen, all_texts = sample(inputs, MAX_MORPHED), inputs.texts
+    inputs = chosen.inputs
     encoder = runtime.encoder(inputs.checkpoint_id)
     grid = yield from encode_grid(encoder, inputs.instructions, inputs.texts)
     original, edited = yield from _edited_matrices(encoder, inputs, request.a)
@@ -313,9 +341,16 @@ def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reques
     )
     return Finding(
         f"{morph_figures.HOW_TO_READ} {morph_figures.NOT_SHOWN}",
-        sentences,
-        morph_figures.morph_panels(result, inputs.texts, inputs.labels, inputs.instructions),
+        _with(sentences, chosen.said),
+        relinked(
+            morph_figures.morph_panels(result, inputs.texts, inputs.labels, inputs.instructions), chosen, all_texts
+        ),
     )
+
+
+def _with(sentences: Sequence[str], said: str) -> tuple[str, ...]:
+    """The sentences, and what is to be said about a sample if anything."""
+    return (*sentences, said) if said else tuple(sentences)
 
 
 def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
@@ -325,9 +360,12 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     else:
         queries = (inputs.texts[request.text],)
         query_columns = (inputs.labels[request.text],) and ((inputs.labels[request.text],),) if inputs.labels else ()
+    if len(queries) > MAX_QUERIES:
+        raise UserError(f"At most {MAX_QUERIES} queries are asked at once: got {len(queries)}. Remove some lines.")
     encoder = runtime.encoder(inputs.checkpoint_id)
     asked = yield from encode_grid(encoder, [inputs.instructions[request.a]], queries)
-    kept = [i for i, text in enumerate(inputs.texts) if text not in queries]
+    asked_for = set(queries)
+    kept = [i for i, text in enumerate(inputs.texts) if text not in asked_for]
     if not kept:
         raise UserError("All texts are queries: nothing is left to search. Remove a query or add texts.")
     documents = [inputs.texts[i] for i in kept]

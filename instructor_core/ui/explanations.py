@@ -187,7 +187,7 @@ def _pooled_read_outs(
     """Embeddings ``(L + 1, D)`` that one text would have at every layer."""
     if layers is None:
         raise ValueError("deep encodings carry their layers")
-    return pooled_layers(encoder.model.read_out(layers), mask)
+    return pooled_layers(encoder.read_out(layers), mask)
 
 
 def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.exports import (
     Run,
     snippet,
@@ -27,10 +27,6 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.structured import has_pyarrow
 
 FILE_ID = "export-file"
-# The file is fetched by the component that holds it, as soon as the page has its address.
-CLICK = f"""(file) => {{
-  if (file) setTimeout(() => document.querySelector("#{FILE_ID}, #{FILE_ID} button, #{FILE_ID} a")?.click(), 150);
-}}"""
 
 
 @dataclass(frozen=True)
@@ -63,14 +59,10 @@ def run_of(runtime: Runtime, inputs: Inputs) -> Run:
 
 
 def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[str | None, str]:
-    """Return the path of the written file (None if there is none) and a message.
-
-    Each file lies in a folder of its own, whose name cannot be guessed, within the temporary folder of Gradio.
-    """
+    """Return the path of the file written below a folder (None if there is none) and a message."""
     try:
         chosen = FORMATS[kind]
-        path = folder / secrets.token_hex(16) / chosen.filename
-        path.parent.mkdir(parents=True)
+        path = new_path(folder, chosen.filename)
         chosen.write(run_of(runtime, inputs), path)
         return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
     except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
@@ -106,9 +98,8 @@ def build_export(page: Page) -> None:
         snippet_view = gr.Code(
             language="python", label="The same in Python", interactive=False, max_lines=14, elem_id="export-code"
         )
-    folder = Path(file.GRADIO_CACHE)
     written = button.click(
-        partial(write, page.runtime, folder),
+        partial(write, page.runtime, Path(file.GRADIO_CACHE)),
         [page.inputs, kind],
         [file, message],
         concurrency_limit=2,
@@ -117,7 +108,7 @@ def build_export(page: Page) -> None:
         show_progress_on=[message],
         **quiet,
     )
-    written.then(None, file, js=CLICK, **quiet)
+    written.then(None, file, js=fetch_script(FILE_ID), **quiet)
     gr.on(
         [fold.expand, page.inputs.change],
         partial(code, page.runtime),

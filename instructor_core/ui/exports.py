@@ -27,6 +27,7 @@ MAX_NUMBERS = 2_000_000  # in a CSV file, about 20 MB
 MAX_TEXT_BYTES = 64_000_000  # texts of an NPZ file: each takes as much as the longest
 MAX_SNIPPET = 30_000  # characters; past it the code reads texts from the NPZ file
 
+_CHECKPOINT_NAMES = ("checkpoint", "revision")
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
@@ -100,7 +101,7 @@ def _unicode(values: Sequence[str]) -> NDArray[np.str_]:
 
 
 def write_embeddings_csv(run: Run, path: Path) -> None:
-    """Write one row per pair: letter, instruction, number, text, labels, norm, and the embedding of unit length.
+    """Write one row per pair: letter, instruction, number, text, labels, checkpoint, norm, unit embedding.
 
     Raises:
         UserError: For more numbers than a CSV file should hold.
@@ -131,6 +132,20 @@ def write_similarity_csv(run: Run, path: Path) -> None:
         for i in range(grid.n_texts)
     )
     _write_csv(path, [*_pair_names(run), *(str(i + 1) for i in range(grid.n_texts))], rows)
+
+
+def write_table_csv(
+    names: Sequence[str], rows: Iterable[Sequence[str | float]], checkpoint: Checkpoint, path: Path
+) -> None:
+    """Write a table of the page, such as the leaderboard, with the checkpoint beside each row."""
+    written = (
+        [
+            *(f"{value:.9g}" if isinstance(value, int | float) else cell(str(value or "")) for value in row),
+            *_checkpoint_cells(checkpoint),
+        ]
+        for row in rows
+    )
+    _write_csv(path, [*map(cell, names), *_CHECKPOINT_NAMES], written)
 
 
 def write_parquet(run: Run, path: Path) -> None:
@@ -205,7 +220,7 @@ def _literal(value: str) -> str:
 
 
 def _pair_names(run: Run) -> list[str]:
-    return ["letter", "instruction", "number", "text", *_label_names(run)]
+    return ["letter", "instruction", "number", "text", *_label_names(run), *_CHECKPOINT_NAMES]
 
 
 def _label_names(run: Run) -> list[str]:
@@ -214,7 +229,15 @@ def _label_names(run: Run) -> list[str]:
 
 def _pair_cells(run: Run, k: int, i: int) -> list[str]:
     labels = [cell(column[i]) for column in run.label_columns]
-    return [letter(k), cell(run.grid.instructions[k]), str(i + 1), cell(run.grid.texts[i]), *labels]
+    return [
+        *(letter(k), cell(run.grid.instructions[k]), str(i + 1), cell(run.grid.texts[i])),
+        *labels,
+        *_checkpoint_cells(run.checkpoint),
+    ]
+
+
+def _checkpoint_cells(checkpoint: Checkpoint) -> list[str]:
+    return [cell(checkpoint.id), cell(checkpoint.revision or "")]
 
 
 def _number(value: np.float32) -> str:

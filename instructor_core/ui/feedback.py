@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Sequence
 from html import escape
@@ -26,10 +27,15 @@ def status(words: str, *, error: bool = False) -> str:
 
 
 def sentence_list(sentences: Sequence[str]) -> str:
-    """Return findings as HTML, escaped: the first stands out, the others follow as a list."""
+    """Return findings as HTML, escaped: the first stands out, the others follow as a list; `x` is code."""
     first, *rest = sentences
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in rest)
-    return f'<div class="ic-findings"><p>{escape(first)}</p><ul>{items}</ul></div>'
+    items = "".join(f"<li>{_marked(sentence)}</li>" for sentence in rest)
+    return f'<div class="ic-findings"><p>{_marked(first)}</p><ul>{items}</ul></div>'
+
+
+def _marked(sentence: str) -> str:
+    """Return a sentence as HTML, escaped, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))
 
 
 def message_for(error: Exception) -> str:
@@ -41,6 +47,11 @@ def message_for(error: Exception) -> str:
 
     if isinstance(error, UserError | EncoderError):
         return str(error)
-    incident = secrets.token_hex(3)
-    logger.error("incident %s", incident, exc_info=error)
-    return f"Something went wrong here (incident {incident}). Your inputs are unchanged; please try again."
+    return f"Something went wrong here (incident {incident(error)}). Your inputs are unchanged; please try again."
+
+
+def incident(error: Exception) -> str:
+    """Log an error with its traceback under a number, and return the number."""
+    number = secrets.token_hex(3)
+    logger.error("incident %s", number, exc_info=error)
+    return number

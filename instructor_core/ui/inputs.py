@@ -9,8 +9,10 @@ from instructor_core.errors import UserError
 from instructor_core.ui.strings import well_formed
 
 MAX_INSTRUCTIONS = 8
-MAX_TEXTS = 2000
+MAX_TEXTS = 10_000
+MAX_INSTRUCTION = 2_000  # characters, in a file or a link
 MAX_CHARACTERS = 20_000  # per text; far more than 512 tokens, little enough to tokenize at once
+MAX_ALL_CHARACTERS = 2_000_000  # of all texts together: what a visitor types stays in memory while the page is open
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
         raise UserError("There is no text to embed. Write or paste one text per line.")
     if len(texts) > MAX_TEXTS:
         raise UserError(f"The page takes {MAX_TEXTS} texts: got {len(texts)}. Remove some lines.")
+    total = sum(map(len, texts))
+    if total > MAX_ALL_CHARACTERS:
+        raise UserError(
+            f"All texts together may have {MAX_ALL_CHARACTERS} characters: these have {total}. Remove or shorten some."
+        )
     n_columns = max(len(labels) for labels in rows)
     columns = tuple(tuple(labels[at] if at < len(labels) else "" for labels in rows) for at in range(n_columns))
     return tuple(texts), tuple(column for column in columns if any(column))

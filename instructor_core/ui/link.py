@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from instructor_core.errors import UserError
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, Inputs, join_ready
+from instructor_core.ui.inputs import (
+    MAX_CHARACTERS,
+    MAX_INSTRUCTION,
+    MAX_INSTRUCTIONS,
+    MAX_TEXTS,
+    Inputs,
+    join_ready,
+)
 from instructor_core.ui.page import Selected
 from instructor_core.ui.strings import one_line
 
@@ -23,10 +30,10 @@ VERSION = 1
 MAX_LINK = 7_000  # characters of the parameter: every browser, server and proxy on the way takes 8,000 in all
 MAX_LINK_BYTES = 1_000_000  # of the JSON inside a link
 MAX_FILE_BYTES = 5_000_000  # of a state file
-MAX_INSTRUCTION = 2_000  # characters
 MAX_LABEL_COLUMNS = 10
 MAX_OPTIONS = 100
-MAX_OPTION = 200  # characters of the name and of the value of an option
+MAX_OPTION = 200  # characters of the name of an option
+MAX_OPTION_VALUE = 20_000  # characters of a value that is a string
 
 Option = str | int | float | bool | None
 
@@ -42,12 +49,14 @@ class State:
         tab: Id of the tab in front.
         selected: Texts and instruction that are chosen.
         options: Names and values of options of the tabs, at most 100.
+        n_ignored: Options that were left out because they are no plain values, too long or too many.
     """
 
     inputs: Inputs
     tab: str
     selected: Selected = field(default_factory=Selected)
     options: tuple[tuple[str, Option], ...] = ()
+    n_ignored: int = 0
 
 
 def encode_state(state: State) -> str:
@@ -149,11 +158,13 @@ def _state(content: bytes, *, checkpoints: Collection[str], tabs: Collection[str
     columns = _label_columns(fields.get("labels", []), len(texts))
     inputs = Inputs(checkpoint, tuple(map(join_ready, typed)), texts, columns[0] if columns else None, columns[1:])
     tab = fields.get("tab")
+    options, n_ignored = _options(fields.get("options", {}))
     return State(
         inputs,
         tab if isinstance(tab, str) and tab in tabs else next(iter(tabs)),
         _selected(fields.get("selected")).within(inputs),
-        _options(fields.get("options", {})),
+        options,
+        n_ignored,
     )
 
 
@@ -189,17 +200,17 @@ def _selected(value: object) -> Selected:
     return Selected(*value)
 
 
-def _options(value: object) -> tuple[tuple[str, Option], ...]:
-    """Names with plain values; whether an option exists and takes the value is for the page to say."""
+def _options(value: object) -> tuple[tuple[tuple[str, Option], ...], int]:
+    """Names with plain values, and how many were left out; whether an option takes its value is for the page to say."""
     if not isinstance(value, dict):
-        return ()
+        return (), 1
 
     def plain(entry: Any) -> bool:
         return (
             entry is None
             or isinstance(entry, bool | int | float)
-            or (isinstance(entry, str) and len(entry) <= MAX_OPTION)
+            or (isinstance(entry, str) and len(entry) <= MAX_OPTION_VALUE)
         )
 
-    kept = ((name, entry) for name, entry in value.items() if len(name) <= MAX_OPTION and plain(entry))
-    return tuple(entry for _, entry in zip(range(MAX_OPTIONS), kept, strict=False))
+    kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_OPTION and plain(entry)][:MAX_OPTIONS]
+    return tuple(kept), len(value) - len(kept)

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import gradio as gr
 
-from instructor_core.errors import UserError
+from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.feedback import message_for, note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.link import (
@@ -27,8 +27,9 @@ from instructor_core.ui.link import (
     read_state_file,
     state_file,
 )
+from instructor_core.ui.options import Options
 from instructor_core.ui.page import Page, Selected
-from instructor_core.ui.sidebar import Sidebar, fill
+from instructor_core.ui.sidebar import Sidebar, counted, fill
 
 PARAMETER = "s"
 FILE_NAME = "instruction-lens.json"
@@ -63,7 +64,7 @@ class Target:
     sidebar: Sidebar
     point: gr.HTML
     page: Page
-    options: Mapping[str, gr.components.Component]
+    options: Options
 
     @property
     def components(self) -> list[Any]:
@@ -79,20 +80,28 @@ class Target:
             page.tabs,
             page.active,
             page.selected,
-            *self.options.values(),
+            *(option.component for option in self.options.values()),
+            page.restored,
         ]
 
     def values(self, state: State) -> list[Any]:
         """Return one value per component."""
-        given = dict(state.options)
-        restored = [
-            given[name] if name in given and takes(component, given[name]) else gr.skip()
-            for name, component in self.options.items()
-        ]
+        inputs, given = state.inputs, dict(state.options)
+        fit = {name: option.restored(given[name], inputs) for name, option in self.options.items() if name in given}
+        restored = [gr.skip() if fit.get(name) is None else fit[name] for name in self.options]
+        n_ignored = state.n_ignored + len(given) - sum(value is not None for value in fit.values())
+        words = note(f"Restored: {counted(len(inputs.texts), 'text')}.", _ignored(n_ignored))
         tabs = gr.Tabs(selected=state.tab)
-        inputs = state.inputs
-        words = note("Restored: " + ("1 text" if len(inputs.texts) == 1 else f"{len(inputs.texts)} texts") + ".")
-        return [inputs.checkpoint_id, *fill(inputs), words, tabs, state.tab, state.selected, *restored]
+        return [
+            inputs.checkpoint_id,
+            *fill(inputs),
+            words,
+            tabs,
+            state.tab,
+            state.selected,
+            *restored,
+            secrets.token_hex(8),
+        ]
 
     def failed(self, error: Exception) -> list[Any]:
         """Return the values that change nothing but the line over the tabs."""
@@ -105,18 +114,14 @@ class Target:
         return [gr.skip()] * len(self.components)
 
 
-def takes(component: gr.components.Component, value: Option) -> bool:
-    """Return whether a visitor could have chosen this value."""
-    if isinstance(component, gr.Checkbox):
-        return isinstance(value, bool)
-    if isinstance(component, gr.Slider | gr.Number):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return False
-        low, high = component.minimum, component.maximum
-        return (low is None or value >= low) and (high is None or value <= high)
-    if isinstance(component, gr.Dropdown | gr.Radio):
-        return any(type(offered) is type(value) and offered == value for _, offered in component.choices)
-    return False
+def _ignored(n: int) -> str:
+    """Return the sentence about options that were not taken over; "" for none."""
+    if not n:
+        return ""
+    subject, rest = (
+        ("1 option in it was", "It keeps its value") if n == 1 else (f"{n} options in it were", "They keep theirs")
+    )
+    return f"{subject} left aside: this page does not know the name or does not offer the value. {rest}."
 
 
 def space_id() -> str:
@@ -126,12 +131,12 @@ def space_id() -> str:
 
 
 def state_of(names: Sequence[str], inputs: Inputs, selected: Selected, tab: str, *values: Option) -> State:
-    """Return what is on screen; an option whose value is a list or an object is left out."""
+    """Return what is on screen; an option that was never shown, and one whose value is no plain value, is left out."""
     pairs = ((name, value) for name, value in zip(names, values, strict=True))
     plain = tuple(
         (name, value)
         for name, value in pairs
-        if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+        if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
     )
     return State(inputs, tab, selected.within(inputs), plain)
 
@@ -153,9 +158,9 @@ def build_link(
     point: gr.HTML,
     *,
     tabs: Sequence[str],
-    options: Mapping[str, gr.components.Component] | None = None,
-) -> list[gr.events.Dependency]:
-    """Lay out link and state file; returns the events after which the page holds a restored state and has to be run.
+    options: Options | None = None,
+) -> None:
+    """Lay out link and state file; `page.restored` changes when the fields hold a restored state and have to be run.
 
     Args:
         demo: The page, whose loading restores the state in its address.
@@ -182,23 +187,22 @@ def build_link(
         )
         token = gr.Textbox("", visible="hidden")
         file = gr.DownloadButton(visible="hidden", elem_id="state-file")
-    now = [page.inputs, page.selected, page.active, *target.options.values()]
+    now = [page.inputs, page.selected, page.active, *(option.component for option in target.options.values())]
     names = list(target.options)
 
     def link(*values: Any) -> tuple[str, str]:
         try:
             return encode_state(state_of(names, *values)), ""
-        except UserError as error:
-            return "", note(str(error), error=True)
+        except Exception as error:  # as in `restore`
+            return "", note(message_for(error), error=True)
 
     def write(*values: Any) -> tuple[str | None, str]:
         try:
             content = state_file(state_of(names, *values))
-        except UserError as error:
-            return None, note(str(error), error=True)
-        path = Path(file.GRADIO_CACHE) / secrets.token_hex(16) / FILE_NAME
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
+            path = new_path(Path(file.GRADIO_CACHE), FILE_NAME)
+            path.write_bytes(content)
+        except Exception as error:  # as in `restore`
+            return None, note(message_for(error), error=True)
         return str(path), note(f"{FILE_NAME}, {len(content) / 1000:.0f} kB")
 
     def from_address(request: gr.Request) -> list[Any]:
@@ -215,16 +219,9 @@ def build_link(
         return restore(target, read)
 
     script = COPY.format(space=json.dumps(space_id()), parameter=PARAMETER)
-    copy.click(link, now, [token, message], **quiet).then(None, [token, message], [url, message], js=script, **quiet)
-    save.click(write, now, [file, message], **quiet).then(None, file, js=_click("state-file"), **quiet)
-    return [
-        demo.load(from_address, None, target.components, **quiet),
-        load.upload(from_file, load, target.components, **quiet),
-    ]
-
-
-def _click(elem_id: str) -> str:
-    return (
-        f'(file) => {{ if (file) setTimeout(() => document.querySelector("#{elem_id}, #{elem_id} button, '
-        f'#{elem_id} a")?.click(), 150); }}'
-    )
+    # Unchecked: a menu may have choices by now that it did not have at first. What a state holds is checked on arrival.
+    raw: dict[str, Any] = {"preprocess": False, **quiet}
+    copy.click(link, now, [token, message], **raw).then(None, [token, message], [url, message], js=script, **quiet)
+    save.click(write, now, [file, message], **raw).then(None, file, js=fetch_script("state-file"), **quiet)
+    demo.load(from_address, None, target.components, **quiet)
+    load.upload(from_file, load, target.components, **quiet)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import message_for, note
+from instructor_core.ui.feedback import message_for, note, status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
+
+MAX_LISTED = 200  # texts in a menu
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Page:
         selected: State with the ``Selected`` texts and instruction.
         active: State with the id of the tab in front.
         tabs: The row of tabs, to bring one to the front.
+        restored: State that changes when a link or a file has set the fields and the options of the tabs.
     """
 
     runtime: Runtime
@@ -46,9 +51,28 @@ class Page:
     selected: gr.State
     active: gr.State
     tabs: gr.Tabs
+    restored: gr.State = field(default_factory=lambda: gr.State(""))
 
 
 Draw = Callable[..., Sequence[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a tab shows: what it was drawn for, and a digest of every output."""
+
+    key: object
+    digests: tuple[bytes, ...]
+
+
+def changed(outputs: Sequence[Any], key: object, before: Drawn | None) -> list[Any]:
+    """Return the outputs, ``gr.skip()`` in place of each that is on the page already, and what is shown then."""
+    digests = tuple(hashlib.sha256(repr(output).encode("utf-8", "replace")).digest() for output in outputs)
+    known = (None,) * len(digests) if before is None else before.digests
+    fresh = [
+        gr.skip() if digest == old else output for output, digest, old in zip(outputs, digests, known, strict=True)
+    ]
+    return [*fresh, Drawn(key, digests)]
 
 
 def redraw(
@@ -64,18 +88,19 @@ def redraw(
 
     ``draw(runtime, inputs, selected, *option values)`` returns one value per output; the first output is the note,
     which shows what went wrong if something does. Nothing is computed or sent for a tab that is not in front, nor for
-    one that shows the same already. ``follows_selection(*option values)`` says whether the selection matters.
+    one that shows the same already, and no output is sent that came out as it was.
+    ``follows_selection(inputs, *option values)`` says whether the selection matters.
     """
     drawn = gr.State(None)
     nothing = [gr.skip()] * (len(outputs) + 1)
 
-    def handler(active: str, inputs: Inputs, selected: Selected, before: object, *values: Any) -> list[Any]:
+    def handler(active: str, inputs: Inputs, selected: Selected, before: Drawn | None, *values: Any) -> list[Any]:
         selected = selected.within(inputs)
-        key = (inputs, selected if follows_selection(*values) else None, values)
-        if active != tab_id or key == before:
+        key = (inputs, selected if follows_selection(inputs, *values) else None, values)
+        if active != tab_id or (before is not None and key == before.key):
             return nothing
         try:
-            return [*draw(page.runtime, inputs, selected, *values), key]
+            return changed(draw(page.runtime, inputs, selected, *values), key, before)
         except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
             return [note(message_for(error), error=True), *nothing[1:-1], None]
 
@@ -84,6 +109,7 @@ def redraw(
             page.inputs.change,
             page.active.change,
             page.selected.change,
+            page.restored.change,
             *(_changed_by_visitor(option) for option in options),
         ],
         handler,
@@ -92,11 +118,24 @@ def redraw(
         show_progress="minimal",
         show_progress_on=[outputs[0]],
         trigger_mode="always_last",
-        concurrency_limit=4,
+        concurrency_limit=8,
         concurrency_id="draw",
         preprocess=False,  # a menu may still hold an instruction that the new run does not have; draw keeps it inside
         api_visibility="private",
     )
+
+
+def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.HTML) -> None:
+    """Let a button stop the jobs; the line says so once they have stopped.
+
+    The words come from the browser, when the server has confirmed: an answer of the server could overtake the last
+    report of the job, or be lost with the stream of messages that ends with it.
+    """
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    button.click(None, cancels=[*jobs], **quiet)
+    told = json.dumps(status("stopped; what was done is kept"))
+    for job in jobs:
+        job.failure(None, None, line, js=f"() => {told}", **quiet)
 
 
 def _changed_by_visitor(option: Any) -> Any:
@@ -112,9 +151,14 @@ def instruction_choices(inputs: Inputs) -> list[tuple[str, int]]:
     ]
 
 
-def text_choices(inputs: Inputs) -> list[tuple[str, int]]:
-    """Return (label, index) of each text for a menu."""
-    return [(f"{i + 1} · {shorten(text, 70)}", i) for i, text in enumerate(inputs.texts)]
+def text_choices(inputs: Inputs, *chosen: int) -> list[tuple[str, int]]:
+    """Return (label, index) of each text for a menu: of the first ones and of those that are chosen, if they are many.
+
+    A menu of thousands is sent whole at every change and finds nothing; the list of texts has a search for that.
+    """
+    listed = range(len(inputs.texts))
+    shown = sorted({*listed[:MAX_LISTED], *(i for i in chosen if i in listed)})
+    return [(f"{i + 1} · {shorten(inputs.texts[i], 70)}", i) for i in shown]
 
 
 def menu(label: str, choices: list[tuple[str, int]], value: int) -> gr.Dropdown:

@@ -26,9 +26,11 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 SCRIPTS = {
     "plotly.min.js": PLOTLY_JS,
     "linking.js": ASSETS / "linking.js",
+    "figure_files.js": ASSETS / "figure_files.js",
     "plot_view.js": ASSETS / "plot_view.js",
     "token_view.js": ASSETS / "token_view.js",
     "text_list.js": ASSETS / "text_list.js",
+    "draft.js": ASSETS / "draft.js",
 }
 A_YEAR = 31_536_000  # seconds
 
@@ -65,7 +67,7 @@ def plot_view(
         label=label,
         html_template=f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
         js_on_load=ON_LOAD,
-        head=script_tags("plotly.min.js", "linking.js", "plot_view.js"),
+        head=script_tags("plotly.min.js", "linking.js", "figure_files.js", "plot_view.js"),
         apply_default_css=False,
     )
 

@@ -40,7 +40,10 @@ def rate_line() -> Callable[[Progress], str]:
     def describe(progress: Progress) -> str:
         rate = max(1, progress.done) / max(1e-3, time.monotonic() - started)
         left = (progress.total - progress.done) / rate
-        return f"{progress.done} of {progress.total} pairs · {rate:.0f} per s · {left:.0f} s left"
+        words = f"{progress.done} of {progress.total} pairs · {rate:.0f} per s · {left:.0f} s left"
+        if progress.n_others <= 0:
+            return words
+        return f"{words} · shared with {progress.n_others} other request{'s' if progress.n_others > 1 else ''}"
 
     return describe
 

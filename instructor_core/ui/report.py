@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from instructor_core.analysis.grid import letter
+from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import similarity
 from instructor_core.figures import theme
 from instructor_core.figures.panels import Panel, PanelSet, inert_json
@@ -61,8 +61,8 @@ def report_html(run: Run, *, title: str = "Instruction Lens: report of a run") -
     """
     grid = run.grid
     texts = tuple(_shortened(text) for text in grid.texts)
-    order = range(min(MAX_DRAWN, grid.n_texts))
-    panels = similarity_panels(similarity(grid), texts, grid.labels, grid.instructions, order=order)
+    drawn = _first(grid, MAX_DRAWN)
+    panels = similarity_panels(similarity(drawn), texts[:MAX_DRAWN], drawn.labels, grid.instructions)
     cut = f" The first {MAX_DRAWN} of {grid.n_texts} texts are drawn." if grid.n_texts > MAX_DRAWN else ""
     code = snippet(run.checkpoint, grid.instructions, grid.texts, dtype=run.dtype)
     facts = {
@@ -84,6 +84,14 @@ def report_html(run: Run, *, title: str = "Instruction Lens: report of a run") -
         f"<h2>Code</h2><pre>{escape(code)}</pre>",
     ]
     return _page(title, "\n".join(body), panels)
+
+
+def _first(grid: EmbeddingGrid, n: int) -> EmbeddingGrid:
+    """The grid of the first n texts: of 10,000 the matrices would not fit into memory."""
+    if grid.n_texts <= n:
+        return grid
+    labels = None if grid.labels is None else grid.labels[:n]
+    return EmbeddingGrid(grid.instructions, grid.texts[:n], labels, grid.vectors[:, :n])
 
 
 def _page(title: str, body: str, panels: PanelSet) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import re
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
@@ -13,15 +17,22 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.cache import CachedEncoder
+from instructor_core.cache import MEGABYTE, CachedEncoder
 from instructor_core.checkpoints import Checkpoint
 from instructor_core.errors import UserError
+from instructor_core.queueing import ModelQueue
+from instructor_core.ui.feedback import incident
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.zero_gpu import on_device
 
 logger = logging.getLogger(__name__)
 
 MAX_LOADED = 2
 POLL_S = 0.25
+STALLED_S = 20.0  # without a new byte: the visitor is told
+GIVEN_UP_S = 120.0  # without a new byte: the visitor gets an error
+MAX_WORDS = 300  # characters of an error that help a visitor; what libraries say at length is for the log
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
@@ -32,13 +43,29 @@ class Runtime:
         checkpoints: What the menu offers; the first is the default. Nothing else can be loaded from the web.
         device: Device for new encoders; None lets the encoder choose.
         dtype: "float32" or "bfloat16".
+        queue: Where all work of the models waits, of all tabs, of the API and of MCP.
+        cache_mb: Megabytes of embeddings, of token encodings and of layers that each encoder keeps.
+        max_pairs: Pairs that one request may encode; None for no bound.
+        threads: Threads that compute; None leaves it to PyTorch.
     """
 
     checkpoints: Sequence[Checkpoint]
     device: str | None = None
     dtype: str = "float32"
+    queue: ModelQueue = field(default_factory=ModelQueue)
+    cache_mb: int = 256
+    max_pairs: int | None = None
+    threads: int | None = None
     _encoders: OrderedDict[str, CachedEncoder] = field(default_factory=OrderedDict)
+    _downloads: dict[str, _Download] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+    _loading: Lock = field(default_factory=Lock)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held in the caches of all encoders."""
+        with self._lock:
+            return sum(encoder.n_bytes for encoder in self._encoders.values())
 
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
         """Return the registry entry of a checkpoint.
@@ -56,22 +83,59 @@ class Runtime:
         """Return the encoder of a checkpoint, loading it first if need be.
 
         Raises:
-            UserError: If the registry has no such checkpoint.
-            EncoderError: If it cannot be found, downloaded or loaded.
+            UserError: If the registry has no such checkpoint, or if it cannot be loaded.
         """
-        from instructor_core.encoder import InstructorModel
-
         checkpoint = self.checkpoint(checkpoint_id)
-        with self._lock:
-            if checkpoint_id not in self._encoders:
-                model = InstructorModel(
-                    checkpoint.source, device=self.device, dtype=self.dtype, revision=checkpoint.revision
-                )
-                self._encoders[checkpoint_id] = CachedEncoder(model)
+        loaded = self._loaded(checkpoint_id)
+        if loaded is not None:
+            return loaded
+        with self._loading:  # one at a time; who uses another checkpoint does not wait
+            loaded = self._loaded(checkpoint_id)
+            if loaded is not None:
+                return loaded
+            encoder = self._load(checkpoint)
+            with self._lock:
+                self._encoders[checkpoint_id] = encoder
                 while len(self._encoders) > MAX_LOADED:
                     self._encoders.popitem(last=False)
-            self._encoders.move_to_end(checkpoint_id)
-            return self._encoders[checkpoint_id]
+            return encoder
+
+    def _loaded(self, checkpoint_id: str) -> CachedEncoder | None:
+        with self._lock:
+            if checkpoint_id in self._encoders:
+                self._encoders.move_to_end(checkpoint_id)
+            return self._encoders.get(checkpoint_id)
+
+    def _load(self, checkpoint: Checkpoint) -> CachedEncoder:
+        wrap = on_device()  # before CUDA is used
+        import torch
+
+        from instructor_core.encoder import EncoderError, InstructorModel
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        try:
+            model = InstructorModel(
+                checkpoint.source, device=self.device, dtype=self.dtype, revision=checkpoint.revision
+            )
+        except Exception as error:  # damaged files raise whatever the libraries that read them raise
+            words = without_paths(str(error), checkpoint)
+            if isinstance(error, EncoderError) and len(words) <= MAX_WORDS:
+                logger.warning("checkpoint %s: %s", checkpoint.id, error)
+                raise UserError(words) from None
+            raise UserError(
+                f"The checkpoint {checkpoint.id} cannot be loaded: its files are damaged (incident {incident(error)}). "
+                "Choose another one, or have its files copied again."
+            ) from None
+        size = self.cache_mb * MEGABYTE
+        return CachedEncoder(
+            model,
+            queue=self.queue,
+            on_device=wrap,
+            max_pairs=self.max_pairs,
+            embedding_bytes=size,
+            token_bytes=size,
+        )
 
     def is_loaded(self, checkpoint_id: str) -> bool:
         """Return whether the checkpoint is in memory."""
@@ -80,29 +144,38 @@ class Runtime:
     def load_steps(self, checkpoint_id: str) -> Generator[str, None, CachedEncoder]:
         """Load a checkpoint, yielding a line of progress while it is downloaded; returns the encoder.
 
-        Raises:
-            UserError: If the registry has no such checkpoint.
-            EncoderError: If it cannot be found, downloaded or loaded.
-        """
-        from instructor_core.encoder import find_checkpoint
+        Visitors who ask for the same one share a download. Closing the generator leaves it to itself in the
+        background, where it ends or fails without anybody waiting.
 
+        Raises:
+            UserError: If the registry has no such checkpoint, or if it cannot be found, downloaded or loaded.
+        """
         checkpoint = self.checkpoint(checkpoint_id)
         if not self.is_loaded(checkpoint_id):
             yield f"loading {checkpoint.id}"
-            download = _Download()
-            worker = Thread(
-                target=download.run,
-                args=(lambda bar: find_checkpoint(checkpoint.source, revision=checkpoint.revision, tqdm_class=bar),),
-                daemon=True,
-            )
-            worker.start()
-            while worker.is_alive():
-                worker.join(POLL_S)
-                if download.n_bytes:
-                    yield f"downloading {checkpoint.id}: {download.n_bytes / 1e6:.0f} of {checkpoint.download_mb} MB"
+            download = self._download(checkpoint)
+            while download.is_alive():
+                download.join(POLL_S)
+                if download.n_bytes or download.idle_s > STALLED_S:
+                    yield download.line()
+                if download.idle_s > GIVEN_UP_S:
+                    raise UserError(
+                        f"The Hugging Face Hub has sent nothing of {checkpoint.id} for {GIVEN_UP_S:.0f} s. "
+                        "Use another checkpoint for now and choose it again later; what has arrived is kept."
+                    )
             if download.error is not None:
-                raise download.error
+                logger.warning("checkpoint %s: %s", checkpoint.id, download.error)
+                raise UserError(without_paths(str(download.error), checkpoint)) from None
         return self.encoder(checkpoint_id)
+
+    def _download(self, checkpoint: Checkpoint) -> _Download:
+        """The download of a checkpoint that is under way, or a new one; it ends at once for what is on this disk."""
+        with self._lock:
+            download = self._downloads.get(checkpoint.id)
+            if download is None or not download.is_alive():
+                download = self._downloads[checkpoint.id] = _Download(checkpoint)
+                download.start()
+            return download
 
     def grid(self, inputs: Inputs) -> EmbeddingGrid:
         """Return the embeddings of a request, from the cache where they are there."""
@@ -115,14 +188,55 @@ def grid_of(inputs: Inputs, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> E
     return EmbeddingGrid(inputs.instructions, inputs.texts, inputs.labels, vectors.reshape(shape))
 
 
-class _Download:
-    """Runs a download in a thread and counts its bytes through progress bars that draw nothing."""
+def without_paths(message: str, checkpoint: Checkpoint) -> str:
+    """Return the message with the last part of every path alone: where files lie is nobody's business on the web."""
+    from huggingface_hub.constants import HF_HUB_CACHE
 
-    def __init__(self) -> None:
+    # Known places first: their names may have spaces, where the pattern ends.
+    folder = Path(checkpoint.source).expanduser()
+    if folder.is_absolute():
+        message = message.replace(str(folder), checkpoint.id)
+    message = message.replace(str(HF_HUB_CACHE), "")
+    return re.sub(r"(?<![\w/.:])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\":;,]+[/\\])*([^\s/\\'\":;,]+)", r"\1", message)
+
+
+def _no_room(error: Exception, checkpoint: Checkpoint) -> UserError | None:
+    """What to say if an error goes back to a full disk; None if it does not."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in NO_ROOM:
+            return UserError(
+                f"{checkpoint.id} could not be downloaded: the disk of the server has no room for its "
+                f"{checkpoint.download_mb} MB. Use another checkpoint, or free some space there and choose it again."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+class _Download(Thread):
+    """A download that counts its bytes through progress bars which draw nothing."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(name=f"download-{checkpoint.id}", daemon=True)
+        self.checkpoint = checkpoint
         self.n_bytes = 0  # of the bar that is furthest: the hub client counts the same bytes in several
         self.error: Exception | None = None
+        self._heard_at = time.monotonic()
 
-    def run(self, download: Callable[[type[tqdm[Any]]], object]) -> None:
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last byte."""
+        return time.monotonic() - self._heard_at
+
+    def line(self) -> str:
+        """How far it is, for the status line."""
+        words = f"downloading {self.checkpoint.id}: {self.n_bytes / 1e6:.0f} of {self.checkpoint.download_mb} MB"
+        return f"{words}; nothing new for {self.idle_s:.0f} s" if self.idle_s > STALLED_S else words
+
+    def run(self) -> None:
+        """Find the checkpoint on this disk, or download it."""
+        from instructor_core.encoder import EncoderError, find_checkpoint
+
         counter = self
 
         class Bar(tqdm):  # type: ignore[misc]  # tqdm ships no types
@@ -134,12 +248,22 @@ class _Download:
             def update(self, n: float | None = 1) -> None:
                 if self._counts_bytes:
                     self._bytes += int(n or 0)
-                    counter.n_bytes = max(counter.n_bytes, self._bytes)
+                    counter.heard(self._bytes)
 
         try:
-            download(Bar)
-        except Exception as error:  # handed to the thread that waits, which raises it
-            self.error = error
+            find_checkpoint(self.checkpoint.source, revision=self.checkpoint.revision, tqdm_class=Bar)
+        except EncoderError as error:
+            self.error = _no_room(error, self.checkpoint) or error
+        except Exception as error:  # a thread of its own: nobody else would hear of it
+            number = incident(error)
+            self.error = UserError(
+                f"{self.checkpoint.id} could not be downloaded (incident {number}). Try again later."
+            )
+
+    def heard(self, n_bytes: int) -> None:
+        """Note how many bytes have arrived."""
+        if n_bytes > self.n_bytes:
+            self.n_bytes, self._heard_at = n_bytes, time.monotonic()
 
 
 def warm_up() -> None:

@@ -76,16 +76,18 @@ def run(
         started = time.monotonic()
         loading = runtime.load_steps(checkpoint_id)
         encoder = yield from described(loading, lambda words: [keep, status(words), keep, keep, keep])
-        n_new, rate = 0, rate_line()
+        n_new, n_found, rate = 0, -1, rate_line()
         steps = encoder.encode_steps(inputs.pairs)
         with closing(steps):
             for progress in steps:
                 n_new = progress.n_new
+                n_found = progress.done if n_found < 0 else n_found  # the first step tells what the cache had
                 if progress.done < progress.total:
                     yield [keep, status(rate(progress)), keep, keep, keep]
         seconds = time.monotonic() - started
         done = status(
-            f"{len(inputs.pairs)} pairs · {n_new} new · {seconds:.2f} s · {encoder.n_bytes / 1e6:.1f} MB cached"
+            f"{len(inputs.pairs)} pairs · {n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · "
+            f"{seconds:.2f} s"
         )
         yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id]
     except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
@@ -113,11 +115,16 @@ def remove_instruction(k: int, count: int, *typed: str) -> list[Any]:
     return [count - 1, *shown_rows(count - 1), *fields]
 
 
+def instruction_fields(instructions: Sequence[str]) -> list[Any]:
+    """Return count, row visibilities and fields for given instructions."""
+    count = len(instructions)
+    fields = [*(instruction.strip() for instruction in instructions), *[""] * (MAX_INSTRUCTIONS - count)]
+    return [count, *shown_rows(count), *fields]
+
+
 def fill(inputs: Inputs) -> list[Any]:
     """Return count, row visibilities, fields and the text field for given inputs."""
-    count = len(inputs.instructions)
-    fields = [*(instruction.strip() for instruction in inputs.instructions), *[""] * (MAX_INSTRUCTIONS - count)]
-    return [count, *shown_rows(count), *fields, format_texts(inputs)]
+    return [*instruction_fields(inputs.instructions), format_texts(inputs)]
 
 
 def build_instruction(domain: str | None, text_type: str | None, objective: str | None) -> str:

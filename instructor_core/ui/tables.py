@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from instructor_core.errors import UserError
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_TEXTS
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTION, MAX_INSTRUCTIONS, MAX_TEXTS
 from instructor_core.ui.strings import one_line
 
 Sample = Literal["first", "spread", "random"]
 
-MAX_ROWS = 10_000
+MAX_ROWS = 100_000  # from which a sample is drawn; the page takes fewer texts
 MAX_COLUMNS = 200
 MAX_CELL = 131_072  # characters; also the limit of Python's csv module
 SEED = 42
@@ -26,6 +26,7 @@ _TEXT_NAMES = (
 _LABEL_NAMES = (
     *("label", "labels", "class", "category", "topic", "sentiment", "intent", "target", "tag", "group", "type"),
 )
+_INSTRUCTION_NAMES = ("instruction", "instructions")
 _MAX_LABELS = 30
 _MAX_LABEL_LENGTH = 40
 _MAX_HEADER_LENGTH = 60
@@ -80,7 +81,7 @@ def looks_like_header(first: tuple[str, ...], body: tuple[tuple[str, ...], ...])
     and not found below, and either a column below holds numbers alone or the longest cells below are much longer.
     """
     cells = [cell.strip() for cell in first]
-    if any(cell.casefold() in {*_TEXT_NAMES, *_LABEL_NAMES} for cell in cells):
+    if any(cell.casefold() in {*_TEXT_NAMES, *_LABEL_NAMES, *_INSTRUCTION_NAMES} for cell in cells):
         return True
     short = all(cell and len(cell) <= _MAX_HEADER_LENGTH and len(cell.split()) <= 4 for cell in cells)
     if not body or not short or len(set(cells)) < len(cells) or any(_NUMBER.fullmatch(cell) for cell in cells):
@@ -100,10 +101,12 @@ def guess_columns(table: Table) -> tuple[int, int | None]:
     Texts are the longest cells on average; labels are short and few, each used more than once.
     """
     names = [name.casefold() for name in table.columns]
+    instruction = guess_instructions(table)
     by_name = next((names.index(name) for name in _TEXT_NAMES if name in names), None)
     cells = [[row[column].strip() for row in table.rows] for column in range(len(names))]
     lengths = [sum(len(cell) for cell in column if not _NUMBER.fullmatch(cell)) for column in cells]
-    text = by_name if by_name is not None else max(range(len(names)), key=lambda column: (lengths[column], -column))
+    others = [column for column in range(len(names)) if column != instruction] or [0]
+    text = by_name if by_name is not None else max(others, key=lambda column: (lengths[column], -column))
     for name in _LABEL_NAMES:
         if name in names and names.index(name) != text:
             return text, names.index(name)
@@ -111,11 +114,48 @@ def guess_columns(table: Table) -> tuple[int, int | None]:
     few = [
         column
         for column, different in enumerate(kinds)
-        if column != text
+        if column not in (text, instruction)
         and 2 <= len(different) <= min(_MAX_LABELS, len(table.rows) // 2)
         and max(map(len, different)) <= _MAX_LABEL_LENGTH
     ]
     return text, min(few, key=lambda column: (len(kinds[column]), column), default=None)
+
+
+def guess_instructions(table: Table) -> int | None:
+    """Return the column that is called "instruction" or "instructions", or None."""
+    names = [name.casefold() for name in table.columns]
+    return next((names.index(name) for name in _INSTRUCTION_NAMES if name in names), None)
+
+
+def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ...], str]:
+    """Return the different instructions of a column in the order of the file, at most 8, and what becomes of them.
+
+    Every text is embedded under every instruction, which is what the page compares; a blank cell is the control
+    without an instruction. Rows without a text do not count.
+
+    Raises:
+        UserError: For a column that does not exist or holds the texts, and for an instruction that is too long.
+    """
+    if not 0 <= column < len(table.columns) or column == text:
+        raise UserError("The instructions need a column of their own, other than that of the texts. Choose another.")
+    found: dict[str, None] = {}
+    for row, cells in enumerate(table.rows):
+        words = " ".join(one_line(cells[column]).split())
+        if len(words) > MAX_INSTRUCTION:
+            raise UserError(
+                f"An instruction may have {MAX_INSTRUCTION} characters: {table.place(row)} has {len(words)}. "
+                "Shorten it, or choose another column."
+            )
+        if one_line(cells[text]):
+            found.setdefault(words)
+    kept = tuple(found)[:MAX_INSTRUCTIONS]
+    if len(kept) < len(found):
+        share = f"has {len(found)} different instructions; the first {len(kept)} replace the list above"
+    else:
+        share = f"has {len(kept)} different instruction{'s' * (len(kept) != 1)}, which replace the list above"
+    return kept, (
+        f"The column {table.columns[column]!r} {share}. Each text appears under every one of them, and is taken once."
+    )
 
 
 def rows_cut(total: int) -> str:
@@ -123,17 +163,24 @@ def rows_cut(total: int) -> str:
     return f"The file has {total} rows; the first {MAX_ROWS} were read." if total > MAX_ROWS else ""
 
 
-def sampled(n: int, limit: int, sample: Sample) -> list[int]:
+def sampled(n: int, limit: int, sample: Sample, seed: int = SEED) -> list[int]:
     """Return at most `limit` of the indices 0 to n - 1, rising: the first, evenly spread, or drawn at random."""
     if n <= limit:
         return list(range(n))
     if sample == "random":
-        return sorted(random.Random(SEED).sample(range(n), limit))
+        return sorted(random.Random(seed).sample(range(n), limit))
     return [i * n // limit for i in range(limit)] if sample == "spread" else list(range(limit))
 
 
 def to_lines(
-    table: Table, text: int, labels: Sequence[int] = (), *, sample: Sample = "first", limit: int = MAX_TEXTS
+    table: Table,
+    text: int,
+    labels: Sequence[int] = (),
+    *,
+    sample: Sample = "first",
+    limit: int = MAX_TEXTS,
+    seed: int = SEED,
+    once: bool = False,
 ) -> tuple[str, str]:
     """Return what goes into the text field, and a note on what was left out.
 
@@ -144,7 +191,9 @@ def to_lines(
         text: Column of the texts.
         labels: Columns of labels.
         sample: Which rows to take where there are more than `limit` with a text.
-        limit: Texts at most, 1 to 2000.
+        limit: Texts at most, 1 to 10,000.
+        seed: Of the random sample.
+        once: Whether rows with the same text and labels count as one.
 
     Raises:
         UserError: For a column that does not exist, for a text that is too long, and if no row has a text.
@@ -155,8 +204,14 @@ def to_lines(
     filled = [row for row, cells in enumerate(table.rows) if one_line(cells[text])]
     if not filled:
         raise UserError(f"The column {table.columns[text]!r} has no text in any row. Choose another column.")
+    n_filled = len(filled)
+    if once:
+        first = {
+            tuple(one_line(table.rows[row][column]) for column in (text, *labels)): row for row in reversed(filled)
+        }
+        filled = sorted(first.values())
     limit = max(1, min(limit, MAX_TEXTS))
-    taken = [filled[i] for i in sampled(len(filled), limit, sample)]
+    taken = [filled[i] for i in sampled(len(filled), limit, sample, seed)]
     lines = []
     for row in taken:
         words, *names = (one_line(table.rows[row][column]) for column in (text, *labels))
@@ -168,10 +223,12 @@ def to_lines(
         lines.append(as_line(words, names))
     notes = []
     if len(taken) < len(filled):
-        how = {"first": "the first ones", "spread": "evenly spread ones", "random": f"drawn at random, seed {SEED}"}
+        how = {"first": "the first ones", "spread": "evenly spread ones", "random": f"drawn at random, seed {seed}"}
         notes.append(f"{len(taken)} of {len(filled)} texts were taken: {how[sample]}.")
-    if len(filled) < len(table.rows):
-        notes.append(f"{len(table.rows) - len(filled)} rows without a text were left out.")
+    if len(filled) < n_filled:
+        notes.append(f"Rows that repeat a text and its labels: {n_filled - len(filled)}.")
+    if n_filled < len(table.rows):
+        notes.append(f"{len(table.rows) - n_filled} rows without a text were left out.")
     return "\n".join(lines), " ".join(notes)
 
 

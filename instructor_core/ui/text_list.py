@@ -5,24 +5,31 @@ from __future__ import annotations
 import gradio as gr
 
 from instructor_core.figures import theme
-from instructor_core.figures.panels import inert_json
+from instructor_core.figures.panels import inert_json, shortened
 from instructor_core.figures.projection import label_names
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.plot_view import script_tags
 
-MAX_ROWS = 200
+MAX_BYTES = 1_500_000  # of all texts, as UTF-8
 ON_LOAD = "InstructorTextList.mount(element, props, watch, trigger, 'item_click');"
 
 
 def rows_json(inputs: Inputs) -> str:
-    """Return the first texts of a run, with their labels and the colours that maps give them, as the list's value."""
-    labels = inputs.labels or ("",) * len(inputs.texts)
-    colors = {name: theme.label_color(rank) for rank, name in enumerate(label_names(labels))}
-    rows = [
-        {"item": i, "text": text, "label": label, "color": colors.get(label, "")}
-        for i, (text, label) in enumerate(zip(inputs.texts, labels, strict=True))
-    ]
-    return inert_json(rows[:MAX_ROWS])
+    """Return the texts of a run, with their labels and the colours that maps give them, as the list's value.
+
+    Very many or very long texts are shortened alike, so that the value stays below two megabytes or so.
+    """
+    labels = inputs.labels or ()
+    names = label_names(labels)
+    place = {name: at for at, name in enumerate(names)}
+    return inert_json(
+        {
+            "texts": shortened(inputs.texts, MAX_BYTES),
+            "labels": [place.get(label, -1) for label in labels],
+            "names": shortened(names, MAX_BYTES // 4),
+            "colors": [theme.label_color(rank) for rank in range(len(names))],
+        }
+    )
 
 
 def text_list(inputs: Inputs, *, elem_id: str) -> gr.HTML:

@@ -19,6 +19,7 @@ from instructor_core.figures.theme import (
     dark_twins,
     light_template,
 )
+from instructor_core.ui.help import help_head
 from instructor_core.ui.plot_view import ASSETS
 
 # Gradio's theme variable -> value. The `--ic-` properties follow the light or dark page by themselves.
@@ -155,10 +156,10 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_head() -> str:
-    """Return the stylesheet of the page and the colours that its scripts draw with, for `launch(head=...)`.
+    """Return the stylesheet of the page, the colours that its scripts draw with, and help, for `launch(head=...)`.
 
     Gradio's own `css` argument rewrites the rules: it repeats them under a prefix and drops some at-rules.
     """
     style = f"{css_variables()}\n{(ASSETS / 'style.css').read_text(encoding='utf-8')}"
     colors = inert_json({"light": light_template(), "dark": dark_template(), "twins": dark_twins()})
-    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {colors};</script>"
+    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {colors};</script>\n{help_head()}"

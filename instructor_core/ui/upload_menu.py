@@ -1,4 +1,4 @@
-"""The upload under the text field: a file, its columns with a preview, and a button that fills the field."""
+"""The upload under the text field: a file, its columns with a preview, and a button that fills the fields."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import message_for, note
 from instructor_core.ui.files import FILE_TYPES, MAX_FILE_BYTES, read_table
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_TEXTS
-from instructor_core.ui.tables import MAX_ROWS, Sample, Table, guess_columns, to_lines
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS
+from instructor_core.ui.sidebar import Sidebar, instruction_fields
+from instructor_core.ui.tables import (
+    MAX_ROWS,
+    SEED,
+    Sample,
+    Table,
+    guess_columns,
+    guess_instructions,
+    instructions_of,
+    to_lines,
+)
 
 SAMPLES = [("the first", "first"), ("evenly spread", "spread"), ("at random", "random")]
+NO_INSTRUCTIONS = ("none: keep those above", -1)
 LIMITS = (
     f"{', '.join(kind.lstrip('.').upper() for kind in FILE_TYPES)}; up to {MAX_FILE_BYTES // 1_000_000} MB, {MAX_ROWS} "
     f"rows, {MAX_CHARACTERS} characters per text. The page takes {MAX_TEXTS} texts."
@@ -39,47 +50,85 @@ def preview(table: Table) -> str:
 
 
 def show(path: str | None, header: bool | None = None) -> list[Any]:
-    """Return message, preview, header box, text menu, label menu, sampling row and number of texts for a file."""
+    """Return message, preview, header box, menus of texts, labels and instructions, sampling row, number of texts."""
     hidden = gr.update(visible=False)
+    nothing = ["", *[hidden] * 5, gr.skip()]
     if path is None:
-        return [note(LIMITS), "", hidden, hidden, hidden, hidden, gr.skip()]
+        return [note(LIMITS), *nothing]
     try:
         table = read_table(path, header=header)
+        text, label = guess_columns(table)
+        instruction = guess_instructions(table)
+        about = "" if instruction is None else instructions_of(table, instruction, text)[1]
     except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-        return [note(message_for(error), error=True), "", hidden, hidden, hidden, hidden, gr.skip()]
-    text, label = guess_columns(table)
+        return [note(message_for(error), error=True), *nothing]
     choices = [(name, column) for column, name in enumerate(table.columns)]
+    more = f"The page takes {MAX_TEXTS} of them: choose which below." if len(table.rows) > MAX_TEXTS else ""
     return [
-        note(table.note),
+        note(table.note, more, about),
         preview(table),
         gr.update(value=bool(table.has_header), visible=table.has_header is not None),
         gr.update(choices=choices, value=text, visible=True),
         gr.update(choices=choices, value=[] if label is None else [label], visible=True),
+        gr.update(
+            choices=[NO_INSTRUCTIONS, *choices],
+            value=NO_INSTRUCTIONS[1] if instruction is None else instruction,
+            visible=len(choices) > 1,
+        ),
         gr.update(visible=True),
         min(len(table.rows), MAX_TEXTS),
     ]
 
 
+def describe(path: str | None, header: bool, text: int | None, instruction: int) -> str:
+    """Return what the chosen column of instructions would do, before anything is changed."""
+    try:
+        if path is None or text is None:
+            return note(LIMITS)
+        table = read_table(path, header=header)
+        return note(table.note, "" if instruction < 0 else instructions_of(table, instruction, text)[1])
+    except Exception as error:  # as in `show`
+        return note(message_for(error), error=True)
+
+
 def use(
-    path: str | None, header: bool, text: int | None, labels: list[int], sample: Sample, limit: float | None
+    path: str | None,
+    header: bool,
+    text: int | None,
+    labels: list[int],
+    instruction: int | None,
+    sample: Sample,
+    limit: float | None,
+    seed: float | None,
 ) -> list[Any]:
-    """Return the text field and a message; the field keeps what it has if something is wrong."""
+    """Return number, rows and fields of instructions, the text field, and a message.
+
+    The fields keep what they have if something is wrong, those of instructions also if no column of them is chosen.
+    """
+    keep: list[Any] = [gr.skip()] * (1 + 2 * MAX_INSTRUCTIONS)
     try:
         if path is None:
             raise UserError("There is no file to take texts from. Upload one first.")
         table = read_table(path, header=header)
         if text is None:  # the button was faster than the menus
             text, label = guess_columns(table)
-            labels = [] if label is None else [label]
-        chosen = [label for label in labels if label != text]
-        lines, left_out = to_lines(table, text, chosen, sample=sample, limit=int(limit or MAX_TEXTS))
-        return [lines, note("The texts are in the field above.", left_out)]
+            labels, instruction = [] if label is None else [label], guess_instructions(table)
+        fields, about = keep, ""
+        has_instructions = instruction is not None and instruction >= 0
+        if instruction is not None and has_instructions:
+            typed, about = instructions_of(table, instruction, text)
+            fields = instruction_fields(typed)
+        chosen = [label for label in labels if label not in (text, instruction)]
+        seeded = SEED if seed is None else int(seed)
+        size = int(limit or MAX_TEXTS)
+        lines, left_out = to_lines(table, text, chosen, sample=sample, limit=size, seed=seeded, once=has_instructions)
+        return [*fields, lines, note("The texts are in the field above.", left_out, about)]
     except Exception as error:  # as in `show`
-        return [gr.skip(), note(message_for(error), error=True)]
+        return [*keep, gr.skip(), note(message_for(error), error=True)]
 
 
-def build_upload(texts: gr.Textbox) -> gr.events.Dependency:
-    """Lay out the upload; returns the event after which `texts` holds the chosen rows."""
+def build_upload(sidebar: Sidebar) -> gr.events.Dependency:
+    """Lay out the upload; returns the event after which the fields of the sidebar hold what was chosen."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("upload a file", open=False, elem_classes=["ic-fold"]):
         file = gr.File(
@@ -92,13 +141,29 @@ def build_upload(texts: gr.Textbox) -> gr.events.Dependency:
             labels = gr.Dropdown(
                 [], label="Labels", multiselect=True, visible=False, min_width=110, elem_id="upload-labels"
             )
+            instruction = gr.Dropdown(
+                [NO_INSTRUCTIONS],
+                value=NO_INSTRUCTIONS[1],
+                label="Instructions (optional)",
+                visible=False,
+                min_width=110,
+                elem_id="upload-instructions",
+            )
         table = gr.HTML("", elem_id="upload-preview", padding=False)
         with gr.Row(visible=False, elem_classes=["ic-options"]) as sampling:
             limit = gr.Number(MAX_TEXTS, precision=0, minimum=1, maximum=MAX_TEXTS, label="Texts at most", min_width=90)
             sample = gr.Dropdown(SAMPLES, value="first", label="If there are more", min_width=130)
+            seed = gr.Number(SEED, precision=0, minimum=0, maximum=2**32 - 1, label="Seed", visible=False, min_width=70)
         with gr.Row(elem_classes=["ic-buttons"]):
             button = gr.Button("Use these texts", size="sm", min_width=110, elem_id="upload-use")
-    shown = [message, table, header, text, labels, sampling, limit]
+    shown = [message, table, header, text, labels, instruction, sampling, limit]
     file.change(show, file, shown, **quiet)
     header.input(show, [file, header], shown, **quiet)
-    return button.click(use, [file, header, text, labels, sample, limit], [texts, message], **quiet)
+    gr.on([instruction.input, text.input], describe, [file, header, text, instruction], message, **quiet)
+    sample.input(lambda chosen: gr.update(visible=chosen == "random"), sample, seed, **quiet)
+    return button.click(
+        use,
+        [file, header, text, labels, instruction, sample, limit, seed],
+        [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, message],
+        **quiet,
+    )

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.browser.chromium import find_chromium
+from tests.serving import Server, serving
 
 # The machines that run this are shared: a right answer may take its time, no test asserts how long.
 expect.set_options(timeout=20_000)
 
-ROOT = Path(__file__).parents[2]
-READY_WITHIN_S = 120.0
 LOCAL = {"127.0.0.1", "localhost", ""}
 
 # Gradio shows a failure as a toast that goes away by itself; this turns each into a console error that stays.
@@ -38,29 +31,6 @@ new MutationObserver(changes => {
   }
 }).observe(document, {childList: true, subtree: true});
 """
-
-
-@dataclass(frozen=True)
-class Server:
-    """The app as a visitor meets it: a process of its own, behind a port."""
-
-    url: str
-    log: Path
-    foreign_hosts_log: Path
-
-    def take_foreign_hosts(self) -> list[str]:
-        """Hosts other than this machine that the server tried to reach since the last call."""
-        if not self.foreign_hosts_log.exists():
-            return []
-        hosts = self.foreign_hosts_log.read_text(encoding="utf-8").split()
-        self.foreign_hosts_log.unlink()
-        return sorted(set(hosts))
-
-    def log_text(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def log_tail(self) -> str:
-        return self.log_text()[-4000:]
 
 
 @dataclass
@@ -92,66 +62,11 @@ DARK = Screen(dark=True)
 PHONE = Screen(width=390, height=844)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def server_environment(folder: Path, port: int) -> dict[str, str]:
-    """Own cache folders and port. Gradio's telemetry is left on: turning it off is the app's job."""
-    environment = {name: value for name, value in os.environ.items() if name != "GRADIO_ANALYTICS_ENABLED"}
-    return environment | {
-        "PYTHONPATH": str(ROOT / "tests" / "offline"),
-        "PYTHONUNBUFFERED": "1",
-        "FOREIGN_HOSTS_LOG": str(folder / "foreign_hosts.txt"),
-        "HF_HOME": str(folder / "huggingface"),
-        "GRADIO_TEMP_DIR": str(folder / "gradio"),
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-    }
-
-
-def wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"the app exited with {process.returncode}:\n{server.log_tail()}", pytrace=False)
-        try:
-            with urllib.request.urlopen(server.url, timeout=5):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.1)
-    pytest.fail(f"the app did not answer within {READY_WITHIN_S:.0f} s:\n{server.log_tail()}", pytrace=False)
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """app.py on a free port: one process for all browser tests, as for all visitors."""
-    folder = tmp_path_factory.mktemp("server")
-    port = free_port()
-    running = Server(f"http://127.0.0.1:{port}", folder / "server.log", folder / "foreign_hosts.txt")
-    with running.log.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "app.py"],
-            cwd=ROOT,
-            env=server_environment(folder, port),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            wait_until_ready(process, running)
-            yield running
-            died = process.poll()
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-    assert died is None, f"the app died during the tests with {died}:\n{running.log_tail()}"
+    with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.components_app import HOSTILE, SENTENCES, N
-from tests.browser.conftest import DARK, PHONE, ROOT, Server, free_port, server_environment, wait_until_ready
+from tests.browser.conftest import DARK, PHONE
+from tests.serving import Server, serving
 
 pytestmark = pytest.mark.browser
 
@@ -39,23 +38,8 @@ MARK_OF_CELL = """([view, panel]) => {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The page of the components in place of the app."""
     folder = tmp_path_factory.mktemp("components")
-    port = free_port()
-    running = Server(f"http://127.0.0.1:{port}", folder / "server.log", folder / "foreign_hosts.txt")
-    with running.log.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.browser.components_app"],
-            cwd=ROOT,
-            env=server_environment(folder, port),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            wait_until_ready(process, running)
-            yield running
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
+    with serving(folder, arguments=("-m", "tests.browser.components_app")) as running:
+        yield running
 
 
 def matrices(page: Page) -> Locator:
@@ -199,7 +183,7 @@ def test_keys_move_over_cells_and_enter_chooses_one(page: Page):
     matrices(page)
     page.locator(".ic-inputs textarea, .ic-inputs input").last.focus()
     figure = page.locator("#matrices .ic-figure").first
-    for _ in range(6):  # past the tabs, or some of them
+    for _ in range(8):  # past the tabs, or some of them, and the menu that saves the figure
         page.keyboard.press("Tab")
         if figure.evaluate("node => node === document.activeElement"):
             break
@@ -291,7 +275,7 @@ def test_modebars_have_few_buttons_and_none_that_sends_data_away(page: Page):
         "[...document.querySelectorAll('#matrices .ic-panel')[0].querySelectorAll('.modebar-btn')]"
         ".map(button => button.dataset.title || button.ariaLabel)"
     )
-    assert len(titles) == 4
+    assert len(titles) == 3
     assert not [title for title in titles if "hare" in title or "loud" in title or "lotly" in title]
 
 

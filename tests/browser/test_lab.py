@@ -42,7 +42,7 @@ def test_a_clicked_row_shows_the_labels_it_confuses_and_the_way_back(page: Page)
 
 def test_an_added_candidate_is_compared_and_its_matrix_is_one_click_away(page: Page) -> None:
     run_leaderboard(page)
-    field = page.get_by_label("More candidates")
+    field = page.get_by_role("textbox", name="More candidates")
     field.fill("Tell apart happy and unhappy customers:")
     field.blur()
     expect(page.locator("#lab-findings")).to_contain_text("of 4 candidates", timeout=40_000)
@@ -111,7 +111,9 @@ def test_suggestions_come_from_the_template(page: Page) -> None:
     open_tab(page, "Lab")
     page.get_by_text("suggest candidates").click()
     page.locator("#suggest").click()
-    expect(page.get_by_label("More candidates")).to_have_value("Represent the review for clustering by topic:")
+    expect(page.get_by_role("textbox", name="More candidates")).to_have_value(
+        "Represent the review for clustering by topic:"
+    )
     expect(page.locator("#lab-findings")).to_contain_text("of 4 candidates", timeout=40_000)
 
 

@@ -68,7 +68,7 @@ def test_display_options_draw_other_views_of_the_same_run_and_embed_nothing(page
     show = page.get_by_label("Show", exact=True)
     choose(page, show, "Difference of two")
     np.testing.assert_allclose(matrices(page, 1)[0], first[0] - first[1], atol=1e-3)
-    choose(page, page.get_by_label("Second (columns)"), "C ·")
+    choose(page, page.get_by_label("Second (columns)", exact=True), "C ·")
     expect(page.locator("#similarity-plots .ic-panel-title")).to_have_text("A − C")
     np.testing.assert_allclose(matrices(page, 1)[0], first[0] - first[2], atol=1e-3)
     choose(page, show, "Rows and columns apart")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "c" * 40
@@ -26,6 +26,7 @@ class Hub:
         repository: Its name, owner/name.
         url: Where the hub listens.
         cut_after: Bytes of a large file after which the connection is closed; None sends all of it.
+        stall_after: Bytes of a large file after which nothing more comes; None sends all of it.
         requests: Method and path of every request.
     """
 
@@ -33,6 +34,8 @@ class Hub:
     repository: str
     url: str = ""
     cut_after: int | None = None
+    stall_after: int | None = None
+    closing: Event = field(default_factory=Event)
     requests: list[str] = field(default_factory=list)
 
     def description(self) -> dict[str, object]:
@@ -107,6 +110,9 @@ def handler_of(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return
             end = len(content) if hub.cut_after is None else min(len(content), hub.cut_after)
             for at in range(start, end, PIECE):
+                if hub.stall_after is not None and at >= hub.stall_after:
+                    hub.closing.wait(120)
+                    return
                 self.wfile.write(content[at : min(at + PIECE, end)])
                 time.sleep(0.04 if len(content) > PIECE else 0)
             if end < len(content):
@@ -127,6 +133,7 @@ def serve(folder: Path, repository: str) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -22,6 +22,7 @@ from instructor_core.cache import CachedEncoder
 from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.errors import UserError
 from instructor_core.ui import exports, report
+from instructor_core.ui.experiments import TABLE_HEADERS
 from instructor_core.ui.export_menu import FORMATS, build_export, code, write
 from instructor_core.ui.exports import Run, cell, snippet, write_embeddings_csv, write_npz, write_similarity_csv
 from instructor_core.ui.inputs import Inputs
@@ -29,6 +30,7 @@ from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.report import report_html
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.structured import has_pyarrow
+from instructor_core.ui.tabs.lab import save_rows
 
 ATTACKS = (
     "</script><script>alert(1)</script>",
@@ -97,12 +99,14 @@ def test_embeddings_come_back_from_csv_to_the_last_bit(tmp_path: Path) -> None:
     grid = grid_of(("One.", "Two."), labels=("a", "-b"), dim=6)
     write_embeddings_csv(run_of(grid, (("x", "y"),)), tmp_path / "run.csv")
     header, *rows = rows_of(tmp_path / "run.csv")
-    assert header[:8] == ["letter", "instruction", "number", "text", "label", "label 2", "norm", "e0"]
+    names = ["letter", "instruction", "number", "text", "label", "label 2", "checkpoint", "revision", "norm", "e0"]
+    assert header[:10] == names
+    assert all(row[6:8] == [CHECKPOINTS[1].id, CHECKPOINTS[1].revision] for row in rows)
     assert [row[:6] for row in rows[1:3]] == [
         ["A", INSTRUCTIONS[0], "2", "Two.", "'-b", "y"],
         ["B", "", "1", "One.", "a", "x"],
     ]
-    values = np.array([row[6:] for row in rows], dtype=np.float32).reshape(2, 2, 7)
+    values = np.array([row[8:] for row in rows], dtype=np.float32).reshape(2, 2, 7)
     assert np.array_equal(values[..., 1:], grid.embeddings)
     assert np.array_equal(values[..., 0], grid.norms)
 
@@ -112,7 +116,7 @@ def test_similarities_come_back_from_csv(tmp_path: Path) -> None:
     write_similarity_csv(run_of(grid), tmp_path / "run.csv")
     header, *rows = rows_of(tmp_path / "run.csv")
     assert header[-3:] == ["1", "2", "3"]
-    values = np.array([row[4:] for row in rows], dtype=np.float32).reshape(2, 3, 3)
+    values = np.array([row[6:] for row in rows], dtype=np.float32).reshape(2, 3, 3)
     assert np.array_equal(values, similarity(grid).matrices)
 
 
@@ -139,6 +143,22 @@ def test_a_csv_file_too_large_for_a_spreadsheet_is_refused(tmp_path: Path, monke
         with pytest.raises(UserError, match="50 numbers"):
             write_it(run_of(grid_of()), tmp_path / "run.csv")
         assert not (tmp_path / "run.csv").exists()
+
+
+def test_a_leaderboard_is_written_with_its_checkpoint_and_without_a_formula(runtime: Runtime, tmp_path: Path) -> None:
+    rows = [["=1+1", "@cmd", 0.5, -0.125, 1.0, 0.0, 0.25, "better", "-"]]
+    path, message = save_rows(runtime, tmp_path, INPUTS, rows)
+    assert path is not None and Path(path).is_relative_to(tmp_path) and "leaderboard.csv: 1 row" in message
+    header, row = rows_of(Path(path))
+    assert header == [*TABLE_HEADERS, "checkpoint", "revision"]
+    checkpoint = runtime.checkpoint(INPUTS.checkpoint_id)
+    written = ["'=1+1", "'@cmd", "0.5", "-0.125", "1", "0", "0.25", "better", "'-"]
+    assert row == [*written, checkpoint.id, checkpoint.revision or ""]
+
+
+def test_a_leaderboard_without_rows_is_not_written(runtime: Runtime, tmp_path: Path) -> None:
+    path, message = save_rows(runtime, tmp_path, INPUTS, [])
+    assert path is None and "no rows yet" in message and not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not has_pyarrow(), reason="pyarrow is not installed")

@@ -10,18 +10,20 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
 from instructor_core.ui.files import MAX_FILE_BYTES, read_table
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
 from instructor_core.ui.strings import one_line, well_formed
 from instructor_core.ui.structured import has_pyarrow
-from instructor_core.ui.tables import MAX_COLUMNS, MAX_ROWS, Table, guess_columns, sampled, to_lines
-from instructor_core.ui.upload_menu import preview, show, use
+from instructor_core.ui.tables import MAX_COLUMNS, MAX_ROWS, Table, guess_columns, instructions_of, sampled, to_lines
+from instructor_core.ui.upload_menu import describe, preview, show, use
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=40)  # lone surrogates and control characters included
 
@@ -259,7 +261,7 @@ def test_a_file_over_the_size_limit_is_refused_before_it_is_read(
         ("a.csv", "text,label\n" + "x" * 200_000 + ",a\n", "begins in line 2"),
         ("a.csv", b"\xff\xfea", "UTF-16"),
         ("a.csv", bytes(range(256)) * 40, "not text"),
-        ("a.csv", gzip.compress(b"text"), "gzip"),
+        ("a.csv", gzip.compress(b"text", mtime=0), "gzip"),
     ],
 )
 def test_a_fault_is_named_with_its_place(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
@@ -304,7 +306,7 @@ def test_a_parquet_file_is_read_and_a_damaged_one_refused(tmp_path: Path) -> Non
     pd.DataFrame({"text": ["One.", "Two."], "id": [7, 8], "seen": [True, None]}).to_parquet(path)
     assert read_table(path).rows == (("One.", "7", "true"), ("Two.", "8", ""))
     assert "damaged" in message(tmp_path, "b.parquet", b"PAR1" + b"\xff" * 400 + b"PAR1")
-    pd.DataFrame({"text": ["x" * 4_000_000] * 500}).to_parquet(path)
+    pd.DataFrame({"text": ["x" * 4_000_000] * 20}).to_parquet(path)
     assert path.stat().st_size < MAX_FILE_BYTES
     with pytest.raises(UserError, match="characters"):
         read_table(path)
@@ -359,15 +361,67 @@ def test_the_preview_escapes_cells_and_column_names(tmp_path: Path) -> None:
 
 def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path) -> None:
     path = str(written(tmp_path, "a.csv", "text,label\nOne.,x\nTwo.,y\nThree.,x\nFour.,y\n"))
-    note, table, header, text, label, _, limit = show(path)
+    note, table, header, text, label, instruction, _, limit = show(path)
     assert (note, header["value"], text["value"], label["value"], limit) == ("", True, 0, [1], 4)
     assert "<td>Four.</td>" in table
-    assert use(path, True, 0, [1, 0], "first", 2)[0] == "One.\tx\nTwo.\ty"
-    assert use(path, True, 0, [], "first", 2000)[0] == "One.\nTwo.\nThree.\nFour."
+    assert instruction["value"] == -1
+    *fields, texts, _ = use(path, True, 0, [1, 0], -1, "first", 2, None)
+    assert texts == "One.\tx\nTwo.\ty" and unchanged(fields)
+    assert use(path, True, 0, [], None, "first", 2000, 7)[-2] == "One.\nTwo.\nThree.\nFour."
+    drawn = [use(path, True, 0, [], -1, "random", 2, seed) for seed in (1, 1, 2, 3, 4)]
+    assert drawn[0] == drawn[1] and len({texts for *_, texts, _ in drawn}) > 1
+    assert "2 of 4 texts were taken: drawn at random, seed 1." in drawn[0][-1]
 
 
 @pytest.mark.parametrize("path", [None, "gone.csv"])
-def test_an_error_leaves_the_text_field_as_it_is(path: str | None) -> None:
-    field, note = use(path, True, 0, [1], "first", 2)
-    assert isinstance(field, dict) and "value" not in field
+def test_an_error_leaves_every_field_as_it_is(path: str | None) -> None:
+    *fields, note = use(path, True, 0, [1], 0, "first", 2, None)
+    assert unchanged(fields)
     assert 'role="alert"' in note
+
+
+def unchanged(fields: list[Any]) -> bool:
+    return all(field == gr.skip() for field in fields)
+
+
+INSTRUCTED = "instruction,text,topic\nTopic:,One.,x\nMood:,One.,x\n,Two.,y\nTopic:,,\n"
+
+
+def test_a_column_of_instructions_fills_their_list_and_each_text_is_taken_once(tmp_path: Path) -> None:
+    path = str(written(tmp_path, "a.csv", INSTRUCTED))
+    note, _, _, text, label, instruction, _, _ = show(path)
+    assert (text["value"], label["value"], instruction["value"]) == (1, [2], 0)
+    assert "3 different instructions, which replace the list above. Each text appears under every one" in note
+    count, *rows = use(path, True, 1, [2, 0], 0, "first", 10, None)
+    fields, texts, message = rows[MAX_INSTRUCTIONS:-2], rows[-2], rows[-1]
+    assert count == 3 and fields[:4] == ["Topic:", "Mood:", "", ""] and len(fields) == MAX_INSTRUCTIONS
+    assert [row["visible"] for row in rows[:4]] == [True, True, True, False]
+    assert texts == "One.\tx\nTwo.\ty"
+    assert "repeat a text and its labels: 1." in message and "1 rows without a text" in message
+    assert describe(path, True, 1, 0) == note and "instruction" not in describe(path, True, 1, -1)
+
+
+def test_more_instructions_than_the_page_takes_are_cut_with_a_note(tmp_path: Path) -> None:
+    table = read(tmp_path, "a.csv", "instruction,text\n" + "".join(f"Task {i}:,Text {i}.\n" for i in range(11)))
+    kept, about = instructions_of(table, 0, 1)
+    assert kept == tuple(f"Task {i}:" for i in range(MAX_INSTRUCTIONS))
+    assert f"has 11 different instructions; the first {MAX_INSTRUCTIONS} replace" in about
+
+
+@pytest.mark.parametrize(
+    ("column", "words"), [(1, "a column of their own"), (5, "a column of their own"), (0, "line 3")]
+)
+def test_a_column_that_holds_no_instructions_changes_nothing(tmp_path: Path, column: int, words: str) -> None:
+    path = str(written(tmp_path, "a.csv", f"instruction,text\nTask:,One.\n{'x' * 2001},Two.\n"))
+    *fields, note = use(path, True, 1, [], column, "first", 10, None)
+    assert unchanged(fields) and words in note and 'role="alert"' in note
+
+
+def test_a_sample_is_drawn_from_all_rows_of_a_file_with_more_than_the_page_takes(tmp_path: Path) -> None:
+    path = str(written(tmp_path, "a.txt", "".join(f"Text {i}.\n" for i in range(MAX_TEXTS + 5_000))))
+    note, *_, limit = show(path, False)
+    assert f"takes {MAX_TEXTS} of them: choose which below" in note and limit == MAX_TEXTS
+    *_, texts, message = use(path, False, 0, [], -1, "random", MAX_TEXTS, 3)
+    taken = texts.split("\n")
+    assert len(set(taken)) == MAX_TEXTS and int(taken[-1][5:-1]) > MAX_TEXTS
+    assert f"{MAX_TEXTS} of {MAX_TEXTS + 5_000} texts were taken: drawn at random, seed 3." in message

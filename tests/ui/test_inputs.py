@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
 from instructor_core.ui.inputs import (
+    MAX_ALL_CHARACTERS,
     MAX_CHARACTERS,
     MAX_INSTRUCTIONS,
     MAX_TEXTS,
@@ -105,6 +106,15 @@ def test_a_text_as_long_as_allowed_is_read_and_a_longer_one_is_refused_with_both
     assert parse_texts("x" * MAX_CHARACTERS)[0] == ("x" * MAX_CHARACTERS,)
     with pytest.raises(UserError, match=rf"{MAX_CHARACTERS} characters: line 2 has {MAX_CHARACTERS + 1}"):
         parse_texts("short\n" + "x" * (MAX_CHARACTERS + 1))
+
+
+def test_texts_may_be_as_long_together_as_allowed_and_one_character_more_is_refused_with_both_numbers():
+    full = [chr(97 + i % 26) * MAX_CHARACTERS for i in range(MAX_ALL_CHARACTERS // MAX_CHARACTERS)]
+    assert len(parse_texts("\n".join(full))[0]) == len(full)
+    with pytest.raises(
+        UserError, match=f"may have {MAX_ALL_CHARACTERS} characters: these have {MAX_ALL_CHARACTERS + 1}"
+    ):
+        parse_texts("\n".join([*full, "x"]))
 
 
 @given(st.text())

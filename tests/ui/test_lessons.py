@@ -123,7 +123,7 @@ def choices_of_the_page() -> Iterator[tuple[str, str]]:
     """(label, choice) of every menu and radio of the page; a menu of instructions is told by its letter."""
     from instructor_core.ui.demo import build_demo
 
-    for block in build_demo(device="cpu").blocks.values():
+    for block in build_demo(Runtime(CHECKPOINTS, device="cpu")).blocks.values():
         if isinstance(block, gr.Radio | gr.Dropdown):
             for words, _ in block.choices:
                 yield str(block.label), re.sub(r"^([A-Z]) · .*", r"\1", str(words))

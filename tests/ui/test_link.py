@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import string
 import time
@@ -15,11 +16,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.checkpoints import CHECKPOINTS, local_checkpoint
 from instructor_core.errors import UserError
 from instructor_core.ui import link
+from instructor_core.ui.demo import build_demo
 from instructor_core.ui.examples import load_examples
-from instructor_core.ui.inputs import Inputs, join_ready
+from instructor_core.ui.inputs import MAX_TEXTS, Inputs, join_ready
 from instructor_core.ui.link import (
     MAX_FILE_BYTES,
     MAX_LINK,
@@ -30,7 +32,8 @@ from instructor_core.ui.link import (
     read_state_file,
     state_file,
 )
-from instructor_core.ui.link_menu import Target, build_link, restore, space_id, state_of, takes
+from instructor_core.ui.link_menu import Target, build_link, restore, space_id, state_of
+from instructor_core.ui.options import MAX_TYPED, TabOption, takes
 from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import build_sidebar
@@ -159,7 +162,7 @@ def test_any_json_in_any_field_is_a_state_or_a_message(name: str, value: object)
         ({"instructions": [""] * 3000}, "3000 instructions"),
         ({"instructions": ["x" * 2001]}, "more than 2000 characters"),
         ({"texts": []}, "0 texts"),
-        ({"texts": ["One."] * 2001}, "2001 texts"),
+        ({"texts": ["One."] * (MAX_TEXTS + 1)}, f"{MAX_TEXTS + 1} texts"),
         ({"texts": ["x" * 20_001]}, "more than 20000 characters"),
         ({"texts": [" \t\u2028 "]}, "empty"),
         ({"texts": ["One.", 2]}, "not a list of strings"),
@@ -198,6 +201,7 @@ def test_unknown_and_prototype_keys_are_left_aside() -> None:
     plain = decode_state(link_to(), **KNOWN)
     assert decode_state(link_to(**hostile, options=hostile), **KNOWN).inputs == plain.inputs
     kept = dict(decode_state(link_to(options=hostile), **KNOWN).options)
+    assert decode_state(link_to(options=hostile), **KNOWN).n_ignored == 2
     assert kept == {"onload": "alert(1)"}  # plain values are kept, and used only where the page has such an option
 
 
@@ -221,9 +225,12 @@ def test_line_breaks_tabs_and_lone_surrogates_do_not_reach_the_text_field() -> N
 
 
 def test_options_are_bounded() -> None:
-    many = {f"option {i}": i for i in range(1000)} | {"x" * 300: 1, "long": "x" * 300, "list": [1]}
-    assert len(decode_state(link_to(options=many), **KNOWN).options) == link.MAX_OPTIONS
-    assert decode_state(link_to(options={"x" * 300: 1, "long": "x" * 300, "list": [1]}), **KNOWN).options == ()
+    bad = {"x" * 300: 1, "long": "x" * (link.MAX_OPTION_VALUE + 1), "list": [1]}
+    many = decode_state(link_to(options={f"option {i}": i for i in range(1000)} | bad), **KNOWN)
+    assert len(many.options) == link.MAX_OPTIONS and many.n_ignored == 903
+    none = decode_state(link_to(options=bad), **KNOWN)
+    assert none.options == () and none.n_ignored == 3
+    assert decode_state(link_to(options=[1]), **KNOWN).n_ignored == 1
 
 
 # ----------------------------------------------------------------------------------------------------------- the page
@@ -234,9 +241,10 @@ def test_options_are_bounded() -> None:
     [
         (lambda: gr.Radio([("UMAP", "umap"), ("PCA", "pca")]), ["umap", "pca"], ["UMAP", "", None, 1, True]),
         (lambda: gr.Dropdown([("A", 0), ("B", 1)]), [0, 1], [2, "0", False, None]),
-        (lambda: gr.Slider(2, 50), [2, 50, 7.5], [1, 51, float("nan"), True, "7", None]),
+        (lambda: gr.Slider(2, 50), [2, 50, 7.5], [1, 51, 10**400, float("nan"), True, "7", None]),
         (lambda: gr.Number(minimum=0), [0, 10**9], [-1, "1", None]),
         (gr.Checkbox, [True, False], [0, 1, "true", None]),
+        (gr.Textbox, ["", "One.\nTwo."], [1, None, "x" * (MAX_TYPED + 1)]),
         (gr.HTML, [], ["<b>", 1]),
     ],
 )
@@ -247,14 +255,14 @@ def test_an_option_is_restored_only_to_a_value_that_it_offers(component: Any, go
 
 
 @pytest.fixture(scope="module")
-def built() -> tuple[gr.Blocks, Target, list[Any]]:
+def built() -> tuple[gr.Blocks, Target]:
     with gr.Blocks() as demo:
         tabs, menu, point = gr.Tabs(), gr.Dropdown(), gr.HTML()
         page = Page(Runtime(CHECKPOINTS), gr.State(INPUTS), gr.State(Selected()), gr.State("similarity"), tabs)
         sidebar = build_sidebar(INPUTS)
-        options = {"map.method": gr.Radio(["umap", "pca"]), "map.center": gr.Checkbox()}
-        events = build_link(demo, page, sidebar, menu, point, tabs=KNOWN["tabs"], options=options)
-    return demo, Target(menu, sidebar, point, page, options), events
+        options = {"map.method": TabOption(gr.Radio(["umap", "pca"])), "map.center": TabOption(gr.Checkbox())}
+        build_link(demo, page, sidebar, menu, point, tabs=KNOWN["tabs"], options=options)
+    return demo, Target(menu, sidebar, point, page, options)
 
 
 def handler(demo: gr.Blocks, name: str) -> Any:
@@ -266,46 +274,148 @@ class FakeRequest:
         self.query_params = parameters
 
 
-def test_a_link_restores_the_page_in_the_order_of_its_outputs(built: tuple[gr.Blocks, Target, list[Any]]) -> None:
-    demo, target, events = built
+def test_a_link_restores_the_page_in_the_order_of_its_outputs(built: tuple[gr.Blocks, Target]) -> None:
+    demo, target = built
     values = handler(demo, "from_address")(FakeRequest(s=encode_state(STATE)))
-    assert len(events) == 2 and len(values) == len(target.components)
+    assert len(values) == len(target.components)
     by_component = dict(zip(target.components, values, strict=True))
     assert by_component[target.menu] == "instructor-mini"
     assert by_component[target.sidebar.count] == 2
     assert by_component[target.sidebar.fields[0]] == "Represent the text:"
     assert by_component[target.sidebar.texts] == "One.\ta\tx\nTwo.\t\ty"
     assert by_component[target.page.active] == "map"
+    assert by_component[target.page.restored]  # what embeds the restored fields
     assert by_component[target.page.selected] == Selected(1, 0, 1)
-    assert by_component[target.options["map.method"]] == "pca"
-    assert by_component[target.options["map.center"]] is True
+    assert by_component[target.options["map.method"].component] == "pca"
+    assert by_component[target.options["map.center"].component] is True
 
 
-def test_a_page_without_a_link_stays_as_it_is(built: tuple[gr.Blocks, Target, list[Any]]) -> None:
-    demo, target, _ = built
+def test_options_that_the_page_does_not_offer_are_left_aside_with_one_note(
+    built: tuple[gr.Blocks, Target],
+) -> None:
+    demo, target = built
+    options = {"map.method": "<img src=x onerror=alert(1)>", "__proto__": 1, "map.center": True, "list": [1]}
+    values = handler(demo, "from_address")(FakeRequest(s=link_to(options=options)))
+    by_component = dict(zip(target.components, values, strict=True))
+    assert by_component[target.options["map.method"].component] == gr.skip()
+    assert by_component[target.options["map.center"].component] is True
+    message = by_component[target.point]
+    assert "3 options in it were left aside" in message and "img" not in message
+    assert by_component[target.sidebar.texts] == "One.\nTwo."
+
+
+@given(JSON, st.integers(0, 10**400))
+def test_any_value_of_any_option_is_taken_or_left_aside(value: Any, number: int) -> None:
+    options = [TabOption(component) for component in COMPONENTS]
+    options += [TabOption(COMPONENTS[0], most=9), TabOption(gr.Dropdown([("A", 0)]), names_instruction=True)]
+    for option in options:
+        for entry in (value, number, -number):
+            update = option.restored(entry, INPUTS)
+            assert update is None or entry in (update, update["value"] if isinstance(update, dict) else update)
+
+
+def test_a_menu_of_instructions_takes_those_of_the_restored_run() -> None:
+    option = TabOption(gr.Dropdown([("A", 0)]), names_instruction=True)
+    update = option.restored(1, INPUTS)
+    assert update is not None and update["value"] == 1 and len(update["choices"]) == 2
+    assert all(option.restored(value, INPUTS) is None for value in (2, -1, True, "1", None, 1.0))
+
+
+def test_a_slider_whose_end_comes_with_the_checkpoint_takes_more_than_it_shows_now() -> None:
+    option = TabOption(gr.Slider(0, 6), most=48)
+    assert option.restored(24, INPUTS) == gr.update(maximum=24, value=24)
+    assert option.restored(3, INPUTS) == gr.update(maximum=6, value=3)
+    assert option.restored(49, INPUTS) is None
+
+
+COMPONENTS = (gr.Slider(0, 6), gr.Number(), gr.Radio(["a"]), gr.Dropdown([("A", 0)]), gr.Checkbox(), gr.Textbox())
+
+# What a visitor set, by the name of the option: none of it is what the page begins with.
+SET: dict[str, Any] = {
+    "similarity.view": "difference",
+    "similarity.scale": "each",
+    "similarity.order": "clustered",
+    "similarity.first": 1,
+    "similarity.second": 0,
+    "map.method": "pca",
+    "map.n_components": 3,
+    "map.layout": "joint",
+    "map.center": True,
+    "map.n_neighbors": 7,
+    "map.min_dist": 0.25,
+    "map.metric": "euclidean",
+    "map.random_state": 7,
+    "tokens.view": "similarity",
+    "tokens.order": "variance",
+    "tokens.n_dimensions": 16,
+    "explain.view": "read-out",
+    "explain.second_instruction": 0,
+    "explain.by": "token",
+    "explain.layer": 1,
+    "lab.question": "retrieve",
+    "lab.candidates": "Represent the review for its mood:\nMood:",
+    "lab.queries": "A question?\tfood",
+    "lab.metric": "AUC",
+    "lab.first": 1,
+    "lab.second": 0,
+    "lab.row": "no instruction",
+}
+
+
+def components_of(demo: gr.Blocks, name: str, *, inputs: bool) -> list[Any]:
+    function = next(function for function in demo.fns.values() if function.name == name)
+    return list(function.inputs if inputs else function.outputs)
+
+
+def test_the_options_of_every_tab_come_back_on_another_server(checkpoint_a: Path) -> None:
+    """Two pages, built one after the other, share nothing but the link."""
+    first, second = (build_demo(Runtime((local_checkpoint(checkpoint_a),), device="cpu")) for _ in range(2))
+    names = list(page_options(first))
+    assert set(names) == set(SET)
+    inputs = Inputs(checkpoint_a.name, ("Represent the text: ", ""), ("One.", "Two."), ("a", "b"))
+    text, message = handler(first, "link")(inputs, Selected(1, 0, 1), "lab", *(SET[name] for name in names))
+    assert message == ""
+    outputs = components_of(second, "from_address", inputs=False)
+    restored = dict(zip(outputs, handler(second, "from_address")(FakeRequest(s=text)), strict=True))
+    for name, component in page_options(second).items():
+        value = restored[component]
+        value = value["value"] if isinstance(value, dict) else value
+        assert value == SET[name], name
+        assert value != component.value, f"{name} is what the page begins with: the test has to set another"
+    note = next(value for value in restored.values() if "Restored" in str(value))
+    assert "left aside" not in note
+
+
+def page_options(demo: gr.Blocks) -> dict[str, Any]:
+    """The options of a page in the order of the link, by name."""
+    function = handler(demo, "link")
+    names = inspect.getclosurevars(function).nonlocals["names"]
+    return dict(zip(names, components_of(demo, "link", inputs=True)[3:], strict=True))
+
+
+def test_a_page_without_a_link_stays_as_it_is(built: tuple[gr.Blocks, Target]) -> None:
+    demo, target = built
     assert handler(demo, "from_address")(FakeRequest()) == [gr.skip()] * len(target.components)
 
 
-def test_a_broken_link_changes_nothing_but_the_message(built: tuple[gr.Blocks, Target, list[Any]]) -> None:
-    demo, target, _ = built
+def test_a_broken_link_changes_nothing_but_the_message(built: tuple[gr.Blocks, Target]) -> None:
+    demo, target = built
     values = handler(demo, "from_address")(FakeRequest(s="<img src=x onerror=alert(1)>"))
     assert sum(value != gr.skip() for value in values) == 1
     message = values[target.components.index(target.point)]
     assert 'role="alert"' in message and "<img" not in message
 
 
-def test_a_failure_that_is_nobodys_fault_shows_no_detail(built: tuple[gr.Blocks, Target, list[Any]]) -> None:
+def test_a_failure_that_is_nobodys_fault_shows_no_detail(built: tuple[gr.Blocks, Target]) -> None:
     def fail() -> State:
         raise RuntimeError("secret path")
 
-    _, target, _ = built
+    _, target = built
     assert "secret" not in str(restore(target, fail))
 
 
-def test_link_and_file_of_the_page_are_those_of_its_state(
-    built: tuple[gr.Blocks, Target, list[Any]], tmp_path: Path
-) -> None:
-    demo, target, _ = built
+def test_link_and_file_of_the_page_are_those_of_its_state(built: tuple[gr.Blocks, Target], tmp_path: Path) -> None:
+    demo, target = built
     now = (INPUTS, Selected(9, 9, 9), "map", "pca", True)
     text, message = handler(demo, "link")(*now)
     expected = State(INPUTS, "map", Selected(1, 1, 1), (("map.method", "pca"), ("map.center", True)))
@@ -317,11 +427,11 @@ def test_link_and_file_of_the_page_are_those_of_its_state(
 
 
 def test_options_that_are_no_plain_values_are_left_out() -> None:
-    state = state_of(["a", "b", "c"], INPUTS, Selected(), "map", [1], float("nan"), "x")
+    state = state_of(["a", "b", "c", "d"], INPUTS, Selected(), "map", [1], float("nan"), "x", None)
     assert state.options == (("c", "x"),)
 
 
-def test_events_of_the_menu_are_private(built: tuple[gr.Blocks, Target, list[Any]]) -> None:
+def test_events_of_the_menu_are_private(built: tuple[gr.Blocks, Target]) -> None:
     endpoints = built[0].get_api_info()["named_endpoints"]
     assert not {name for name in endpoints if "link" in name or "from" in name or "write" in name}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,9 @@ import pytest
 
 from instructor_core import InstructorModel
 from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
-from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.runtime import MAX_LOADED, Runtime
+from instructor_core.ui.runtime import MAX_LOADED, Runtime, without_paths
 from tests.conftest import make_checkpoint
 from tests.ui.fake_hub import COMMIT, Hub, serve
 
@@ -28,12 +28,13 @@ ROOT = Path(__file__).parents[2]
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
 
 # What the app does when a visitor chooses a checkpoint of the hub, in a process of its own: the hub client reads its
-# settings once. Prints one JSON object: the lines of progress, the seconds, and the embedding or the error.
+# settings once. First a line of Python is run, which may make trouble. Prints one JSON object: the lines of progress,
+# the seconds, and the embedding or the error.
 CHOOSE = """
-import json, sys, time
+import json, os, sys, time
+exec(sys.argv[3])
 from instructor_core.checkpoints import Checkpoint
 from instructor_core.errors import UserError
-from instructor_core.encoder import EncoderError
 from instructor_core.ui.runtime import Runtime
 
 runtime = Runtime((Checkpoint("toy", "someone/toy", sys.argv[2] or None, 0, int(sys.argv[1])),))
@@ -45,9 +46,10 @@ try:
         lines.append(next(steps))
 except StopIteration as stop:
     result["vector"] = stop.value.encode([("Represent the text: ", "One."), ("", "Two.")]).tolist()
-except (EncoderError, UserError) as error:
+except UserError as error:
     result["error"] = str(error)
-print(json.dumps(result | {"lines": lines, "seconds": time.monotonic() - started}))
+print(json.dumps(result | {"lines": lines, "seconds": time.monotonic() - started}), flush=True)
+os._exit(0)  # a download that hangs is not waited for
 """
 
 
@@ -61,7 +63,7 @@ def finished(steps: Generator[str, None, Any]) -> tuple[list[str], Any]:
             return lines, stop.value
 
 
-def choose(endpoint: str, cache: Path, *, megabytes: int = 0, revision: str = "") -> dict[str, Any]:
+def choose(endpoint: str, cache: Path, *, megabytes: int = 0, revision: str = "", trouble: str = "") -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     environment |= {
         "HF_ENDPOINT": endpoint,
@@ -71,7 +73,7 @@ def choose(endpoint: str, cache: Path, *, megabytes: int = 0, revision: str = ""
         "PYTHONWARNINGS": "ignore",
     }
     done = subprocess.run(
-        [sys.executable, "-c", CHOOSE, str(megabytes), revision],
+        [sys.executable, "-c", CHOOSE, str(megabytes), revision, trouble],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -134,7 +136,7 @@ def test_a_broken_folder_is_explained_and_can_be_tried_again(checkpoint_a: Path,
     folder = tmp_path / "broken"
     folder.mkdir()
     runtime = Runtime((local_checkpoint(folder),), device="cpu")
-    with pytest.raises(EncoderError, match=r"has no modules\.json"):
+    with pytest.raises(UserError, match=r"^The checkpoint folder broken has no modules\.json"):
         finished(runtime.load_steps("broken"))
     for file in checkpoint_a.iterdir():
         (folder / file.name).symlink_to(file)
@@ -142,11 +144,90 @@ def test_a_broken_folder_is_explained_and_can_be_tried_again(checkpoint_a: Path,
     assert encoder.encode(PAIRS).shape == (2, 64)
 
 
+def damaged_copies(checkpoint: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Copies of a checkpoint, each with one file damaged in one way."""
+    damages = {
+        "empty": lambda content: b"",
+        "cut": lambda content: content[: len(content) // 2],
+        "garbage": lambda content: b"\x80\x05garbage" * 20,
+        "other JSON": lambda content: b'[{"a": null}]',
+    }
+    for file in sorted(path.relative_to(checkpoint) for path in checkpoint.rglob("*") if path.is_file()):
+        for name, damage in damages.items():
+            copy = folder / f"{file.name} {name} {len(list(folder.iterdir()))}"
+            shutil.copytree(checkpoint, copy)
+            (copy / file).write_bytes(damage((copy / file).read_bytes()))
+            yield f"{file} {name}", copy
+
+
+def test_a_damaged_checkpoint_is_explained_without_telling_where_it_lies(checkpoint_a: Path, tmp_path: Path):
+    good = local_checkpoint(checkpoint_a)
+    spoilt = []
+    for what, folder in damaged_copies(checkpoint_a, tmp_path):
+        runtime = Runtime((Checkpoint("spoilt", str(folder)), good), device="cpu")
+        try:
+            finished(runtime.load_steps("spoilt"))
+        except UserError as error:
+            spoilt.append(what)
+            assert str(tmp_path) not in str(error), what
+            assert "spoilt" in str(error) or "checkpoint" in str(error), what
+            assert len(str(error)) < 500, what
+    # The rest are files that the tokenizer does without, and weights are read to the last byte.
+    for needed in ("config.json", "modules.json", "pytorch_model.bin", "tokenizer.json", "2_Dense/pytorch_model.bin"):
+        assert f"{needed} empty" in spoilt and f"{needed} garbage" in spoilt and f"{needed} cut" in spoilt
+    assert finished(runtime.load_steps(good.id))[1].encode(PAIRS).shape == (2, 64)
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("The checkpoint folder /srv/toy has no modules.json.", "The checkpoint folder toy has no modules.json."),
+        ("The weights in /srv/toy cannot be read: x", "The weights in toy cannot be read: x"),
+        ("/srv/toy/2_Dense: expected linear.weight", "toy/2_Dense: expected linear.weight"),
+        ("No file in '/data/a/snapshots/c0ffee/x.bin'.", "No file in 'x.bin'."),
+        (r"No file in D:\models\ann\x.bin.", "No file in x.bin."),
+        ("and/or 3/4 see https://huggingface.co/a/b", "and/or 3/4 see https://huggingface.co/a/b"),
+    ],
+)
+def test_a_visitor_sees_the_last_part_of_a_path_alone(message: str, shown: str):
+    assert without_paths(message, Checkpoint("toy", "/srv/toy")) == shown
+
+
+def test_a_path_with_spaces_is_not_shown_either():
+    folder = "/srv/my models/toy"
+    assert without_paths(f"{folder} is broken: {folder}/x", Checkpoint("toy", folder)) == "toy is broken: toy/x"
+
+
+def test_visitors_who_choose_the_same_checkpoint_share_its_download(
+    checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch
+):
+    runtime = Runtime((local_checkpoint(checkpoint_a),), device="cpu")
+    started, hold = [], Event()
+
+    def find(source: str, **options: Any) -> Path:
+        started.append(source)
+        assert hold.wait(30)
+        return checkpoint_a
+
+    monkeypatch.setattr("instructor_core.encoder.find_checkpoint", find)
+    first, second = runtime.load_steps("random-a"), runtime.load_steps("random-a")
+    assert next(first) == next(second) == "loading random-a"
+    threads = [Thread(target=lambda steps=steps: finished(steps)) for steps in (first, second)]
+    for thread in threads:
+        thread.start()
+    while not started:
+        pass
+    download = runtime._downloads["random-a"]
+    assert runtime._download(runtime.checkpoints[0]) is download
+    hold.set()
+    for thread in threads:
+        thread.join(30)
+    assert runtime.is_loaded("random-a")
+
+
 def test_a_hub_that_cannot_be_reached_is_reported_within_seconds(tmp_path: Path):
-    started = time.monotonic()
     answer = choose("http://127.0.0.1:9", tmp_path)
-    assert answer["seconds"] < 5
-    assert time.monotonic() - started < 60
+    assert answer["seconds"] < 15  # the hub client's own retries take 23 s and more
     assert "Could not download 'someone/toy'" in answer["error"]
     assert "Check the network" in answer["error"]
 
@@ -176,6 +257,42 @@ def test_a_download_cut_in_the_middle_is_explained_and_the_next_try_succeeds(lar
         assert "Could not download 'someone/toy'" in cut["error"]
         hub.cut_after = None
         assert "vector" in choose(hub.url, tmp_path)
+
+
+# Writing more than a megabyte of a download fails as on a full disk.
+FULL = """
+import builtins, errno, io, pathlib
+class Full(io.BufferedWriter):
+    def write(self, data):
+        if self.tell() + len(data) > 10**6:
+            raise OSError(errno.ENOSPC, "No space left on device", self.name)
+        return super().write(data)
+def open_full(path, mode="r", *arguments, open=open, **options):
+    if str(path).endswith(".incomplete") and "r" not in mode:
+        return Full(io.FileIO(path, mode.replace("b", "")))
+    return open(path, mode, *arguments, **options)
+builtins.open = open_full
+pathlib.Path.open = lambda self, mode="r", *arguments, **options: open_full(self, mode, *arguments, **options)
+"""
+
+
+def test_a_disk_that_is_full_is_said_to_be_and_the_next_try_succeeds(large: Path, tmp_path: Path):
+    with serve(large, "someone/toy") as hub:
+        full = choose(hub.url, tmp_path, megabytes=17, trouble=FULL)
+        assert full["error"] == (
+            "toy could not be downloaded: the disk of the server has no room for its 17 MB. "
+            "Use another checkpoint, or free some space there and choose it again."
+        )
+        assert "vector" in choose(hub.url, tmp_path)
+
+
+def test_a_hub_that_falls_silent_is_reported_while_it_lasts_and_given_up(large: Path, tmp_path: Path):
+    impatient = "from instructor_core.ui import runtime; runtime.STALLED_S, runtime.GIVEN_UP_S = 0.6, 3.0"
+    with serve(large, "someone/toy") as hub:
+        hub.stall_after = 3_000_000
+        silent = choose(hub.url, tmp_path, megabytes=17, trouble=impatient)
+        assert silent["error"].startswith("The Hugging Face Hub has sent nothing of toy for 3 s.")
+        assert re.fullmatch(r"downloading toy: \d of 17 MB; nothing new for \d s", silent["lines"][-1])
 
 
 def test_a_name_that_the_hub_does_not_know_is_said_to_be_unknown(large: Path, tmp_path: Path):

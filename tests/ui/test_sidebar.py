@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import gradio as gr
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from instructor_core import InstructorModel, encoder
+from instructor_core import InstructorModel
 from instructor_core.checkpoints import Checkpoint, local_checkpoint
+from instructor_core.queueing import ModelQueue
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
@@ -33,28 +35,29 @@ SKIP = gr.skip()
 
 
 class Counted:
-    """Pairs that were really encoded, in order."""
+    """Pairs that were really encoded, in order; with `permits`, each waits for one."""
 
     def __init__(self) -> None:
         self.pairs: list[tuple[str, str]] = []
         self.fail = False
+        self.permits: Semaphore | None = None
 
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    """One pair per batch, each written down."""
+    """One pair at a time, each written down."""
     counted, original = Counted(), InstructorModel.encode_batches
 
     def encode_batches(
         model: InstructorModel, pairs: list[tuple[str, str]], *, normalize: bool = True
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         for positions, vectors in original(model, pairs, normalize=normalize):
+            assert counted.permits is None or counted.permits.acquire(timeout=30)
             if counted.fail:
                 raise ZeroDivisionError("secret detail")
             counted.pairs += [pairs[int(i)] for i in positions]
             yield positions, vectors
 
-    monkeypatch.setitem(encoder._BATCH_TOKENS, "cpu", 1)
     monkeypatch.setattr(InstructorModel, "encode_batches", encode_batches)
     return counted
 
@@ -62,7 +65,8 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Counted:
 @pytest.fixture
 def runtime(checkpoint_a: Path, tmp_path: Path) -> Runtime:
     """One checkpoint that loads and one that does not."""
-    return Runtime((local_checkpoint(checkpoint_a), Checkpoint("broken", str(tmp_path))), device="cpu")
+    checkpoints = (local_checkpoint(checkpoint_a), Checkpoint("broken", str(tmp_path)))
+    return Runtime(checkpoints, device="cpu", queue=ModelQueue(slice_cost=1))
 
 
 @pytest.fixture
@@ -86,12 +90,13 @@ def test_a_run_says_how_far_it_is_and_changes_the_page_once_at_its_end(
     *progress, last = start(runtime, before, "one\ntwo\tB\nfour\tC", "Represent the text:", "")
     assert all(map(nothing_but_status, progress))
     assert f"loading {before.checkpoint_id}" in progress[0][1]
-    assert [step[1].split(" pairs")[0].split(">")[1] for step in progress[1:]] == [f"{i} of 6" for i in range(6)]
+    told = [step[1].split(" pairs")[0].split(">")[1] for step in progress[1:]]
+    assert told[0] == "0 of 6" and told == sorted(told) and set(told) <= {f"{i} of 6" for i in range(6)}
     inputs, status, summary, texts, checkpoint = last
     assert inputs == replace(before, texts=("one", "two", "four"), labels=("", "B", "C"))
     assert "6 pairs · 6 new · " in status
     assert "3 texts · 2 labels" in summary
-    assert '"text":"four"' in texts
+    assert '"texts":["one","two","four"]' in texts
     assert checkpoint == before.checkpoint_id
 
 
@@ -107,7 +112,15 @@ def test_editing_one_text_encodes_that_text_alone(runtime: Runtime, before: Inpu
     encoded.pairs.clear()
     *_, last = start(runtime, first, "one\ntwo edited\nthree", "Represent the text:", "")
     assert sorted(encoded.pairs) == [("", "two edited"), ("Represent the text: ", "two edited")]
-    assert "6 pairs · 2 new" in last[1]
+    assert "6 pairs · 2 new · 4 cached (" in last[1]
+
+
+def test_a_text_that_occurs_twice_is_encoded_once_and_not_said_to_be_cached(
+    runtime: Runtime, before: Inputs, encoded: Counted
+):
+    *_, last = start(runtime, before, "one\none\ntwo", "Represent the text:")
+    assert len(encoded.pairs) == 2
+    assert "3 pairs · 2 new · 0 cached (" in last[1]
 
 
 def test_one_more_instruction_encodes_its_own_pairs_alone(runtime: Runtime, before: Inputs, encoded: Counted):
@@ -151,11 +164,14 @@ def test_a_bug_is_shown_by_number_without_its_details(
 
 
 def test_a_stopped_run_encodes_nothing_more_and_keeps_what_it_has(runtime: Runtime, before: Inputs, encoded: Counted):
+    encoded.permits = Semaphore(3)
     steps = start(runtime, before, "\n".join(map(str, range(20))), "Represent the text:")
     while len(encoded.pairs) < 3:
         next(steps)
     steps.close()
-    assert len(encoded.pairs) == 3
+    encoded.permits.release(100)  # the pair that was being encoded is the last
+    list(runtime.queue.work("another request", {"x": 1}, lambda items: items))
+    assert len(encoded.pairs) <= 4
     list(start(runtime, before, "\n".join(map(str, range(20))), "Represent the text:"))
     assert len(encoded.pairs) == 20
 

@@ -124,11 +124,11 @@ def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
     assert "text 6" in line
 
 
-def test_a_click_on_a_cell_selects_both_texts_and_the_instruction():
+def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs):
     cell = event(panel="C", kind="matrix", row=4, column=2, value=0.5)
-    assert similarity.select(cell, Selected(0, 1, 0), "matrices") == Selected(4, 2, 2)
-    assert similarity.select(cell, Selected(0, 1, 1), "difference") == Selected(4, 2, 1)
-    assert similarity.select(cell, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
+    assert similarity.select(cell, inputs, Selected(0, 1, 0), "matrices") == Selected(4, 2, 2)
+    assert similarity.select(cell, inputs, Selected(0, 1, 1), "difference") == Selected(4, 2, 1)
+    assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
 
 
 def test_a_click_on_a_point_moves_the_former_text_to_the_columns():

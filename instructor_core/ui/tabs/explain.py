@@ -21,6 +21,7 @@ from instructor_core.ui.explanations import (
 )
 from instructor_core.ui.feedback import note, sentence_list
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu, redraw, text_choices
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
@@ -50,6 +51,7 @@ USES_SECOND_TEXT = ("pair", "deletion")
 USES_SECOND_INSTRUCTION = ("pair", "movement", "divergence")
 USES_UNITS = ("pair", "deletion", "movement")
 COUNTS = [("words", "word"), ("tokens", "token")]
+MOST_LAYERS = 48  # of any T5 encoder; the slider ends at those of the checkpoint once it is loaded
 
 
 def draw(
@@ -70,7 +72,7 @@ def draw(
 def follow(runtime: Runtime, inputs: Inputs, selected: Selected) -> list[Any]:
     """Return the menus of texts, the instruction and the layers in step with run and selection."""
     chosen = selected.within(inputs)
-    texts = text_choices(inputs)
+    texts = text_choices(inputs, chosen.row, chosen.column)
     return [
         gr.update(choices=texts, value=chosen.row),
         gr.update(choices=texts, value=chosen.column),
@@ -89,8 +91,8 @@ def show_controls(view: str) -> list[Any]:
     ]
 
 
-def build(page: Page, start: Inputs) -> None:
-    """Lay out the tab and connect it."""
+def build(page: Page, start: Inputs) -> dict[str, TabOption]:
+    """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     texts, instructions = text_choices(start), instruction_choices(start)
     view = gr.Radio(VIEWS, value="pair", label="Question", elem_id="explain-view")
     with gr.Row(elem_classes=["ic-options"]):
@@ -135,4 +137,10 @@ def build(page: Page, start: Inputs) -> None:
         preprocess=False,  # the menus follow the run with a moment's delay
         **quiet,
     )
-    view.input(show_controls, view, [second, b, by, layer], **quiet)
+    gr.on([view.input, page.restored.change], show_controls, view, [second, b, by, layer], **quiet)
+    return {
+        "explain.view": TabOption(view),
+        "explain.second_instruction": TabOption(b, names_instruction=True),
+        "explain.by": TabOption(by),
+        "explain.layer": TabOption(layer, most=MOST_LAYERS),
+    }

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,7 @@ import gradio as gr
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
+from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.experiments import (
     TABLE_HEADERS,
     Experiment,
@@ -27,11 +29,14 @@ from instructor_core.ui.experiments import (
     split_variance,
     take_apart,
 )
+from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
 from instructor_core.ui.inputs import Inputs, join_ready
-from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu
+from instructor_core.ui.options import TabOption
+from instructor_core.ui.page import Page, Selected, connect_stop, follow_instructions, instruction_choices, menu
 from instructor_core.ui.plot_view import plot_view
-from instructor_core.ui.sidebar import Sidebar, add_instruction, shown_rows
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.sidebar import Sidebar, add_instruction, counted, shown_rows
 from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
 from instructor_core.ui.token_view import token_view
 
@@ -97,16 +102,16 @@ def experiment(
 ) -> Generator[list[Any], None, None]:
     """Answer a question, yielding (status, note, sentences, chips, figures, table, snippet, instruction, key)."""
     keep = gr.skip()
-    last = len(inputs.instructions) - 1
-    chosen = selected.within(inputs)
-    typed, asked = candidates or "", queries or ""  # a field that was never shown sends None
-    request = Request(min(a or 0, last), min(b or 0, last), chosen.row, typed, asked, Metric[metric], row)
-    uses_text = question in ("neighbors", "retrieve")
-    key = (inputs, question, request if uses_text else (request.a, request.b, typed, asked, metric, row))
-    if active != TAB or key == before:
-        yield [keep] * 9
-        return
     try:
+        last = len(inputs.instructions) - 1
+        chosen = selected.within(inputs)
+        typed, asked = candidates or "", queries or ""  # a field that was never shown sends None
+        request = Request(min(a or 0, last), min(b or 0, last), chosen.row, typed, asked, Metric[metric], row)
+        uses_text = question in ("neighbors", "retrieve")
+        key = (inputs, question, request if uses_text else (request.a, request.b, typed, asked, metric, row))
+        if active != TAB or key == before:
+            yield [keep] * 9
+            return
         steps = EXPERIMENTS[question](page.runtime, book, inputs, request)
         with closing(steps):
             while True:
@@ -172,8 +177,20 @@ def clicked_row(event: gr.SelectData) -> str:
     return str(event.row_value[0])
 
 
-def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
-    """Lay out the tab and connect it."""
+def save_rows(runtime: Runtime, folder: Path, inputs: Inputs, rows: list[list[str | float]]) -> tuple[str | None, str]:
+    """Return the path of the rows on screen as a CSV file (None if there are none) and a status."""
+    if not rows:
+        return None, status("There are no rows yet. Wait for the comparison to end, or label the texts.", error=True)
+    try:
+        path = new_path(folder, "leaderboard.csv")
+        write_table_csv(TABLE_HEADERS, rows, runtime.checkpoint(inputs.checkpoint_id), path)
+    except Exception as error:  # as in `experiment`
+        return None, status(message_for(error), error=True)
+    return str(path), status(f"{path.name}: {counted(len(rows), 'row')}")
+
+
+def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
+    """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     instructions = instruction_choices(start)
     question = gr.Radio(QUESTIONS, value="leaderboard", label="Question", elem_id="lab-question")
     with gr.Row(elem_classes=["ic-options"]):
@@ -202,8 +219,11 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     with gr.Row(elem_classes=["ic-status-row"]):
         use = gr.Button("Open its matrix and map", size="sm", elem_id="open-instruction")
         overview = gr.Button("Back to all rows", size="sm", elem_id="all-rows")
+        save = gr.Button("Rows as CSV", size="sm", elem_id="save-rows")
+        file = gr.DownloadButton(visible="hidden", elem_id="lab-file")
     table = gr.Dataframe(
         headers=list(TABLE_HEADERS),
+        type="array",
         interactive=False,
         visible=False,
         wrap=True,
@@ -214,7 +234,9 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
     chips = token_view(elem_id="lab-rows", label="Words of the instruction", empty="")
     plots = plot_view(elem_id="lab-plots", label="Result of the experiment", empty="")
     explanation = gr.HTML(padding=False, elem_id="lab-note")
-    snippet = gr.Code(language="python", label="Use it in Python", visible=False, elem_id="lab-snippet")
+    snippet = gr.Code(
+        language="python", label="Use it in Python", visible=False, wrap_lines=True, elem_id="lab-snippet"
+    )
     instruction, answered = gr.State(""), gr.State(None)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
@@ -223,25 +245,33 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
         "inputs": [page.active, page.inputs, page.selected, answered, *controls.all],
         "outputs": [line, explanation, findings, chips, plots, table, snippet, instruction, answered],
         "trigger_mode": "always_last",
-        "concurrency_limit": 2,
+        "concurrency_limit": 4,
         "concurrency_id": "lab",
         "preprocess": False,  # a menu may still hold an instruction that the new run does not have
         **quiet,
     }
-    changed = [page.active.change, page.inputs.change, page.selected.change, row.change]
+    changed = [page.active.change, page.inputs.change, page.selected.change, page.restored.change, row.change]
     chosen = [entry.input for entry in (question, metric, a, b)]
     typed = [event for entry in (candidates, queries) for event in (entry.blur, entry.submit)]
     jobs = [gr.on([*changed, *chosen, *typed], **job), suggested_now.then(**job)]
-    stop.click(lambda: status("stopped; what was done is kept"), None, line, cancels=jobs, **quiet)
+    connect_stop(stop, jobs, line)
     question.input(show_controls, question, [candidates, queries, metric, a, b, row], **quiet)
-    question.input(
-        lambda kind: [gr.update(visible=kind in USES_CANDIDATES), *[gr.update(visible=kind == "leaderboard")] * 2],
+    page.restored.change(
+        lambda kind: show_controls(kind)[:-1], question, [candidates, queries, metric, a, b], **quiet
+    )  # the row stays open
+    gr.on(
+        [question.input, page.restored.change],
+        lambda kind: [gr.update(visible=kind in USES_CANDIDATES), *[gr.update(visible=kind == "leaderboard")] * 3],
         question,
-        [fold, use, overview],
+        [fold, use, overview, save],
         **quiet,
     )
-    table.select(clicked_row, None, row, **quiet)
+    table.select(clicked_row, None, row, **{**quiet, "trigger_mode": "multiple"})  # keeps the event data of each click
     overview.click(lambda: "", None, row, **quiet)
+    saved = save.click(
+        partial(save_rows, page.runtime, Path(file.GRADIO_CACHE)), [page.inputs, table], [file, line], **quiet
+    )
+    saved.then(None, file, js=fetch_script("lab-file"), **quiet)
     follow_instructions(page, a, b)
     opened = use.click(
         open_instruction,
@@ -250,6 +280,15 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> None:
         **quiet,
     )
     opened.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")
+    return {
+        "lab.question": TabOption(question),
+        "lab.candidates": TabOption(candidates),
+        "lab.queries": TabOption(queries),
+        "lab.metric": TabOption(metric),
+        "lab.first": TabOption(a, names_instruction=True),
+        "lab.second": TabOption(b, names_instruction=True),
+        "lab.row": TabOption(row),
+    }
 
 
 def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:

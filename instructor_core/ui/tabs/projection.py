@@ -12,6 +12,7 @@ from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, redraw
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
@@ -66,8 +67,8 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
     return Selected(int(point["item"]), selected.row, ord(str(point["panel"])[0]) - ord("A"))
 
 
-def build(page: Page) -> None:
-    """Lay out the tab and connect it."""
+def build(page: Page) -> dict[str, TabOption]:
+    """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with gr.Row(elem_classes=["ic-options"]):
         method = gr.Radio(METHODS, value="umap", label="Method", min_width=120)
         n_components = gr.Radio(DIMENSIONS, value=2, label="Dimensions", min_width=100)
@@ -95,5 +96,16 @@ def build(page: Page) -> None:
         page.selected,
         show_progress="hidden",
         api_visibility="private",
-        trigger_mode="always_last",
+        trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
+        concurrency_limit=1,
     )
+    return {
+        "map.method": TabOption(method),
+        "map.n_components": TabOption(n_components),
+        "map.layout": TabOption(layout),
+        "map.center": TabOption(center),
+        "map.n_neighbors": TabOption(n_neighbors),
+        "map.min_dist": TabOption(min_dist),
+        "map.metric": TabOption(metric),
+        "map.random_state": TabOption(random_state),
+    }

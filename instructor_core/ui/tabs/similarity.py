@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.calibration import background, percentile_matrices, unrelated_sentences
-from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.grid import EmbeddingGrid, letter, unit_vectors
+from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
 from instructor_core.analysis.similarity import (
     cluster_order,
     cosine_matrix,
@@ -21,6 +22,14 @@ from instructor_core.analysis.similarity import (
 from instructor_core.figures.calibration import HOW_TO_READ as CALIBRATION_HOW_TO_READ
 from instructor_core.figures.calibration import NOT_SHOWN as CALIBRATION_NOT_SHOWN
 from instructor_core.figures.calibration import calibration_panels, percentile_panels
+from instructor_core.figures.neighbors import (
+    BLOCKS_HOW_TO_READ,
+    NEAREST_HOW_TO_READ,
+    block_difference_panels,
+    block_panels,
+    cross_block_panels,
+    nearest_panels,
+)
 from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.figures.similarity import (
     Scale,
@@ -33,12 +42,15 @@ from instructor_core.figures.similarity import (
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu, redraw
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
 
 TAB = "similarity"
 MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pixels
+MAX_COMPARED = 400  # texts of which all pairs are computed; past that nearest texts and means of groups are shown
+N_NEAREST = 20
 
 VIEWS = [
     ("One matrix per instruction", "matrices"),
@@ -66,9 +78,42 @@ def draw(
 ) -> tuple[str, str]:
     """Return the note and the panels of one view."""
     grid = runtime.grid(inputs)
+    if is_large(inputs) and view != "instructions":
+        return large_panels(grid, selected, view, a, b)
     if view == "matrices" and scale == "percentile":
         return percentiles(runtime, grid, inputs.checkpoint_id, selected, order)
     return panels(grid, selected, view, "each" if scale == "each" else "shared", order, a, b)
+
+
+def is_large(inputs: Inputs) -> bool:
+    """Return whether there are too many texts for a text x text matrix."""
+    return len(inputs.texts) > MAX_COMPARED
+
+
+def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: int) -> tuple[str, str]:
+    """Return note and panels of many texts: nearest texts of the selected one, and mean cosines between groups."""
+    last = grid.n_instructions - 1
+    a, b = min(a or 0, last), min(b or 0, last)
+    groups = groups_of(grid)
+    instead = f"A matrix is drawn of up to {MAX_COMPARED} texts; here are {grid.n_texts}."
+    if view == "difference":
+        drawn = block_difference_panels(block_means(grid, groups), a, b)
+    elif view == "cross":
+        blocks = cross_block_means(grid, groups, rows=a, columns=b)
+        drawn = cross_block_panels(blocks, grid.instructions, rows=a, columns=b)
+    else:
+        nearest = nearest_panels(nearest_texts(grid, selected.row, k=N_NEAREST), grid.texts, grid.instructions)
+        # A space keeps the keys apart; on the chip it is not seen.
+        blocks_drawn = block_panels(block_means(grid, groups), grid.instructions, key_suffix=" ")
+        drawn = replace(
+            nearest,
+            panels=(*nearest.panels, *blocks_drawn.panels),
+            scale=blocks_drawn.scale,
+            alt=f"{nearest.alt} {blocks_drawn.alt}",
+            selected=Selection(items=(selected.row, selected.column)),
+        )
+        return note(NEAREST_HOW_TO_READ, BLOCKS_HOW_TO_READ, groups.rule, instead), drawn.to_json()
+    return note(BLOCKS_HOW_TO_READ, groups.rule, instead), drawn.to_json()
 
 
 def percentiles(
@@ -157,23 +202,28 @@ def describe_selection(runtime: Runtime, inputs: Inputs, selected: Selected) -> 
     """Return the line about the two selected texts under every instruction."""
     chosen = selected.within(inputs)
     i, j = chosen.row, chosen.column
-    vectors = runtime.grid(inputs).embeddings
-    cosines = " · ".join(f"{letter(k)} {vectors[k, i] @ vectors[k, j]:.3f}" for k in range(len(inputs.instructions)))
+    pairs = [(instruction, inputs.texts[index]) for instruction in inputs.instructions for index in (i, j)]
+    vectors = unit_vectors(runtime.encoder(inputs.checkpoint_id).encode(pairs))
+    cosines = " · ".join(
+        f"{letter(k)} {vectors[2 * k] @ vectors[2 * k + 1]:.3f}" for k in range(len(inputs.instructions))
+    )
     first, second = (shorten(inputs.texts[index], 48) for index in (i, j))
     return status(f'selected: text {i + 1} "{first}" × text {j + 1} "{second}" — cosine {cosines}')
 
 
-def select(event: gr.EventData, selected: Selected, view: str) -> Selected:
-    """Return the selection after a click on a cell."""
+def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
+    """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
     cell: dict[str, Any] = event._data or {}
-    if view == "instructions" or cell.get("row") is None:
+    if cell.get("kind") == "points" and cell.get("item") is not None:
+        return Selected(selected.row, int(cell["item"]), ord(str(cell["panel"])[0]) - ord("A"))
+    if view == "instructions" or cell.get("row") is None or is_large(inputs):
         return selected
     instruction = ord(str(cell["panel"])[0]) - ord("A") if view == "matrices" else selected.instruction
     return Selected(int(cell["row"]), int(cell["column"]), instruction)
 
 
-def build(page: Page, start: Inputs) -> None:
-    """Lay out the tab and connect it."""
+def build(page: Page, start: Inputs) -> dict[str, TabOption]:
+    """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     choices = instruction_choices(start)
     second = min(1, len(choices) - 1)
     with gr.Row(elem_classes=["ic-options"]):
@@ -197,10 +247,11 @@ def build(page: Page, start: Inputs) -> None:
         draw,
         options=[view, scale, order, a, b],
         outputs=[explanation, plots],
-        follows_selection=lambda kind, *_: bool(kind == "instructions"),
+        follows_selection=lambda inputs, kind, *_: kind == "instructions" or (is_large(inputs) and kind == "matrices"),
     )
     follow_instructions(page, a, b)
-    view.input(
+    gr.on(
+        [view.input, page.restored.change],
         lambda kind: [gr.update(visible=kind in ("difference", "cross"))] * 2 + [gr.update(visible=kind == "matrices")],
         view,
         [a, b, scale],
@@ -210,11 +261,12 @@ def build(page: Page, start: Inputs) -> None:
     )
     plots.item_click(
         select,
-        [page.selected, view],
+        [page.inputs, page.selected, view],
         page.selected,
         show_progress="hidden",
         api_visibility="private",
-        trigger_mode="always_last",
+        trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
+        concurrency_limit=1,
     )
     gr.on(
         [page.selected.change, page.inputs.change],
@@ -233,3 +285,10 @@ def build(page: Page, start: Inputs) -> None:
         api_visibility="private",
         trigger_mode="always_last",
     )
+    return {
+        "similarity.view": TabOption(view),
+        "similarity.scale": TabOption(scale),
+        "similarity.order": TabOption(order),
+        "similarity.first": TabOption(a, names_instruction=True),
+        "similarity.second": TabOption(b, names_instruction=True),
+    }

@@ -16,6 +16,7 @@ from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 from instructor_core.figures.tokens import token_dimension_panels, token_similarity_panels
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, menu, redraw, text_choices
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
@@ -102,11 +103,12 @@ def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
 
 def follow(inputs: Inputs, selected: Selected) -> dict[str, Any]:
     """Return the menu of texts with the selected one chosen."""
-    return gr.update(choices=text_choices(inputs), value=selected.within(inputs).row)
+    row = selected.within(inputs).row
+    return gr.update(choices=text_choices(inputs, row), value=row)
 
 
-def build(page: Page, start: Inputs) -> None:
-    """Lay out the tab and connect it."""
+def build(page: Page, start: Inputs) -> dict[str, TabOption]:
+    """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with gr.Row(elem_classes=["ic-options"]):
         text = menu("Text", text_choices(start), 0)
         view = gr.Radio(VIEWS, value="dimensions", label="Heatmap", min_width=290)
@@ -140,3 +142,8 @@ def build(page: Page, start: Inputs) -> None:
         api_visibility="private",
         trigger_mode="always_last",
     )
+    return {
+        "tokens.view": TabOption(view),
+        "tokens.order": TabOption(order),
+        "tokens.n_dimensions": TabOption(n_dimensions),
+    }

@@ -1,0 +1,83 @@
+// Nothing typed is lost. When this page is loaded anew (by its visitor, or by Gradio after the server was restarted),
+// what stood in the fields is handed to the server, which fills them again. While the server does not answer, a line
+// at the top says so.
+(() => {
+  const KEY = "instructor:draft";
+  const NEXT_MS = {alive: 15000, gone: 2000};
+  const GONE = "The server does not answer. What you typed stays in this page, and is restored when the server is " +
+    "back; the page keeps trying by itself.";
+
+  const typed = () => {
+    const texts = document.querySelector("#texts textarea");
+    if (!texts) return null;
+    const fields = [...document.querySelectorAll("[id^='instruction-'] textarea")];
+    const checkpoint = document.querySelector("#checkpoint input")?.value ?? "";
+    return JSON.stringify({texts: texts.value, instructions: fields.map(field => field.value), checkpoint});
+  };
+
+  const stored = () => {
+    try {
+      const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
+      return reloaded ? sessionStorage.getItem(KEY) : null;
+    } catch {
+      return null; // storage is blocked
+    }
+  };
+
+  const draft = stored();
+  if (draft) { // what was typed is newer than the state in the address
+    const address = new URL(location.href);
+    address.searchParams.delete("s");
+    history.replaceState(history.state, "", address);
+  }
+  addEventListener("pagehide", () => {
+    try {
+      const now = typed();
+      if (now) sessionStorage.setItem(KEY, now);
+    } catch {
+      // storage is full or blocked: there is nowhere to keep it
+    }
+  });
+
+  // Called by the component that takes drafts, as soon as it is on the page.
+  const mount = trigger => {
+    const now = typed();
+    if (!draft || now === draft) return;
+    if (now) trigger("typed", JSON.parse(draft));
+    else setTimeout(() => mount(trigger), 100); // the fields come later
+  };
+  window.InstructorDraft = {mount};
+
+  const fetched = window.fetch.bind(window);
+  let banner = null;
+  let timer = 0;
+  const look = async () => {
+    clearTimeout(timer);
+    let alive = false;
+    try {
+      alive = (await fetched("health", {cache: "no-store"})).ok;
+    } catch {
+      // not reached
+    }
+    if (alive && banner) banner.remove();
+    banner = alive ? null : banner ?? say(GONE);
+    timer = setTimeout(look, alive ? NEXT_MS.alive : NEXT_MS.gone);
+  };
+  const say = words => {
+    const line = document.createElement("p");
+    line.className = "ic-note ic-error ic-offline";
+    line.setAttribute("role", "alert");
+    line.textContent = words;
+    document.querySelector(".ic-page")?.before(line);
+    return line;
+  };
+  timer = setTimeout(look, NEXT_MS.alive);
+  window.fetch = async (...request) => {
+    try {
+      return await fetched(...request);
+    } catch (error) {
+      if (error.name !== "AbortError" && !banner) look(); // a request of Gradio's was not answered: look at once
+      throw error;
+    }
+  };
+})();

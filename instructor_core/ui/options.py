@@ -1,0 +1,76 @@
+"""The controls of the tabs whose values belong to the state of the page, and what a stranger may set them to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.link import Option
+from instructor_core.ui.page import instruction_choices
+
+MAX_TYPED = 20_000  # characters of a field such as the candidates of the Lab
+
+
+@dataclass(frozen=True)
+class TabOption:
+    """A control of a tab.
+
+    Attributes:
+        component: The control.
+        names_instruction: Whether it is a menu of the run's instructions, whose choices come with the run.
+        most: Highest value of a slider whose end comes with the checkpoint; None for the end that it has now.
+    """
+
+    component: Any
+    names_instruction: bool = False
+    most: float | None = None
+
+    def restored(self, value: Option, inputs: Inputs) -> Any | None:
+        """Return what sets the control to a value of a link, or None if a visitor could not have chosen it.
+
+        Args:
+            value: From the link.
+            inputs: The run that is restored with it.
+        """
+        if self.names_instruction:
+            choices = instruction_choices(inputs)
+            known = any(type(value) is int and value == k for _, k in choices)
+            return gr.update(choices=choices, value=value) if known else None
+        if not takes(self.component, value, most=self.most):
+            return None
+        if self.most is not None and isinstance(value, int | float):
+            return gr.update(maximum=max(value, self.component.maximum), value=value)
+        return value
+
+
+Options = Mapping[str, TabOption]
+
+
+def takes(component: Any, value: Option, *, most: float | None = None) -> bool:
+    """Return whether a visitor could have chosen this value.
+
+    Args:
+        component: A check box, slider, number, menu, row of choices, text field, or text kept unseen; no other takes
+            anything.
+        value: From a link.
+        most: Highest value instead of the component's own.
+    """
+    if isinstance(component, gr.Checkbox):
+        return isinstance(value, bool)
+    if isinstance(component, gr.Slider | gr.Number):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        low, high = component.minimum, component.maximum if most is None else most
+        return (low is None or value >= low) and (high is None or value <= high)
+    if isinstance(component, gr.Dropdown | gr.Radio):
+        return any(type(offered) is type(value) and offered == value for _, offered in component.choices)
+    if isinstance(component, gr.Textbox | gr.State):
+        return isinstance(value, str) and len(value) <= MAX_TYPED
+    return False

@@ -1,0 +1,79 @@
+"""A link made on one server sets up the page on another: inputs, selection and the options of the tabs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import DESKTOP
+from tests.browser.reading import choose, drawn, embed, instruction, matrices, open_tab, texts, wait_for_size
+from tests.serving import serving
+
+pytestmark = pytest.mark.browser
+
+CANDIDATES = "Represent the review for its mood:\nMood:"
+SUBJECTS = {"food": ("soup", "bread", "rice", "tea"), "film": ("film", "scene", "actor", "plot")}
+TEXTS = [f"The {word} was fine.\t{label}" for label, words in SUBJECTS.items() for word in words]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Opens a path on a server that was started after the link was made and shares nothing with the first one."""
+    with serving(tmp_path) as other:
+        context = browser.new_context(viewport={"width": DESKTOP.width, "height": DESKTOP.height})
+
+        def open_it(path: str) -> Page:
+            page = context.new_page()
+            page.goto(other.url + path)
+            page.locator("footer").wait_for()
+            return page
+
+        yield open_it
+        context.close()
+
+
+def test_a_link_restores_inputs_selection_and_options_on_another_server(page: Page, elsewhere: Callable[[str], Page]):
+    matrices(page, 3)
+    page.locator("#remove-2").click()
+    instruction(page, 0).fill("Represent the review for clustering by topic:")
+    texts(page).fill("\n".join(TEXTS))
+    embed(page, 16)
+    wait_for_size(page, 2, 8)
+    page.get_by_role("radio", name="clustered under A").check()
+    page.locator("#text-list [data-item]").nth(2).click()
+    open_tab(page, "Map")
+    drawn(page, "map-plots", 2)
+    page.get_by_role("radio", name="PCA").check()
+    open_tab(page, "Lab")
+    page.get_by_role("textbox", name="More candidates").fill(CANDIDATES)
+    page.get_by_role("textbox", name="More candidates").blur()
+    expect(page.locator("#lab-table")).to_contain_text("Mood:")
+    open_tab(page, "Similarity")
+    choose(page, page.get_by_label("Show", exact=True), "Difference of two")
+    drawn(page, "similarity-plots", 1)
+    page.locator("#link .label-wrap").click()
+    page.locator("#link-copy").click()
+    link = page.locator("#link-url input, #link-url textarea").first
+    expect(link).to_have_value(re.compile(r"\?s=[\w-]{100,}$"))
+    parts = urlsplit(link.input_value())
+
+    other = elsewhere(f"{parts.path}?{parts.query}")
+    expect(other.locator("#example-point")).to_contain_text("Restored: 8 texts.")
+    expect(other.locator("#example-point")).not_to_contain_text("left aside")
+    expect(texts(other)).to_have_value("\n".join(TEXTS))
+    drawn(other, "similarity-plots", 1)
+    other.wait_for_function("document.querySelector('#similarity-plots .ic-plot').data[0].z.length === 8")
+    expect(other.get_by_role("radio", name="clustered under A")).to_be_checked()
+    expect(other.get_by_label("Second (columns)", exact=True)).to_be_visible()
+    expect(other.locator("#selection-line")).to_contain_text('text 3 "The rice was fine."')
+    open_tab(other, "Map")
+    expect(other.get_by_role("radio", name="PCA")).to_be_checked()
+    drawn(other, "map-plots", 2)
+    open_tab(other, "Lab")
+    expect(other.get_by_role("textbox", name="More candidates")).to_have_value(CANDIDATES)
+    expect(other.locator("#lab-table")).to_contain_text("Mood:")

@@ -1,0 +1,127 @@
+"""Environment variables and the command line set what they say, and a wrong value is explained before anything runs."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.errors import UserError
+from instructor_core.ui import demo
+from instructor_core.ui.demo import build_runtime
+from instructor_core.ui.settings import VARIABLES, Settings, read_settings, with_checkpoint
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_nothing_set_means_the_defaults() -> None:
+    assert read_settings({}) == Settings()
+    assert read_settings(dict.fromkeys(VARIABLES, " ")) == Settings()
+    assert read_settings({"PATH": "/bin", "CPU_CORES": "2"}) == Settings()
+
+
+def test_every_variable_is_honoured(tmp_path: Path) -> None:
+    given = {
+        "INSTRUCTOR_CHECKPOINT": str(tmp_path),
+        "INSTRUCTOR_DEVICE": "cuda:1",
+        "INSTRUCTOR_DTYPE": "bfloat16",
+        "INSTRUCTOR_QUEUE_SIZE": "5",
+        "INSTRUCTOR_CACHE_MB": "7",
+        "INSTRUCTOR_MAX_PAIRS": "9",
+        "INSTRUCTOR_THREADS": "3",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": "8123",
+    }
+    assert set(given) == set(VARIABLES)
+    settings = read_settings(given)
+    assert settings.checkpoints[0].source == str(tmp_path)
+    assert settings.checkpoints[1:] == CHECKPOINTS
+    assert (settings.device, settings.dtype, settings.threads) == ("cuda:1", "bfloat16", 3)
+    assert (settings.host, settings.port) == ("0.0.0.0", 8123)
+    runtime = build_runtime(settings)
+    assert (runtime.queue.max_requests, runtime.cache_mb, runtime.max_pairs) == (5, 7, 9)
+    assert (runtime.device, runtime.dtype, runtime.threads) == ("cuda:1", "bfloat16", 3)
+
+
+def test_a_checkpoint_of_the_menu_can_be_put_first_by_its_name() -> None:
+    settings = read_settings({"INSTRUCTOR_CHECKPOINT": "instructor-large"})
+    assert [checkpoint.id for checkpoint in settings.checkpoints] == [
+        "instructor-large",
+        "instructor-mini",
+        "instructor-base",
+        "instructor-xl",
+    ]
+    assert with_checkpoint(settings, None) is settings
+
+
+def test_a_folder_with_the_name_of_a_checkpoint_replaces_it_in_the_menu(tmp_path: Path) -> None:
+    (tmp_path / "instructor-base").mkdir()
+    settings = with_checkpoint(Settings(), str(tmp_path / "instructor-base"))
+    assert [checkpoint.id for checkpoint in settings.checkpoints].count("instructor-base") == 1
+    assert settings.checkpoints[0].source == str(tmp_path / "instructor-base")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("GRADIO_SERVER_PORT", "http", "GRADIO_SERVER_PORT is an integer from 1 to 65535: got 'http'."),
+        ("GRADIO_SERVER_PORT", "65536", "got '65536'"),
+        ("INSTRUCTOR_QUEUE_SIZE", "0", "an integer from 1 to 1000: got '0'"),
+        ("INSTRUCTOR_QUEUE_SIZE", "٣", "an integer"),
+        ("INSTRUCTOR_CACHE_MB", "1.5", "an integer"),
+        ("INSTRUCTOR_MAX_PAIRS", "-3", "an integer"),
+        ("INSTRUCTOR_THREADS", "9" * 5000, "an integer from 1 to 512"),
+        ("INSTRUCTOR_DTYPE", "float16", "INSTRUCTOR_DTYPE is one of float32, bfloat16: got 'float16'."),
+        ("INSTRUCTOR_CHECKPOINT", "instructor-huge", "a folder or one of instructor-mini, .*: got 'instructor-huge'"),
+    ],
+)
+def test_a_wrong_value_is_explained(name: str, value: str, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        read_settings({name: value})
+    assert len(str(caught.value)) < 250
+
+
+def test_a_misspelt_variable_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_settings({"INSTRUCTOR_CASHE_MB": "5", "INSTRUCTOR_CACHE_MB": "5"})
+    assert [record.getMessage().split(" is ")[0] for record in caplog.records] == ["INSTRUCTOR_CASHE_MB"]
+
+
+def test_the_cores_of_a_space_bound_the_threads() -> None:
+    assert read_settings({"SPACE_ID": "a/b", "CPU_CORES": "2"}).threads == 2
+    assert read_settings({"SPACE_ID": "a/b", "CPU_CORES": "2", "INSTRUCTOR_THREADS": "5"}).threads == 5
+    assert read_settings({"SPACE_ID": "a/b", "CPU_CORES": "many"}).threads is None
+
+
+def test_the_app_explains_a_wrong_value_in_one_line_and_lists_the_variables_in_its_help() -> None:
+    command = [sys.executable, "app.py"]
+    wrong = subprocess.run([*command, "--checkpoint", "nowhere"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1
+    assert wrong.stderr.splitlines()[-1].startswith("A checkpoint is a folder or one of ")
+    assert "Traceback" not in wrong.stderr
+    shown = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert all(name in shown and meaning in shown for name, meaning in VARIABLES.items())
+
+
+def test_a_port_that_is_taken_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken, gr.Blocks(analytics_enabled=False) as page:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(demo, "warm_up", lambda: None)
+        monkeypatch.setattr(demo, "keep_forgetting", lambda page: None)
+        with pytest.raises(UserError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: it is in use"):
+            demo.launch(page, build_runtime(Settings()), host="127.0.0.1", port=port)
+
+
+def test_the_readme_lists_every_variable_with_its_meaning() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `((?:INSTRUCTOR|GRADIO)_\w+)` \| (.*) \|$", readme, flags=re.MULTILINE))
+    assert listed == VARIABLES
