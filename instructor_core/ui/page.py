@@ -138,6 +138,25 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
         job.failure(None, None, line, js=f"() => {told}", **quiet)
 
 
+def show_controls_for(
+    page: Page, option: gr.components.Component, show: Callable[[Any], list[Any]], controls: Sequence[Any]
+) -> None:
+    """Show the controls that the value of an option needs. Call it before whatever else follows the option.
+
+    Gradio runs the listeners of an event one after the other, and for one that had to wait (`always_last`) it repeats
+    the event for all of them: two that wait would repeat each other without end, so this one does not.
+    """
+    gr.on(
+        [_changed_by_visitor(option), page.restored.change],
+        show,
+        option,
+        list(controls),
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="multiple",
+    )
+
+
 def _changed_by_visitor(option: Any) -> Any:
     """The event of a component that fires when a visitor changes it, not when the page does."""
     return option.release if isinstance(option, gr.Slider) else option.input

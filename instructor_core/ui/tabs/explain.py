@@ -22,7 +22,16 @@ from instructor_core.ui.explanations import (
 from instructor_core.ui.feedback import note, sentence_list
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu, redraw, text_choices
+from instructor_core.ui.page import (
+    Page,
+    Selected,
+    follow_instructions,
+    instruction_choices,
+    menu,
+    redraw,
+    show_controls_for,
+    text_choices,
+)
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.token_view import token_view
@@ -112,6 +121,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     rows = token_view(elem_id="explain-rows", label="Texts as tokens", empty="")
     plots = plot_view(elem_id="explain-plots", label="Explanation", empty="")
     explanation = gr.HTML(padding=False, elem_id="explain-note")
+    show_controls_for(page, view, show_controls, [second, b, by, layer])
     redraw(
         page,
         TAB,
@@ -137,7 +147,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         preprocess=False,  # the menus follow the run with a moment's delay
         **quiet,
     )
-    gr.on([view.input, page.restored.change], show_controls, view, [second, b, by, layer], **quiet)
     return {
         "explain.view": TabOption(view),
         "explain.second_instruction": TabOption(b, names_instruction=True),

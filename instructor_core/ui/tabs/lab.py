@@ -33,7 +33,15 @@ from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, connect_stop, follow_instructions, instruction_choices, menu
+from instructor_core.ui.page import (
+    Page,
+    Selected,
+    connect_stop,
+    follow_instructions,
+    instruction_choices,
+    menu,
+    show_controls_for,
+)
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import Sidebar, add_instruction, counted, shown_rows
@@ -141,16 +149,10 @@ def experiment(
 
 
 def show_controls(question: str) -> list[Any]:
-    """Return which of candidates, queries, metric, first and second instruction a question uses."""
-    compares = question in USES_CANDIDATES
-    return [
-        gr.update(visible=compares),
-        gr.update(visible=question == "retrieve"),
-        gr.update(visible=compares),
-        gr.update(visible=question in USES_FIRST),
-        gr.update(visible=question in USES_SECOND),
-        "",
-    ]
+    """Return what a question uses: candidates, queries, metric, two instructions, suggestions, and what rows need."""
+    compares, ranks = question in USES_CANDIDATES, question == "leaderboard"
+    used = [compares, question == "retrieve", compares, question in USES_FIRST, question in USES_SECOND]
+    return [gr.update(visible=visible) for visible in [*used, compares, ranks, ranks, ranks]]
 
 
 def suggested(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
@@ -250,22 +252,13 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
         "preprocess": False,  # a menu may still hold an instruction that the new run does not have
         **quiet,
     }
+    show_controls_for(page, question, show_controls, [candidates, queries, metric, a, b, fold, use, overview, save])
+    question.input(lambda: "", None, row, **{**quiet, "trigger_mode": "multiple"})  # another question: no row is open
     changed = [page.active.change, page.inputs.change, page.selected.change, page.restored.change, row.change]
     chosen = [entry.input for entry in (question, metric, a, b)]
     typed = [event for entry in (candidates, queries) for event in (entry.blur, entry.submit)]
     jobs = [gr.on([*changed, *chosen, *typed], **job), suggested_now.then(**job)]
     connect_stop(stop, jobs, line)
-    question.input(show_controls, question, [candidates, queries, metric, a, b, row], **quiet)
-    page.restored.change(
-        lambda kind: show_controls(kind)[:-1], question, [candidates, queries, metric, a, b], **quiet
-    )  # the row stays open
-    gr.on(
-        [question.input, page.restored.change],
-        lambda kind: [gr.update(visible=kind in USES_CANDIDATES), *[gr.update(visible=kind == "leaderboard")] * 3],
-        question,
-        [fold, use, overview, save],
-        **quiet,
-    )
     table.select(clicked_row, None, row, **{**quiet, "trigger_mode": "multiple"})  # keeps the event data of each click
     overview.click(lambda: "", None, row, **quiet)
     saved = save.click(

@@ -43,7 +43,15 @@ from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, follow_instructions, instruction_choices, menu, redraw
+from instructor_core.ui.page import (
+    Page,
+    Selected,
+    follow_instructions,
+    instruction_choices,
+    menu,
+    redraw,
+    show_controls_for,
+)
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
 
@@ -241,6 +249,12 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
         open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
 
+    show_controls_for(
+        page,
+        view,
+        lambda kind: [gr.update(visible=kind in ("difference", "cross"))] * 2 + [gr.update(visible=kind == "matrices")],
+        [a, b, scale],
+    )
     redraw(
         page,
         TAB,
@@ -250,15 +264,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         follows_selection=lambda inputs, kind, *_: kind == "instructions" or (is_large(inputs) and kind == "matrices"),
     )
     follow_instructions(page, a, b)
-    gr.on(
-        [view.input, page.restored.change],
-        lambda kind: [gr.update(visible=kind in ("difference", "cross"))] * 2 + [gr.update(visible=kind == "matrices")],
-        view,
-        [a, b, scale],
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
-    )
     plots.item_click(
         select,
         [page.inputs, page.selected, view],
