@@ -69,6 +69,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "morph": morph_map,
     "retrieve": search,
 }
+COLUMN_WIDTHS = ("88px", "232px", "92px", "88px", "72px", "96px", "92px", "120px", "110px")  # no word is broken
 USES_CANDIDATES = ("leaderboard", "columns")
 USES_FIRST = ("words", "flips", "morph", "retrieve")
 USES_SECOND = ("flips", "morph", "retrieve")
@@ -229,6 +230,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
         interactive=False,
         visible=False,
         wrap=True,
+        column_widths=list(COLUMN_WIDTHS),
         label="Rows; click one for the labels it confuses",
         elem_id="lab-table",
         max_height=420,
@@ -237,7 +239,12 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     plots = plot_view(elem_id="lab-plots", label="Result of the experiment", empty="")
     explanation = gr.HTML(padding=False, elem_id="lab-note")
     snippet = gr.Code(
-        language="python", label="Use it in Python", visible=False, wrap_lines=True, elem_id="lab-snippet"
+        language="python",
+        label="Use it in Python",
+        visible=False,
+        wrap_lines=True,
+        show_line_numbers=False,
+        elem_id="lab-snippet",
     )
     instruction, answered = gr.State(""), gr.State(None)
 
