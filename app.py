@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from dataclasses import replace
 
-from instructor_core.ui.demo import build_demo, build_runtime, launch
-from instructor_core.ui.settings import DTYPES, VARIABLES, Settings, UserError, read_settings, with_checkpoint
+gc.disable()  # until the page is built: nothing of it is garbage, and looking for some takes a quarter of the start
+
+from instructor_core.ui.demo import build_demo, build_runtime, launch  # noqa: E402
+from instructor_core.ui.settings import (  # noqa: E402
+    DTYPES,
+    VARIABLES,
+    Settings,
+    UserError,
+    read_settings,
+    with_checkpoint,
+)
 
 
 def arguments(values: list[str]) -> argparse.Namespace:
@@ -37,6 +47,8 @@ try:
     chosen = settings(arguments(sys.argv[1:] if __name__ == "__main__" else []))
     runtime = build_runtime(chosen)
     demo = build_demo(runtime)
+    gc.freeze()
+    gc.enable()
     if __name__ == "__main__":
         launch(demo, runtime, host=chosen.host, port=chosen.port)
 except UserError as error:

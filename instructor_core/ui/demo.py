@@ -28,7 +28,7 @@ from instructor_core.ui.gate import Gate, open_no_addresses
 from instructor_core.ui.health import health_route
 from instructor_core.ui.link_menu import build_link
 from instructor_core.ui.page import Page, Selected, connect_stop
-from instructor_core.ui.plot_view import plotly_routes
+from instructor_core.ui.plot_view import plotly_head, plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.sessions import MAX_SESSIONS, keep_forgetting
 from instructor_core.ui.settings import Settings
@@ -210,7 +210,7 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_name=host,
             server_port=port,
             theme=page_theme(),
-            head=page_head() + draft_head(),
+            head=plotly_head() + page_head() + draft_head(),
             app_kwargs={"routes": [*plotly_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,

@@ -86,6 +86,11 @@ def script_tags(*names: str) -> str:
     return "".join(f'<script src="{name}?v={_version(SCRIPTS[name])}"></script>' for name in names)
 
 
+def plotly_head() -> str:
+    """Return what lets the browser fetch Plotly's script before it knows the components, for `launch(head=...)`."""
+    return f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">'
+
+
 def _route(name: str, path: Path) -> Route:
     def send(_: Request) -> FileResponse:
         headers = {"Cache-Control": f"public, max-age={A_YEAR}, immutable"}

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, Timer
 from typing import Any
 
 import numpy as np
@@ -266,8 +266,11 @@ class _Download(Thread):
             self.n_bytes, self._heard_at = n_bytes, time.monotonic()
 
 
-def warm_up() -> None:
-    """Compile UMAP's kernels in a background thread, so that the first map does not wait for it."""
+def warm_up(*, after_s: float = 3.0) -> None:
+    """Compile UMAP's kernels in a background thread, so that the first map does not wait for it.
+
+    Not before the first page has had time to load: importing and compiling would slow it down by a second.
+    """
 
     def compile_kernels() -> None:
         from instructor_core.analysis.projection import warm_up as warm_up_projection
@@ -275,4 +278,6 @@ def warm_up() -> None:
         warm_up_projection()
         logger.info("UMAP is ready")
 
-    Thread(target=compile_kernels, name="umap-warm-up", daemon=True).start()
+    timer = Timer(after_s, compile_kernels)
+    timer.name, timer.daemon = "umap-warm-up", True
+    timer.start()
