@@ -5,8 +5,10 @@
 
 The page's own functions are called as its events call them, on the bundled checkpoint: one text is edited, embedded
 and drawn; then every display option of the Similarity and the Map tab is switched, which must not reach the model.
-Payloads are given in bytes as JSON and as gzip, in which the server sends them. What the browser takes to draw is not
-part of it.
+Payloads are given in bytes as JSON and as gzip, in which the server sends them.
+
+Then the same edit is made in Chromium: seconds from the press of the button until every new figure is painted, with all
+that the page, Gradio and the browser add to the Python side.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ import argparse
 import gzip
 import json
 import os
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+
+from playwright.sync_api import sync_playwright
 
 from instructor_core.analysis.projection import warm_up
 from instructor_core.checkpoints import CHECKPOINTS
@@ -28,6 +34,8 @@ from instructor_core.ui.page import Drawn, Selected, changed
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import run
 from instructor_core.ui.tabs import projection, similarity
+from tests.browser.chromium import find_chromium
+from tests.serving import serving
 
 N_TEXTS = 24
 INSTRUCTIONS = (
@@ -47,6 +55,23 @@ MAP = {
     "metric": "cosine",
     "random_state": 42,
 }
+# Presses the button; seconds until each of the figures shows other values than before and is painted.
+PRESS = """async ([view, count]) => {
+  const values = () => [...document.querySelectorAll(`#${view} .ic-plot`)].filter((gd) => gd.data)
+    .map((gd) => JSON.stringify(gd.data.map((trace) => trace.z ?? [trace.x, trace.y])));
+  const before = values();
+  const started = performance.now();
+  document.querySelector("#update").click();
+  await new Promise((done) => {
+    const look = () => {
+      const now = values();
+      const fresh = now.length === count && now.every((value, i) => value !== before[i]);
+      requestAnimationFrame(fresh ? () => requestAnimationFrame(done) : look);
+    };
+    look();
+  });
+  return (performance.now() - started) / 1000;
+}"""
 TABS = {"Similarity": (similarity.draw, SIMILARITY), "Map": (projection.draw, MAP)}
 SWITCHES = (
     ("Similarity", {"scale": "each"}),
@@ -154,6 +179,35 @@ def measure(repeats: int) -> list[Change]:
     return changes
 
 
+def measure_in_browser(repeats: int) -> dict[str, list[float]]:
+    """Return the seconds of each edit by tab: from the press of the button until all figures are painted."""
+    executable = find_chromium()
+    if executable is None:
+        sys.exit("No Chromium was found: install one, or set CHROMIUM to its path.")
+    seconds: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(server.url)
+        page.locator("#similarity-plots .js-plotly-plot").first.wait_for(timeout=60_000)
+        page.locator("#add-instruction").click()
+        for k, instruction in enumerate(INSTRUCTIONS):
+            page.locator(f"#instruction-{k} textarea").fill(instruction)
+        for tab, view in {"Similarity": "similarity-plots", "Map": "map-plots"}.items():
+            page.get_by_role("tab", name=tab, exact=True).click()
+            page.locator("#texts textarea").fill(texts_with(f"in the browser, {tab}"))
+            page.locator("#update").click()
+            page.wait_for_function(f"document.querySelectorAll('#{view} .js-plotly-plot').length === 4", timeout=60_000)
+            page.wait_for_timeout(3000)
+            seconds[tab] = []
+            for repeat in range(repeats):
+                page.locator("#texts textarea").fill(texts_with(f"in the browser, {tab} {repeat}"))
+                seconds[tab].append(float(page.evaluate(PRESS, [view, len(INSTRUCTIONS)])))
+                page.wait_for_timeout(500)
+        browser.close()
+    return seconds
+
+
 def as_markdown(changes: list[Change]) -> str:
     """Return the table."""
     lines = ["| change | Python, s | encoded pairs | figures sent | kB | kB gzip |", "|---|---|---|---|---|---|"]
@@ -175,8 +229,12 @@ def main() -> None:
     load = f"{os.getloadavg()[0]:.1f}"
     print(as_markdown(changes))
     print(f"\n{N_TEXTS} texts under {len(INSTRUCTIONS)} instructions, median of {options.repeats}; load {load}")
+    seconds = measure_in_browser(options.repeats)
+    print("\n| edit one text, in the browser | median, s | slowest, s |\n|---|---|---|")
+    for tab, values in seconds.items():
+        print(f"| {tab} | {median(values):.2f} | {max(values):.2f} |")
     if options.out is not None:
-        result = {"load": load, "changes": [asdict(change) for change in changes]}
+        result = {"load": load, "changes": [asdict(change) for change in changes], "in_browser": seconds}
         options.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
