@@ -72,7 +72,7 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     open_tab(page, "Lab")
     # The best of three is found, and sixteen texts are too few to call it better than nothing.
     findings = page.locator("#lab-findings")
-    expect(findings).to_contain_text("C has the highest kNN accuracy of 3 candidates: 0.88", timeout=40_000)
+    expect(findings).to_contain_text("C has the highest kNN accuracy of 3 candidates: 0.9", timeout=40_000)
     expect(findings).to_contain_text("not distinguishable from the empty instruction")
     expect(page.locator("#lab-snippet")).to_contain_text("classifying the emotion")
 

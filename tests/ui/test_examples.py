@@ -143,10 +143,10 @@ def test_published_instructions_keep_the_four_fields_and_hardly_move_the_picture
     assert agreement(plain, labels_of(example)) >= 0.9
     for vectors in published:
         assert agreement(vectors, labels_of(example)) >= 0.85
-        assert (vectors * plain).sum(axis=1).mean() > 0.95
+        assert (vectors * plain).sum(axis=1).mean() > 0.92
         assert np.corrcoef(pair_cosines(vectors), pair_cosines(plain))[0, 1] > 0.8
     with_objective = encode(mini, "Represent the Science title for classifying the sentence type: ", example.texts)
-    assert (with_objective * plain).sum(axis=1).mean() < 0.85
+    assert (with_objective * plain).sum(axis=1).mean() < 0.8
 
 
 def ranks_of_the_right_document(rows: Vectors, columns: Vectors, n_queries: int) -> list[int]:
@@ -163,7 +163,7 @@ def test_questions_find_their_documents_unless_compared_by_kind_of_question(mini
     plain = encode(mini, "", example.texts)
     assert ranks_of_the_right_document(as_query, as_document, 8).count(1) >= 7
     assert ranks_of_the_right_document(plain, plain, 8).count(1) >= 7
-    assert ranks_of_the_right_document(by_kind, by_kind, 8).count(1) <= 4
+    assert ranks_of_the_right_document(by_kind, by_kind, 8).count(1) <= 5
 
 
 def test_a_shared_field_outweighs_a_shared_word_under_the_topic_instruction(mini: InstructorModel) -> None:
@@ -183,14 +183,15 @@ def test_a_shared_field_outweighs_a_shared_word_under_the_topic_instruction(mini
     assert agreement(by_topic, labels_of(example)) >= 0.9
 
 
-def test_the_violin_leaves_the_football_pitch_for_the_trumpet(mini: InstructorModel) -> None:
+def test_the_cashier_leaves_the_musical_note_for_the_bank(mini: InstructorModel) -> None:
     example = EXAMPLES["senses"]
-    (violin,) = (i for i, text in enumerate(example.texts) if "violin" in text)
-    (trumpet,) = (i for i, text in enumerate(example.texts) if "trumpet" in text)
-    football = [0, 1]
-    plain, by_topic = (vectors @ vectors[violin] for vectors in vectors_of(mini, example))
-    assert by_topic[trumpet] > by_topic[football].max()
-    assert plain[trumpet] < plain[football].max()
+    (cashier,) = (i for i, text in enumerate(example.texts) if "cashier" in text)
+    (loan,) = (i for i, text in enumerate(example.texts) if "loan" in text)
+    music = [i for i, text in enumerate(example.texts) if "note" in text and labels_of(example)[i] == "music"]
+    assert len(music) == 2
+    plain, by_topic = (vectors @ vectors[cashier] for vectors in vectors_of(mini, example))
+    assert by_topic[loan] > by_topic[music].max() + 0.1
+    assert plain[loan] < plain[music].max() - 0.03
 
 
 def test_the_speaker_replaces_the_event_under_the_person_instruction(mini: InstructorModel) -> None:
