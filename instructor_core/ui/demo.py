@@ -27,7 +27,7 @@ from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gate import Gate, open_no_addresses
 from instructor_core.ui.health import health_route
 from instructor_core.ui.link_menu import build_link
-from instructor_core.ui.page import Page, Selected, connect_stop
+from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
 from instructor_core.ui.plot_view import plotly_head, plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.sessions import MAX_SESSIONS, keep_forgetting
@@ -119,6 +119,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             filled.append(build_draft(sidebar, menu, point, labels))
         register_api(runtime)
         _connect(page, sidebar, menu, line, example, point, examples, filled)
+        connect_listeners(page)
     return demo
 
 
@@ -190,9 +191,9 @@ def _connect(
     )
     runs += [event.then(embed, **job) for event in (loaded, *filled)]
     connect_stop(sidebar.stop, runs, sidebar.status)
-    page.inputs.change(lambda inputs: facts(page.runtime, inputs.checkpoint_id), page.inputs, line, **quiet)
+    follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [line])
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
-    page.selected.change(lambda chosen: mark_json(chosen.row, chosen.column), page.selected, mark, **quiet)
+    follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 
 
 def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: int | None = None) -> None:

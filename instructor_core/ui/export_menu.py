@@ -21,7 +21,7 @@ from instructor_core.ui.exports import (
 )
 from instructor_core.ui.feedback import message_for, note
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import Page
+from instructor_core.ui.page import Page, follow
 from instructor_core.ui.report import report_html
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.structured import has_pyarrow
@@ -109,11 +109,5 @@ def build_export(page: Page) -> None:
         **quiet,
     )
     written.then(None, file, js=fetch_script(FILE_ID), **quiet)
-    gr.on(
-        [fold.expand, page.inputs.change],
-        partial(code, page.runtime),
-        page.inputs,
-        snippet_view,
-        show_progress="hidden",
-        **quiet,
-    )
+    fold.expand(partial(code, page.runtime), page.inputs, snippet_view, show_progress="hidden", **quiet)
+    follow(page, lambda inputs: [code(page.runtime, inputs)], [page.inputs], [snippet_view])

@@ -12,7 +12,7 @@ import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import message_for, note, status
+from instructor_core.ui.feedback import incident, message_for, note, status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 
@@ -33,6 +33,15 @@ class Selected:
         return Selected(min(self.row, n - 1), min(self.column, n - 1), min(self.instruction, k - 1))
 
 
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """What follows the run: ``handler(*values of the inputs)`` returns one value per output."""
+
+    handler: Callable[..., Sequence[Any]]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+
 @dataclass(frozen=True)
 class Page:
     """Handles to the shared parts of the page.
@@ -44,6 +53,8 @@ class Page:
         active: State with the id of the tab in front.
         tabs: The row of tabs, to bring one to the front.
         restored: State that changes when a link or a file has set the fields and the options of the tabs.
+        drawings: What draws the tab in front, by `redraw`.
+        followers: What else is kept in step with the run and the selection, by `follow`.
     """
 
     runtime: Runtime
@@ -52,6 +63,8 @@ class Page:
     active: gr.State
     tabs: gr.Tabs
     restored: gr.State = field(default_factory=lambda: gr.State(""))
+    drawings: list[Listener] = field(default_factory=list)
+    followers: list[Listener] = field(default_factory=list)
 
 
 Draw = Callable[..., Sequence[Any]]
@@ -104,24 +117,66 @@ def redraw(
         except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
             return [note(message_for(error), error=True), *nothing[1:-1], None]
 
-    gr.on(
-        [
-            page.inputs.change,
-            page.active.change,
-            page.selected.change,
-            page.restored.change,
-            *(_changed_by_visitor(option) for option in options),
-        ],
-        handler,
-        [page.active, page.inputs, page.selected, drawn, *options],
-        [*outputs, drawn],
+    drawing = Listener(handler, [page.active, page.inputs, page.selected, drawn, *options], [*outputs, drawn])
+    page.drawings.append(drawing)
+    _listen(
+        [_changed_by_visitor(option) for option in options],
+        [drawing],
         show_progress="minimal",
         show_progress_on=[outputs[0]],
-        trigger_mode="always_last",
         concurrency_limit=8,
         concurrency_id="draw",
+    )
+
+
+def follow(
+    page: Page, handler: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[gr.components.Component]
+) -> None:
+    """Keep outputs in step with the run and the selection; the handler returns one value per output."""
+    page.followers.append(Listener(handler, inputs, outputs))
+
+
+def connect_listeners(page: Page) -> None:
+    """Connect what `redraw` and `follow` have collected to run, selection and tab. Call it when the page is laid out.
+
+    Two events for all of them: the browser walks over every component several times for each event.
+    """
+    _listen(
+        [page.inputs.change, page.selected.change, page.active.change, page.restored.change],
+        page.drawings,
+        show_progress="minimal",
+        show_progress_on=[drawing.outputs[0] for drawing in page.drawings],
+        concurrency_limit=8,
+        concurrency_id="draw",
+    )
+    _listen([page.inputs.change, page.selected.change], page.followers, show_progress="hidden")
+
+
+def _listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> None:
+    """Let one event run all listeners; one that fails is logged and leaves its outputs as they are."""
+
+    def handler(*values: Any) -> Any:
+        found: list[Any] = []
+        at = 0
+        for listener in listeners:
+            own = values[at : at + len(listener.inputs)]
+            at += len(own)
+            try:
+                found += listener.handler(*own)
+            except Exception as error:  # the boundary to the visitor: one part must not keep the others back
+                incident(error)
+                found += [gr.skip()] * len(listener.outputs)
+        return found if len(found) > 1 else found[0]  # a list for one output would be its value
+
+    gr.on(
+        events,
+        handler,
+        [entry for listener in listeners for entry in listener.inputs],
+        [entry for listener in listeners for entry in listener.outputs],
+        trigger_mode="always_last",
         preprocess=False,  # a menu may still hold an instruction that the new run does not have; draw keeps it inside
         api_visibility="private",
+        **options,
     )
 
 
@@ -188,17 +243,8 @@ def menu(label: str, choices: list[tuple[str, int]], value: int) -> gr.Dropdown:
 def follow_instructions(page: Page, *menus: gr.Dropdown) -> None:
     """Keep menus of instructions in step with the run."""
 
-    def update(inputs: Inputs, *values: int) -> Any:
+    def update(inputs: Inputs, *values: int) -> list[Any]:
         choices = instruction_choices(inputs)
-        updates = [gr.update(choices=choices, value=min(value or 0, len(choices) - 1)) for value in values]
-        return updates if len(updates) > 1 else updates[0]  # a list for one output would be its value
+        return [gr.update(choices=choices, value=min(value or 0, len(choices) - 1)) for value in values]
 
-    page.inputs.change(
-        update,
-        [page.inputs, *menus],
-        list(menus),
-        preprocess=False,  # the menus still hold instructions of the run before
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
-    )
+    follow(page, update, [page.inputs, *menus], menus)

@@ -25,6 +25,7 @@ from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     Page,
     Selected,
+    follow,
     follow_instructions,
     instruction_choices,
     menu,
@@ -78,7 +79,7 @@ def draw(
     )
 
 
-def follow(runtime: Runtime, inputs: Inputs, selected: Selected) -> list[Any]:
+def menus_in_step(runtime: Runtime, inputs: Inputs, selected: Selected) -> list[Any]:
     """Return the menus of texts, the instruction and the layers in step with run and selection."""
     chosen = selected.within(inputs)
     texts = text_choices(inputs, chosen.row, chosen.column)
@@ -132,13 +133,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     follow_instructions(page, b)
-    gr.on(
-        [page.inputs.change, page.selected.change],
-        partial(follow, page.runtime),
-        [page.inputs, page.selected],
-        [first, second, a, layer],
-        **quiet,
-    )
+    follow(page, partial(menus_in_step, page.runtime), [page.inputs, page.selected], [first, second, a, layer])
     gr.on(
         [first.input, second.input, a.input],
         lambda row, column, instruction: Selected(int(row or 0), int(column or 0), int(instruction or 0)),

@@ -26,7 +26,7 @@ from instructor_core.ui.lessons import (
     load_glossary,
     load_lessons,
 )
-from instructor_core.ui.page import Page, Selected
+from instructor_core.ui.page import Page, Selected, follow
 from instructor_core.ui.plot_view import ASSETS
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import Sidebar, fill, summary_of
@@ -268,7 +268,7 @@ def build(page: Page, sidebar: Sidebar, bar: gr.HTML) -> None:
     given = [place, page.inputs, page.selected, page.active]
     for source in (bar, catalogue):
         source.lesson_action(handle, given, [place, bar, *shown, *filled, delivery], trigger_mode="multiple", **quiet)
-    page.inputs.change(partial(_follow, page.runtime, lessons), [place, page.inputs], [place, bar], **quiet)
+    follow(page, partial(_follow, page.runtime, lessons), [place, page.inputs], [place, bar])
 
 
 def set_up(scene: Scene) -> list[Any]:

@@ -46,6 +46,7 @@ from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     Page,
     Selected,
+    follow,
     follow_instructions,
     instruction_choices,
     menu,
@@ -273,14 +274,11 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
         concurrency_limit=1,
     )
-    gr.on(
-        [page.selected.change, page.inputs.change],
-        lambda inputs, selected: describe_selection(page.runtime, inputs, selected),
+    follow(
+        page,
+        lambda inputs, selected: [describe_selection(page.runtime, inputs, selected)],
         [page.inputs, page.selected],
-        line,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
+        [line],
     )
     open_ledger.click(
         lambda: (gr.Tabs(selected="explain"), "explain"),

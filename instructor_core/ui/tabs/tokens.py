@@ -17,7 +17,7 @@ from instructor_core.figures.tokens import token_dimension_panels, token_similar
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, menu, redraw, text_choices
+from instructor_core.ui.page import Page, Selected, follow, menu, redraw, text_choices
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.token_view import token_view
@@ -101,10 +101,10 @@ def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, low, max(high, low + 0.05), "cosine with the embedding"))
 
 
-def follow(inputs: Inputs, selected: Selected) -> dict[str, Any]:
+def chosen_text(inputs: Inputs, selected: Selected) -> list[dict[str, Any]]:
     """Return the menu of texts with the selected one chosen."""
     row = selected.within(inputs).row
-    return gr.update(choices=text_choices(inputs, row), value=row)
+    return [gr.update(choices=text_choices(inputs, row), value=row)]
 
 
 def build(page: Page, start: Inputs) -> dict[str, TabOption]:
@@ -125,15 +125,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         outputs=[explanation, rows, plots],
         follows_selection=lambda *_: True,
     )
-    gr.on(
-        [page.inputs.change, page.selected.change],
-        follow,
-        [page.inputs, page.selected],
-        text,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
-    )
+    follow(page, chosen_text, [page.inputs, page.selected], [text])
     text.input(
         lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
         [text, page.selected],
