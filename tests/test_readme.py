@@ -74,7 +74,7 @@ def test_an_output_that_differs_is_noticed(printed: str) -> None:
 
 def test_every_picture_is_there_and_small() -> None:
     pictures = [ROOT / name for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)]
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     assert {path.name: path.stat().st_size for path in pictures if path.stat().st_size > 250_000} == {}
     assert set(pictures) == set((ROOT / "assets" / "screenshots").iterdir())
 

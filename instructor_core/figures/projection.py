@@ -20,6 +20,7 @@ MAX_TRACES = 60  # labels, the first ones, that get a trace of their own
 MAX_LEGEND = 12  # labels up to which a legend fits over a panel
 _NEUTRAL = theme.SEGMENTS["end"]  # a grey that can be seen on the light and on the dark page
 _LABEL_LENGTH = 18  # characters of a label in the legend
+_MAX_TOLD = 500  # points of which the nearest ones are told in words
 _PANEL_WIDTH = 300.0  # px, the width that placing the numbers reckons with
 _MARGIN_SHARE = 0.12  # room for the numbers beside the outermost points
 _SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open")  # the few shapes there are in 3D
@@ -58,7 +59,7 @@ def projection_panels(
         title = " ".join(instruction.split()) or "(no instruction)"
         subtitle = _quality(result.trustworthiness[k], result.trust_neighbors[k])
         panels.append(Panel(letter(k), title, theme.accent(k), figure, subtitle, aspect=aspect))
-    return PanelSet(tuple(panels), tuple(texts), alt=_alt(result, len(texts)))
+    return PanelSet(tuple(panels), tuple(texts), alt=_alt(result, labels))
 
 
 def label_names(labels: Sequence[str]) -> tuple[str, ...]:
@@ -225,9 +226,32 @@ def _quality(value: float | None, n_neighbors: int) -> str:
     return f"trustworthiness {value:.2f} ({n_neighbors} neighbors)"
 
 
-def _alt(result: GridProjection, n_texts: int) -> str:
-    """Text alternative: what is drawn and how far it can be trusted."""
+def _alt(result: GridProjection, labels: Sequence[str] | None) -> str:
+    """Text alternative: what is drawn, how far it can be trusted, and what stands together on each panel."""
+    n_panels, n_texts, n_components = result.coordinates.shape
     name = {"umap": "UMAP", "pca": "PCA"}[result.method]
-    words = f"Map of {n_texts} texts in {result.coordinates.shape[2]} dimensions by {name}, {result.layout} layout."
+    words = [f"Map of {n_texts} texts in {n_components} dimensions by {name}, {result.layout} layout."]
     trust = [f"{letter(k)} {value:.2f}" for k, value in enumerate(result.trustworthiness) if value is not None]
-    return f"{words} Trustworthiness: {', '.join(trust)}." if trust else words
+    if trust:
+        words.append(f"Trustworthiness: {', '.join(trust)}.")
+    if not 3 <= n_texts <= _MAX_TOLD:
+        return " ".join(words)
+    together = [_nearest(points) for points in result.coordinates]
+    named = np.array([bool(label) for label in labels or ()])
+    if labels is not None and len(label_names(labels)) > 1:
+        same = [np.array([labels[i] == labels[j] for i, j in enumerate(row)]) & named for row, _ in together]
+        told = ", ".join(f"{letter(k)} {int(same[k].sum())} of {int(named.sum())}" for k in range(n_panels))
+        words.append(f"Labelled texts that lie nearest to one of their own label: {told}.")
+    else:
+        pairs = [(int(np.argmin(distance)), row) for row, distance in together]
+        told = ", ".join(f"{letter(k)} {i + 1} and {int(row[i]) + 1}" for k, (i, row) in enumerate(pairs))
+        words.append(f"Closest together: {told}.")
+    return " ".join(words)
+
+
+def _nearest(points: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Index of the nearest other point, and the squared distance to it, for each of (n, d) points."""
+    differences = points[:, None, :].astype(np.float64) - points[None, :, :]
+    squared = (differences**2).sum(axis=2)
+    np.fill_diagonal(squared, np.inf)
+    return squared.argmin(axis=1), squared.min(axis=1)

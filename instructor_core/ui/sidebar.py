@@ -22,7 +22,7 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.text_list import rows_json, text_list
 
 WORDING_NOTE = (
-    "instructor-mini reads key words and follows the tasks marked · in the builder; other wordings may do little. "
+    "instructor-mini reads key words. The tasks marked · in the builder were tested; other wordings work less surely. "
     "An empty field is the control: no instruction."
 )
 

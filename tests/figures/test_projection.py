@@ -191,12 +191,19 @@ def test_very_few_texts_can_be_drawn(n_texts: int, n_components: int) -> None:
     assert all(panel.aspect is not None and 0.6 <= panel.aspect <= 1 for panel in panels.panels)
 
 
-def test_the_text_alternative_says_method_layout_and_trust() -> None:
+def test_the_text_alternative_says_method_layout_trust_and_what_stands_together() -> None:
     result = result_of(12, layout="separate")
-    assert panels_of(result).alt == (
-        "Map of 12 texts in 2 dimensions by PCA, separate layout. "
-        f"Trustworthiness: A {result.trustworthiness[0]:.2f}, B {result.trustworthiness[1]:.2f}."
+    trust = f"Trustworthiness: A {result.trustworthiness[0]:.2f}, B {result.trustworthiness[1]:.2f}."
+    words = f"Map of 12 texts in 2 dimensions by PCA, separate layout. {trust} "
+    distances = [np.linalg.norm(panel[:, None] - panel[None], axis=2) + np.eye(12) * 99 for panel in result.coordinates]
+    labels = (*("odd" if i % 2 else "even" for i in range(11)), "")
+    right = [sum(labels[i] == labels[row.argmin()] for i, row in enumerate(d[:11])) for d in distances]
+    assert panels_of(result, labels).alt == (
+        f"{words}Labelled texts that lie nearest to one of their own label: A {right[0]} of 11, B {right[1]} of 11."
     )
+    closest = [sorted(int(i) + 1 for i in np.unravel_index(d.argmin(), d.shape)) for d in distances]
+    told = ", ".join(f"{name} {i} and {j}" for name, (i, j) in zip("AB", closest, strict=True))
+    assert panels_of(result).alt == f"{words}Closest together: {told}."
 
 
 def test_thousands_of_different_labels_make_a_bounded_number_of_traces() -> None:
