@@ -254,8 +254,10 @@ def test_a_worksheet_is_one_page_that_opens_offline(open_page: Callable[..., Pag
     assert download.value.suggested_filename == f"lesson-{LESSONS[0].id}.html"
     target = tmp_path / "sheet.html"
     download.value.save_as(target)
-    page.goto(target.as_uri())
-    expect(page.get_by_role("heading", name=LESSONS[0].title)).to_be_visible()
-    assert page.locator("table").count() >= len(LESSONS[0].steps)
-    page.emulate_media(media="print")
-    expect(page.get_by_role("heading", name="Answers")).to_be_visible()
+    sheet = page.context.new_page()
+    sheet.goto(target.as_uri())
+    expect(sheet.get_by_role("heading", name=LESSONS[0].title)).to_be_visible()
+    assert sheet.locator("table").count() >= len(LESSONS[0].steps)
+    sheet.emulate_media(media="print")
+    expect(sheet.get_by_role("heading", name="Answers")).to_be_visible()
+    sheet.close()
