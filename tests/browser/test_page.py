@@ -128,6 +128,7 @@ def test_only_the_tab_in_front_is_drawn_and_the_others_catch_up(page: Page):
     open_tab(page, "Similarity")
     page.evaluate("window.before = document.querySelector('#map-plots .ic-plot')?.data")
     page.locator("#remove-2").click()
+    expect(page.locator("#instruction-2 textarea")).to_have_count(0)
     embed(page, 32)
     wait_for_size(page, 2, 16)
     assert page.evaluate("document.querySelectorAll('#map-plots .ic-plot').length") in (0, 3)
