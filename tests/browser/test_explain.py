@@ -113,6 +113,7 @@ def test_going_down_to_one_instruction_keeps_every_menu_usable(page: Page) -> No
     drawn(page, "explain-plots", 3)
     for k in (2, 1):
         page.locator(f"#remove-{k}").click()
+        expect(page.locator(f"#instruction-{k} textarea")).to_have_count(0)
     page.locator("#update").click()
     expect(page.locator("#status")).to_contain_text("16 pairs", timeout=20_000)
     drawn(page, "explain-plots", 1)

@@ -40,6 +40,7 @@ def elsewhere(tmp_path: Path, browser: Browser) -> Iterator[Callable[[str], Page
 def test_a_link_restores_inputs_selection_and_options_on_another_server(page: Page, elsewhere: Callable[[str], Page]):
     matrices(page, 3)
     page.locator("#remove-2").click()
+    expect(page.locator("#instruction-2 textarea")).to_have_count(0)
     instruction(page, 0).fill("Represent the review for clustering by topic:")
     texts(page).fill("\n".join(TEXTS))
     embed(page, 16)
