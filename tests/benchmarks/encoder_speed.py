@@ -1,6 +1,6 @@
 """Measures how fast the encoder is beside sentence-transformers' own INSTRUCTOR support: same weights, texts, threads.
 
-    .venv/bin/python -m tests.benchmarks.encoder_speed                  everything: about half an hour on four cores
+    .venv/bin/python -m tests.benchmarks.encoder_speed                  everything: about an hour on four cores
     .venv/bin/python -m tests.benchmarks.encoder_speed --quick          one workload, two sizes: some minutes
     .venv/bin/python -m tests.benchmarks.encoder_speed --shape mini --texts short long --pairs 1 8
     .venv/bin/python -m tests.benchmarks.encoder_speed --device cuda
