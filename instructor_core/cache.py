@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 Value = TypeVar("Value")
-OnDevice = Callable[[Callable[..., Any]], Callable[..., Any]]
+OnDevice = Callable[[Callable[..., Any], "InstructorModel"], Callable[..., Any]]
 MEGABYTE = 1 << 20
 # Costs of the queue are characters that a CPU encodes; only the order and the size of slices depend on them.
 CHARACTERS_PER_TOKEN = 4
@@ -89,7 +89,8 @@ class CachedEncoder:
     Args:
         model: The encoder.
         queue: Where the work of the model waits for its turn; several encoders may share one. One of its own if None.
-        on_device: Wraps every function that runs the model, where an environment wants to know them.
+        on_device: Binds each function that runs the model to it; an environment may run it somewhere else.
+        speed: How many times as fast as a CPU that is; None: as the model's own device.
         max_pairs: Pairs that one request may have the model encode; None for no bound.
         embedding_bytes: Bound for embeddings in bytes.
         token_bytes: Bound for token encodings in bytes, and for those with layers and attention weights.
@@ -100,7 +101,8 @@ class CachedEncoder:
         model: InstructorModel,
         *,
         queue: ModelQueue | None = None,
-        on_device: OnDevice = lambda function: function,
+        on_device: OnDevice = partial,
+        speed: int | None = None,
         max_pairs: int | None = None,
         embedding_bytes: int = 256 * MEGABYTE,
         token_bytes: int = 256 * MEGABYTE,
@@ -108,12 +110,13 @@ class CachedEncoder:
         self.model = model
         self.queue = queue or ModelQueue()
         self.max_pairs = max_pairs
+        self.speed = speed or SPEED.get(model.device.type, 1)
         self._embeddings: BoundedStore[NDArray[np.float32]] = BoundedStore(embedding_bytes)
         self._tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
         self._deep_tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
-        self._run_embed = on_device(partial(_embed, model))
-        self._run_tokens = on_device(partial(_encode_tokens, model))
-        self._run_read_out = on_device(partial(_read_out, model))
+        self._run_embed = on_device(_embed, model)
+        self._run_tokens = on_device(_encode_tokens, model)
+        self._run_read_out = on_device(_read_out, model)
 
     @property
     def n_bytes(self) -> int:
@@ -196,8 +199,7 @@ class CachedEncoder:
                 "Take fewer texts or fewer instructions at a time."
             )
         window = CHARACTERS_PER_TOKEN * self.model.max_seq_length
-        speed = SPEED.get(self.model.device.type, 1)
-        return {pair: 1 + factor * min(len(pair[0]) + len(pair[1]), window) // speed for pair in pairs}
+        return {pair: 1 + factor * min(len(pair[0]) + len(pair[1]), window) // self.speed for pair in pairs}
 
     def _embed(self, pairs: list[Key]) -> list[NDArray[np.float32]]:
         vectors = []

@@ -7,9 +7,16 @@ References:
 
 from __future__ import annotations
 
+import os
+import stat
+import tempfile
 import threading
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +29,7 @@ REDUCED_DIMENSIONS = 50  # in which many points look for their neighbors
 MANY_EPOCHS = 100  # of UMAP for many points; its default is 200 above 10,000 points, 500 below
 _BLOCK_MB = 64  # of distances that are held at once
 _DECIMALS = 5  # batching changes the last bits of an embedding
+NOWHERE = os.devnull  # no folder can be made below it
 _UMAP_LOCK = threading.Lock()  # two fits at once abort the process on numba's workqueue threading layer
 
 
@@ -76,6 +84,50 @@ def pca_positions(points: DistinctPoints, n_components: int) -> tuple[NDArray[np
     positions[:, :kept] = moved @ axes.T
     ratio[:kept] = spread[:kept] ** 2 / np.sum(spread**2)
     return positions, ratio
+
+
+def own_folder(name: str) -> Path | None:
+    """A folder of this user alone below the temporary folder, the same at every start; None where there can be none.
+
+    What numba keeps is loaded as code: a folder that somebody else made, may write to or redirected is not used.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    with suppress(OSError):
+        folder = Path(tempfile.gettempdir(), f"{name}-{user}")
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        private = os.name == "nt" or (found.st_uid == user and not found.st_mode & 0o077)
+        if stat.S_ISDIR(found.st_mode) and private:
+            return folder
+    return None
+
+
+@cache
+def prepare_numba() -> None:
+    """Have numba keep what it compiles in the temporary folder, or keep nothing; once, before UMAP is imported.
+
+    By itself it writes beside the packages or into the home folder, and where neither can be written importing UMAP
+    fails. NUMBA_CACHE_DIR goes first.
+    """
+    from numba import config
+    from numba.core import caching, dispatcher
+    from numba.np.ufunc import ufuncbuilder
+
+    def attempt(function: Any, error: type[Exception]) -> Any:
+        def run(*arguments: Any) -> None:
+            with suppress(error):
+                function(*arguments)
+
+        return run
+
+    kept: Any = config
+    kept.CACHE_DIR = kept.CACHE_DIR or str(own_folder("instructor-core-numba") or NOWHERE)
+    caching.CacheImpl._locator_classes = [caching.UserProvidedCacheLocator]
+    for kind in (dispatcher.Dispatcher, ufuncbuilder.UFuncDispatcher):  # no folder to write to is a RuntimeError
+        setattr(kind, "enable_caching", attempt(kind.enable_caching, RuntimeError))  # noqa: B010
+    save: Any = caching.FunctionCache
+    save.save_overload = attempt(save.save_overload, OSError)  # a full disk: it is compiled anew at the next start
 
 
 def umap_positions(
@@ -161,6 +213,7 @@ def _fit_umap(
     known: tuple[NDArray[np.int32] | None, NDArray[np.float32] | None] = (None, None),
 ) -> NDArray[np.float64]:
     with _UMAP_LOCK:
+        prepare_numba()
         from umap import UMAP
 
         reducer = UMAP(

@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread, Timer
 from typing import Any
@@ -17,13 +18,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.cache import MEGABYTE, CachedEncoder
+from instructor_core.cache import MEGABYTE, CachedEncoder, OnDevice
 from instructor_core.checkpoints import Checkpoint
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.feedback import incident
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.zero_gpu import on_device
+from instructor_core.ui.zero_gpu import SPEED, gpu_of, lend
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Runtime:
 
     Attributes:
         checkpoints: What the menu offers; the first is the default. Nothing else can be loaded from the web.
-        device: Device for new encoders; None lets the encoder choose.
+        device: Device for new encoders; None lets the encoder choose. Not used on ZeroGPU.
         dtype: "float32" or "bfloat16".
         queue: Where all work of the models waits, of all tabs, of the API and of MCP.
         cache_mb: Megabytes of embeddings, of token encodings and of layers that each encoder keeps.
@@ -60,6 +61,17 @@ class Runtime:
     _downloads: dict[str, _Download] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _loading: Lock = field(default_factory=Lock)
+    _lent: dict[str, OnDevice] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Wrap what is lent a GPU on ZeroGPU: the checkpoints of the hub."""
+        if gpu := gpu_of():
+            self.device = "cpu"
+            self._lent = {entry.id: lend(gpu, entry, self.dtype) for entry in self.checkpoints if entry.revision}
+
+    def place(self, checkpoint_id: str) -> str:
+        """Return where a loaded checkpoint computes, for the line about it."""
+        return "ZeroGPU" if checkpoint_id in self._lent else str(self.encoder(checkpoint_id).model.device.type)
 
     @property
     def n_bytes(self) -> int:
@@ -107,7 +119,6 @@ class Runtime:
             return self._encoders.get(checkpoint_id)
 
     def _load(self, checkpoint: Checkpoint) -> CachedEncoder:
-        wrap = on_device()  # before CUDA is used
         import torch
 
         from instructor_core.encoder import EncoderError, InstructorModel
@@ -131,7 +142,8 @@ class Runtime:
         return CachedEncoder(
             model,
             queue=self.queue,
-            on_device=wrap,
+            on_device=self._lent.get(checkpoint.id, partial),
+            speed=SPEED if checkpoint.id in self._lent else None,
             max_pairs=self.max_pairs,
             embedding_bytes=size,
             token_bytes=size,
