@@ -202,10 +202,10 @@ def test_states_are_read_out_as_the_encoder_does(model: InstructorModel) -> None
 def test_every_run_of_the_model_passes_through_the_wrapper_for_devices(model: InstructorModel) -> None:
     runs: list[str] = []
 
-    def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
+    def on_device(function: Callable[..., Any], held: object) -> Callable[..., Any]:
         def run(*arguments: object) -> Any:
             runs.append(type(arguments[0]).__name__)
-            return function(*arguments)
+            return function(held, *arguments)
 
         return run
 

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> str:
         EncoderError: If the checkpoint cannot be used.
     """
     if find_spec("pyarrow") is None:
-        raise UserError("Reading and writing Parquet needs pyarrow: pip install 'instructor-core[embed]'.")
+        raise UserError("Reading and writing Parquet needs pyarrow: pip install pyarrow.")
     from instructor_core.embed.cluster import embed_on_cluster
     from instructor_core.embed.job import Job
     from instructor_core.embed.parts import EMBEDDING, Parts
@@ -94,6 +94,7 @@ def run(options: argparse.Namespace) -> str:
     if EMBEDDING in job.open_source().schema.names:
         raise UserError(f"The column {EMBEDDING!r} cannot be kept: the output has one of that name. Rename it.")
     parts = Parts(options.output.resolve())
+    parts.hold()
     identity = job.identity()
     if parts.begin(identity, overwrite=options.overwrite):
         return f"{options.output} is complete already"

@@ -69,7 +69,7 @@ def embed_on_cluster(
     try:
         import ray
     except ImportError as error:
-        raise UserError("--engine ray needs Ray: pip install 'instructor-core[ray]'.") from error
+        raise UserError("--engine ray needs Ray: pip install 'ray[data]'.") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported unless the user asks for it
     address = os.environ.get("RAY_ADDRESS", "auto")
     try:
@@ -101,12 +101,24 @@ def embed_on_cluster(
                 raise UserError(row["error"])
             advance(int(row["rows"]))
     except ray.exceptions.RayError as error:
-        reason = str(error).strip().rpartition("\n")[2]
         raise UserError(
-            f"The run on the Ray cluster broke off: {reason} What is done is kept: give the command again to go on."
+            f"The run on the Ray cluster broke off: {_cause(error)} What is done is kept: "
+            "give the command again to go on."
         ) from error
     finally:
         ray.shutdown()
+
+
+def _cause(error: BaseException) -> str:
+    """What the worker itself raised, in one line; Ray wraps it and adds the stack and help of its own."""
+    while (inner := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = inner
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    own = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception"))]
+    said = (own[-1:] or lines[:1] or [""])[0]
+    name = type(error).__name__
+    sentence = said if own or not said else f"{name}: {said}"
+    return (sentence or name).rstrip(".") + "."
 
 
 def _actors(nodes: list[dict[str, Any]], device: str | None, cpus: int | None) -> tuple[dict[str, int], int]:

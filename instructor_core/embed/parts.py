@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import socket
+import weakref
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import numpy as np
@@ -34,6 +38,35 @@ class Parts:
         self.destination = destination
         self.is_file = destination.suffix.lower() == ".parquet"
         self.folder = destination.with_name(destination.name + ".parts") if self.is_file else destination
+
+    def hold(self) -> None:
+        """Keep other runs away from the destination as long as this object lives; a lock ends with its process.
+
+        Raises:
+            UserError: If another run, on this machine or on one that shares the disk, has it; or if it has no folder.
+        """
+        path = self.destination.with_name(f".{self.destination.name}.lock")
+        while True:
+            try:
+                file = path.open("a+", encoding="utf-8")
+            except FileNotFoundError as error:
+                raise UserError(f"There is no folder {path.parent} to write to. Make it, or check the path.") from error
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise UserError(
+                    f"Another run writes to {self.destination}: {file.read() or 'it has just begun'}. "
+                    "Wait for it or stop it, or choose another name for the output."
+                ) from error
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                break
+            file.close()  # of a run that ended meanwhile
+        file.truncate(0)
+        now = datetime.now().astimezone().isoformat(" ", "seconds")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
+        file.flush()
+        weakref.finalize(self, _release, file, path)
 
     def begin(self, identity: Mapping[str, str], *, overwrite: bool = False) -> bool:
         """Take up what an interrupted run with the same settings left, or begin; return whether all was done before.
@@ -167,6 +200,11 @@ class Parts:
                 shutil.rmtree(path)
             elif path.exists():
                 path.unlink()
+
+
+def _release(file: IO[str], path: Path) -> None:
+    path.unlink(missing_ok=True)
+    file.close()
 
 
 def _options(schema: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from instructor_core.embed.cluster import _Actor, _actors
+from instructor_core.embed.cluster import _Actor, _actors, _cause
 from instructor_core.embed.job import Job
 from instructor_core.errors import UserError
 from tests.embed.conftest import command, embeddings_of, make_table, run
@@ -126,4 +126,12 @@ def test_without_ray_the_message_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     pq.write_table(make_table(3), tmp_path / "in.parquet")
     assert main(arguments("out.parquet", "--engine", "ray")) == 2
-    assert "pip install 'instructor-core[ray]'" in capsys.readouterr().err
+    assert "pip install 'ray[data]'" in capsys.readouterr().err
+
+
+def test_a_run_that_breaks_off_says_what_the_worker_said() -> None:
+    wrapped = RuntimeError("Look at the logs of Ray.\nIncrease the memory of the cluster.")
+    wrapped.__cause__ = OSError(28, "No space left on device")
+    assert _cause(wrapped) == "OSError: [Errno 28] No space left on device."
+    remote = RuntimeError("ray::Map()\n  File x, line 1\nMemoryError: no memory for the batch\nSee https://docs.ray.io")
+    assert _cause(remote) == "MemoryError: no memory for the batch."

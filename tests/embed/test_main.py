@@ -201,4 +201,4 @@ def test_without_pyarrow_the_message_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("instructor_core.embed.__main__.find_spec", lambda name: None)
     assert main(arguments("out.parquet")) == 2
-    assert "pip install 'instructor-core[embed]'" in capsys.readouterr().err
+    assert "pip install pyarrow" in capsys.readouterr().err

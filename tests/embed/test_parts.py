@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +125,25 @@ def test_overwriting_discards_the_file_and_the_parts_of_this_program_only(tmp_pa
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no folder"):
         Parts(tmp_path / "gone" / "out.parquet").begin(JOB)
+
+
+def test_a_second_run_is_told_who_has_the_destination_and_a_killed_one_does_not_stand_in_the_way(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from instructor_core.embed.parts import Parts\n"
+        "parts = Parts(Path(sys.argv[1])); parts.hold(); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert first.stdout is not None and first.stdout.readline()
+    parts = Parts(tmp_path / "out")
+    with pytest.raises(UserError, match=rf"process {first.pid} on .* since 2"):
+        parts.hold()
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    parts.hold()
+    with pytest.raises(UserError, match=f"process {os.getpid()} on "):
+        Parts(tmp_path / "out").hold()
+    del parts
+    assert list(tmp_path.iterdir()) == []
