@@ -17,9 +17,11 @@ from tests.test_parity import INSTRUCTIONS, LONG, PAIRS, TEXTS, TOLERANCE, refer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BESIDE = [*sorted((ROOT / "instructor_core").glob("*/README.md")), ROOT / "tests" / "benchmarks" / "README.md"]
+PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *BESIDE)}
 EXAMPLES = re.findall(r"```python\n(.*?)```\n+```text\n(.*?)```", README, flags=re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.\d*")
-SPOKEN = " ".join(README.split())
+SPOKEN = " ".join(PAGES[BESIDE[-1]].split())
 
 
 def assert_same_output(shown: str, printed: str) -> None:
@@ -37,7 +39,7 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_the_examples_print_what_is_shown_below_them() -> None:
-    assert len(EXAMPLES) == README.count("```python\n") - 1 == 3  # the one more is run by the next test
+    assert len(EXAMPLES) == README.count("```python\n") == 3
     names: dict[str, object] = {}
     for number, (code, shown) in enumerate(EXAMPLES):
         printed = io.StringIO()
@@ -48,7 +50,9 @@ def test_the_examples_print_what_is_shown_below_them() -> None:
 
 def test_the_fine_tuning_example_makes_a_checkpoint_that_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = (
-        block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "RecordSource" in block
+        block
+        for block in re.findall(r"```python\n(.*?)```", "".join(PAGES.values()), flags=re.DOTALL)
+        if "RecordSource" in block
     )
     pair = ["Represent the review: ", "Good soup."], ["Represent the review: ", "Fine broth."]
     record = {"query": pair[0], "pos": pair[1], "neg": ["Represent the review: ", "A broken bed."], "task_id": 0}
@@ -73,21 +77,22 @@ def test_an_output_that_differs_is_noticed(printed: str) -> None:
 
 
 def test_every_picture_is_there_and_small() -> None:
-    pictures = [ROOT / name for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)]
+    pattern = r"!\[[^\]]+\]\(([^)]+)\)"
+    pictures = [(path.parent / name).resolve() for path, text in PAGES.items() for name in re.findall(pattern, text)]
     assert len(pictures) == 5
     assert {path.name: path.stat().st_size for path in pictures if path.stat().st_size > 250_000} == {}
     assert set(pictures) == set((ROOT / "assets" / "screenshots").iterdir())
 
 
 def test_every_link_into_the_project_leads_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    pattern = r"\]\((?!https?://)([^)#]+)\)"
+    links = [path.parent / link for path, text in PAGES.items() for link in re.findall(pattern, text)]
+    assert [link for link in links if not link.exists()] == []
+    assert set(BESIDE) <= {link.resolve() for link in links}
 
 
-def test_the_files_that_are_named_exist() -> None:
-    paths = [row[0].strip("`") for row in table("Files")]
-    assert [path for path in paths if not (ROOT / path).exists()] == []
-    assert {path.rstrip("/").split("/")[0] for path in paths} == {"instructor_core", "app.py", "assets", "tests"}
+def test_the_readme_is_read_in_one_go() -> None:
+    assert len(README.splitlines()) <= 200
 
 
 def test_the_table_of_checkpoints_states_the_sizes_of_the_registry() -> None:
@@ -104,7 +109,7 @@ def test_the_table_of_checkpoints_states_the_sizes_of_the_registry() -> None:
 
 def test_the_front_matter_names_the_checkpoints_and_fits_the_hub() -> None:
     head = README.split("---\n", 2)[1]
-    assert re.findall(r"^  - (\S+)$", head, flags=re.MULTILINE) == [
+    assert re.findall(r"^  - (\S+/\S+)$", head, flags=re.MULTILINE) == [
         checkpoint.source for checkpoint in CHECKPOINTS if "/" in checkpoint.source
     ]
     (description,) = re.findall(r"^short_description: (.+)$", head, flags=re.MULTILINE)
