@@ -41,7 +41,9 @@ LAYERS = {
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.checkpoints", f"{PACKAGE}.errors"),
         packages=("numpy", "pyarrow", "ray", "tqdm"),
     ),
-    f"{PACKAGE}.analysis": Layer(project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "umap")),
+    f"{PACKAGE}.analysis": Layer(
+        project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap")
+    ),
     f"{PACKAGE}.evaluate": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.errors"),
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
