@@ -214,7 +214,7 @@ class TestTokens:
     def test_the_embedding_row_does_not_know_the_instruction(self, model: InstructorModel) -> None:
         a, b = model.encode_tokens([("Topic: ", "Cold soup"), (REVIEW, "Cold soup")], layers=True)
         assert a.layers is not None and b.layers is not None
-        assert a.layers.shape == (len(model.transformer.encoder.block) + 1, a.n_encoded, 96)
+        assert a.layers.shape == (len(model.backbone.t5.blocks) + 1, a.n_encoded, 96)
         np.testing.assert_array_equal(a.layers[0][a.pooling_mask], b.layers[0][b.pooling_mask])
         assert np.abs(a.layers[1][a.pooling_mask] - b.layers[1][b.pooling_mask]).max() > 1e-3
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
-from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import MAX_LOADED, Runtime, without_paths
 from tests.conftest import make_checkpoint
@@ -33,7 +33,7 @@ PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
 CHOOSE = """
 import json, os, sys, time
 exec(sys.argv[3])
-from instructor_core.checkpoints import Checkpoint
+from instructor_core.hub import Checkpoint
 from instructor_core.errors import UserError
 from instructor_core.ui.runtime import Runtime
 

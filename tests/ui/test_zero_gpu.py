@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
-from instructor_core.checkpoints import local_checkpoint
+from instructor_core.hub import local_checkpoint
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.zero_gpu import on_device
 
