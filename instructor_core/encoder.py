@@ -638,8 +638,8 @@ class InstructorModel(nn.Module):
     text is an error instead of a zero vector; text is stripped before it is joined, as InstructorEmbedding 1.0.1 does;
     half a surrogate pair, which no file can hold, counts as U+FFFD.
 
-    Pairs are any ordered iterable of two strings each: lists, tuples, rows of an array or a data frame, zip, generators. What
-    has members named ``instruction`` and ``text`` is read by these names. All else is an error.
+    Pairs are any ordered iterable of two strings each: lists, tuples, rows of an array or data frame, zip, generators.
+    An entry that has members named ``instruction`` and ``text`` is read by these names. All else is an error.
 
     A model can be pickled, copied and sent to other processes. While its weights are those of its folder, the folder is
     loaded again on arrival, and must be there, unchanged; a trainable or changed model takes its weights along.

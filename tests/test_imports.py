@@ -1,6 +1,6 @@
 """The layers, checked on the syntax tree: who may import whom.
 
-    hub <- encoder    encoder, queueing <- cache    encoder <- embed    analysis <- figures    ui above all, app.py on ui
+    hub <- encoder    encoder, queueing <- cache    encoder <- embed    analysis <- figures    ui <- app.py
 
 Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
 """
