@@ -321,14 +321,20 @@ class T5Block:
         self.activation: Any = dense.act
         self.wide_dropout, self.narrow = dense.dropout, dense.wo
 
-    def merge(self) -> None:
+    def merge(self, device: torch.device) -> None:
         """Take the weights over for inference: one product for query, key and value, and the ReLU in its own."""
         query, key, value, out, narrow, *wide = (
             _take_weight(linear) for linear in [*self.qkv, self.out, self.narrow, *self.wide]
         )
         relu = len(wide) == 1 and isinstance(self.activation, nn.ReLU)
-        self.qkv, self.out = [_inference_linear(torch.cat([query, key, value]))], _inference_linear(out)
-        self.wide, self.narrow = [_inference_linear(weight, relu) for weight in wide], _inference_linear(narrow)
+        self.qkv, self.out = (
+            [_inference_linear(torch.cat([query, key, value]).to(device))],
+            _inference_linear(out.to(device)),
+        )
+        self.wide, self.narrow = (
+            [_inference_linear(weight.to(device), relu) for weight in wide],
+            _inference_linear(narrow.to(device)),
+        )
         self.activation = nn.Identity() if relu else self.activation
 
 
@@ -451,14 +457,14 @@ Record = list[tuple[Tensor, list[Tensor]]]
 class _T5Backbone:
     """Ids to states. Another encoder would be another class with ``run``, ``norm`` and ``n_layers``."""
 
-    def __init__(self, transformer: Any, *, trainable: bool) -> None:
+    def __init__(self, transformer: Any, device: torch.device, *, trainable: bool) -> None:
         self.t5 = T5(transformer)
         self.trainable = trainable
         self.n_layers = len(self.t5.blocks)
         self._bias = torch.empty(0, 0)
         if not trainable:
             for block in self.t5.blocks:
-                block.merge()
+                block.merge(device)
 
     def run(self, ids: Tensor, runs: Sequence[_Run], record: Record | None = None) -> Tensor:
         """Return the last hidden states ``(R, h)`` float32 of the ``(R,)`` ids of all runs.
@@ -686,8 +692,8 @@ class InstructorModel(nn.Module):
         self._tokenizer = _Tokenizer(folder)
         self.tokenizer, self.pad_id = self._tokenizer.full, self._tokenizer.pad
         self.max_seq_length = int(_read_json(folder / "sentence_bert_config.json").get("max_seq_length") or 512)
+        self.backbone = _T5Backbone(self.transformer, self.device, trainable=trainable)
         self.to(device=self.device)
-        self.backbone = _T5Backbone(self.transformer, trainable=trainable)
         self.n_layers = self.backbone.n_layers
         self.eval()
         self._loaded = self._fingerprint()
@@ -939,9 +945,13 @@ class InstructorModel(nn.Module):
     # ---- copies and other processes ---------------------------------------------------------------------------------
 
     def _fingerprint(self) -> list[tuple[str, int, float]]:
-        """Name, number of writes and sum of every weight that can be changed."""
+        """Name, number of writes and, on a CPU, sum of every weight that can be changed."""
         return [
-            (name, 0 if weight.is_inference() else weight._version, weight.detach().sum().item())
+            (
+                name,
+                0 if weight.is_inference() else weight._version,
+                weight.detach().sum().item() if weight.device.type == "cpu" else 0.0,
+            )
             for name, weight in self.named_parameters()
         ]
 
