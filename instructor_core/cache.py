@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 
 if TYPE_CHECKING:
-    from instructor_core.encoder import InstructorModel, TokenEncoding
+    from instructor_core.encoder import InstructorModel, Pair, TokenEncoding
 
 Key = tuple[str, str]
 Value = TypeVar("Value")
@@ -83,6 +83,10 @@ class BoundedStore(Generic[Value]):
                 self.n_bytes -= self._entries.popitem(last=False)[1][1]
 
 
+def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
+
+
 class CachedEncoder:
     """Embeddings and token encodings of one checkpoint, computed when missing.
 
@@ -111,6 +115,7 @@ class CachedEncoder:
         self.queue = queue or ModelQueue()
         self.max_pairs = max_pairs
         self.speed = speed or SPEED.get(model.device.type, 1)
+        self._on_device = on_device
         self._embeddings: BoundedStore[NDArray[np.float32]] = BoundedStore(embedding_bytes)
         self._tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
         self._deep_tokens: BoundedStore[TokenEncoding] = BoundedStore(token_bytes)
@@ -118,12 +123,24 @@ class CachedEncoder:
         self._run_tokens = on_device(_encode_tokens, model)
         self._run_read_out = on_device(_read_out, model)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, here or in another process, begins empty and with a queue of its own."""
+        made = partial(
+            CachedEncoder,
+            on_device=self._on_device,
+            speed=self.speed,
+            max_pairs=self.max_pairs,
+            embedding_bytes=self._embeddings.max_bytes,
+            token_bytes=self._tokens.max_bytes,
+        )
+        return made, (self.model,)
+
     @property
     def n_bytes(self) -> int:
         """Bytes held at present."""
         return self._embeddings.n_bytes + self._tokens.n_bytes + self._deep_tokens.n_bytes
 
-    def encode_steps(self, pairs: Sequence[Key]) -> Generator[Progress, None, NDArray[np.float32]]:
+    def encode_steps(self, pairs: Iterable[Pair]) -> Generator[Progress, None, NDArray[np.float32]]:
         """Embed pairs in steps: yields at each step, returns ``(N, D)`` float32 vectors, not normalised.
 
         A pair that occurs twice is encoded once. Closing the generator stops the work after the slice at hand; what
@@ -133,27 +150,28 @@ class CachedEncoder:
             UserError: If there are too many new pairs, or if the queue is full.
             EncoderError: As the encoder does.
         """
-        out = np.empty((len(pairs), self.model.dim), dtype=np.float32)
+        keys = _read(pairs)
+        out = np.empty((len(keys), self.model.dim), dtype=np.float32)
         places: dict[Key, list[int]] = {}
-        for place, pair in enumerate(pairs):
-            places.setdefault((pair[0], pair[1]), []).append(place)
+        for place, key in enumerate(keys):
+            places.setdefault(key, []).append(place)
         missing = []
         for key, rows in places.items():
             if (found := self._embeddings.get(key)) is None:
                 missing.append(key)
             else:
                 out[rows] = found
-        done = len(pairs) - sum(len(places[key]) for key in missing)
-        yield Progress(done, len(pairs), len(missing))
+        done = len(keys) - sum(len(places[key]) for key in missing)
+        yield Progress(done, len(keys), len(missing))
         with closing(self.queue.work((self, "embed"), self._costs(missing), self._embed)) as parts:
             for part in parts:
                 for key, vector in part.items():
                     out[places[key]] = vector
                     done += len(places[key])
-                yield Progress(done, len(pairs), len(missing), self.queue.n_requests - 1)
+                yield Progress(done, len(keys), len(missing), self.queue.n_requests - 1)
         return out
 
-    def encode(self, pairs: Sequence[Key]) -> NDArray[np.float32]:
+    def encode(self, pairs: Iterable[Pair]) -> NDArray[np.float32]:
         """Return ``(N, D)`` float32 vectors, not normalised; as ``encode_steps`` in one go."""
         steps = self.encode_steps(pairs)
         while True:
@@ -163,7 +181,7 @@ class CachedEncoder:
                 vectors: NDArray[np.float32] = stop.value
                 return vectors
 
-    def encode_tokens(self, pairs: Sequence[Key], *, deep: bool = False) -> list[TokenEncoding]:
+    def encode_tokens(self, pairs: Iterable[Pair], *, deep: bool = False) -> list[TokenEncoding]:
         """Return the token encodings of pairs, in their order.
 
         Args:
@@ -175,13 +193,14 @@ class CachedEncoder:
             EncoderError: As the encoder does.
         """
         store = self._deep_tokens if deep else self._tokens
-        found = {key: store.get(key) for key in dict.fromkeys((pair[0], pair[1]) for pair in pairs)}
+        keys = _read(pairs)
+        found = {key: store.get(key) for key in dict.fromkeys(keys)}
         missing = [key for key, encoding in found.items() if encoding is None]
         costs = self._costs(missing, factor=DEEP_COST if deep else 1)
         run = partial(self._encode_tokens, deep=deep)
         for part in self.queue.work((self, "deep" if deep else "tokens"), costs, run):
             found.update(part)
-        return [encoding for pair in pairs if (encoding := found[pair[0], pair[1]]) is not None]
+        return [encoding for key in keys if (encoding := found[key]) is not None]
 
     def read_out(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         """Apply the final norm and the linear layer to residual states ``(..., h)``: ``(..., D)`` float32.
@@ -217,6 +236,12 @@ class CachedEncoder:
             arrays = (new.hidden, new.projected, new.layers, new.attentions)
             store.put(key, new, sum(array.nbytes for array in arrays if array is not None) + 4096)
         return encoded
+
+
+def _read(pairs: Iterable[Pair]) -> list[Key]:
+    from instructor_core.encoder import read_pairs  # brings PyTorch, which is there as soon as there is a model
+
+    return list(read_pairs(pairs))
 
 
 def _embed(model: InstructorModel, pairs: list[Key]) -> NDArray[np.float32]:

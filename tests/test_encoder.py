@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
+from collections import deque, namedtuple
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from itertools import zip_longest
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import instructor_core.encoder as encoder_module
 from instructor_core import EncoderError, InstructorModel, Segment
+from instructor_core.cache import CachedEncoder
+from instructor_core.train.tokens import tokenize
+from instructor_core.ui import strings
+from tests.conftest import make_checkpoint
 
 REVIEW = "Represent the review for classifying its sentiment: "
 PAIRS = [
@@ -214,7 +226,7 @@ class TestTokens:
     def test_the_embedding_row_does_not_know_the_instruction(self, model: InstructorModel) -> None:
         a, b = model.encode_tokens([("Topic: ", "Cold soup"), (REVIEW, "Cold soup")], layers=True)
         assert a.layers is not None and b.layers is not None
-        assert a.layers.shape == (len(model.transformer.encoder.block) + 1, a.n_encoded, 96)
+        assert a.layers.shape == (len(model.backbone.t5.blocks) + 1, a.n_encoded, 96)
         np.testing.assert_array_equal(a.layers[0][a.pooling_mask], b.layers[0][b.pooling_mask])
         assert np.abs(a.layers[1][a.pooling_mask] - b.layers[1][b.pooling_mask]).max() > 1e-3
 
@@ -236,15 +248,216 @@ class TestTokens:
         np.testing.assert_allclose(encoding.attentions, expected, atol=1e-5)
 
 
-class TestRefusals:
-    @pytest.mark.parametrize(
-        "pairs",
-        ["a string", ["ab"], [("one",)], [("a", "b", "c")], [("a", 1)], [(None, "b")], [("a", "b"), "cd"]],
-    )
-    def test_anything_but_pairs_of_strings_is_refused(self, model: InstructorModel, pairs: object) -> None:
-        with pytest.raises(EncoderError, match=r"\(instruction, text\)"):
-            model.encode(pairs)  # type: ignore[arg-type]
+Named = namedtuple("Named", ["text", "instruction"])
 
+
+@dataclass
+class Record:
+    text: str
+    instruction: str
+
+
+FRAME = pd.DataFrame({"text": ["Soup", "Rain again"], "instruction": ["Topic: ", REVIEW]})
+TWO = [("Topic: ", "Soup"), (REVIEW, "Rain again")]
+ORDERED = FRAME[["instruction", "text"]]
+CONTAINERS: dict[str, Callable[[], object]] = {
+    "lists": lambda: [list(pair) for pair in TWO],
+    "tuple of tuples": lambda: tuple(TWO),
+    "array of str": lambda: np.array(TWO),
+    "array of objects": lambda: np.array(TWO, dtype=object),
+    "values of a frame": lambda: ORDERED.values,
+    "strings of pandas": lambda: ORDERED.astype("string").values,
+    "series of tuples": lambda: pd.Series(TWO),
+    "itertuples by name": FRAME.itertuples,
+    "itertuples by place": lambda: ORDERED.itertuples(index=False, name=None),
+    "rows of a frame": lambda: [row for _, row in FRAME.iterrows()],
+    "generator": lambda: (pair for pair in TWO),
+    "zip": lambda: zip(*zip(*TWO, strict=True), strict=True),
+    "zip_longest": lambda: zip_longest(["Topic: ", REVIEW], ["Soup", "Rain again"]),
+    "map": lambda: map(tuple, TWO),
+    "dict views": lambda: dict(TWO).items(),
+    "deque": lambda: deque(TWO),
+    "named tuples in another order": lambda: [Named(text, instruction) for instruction, text in TWO],
+    "records": lambda: [Record(text, instruction) for instruction, text in TWO],
+}
+
+
+class TestPairs:
+    @pytest.mark.parametrize("container", CONTAINERS)
+    def test_every_ordered_iterable_of_pairs_gives_the_same_vectors(
+        self, model: InstructorModel, container: str
+    ) -> None:
+        make: Callable[[], Any] = CONTAINERS[container]
+        expected = model.encode(TWO)
+        np.testing.assert_array_equal(model.encode(make()), expected)
+        np.testing.assert_array_equal(model(make())[0].numpy(), expected)
+        np.testing.assert_array_equal(CachedEncoder(model).encode(make()), model.encode(TWO, normalize=False))
+        assert [(row.instruction, row.text) for row in model.encode_tokens(make())] == TWO
+        out = np.empty_like(expected)
+        for positions, rows in model.encode_batches(make()):
+            out[positions] = rows
+        np.testing.assert_array_equal(out, expected)
+
+    @pytest.mark.parametrize(
+        ("pairs", "message"),
+        [
+            ("a string", "str 'a string'"),
+            (b"bytes", "bytes"),
+            (None, "NoneType 'None'"),
+            (5, "int '5'"),
+            (np.array("x"), "ndarray"),
+            ({"Topic: ": "Soup"}, "dict gives its keys alone"),
+            ({"ab": 1, "cd": 2}, "dict gives its keys alone"),
+            (set(TWO), "set has no order"),
+            (frozenset(TWO), "frozenset has no order"),
+            (ORDERED, "DataFrame gives the names of its columns"),
+            (("Topic: ", "Soup"), r"pair 0 is str 'Topic: '\. Write one pair as \[\(instruction, text\)\]"),
+            (["ab"], "pair 0 is str 'ab'"),
+            ([*TWO, b"ab"], "pair 2 is bytes"),
+            (np.array(["Topic: ", "Soup"]), "pair 0 is str_ 'Topic: '"),
+            ([("one",)], "pair 0 is a tuple of 1"),
+            ([*TWO, ["Topic: ", "Soup", 0]], "pair 2 is a list of more than two"),
+            (ORDERED.rename(columns={"text": "body"}).itertuples(), "pair 0 is a Pandas of more than two"),
+            ([{"instruction": "Topic: ", "text": "Soup"}], r'pair 0 is a dict\. Write \(entry\["instruction"\]'),
+            ([{"ab": 1, "cd": 2}], "pair 0 is a dict"),
+            ([{"Topic: ", "Soup"}], "pair 0 is set .* no order"),
+            ([5], "pair 0 is int '5'"),
+            ([*TWO, ("Topic: ", None)], "the text of pair 2 is NoneType 'None'"),
+            ([(None, "b")], "the instruction of pair 0 is NoneType"),
+            ([("a", float("nan"))], "the text of pair 0 is float 'nan'"),
+            ([("a", pd.NA)], "the text of pair 0 is NAType"),
+            ([("a", 1)], "the text of pair 0 is int '1'"),
+            ([(b"a", "b")], "the instruction of pair 0 is bytes"),
+            ([Record("a", None)], "the instruction of pair 0 is NoneType"),  # type: ignore[arg-type]
+            (zip_longest(["a", "b"], ["c"]), "the text of pair 1 is NoneType"),
+            (np.array([TWO, TWO]), "the instruction of pair 0 is ndarray"),
+            (FRAME.iterrows(), "the instruction of pair 0 is int '0'"),
+        ],
+    )
+    def test_what_would_mean_something_else_is_refused_by_place(
+        self, model: InstructorModel, pairs: Any, message: str
+    ) -> None:
+        with pytest.raises(EncoderError, match=message) as caught:
+            model.encode(pairs)
+        assert "(instruction, text)" in str(caught.value) or '(entry["instruction"]' in str(caught.value)
+
+    def test_a_wrong_pair_far_behind_is_found_before_any_is_encoded(
+        self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(model, "_embed", None)
+        with pytest.raises(EncoderError, match="the text of pair 5000 is NoneType"):
+            model.encode([TWO[0]] * 5000 + [("a", None)])  # type: ignore[list-item]
+
+    def test_subclasses_of_str_count_by_their_characters(self, model: InstructorModel) -> None:
+        class Task(str, Enum):  # noqa: UP042 (whose str() is not its characters)
+            TOPIC = "Topic: "
+
+        np.testing.assert_array_equal(model.encode([(Task.TOPIC, np.str_("Soup"))]), model.encode([TWO[0]]))
+
+    def test_half_a_surrogate_pair_counts_as_the_replacement_character(self, model: InstructorModel) -> None:
+        broken, whole = [("Topic\udfff: ", "caf\ud800e"), ("", "\ud83d\ude00")], [("Topic�: ", "caf�e"), ("", "😀")]
+        np.testing.assert_array_equal(model.encode(broken), model.encode(whole))
+        assert [(row.instruction, row.text) for row in model.encode_tokens(broken)] == whole
+        assert tokenize(model, broken).ids == tokenize(model, whole).ids  # training
+        assert strings.well_formed(broken[0][1]) == whole[0][1]  # the page
+        assert model.count_tokens(["\ud800"]) == model.count_tokens(["�"])
+
+    @pytest.mark.parametrize("name", [*encoder_module._NAMED_ELSEWHERE])
+    def test_argument_names_of_the_reference_are_explained(self, model: InstructorModel, name: str) -> None:
+        for arguments in ([], [TWO]):
+            with pytest.raises(EncoderError, match=f"encode.. has no argument '{name}': ") as caught:
+                model.encode(*arguments, **{name: 1})  # type: ignore[arg-type]
+            assert isinstance(caught.value, TypeError)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+            model.encode(TWO, colour=1)  # type: ignore[call-arg]
+
+
+class TestCopies:
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_an_unchanged_model_travels_as_its_folder_with_its_settings(self, checkpoint_b: Path, dtype: str) -> None:
+        model = InstructorModel(checkpoint_b, "cpu", dtype)
+        model.max_seq_length = 7
+        pickled = pickle.dumps(model)
+        assert len(pickled) < 10_000
+        for copied in (pickle.loads(pickled), copy.deepcopy(model)):
+            np.testing.assert_array_equal(copied.encode(PAIRS[2:]), model.encode(PAIRS[2:]))
+            assert (copied.device, copied.dtype, copied.trainable) == (model.device, model.dtype, False)
+            assert (copied.name, copied.max_seq_length) == (model.name, 7)
+
+    @pytest.mark.parametrize("trainable", [True, False])
+    @pytest.mark.parametrize("write", ["in place", "through data", "replaced"])
+    def test_changed_weights_travel_and_need_no_folder(
+        self, checkpoint_a: Path, tmp_path: Path, trainable: bool, write: str
+    ) -> None:
+        folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
+        model = InstructorModel(folder, "cpu", trainable=trainable)
+        before = model.encode(TWO)
+        with torch.no_grad():
+            if write == "in place":
+                model.dense.weight.add_(torch.randn(64, 64))
+            elif write == "through data":
+                model.dense.weight.data.add_(torch.randn(64, 64))
+            else:
+                model.dense = torch.nn.Linear(64, 64, bias=False)
+        assert np.abs(model.encode(TWO) - before).max() > 1e-3
+        pickled, copied = pickle.dumps(model), copy.deepcopy(model)
+        shutil.rmtree(folder)
+        for other in (pickle.loads(pickled), copied):
+            np.testing.assert_allclose(other.encode(TWO), model.encode(TWO), atol=1e-6)
+            assert other.trainable is trainable
+            assert other.dense.weight.data_ptr() != model.dense.weight.data_ptr()
+
+    def test_a_copy_of_a_model_in_training_trains_by_itself(self, checkpoint_a: Path) -> None:
+        model = InstructorModel(checkpoint_a, trainable=True)
+        other = pickle.loads(pickle.dumps(model)).train()
+        other(TWO)[0].sum().backward()
+        assert other.backbone.t5.blocks[0].qkv[0].weight.grad is not None
+        assert all(weight.grad is None for weight in model.parameters())
+
+    def test_a_folder_that_was_trained_on_meanwhile_is_not_taken_for_the_model(
+        self, checkpoint_a: Path, checkpoint_b: Path, tmp_path: Path
+    ) -> None:
+        folder = make_checkpoint(tmp_path / "one", seed=5)
+        pickled = pickle.dumps(InstructorModel(folder))
+        shutil.rmtree(folder)
+        make_checkpoint(tmp_path / "one", seed=6)
+        with pytest.raises(EncoderError, match="has changed since the model was pickled"):
+            pickle.loads(pickled)
+
+    def test_a_worker_process_gets_the_model_and_the_cached_encoder(self, model: InstructorModel) -> None:
+        with get_context("spawn").Pool(1) as pool:
+            for encoder in (model, CachedEncoder(model, max_pairs=5)):
+                np.testing.assert_allclose(pool.apply(encoder.encode, (TWO,)), encoder.encode(TWO), atol=1e-6)
+
+
+class TestOwnProducts:
+    def test_packed_and_plain_products_agree_and_a_failure_falls_back(
+        self, checkpoint_a: Path, checkpoint_b: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("another signature")
+
+        for folder in (checkpoint_a, checkpoint_b):
+            vectors = {}
+            for pays in (True, False):
+                monkeypatch.setattr(encoder_module, "_packing_pays", lambda *_, pays=pays: pays)
+                model = InstructorModel(folder, "cpu")
+                assert isinstance(model.backbone.t5.blocks[0].out, encoder_module._PackedLinear) is pays
+                vectors[pays] = model.encode(PAIRS)
+            monkeypatch.undo()
+            np.testing.assert_allclose(vectors[True], vectors[False], atol=1e-6)
+            encoder_module._packing_pays.cache_clear()
+            monkeypatch.setattr(encoder_module._PackedLinear, "__call__", broken)
+            np.testing.assert_array_equal(InstructorModel(folder, "cpu").encode(PAIRS), vectors[False])
+            monkeypatch.undo()
+            encoder_module._packing_pays.cache_clear()
+
+    def test_a_transformers_with_other_names_is_reported(self, mini: InstructorModel) -> None:
+        with pytest.raises(EncoderError, match=r"transformers .* not known here .*install one of these"):
+            encoder_module.T5(torch.nn.Linear(1, 1))
+
+
+class TestRefusals:
     def test_an_instruction_that_fills_the_window_is_refused_with_both_numbers(self, model: InstructorModel) -> None:
         instruction = "word " * 511
         with pytest.raises(EncoderError, match=r"511 tokens.*512"):
@@ -308,42 +521,6 @@ class TestRefusals:
     def test_a_name_outside_the_grammar_is_refused(self, name: str) -> None:
         with pytest.raises(EncoderError, match="owner/name"):
             InstructorModel(name)
-
-
-def load_in_subprocess(name: str, endpoint: str, cache: Path) -> tuple[str, float]:
-    """Standard output of a fresh process that loads `name` with the hub at `endpoint`, and the seconds it took."""
-    code = textwrap.dedent(
-        f"""
-        import time
-        from instructor_core import EncoderError, InstructorModel
-        start = time.monotonic()
-        try:
-            InstructorModel({name!r})
-        except EncoderError as error:
-            print(error)
-        print(time.monotonic() - start)
-        """
-    )
-    environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": endpoint, "HF_HOME": str(cache)}
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
-    *message, seconds = result.stdout.strip().splitlines()
-    return "\n".join(message), float(seconds)
-
-
-class TestHub:
-    def test_a_hub_that_refuses_connections_is_reported_within_seconds(self, tmp_path: Path) -> None:
-        message, seconds = load_in_subprocess("hkunlp/instructor-base", "http://127.0.0.1:9", tmp_path)
-        assert "hkunlp/instructor-base" in message and "did not answer" in message
-        assert seconds < 5
-
-    def test_a_hub_that_never_answers_is_reported_within_seconds(self, tmp_path: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-            message, seconds = load_in_subprocess("hkunlp/instructor-base", endpoint, tmp_path)
-        assert "did not answer" in message
-        assert seconds < 5
 
 
 def test_the_file_works_when_copied_alone(checkpoint_a: Path, tmp_path: Path) -> None:

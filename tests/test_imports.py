@@ -1,6 +1,6 @@
 """The layers, checked on the syntax tree: who may import whom.
 
-    encoder, queueing <- cache    encoder <- embed    analysis <- figures    ui above all    app.py imports ui only
+    hub <- encoder    encoder, queueing <- cache    encoder <- embed    analysis <- figures    ui <- app.py
 
 Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
 """
@@ -29,16 +29,19 @@ class Layer:
 
 
 LAYERS = {
+    # Copied alone the encoder works without the hub's patience, which it asks for where the file lies beside it.
     f"{PACKAGE}.encoder": Layer(
-        packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm")
+        project=(f"{PACKAGE}.hub",),
+        packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm"),
     ),
+    f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
     f"{PACKAGE}.errors": Layer(),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
     ),
     f"{PACKAGE}.embed": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.checkpoints", f"{PACKAGE}.errors"),
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.hub", f"{PACKAGE}.errors"),
         packages=("numpy", "pyarrow", "ray", "tqdm"),
     ),
     f"{PACKAGE}.analysis": Layer(
@@ -142,7 +145,7 @@ def test_every_layer_of_the_design_exists() -> None:
         (f"{PACKAGE}.figures.matrix", "from instructor_core.analysis import similarity"),
         (f"{PACKAGE}.figures.matrix", "from instructor_core.ui import demo"),
         (f"{PACKAGE}.evaluate.markdown", "from instructor_core.ui import tables"),
-        (f"{PACKAGE}.checkpoints", "import gradio"),
+        (f"{PACKAGE}.hub", "import gradio"),
         (f"{PACKAGE}.embed.worker", "from instructor_core.cache import CachedEncoder"),
         (f"{PACKAGE}.embed.source", "import torch"),
         (PACKAGE, "import gradio"),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel, find_checkpoint
-from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.hub import CHECKPOINTS
 from tests.test_parity import INSTRUCTIONS, LONG, PAIRS, TEXTS, TOLERANCE, reference
 
 ROOT = Path(__file__).parents[1]

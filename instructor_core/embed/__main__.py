@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from instructor_core.checkpoints import BUNDLED
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
+from instructor_core.hub import BUNDLED
 
 DESCRIPTION = """\
 Embed every row of a file: of any size, in memory that does not grow with it.

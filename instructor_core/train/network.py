@@ -124,11 +124,11 @@ class TrainingNetwork:
     """
 
     def __init__(self, model: InstructorModel, *, bfloat16: bool, workers: int = 1) -> None:
-        config = model.transformer.config
-        if config.dense_act_fn not in _ACTIVATIONS:
+        t5 = model.backbone.t5
+        if t5.activation not in _ACTIVATIONS:
             raise UserError(
                 f"Training needs an activation of {sorted(_ACTIVATIONS)}: this checkpoint has "
-                f"{config.dense_act_fn!r}. Train another checkpoint."
+                f"{t5.activation!r}. Train another checkpoint."
             )
         if not model.trainable or model.dtype != torch.float32:
             raise UserError(
@@ -138,11 +138,11 @@ class TrainingNetwork:
         self.model = model
         self.workers = workers
         self.dtype = torch.bfloat16 if bfloat16 else torch.float32
-        self._stack = model.transformer.encoder
-        self._heads: int = config.num_heads
-        self._gated: bool = config.is_gated_act
-        self._gelu = _ACTIVATIONS[config.dense_act_fn]
-        self._epsilon: float = config.layer_norm_epsilon
+        self._t5 = t5
+        self._heads: int = t5.blocks[0].n_heads
+        self._gated: bool = t5.is_gated
+        self._gelu = _ACTIVATIONS[t5.activation]
+        self._epsilon: float = t5.epsilon
         self._buckets: dict[int, Tensor] = {}
         self._blocks: list[_Block] = []
 
@@ -150,12 +150,10 @@ class TrainingNetwork:
 
     def _linears(self, layer: int) -> tuple[list[Tensor], Tensor, list[Tensor], Tensor, Tensor, Tensor]:
         """Parameters of a block: [q, k, v], o, [wi] or [wi_0, wi_1], wo and its two norms."""
-        attention, feed_forward = self._stack.block[layer].layer[0], self._stack.block[layer].layer[1]
-        inner, dense = attention.SelfAttention, feed_forward.DenseReluDense
-        wide = [dense.wi_0.weight, dense.wi_1.weight] if self._gated else [dense.wi.weight]
-        qkv = [inner.q.weight, inner.k.weight, inner.v.weight]
-        norms = attention.layer_norm.weight, feed_forward.layer_norm.weight
-        return qkv, inner.o.weight, wide, dense.wo.weight, *norms
+        block = self._t5.blocks[layer]
+        qkv, wide = [linear.weight for linear in block.qkv], [linear.weight for linear in block.wide]
+        norms = block.attention_norm.weight, block.feed_norm.weight
+        return qkv, block.out.weight, wide, block.narrow.weight, *norms
 
     def _weight(self, parts: list[Tensor], norm: Tensor | None) -> _Weight:
         value = torch.cat([part.detach() for part in parts]) if len(parts) > 1 else parts[0].detach()
@@ -176,9 +174,9 @@ class TrainingNetwork:
                     self._weight(wide, second), self._weight([narrow], None),
                 )
             )  # fmt: skip
-        self._table = self._stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.detach()
-        self._embeddings = self.model.transformer.shared.weight.detach()
-        self._final_norm = self._stack.final_layer_norm.weight.detach()
+        self._table = self._t5.position_table.weight.detach()
+        self._embeddings = self._t5.embed.weight.detach()
+        self._final_norm = self._t5.final_norm.weight.detach()
         self._dense = self.model.dense.weight.detach()
         tensors = self._table, self._embeddings, self._final_norm, self._dense
         self._gradients = [self._zeros(tensor) for tensor in tensors]
@@ -195,9 +193,9 @@ class TrainingNetwork:
                     norm.grad += (gradient * part.detach()).sum(0)
                     part.grad = gradient * norm.detach()
         parameters = (
-            self._stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight,
-            self.model.transformer.shared.weight,
-            self._stack.final_layer_norm.weight,
+            self._t5.position_table.weight,
+            self._t5.embed.weight,
+            self._t5.final_norm.weight,
             self.model.dense.weight,
         )
         for parameter, gradients in zip(parameters, self._gradients, strict=True):
@@ -209,14 +207,7 @@ class TrainingNetwork:
     def _bucket(self, n: int) -> Tensor:
         """T5's bucket of every (query, key) pair of positions: ``(n, n)`` int64."""
         if n not in self._buckets:
-            attention = self._stack.block[0].layer[0].SelfAttention
-            positions = torch.arange(n, device=self.model.device)
-            self._buckets[n] = attention._relative_position_bucket(
-                positions[None, :] - positions[:, None],
-                bidirectional=True,
-                num_buckets=attention.relative_attention_num_buckets,
-                max_distance=attention.relative_attention_max_distance,
-            )
+            self._buckets[n] = self._t5.position_buckets(n, self.model.device)
         return self._buckets[n]
 
     @torch.no_grad()

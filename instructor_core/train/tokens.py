@@ -65,7 +65,7 @@ def tokenize(model: InstructorModel, pairs: Sequence[Pair], *, max_tokens: int |
     """
     prepared = model._prepare(pairs)
     ids = [item.ids for item in prepared]
-    masked = [item.n_masked for item in prepared]
+    masked = [item.pooled.start for item in prepared]
     if max_tokens is not None:
         # </s> stands behind the text and is kept.
         limits = [count + max_tokens for count in masked]

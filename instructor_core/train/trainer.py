@@ -108,7 +108,7 @@ class _Trainer:
         """Put the gradient of a batch into the parameters: loss, values to report, number of tokens."""
         keep = not self.settings.gradient_cache
         tokens = tokenize(self.model, batch.pairs, max_tokens=self.settings.max_tokens)
-        parts = chunks(tokens, chunk_tokens=self.settings.chunk_tokens, pad=self.model._pad, device=self.model.device)
+        parts = chunks(tokens, chunk_tokens=self.settings.chunk_tokens, pad=self.model.pad_id, device=self.model.device)
         shares = self.workers.share([part.input_ids.numel() for part in parts])
         embeddings = torch.empty(len(batch.pairs), self.model.dim, device=self.model.device)
         tapes: dict[int, Tape] = {}

@@ -25,8 +25,8 @@ from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.scores import score_instructions
 from instructor_core.cache import CachedEncoder
-from instructor_core.checkpoints import BUNDLED
 from instructor_core.errors import UserError
+from instructor_core.hub import BUNDLED
 from instructor_core.ui.api_answers import Board, BoardRow, Encoded, Projected, Similarities, Terms, TokenRow
 from instructor_core.ui.api_checks import (
     MAX_API_TOKEN_TEXTS,

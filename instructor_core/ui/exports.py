@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import similarity
-from instructor_core.checkpoints import Checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import Checkpoint
 from instructor_core.ui.strings import well_formed
 
 MAX_NUMBERS = 2_000_000  # in a CSV file, about 20 MB

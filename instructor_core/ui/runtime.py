@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.cache import MEGABYTE, CachedEncoder, OnDevice
-from instructor_core.checkpoints import Checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import Checkpoint
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.feedback import incident
 from instructor_core.ui.inputs import Inputs

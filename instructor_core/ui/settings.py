@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -9,15 +9,16 @@ _BREAKS = re.compile("[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def well_formed(text: str) -> str:
-    r"""Return `text` with each lone surrogate and each NUL replaced by U+FFFD; UTF-8 cannot hold the former.
+    r"""Return `text` with each lone surrogate, as the encoder does, and each NUL replaced by U+FFFD.
 
     >>> well_formed("caf\ud800e") == "caf\ufffde"
     True
     """
-    if text.isascii() and "\0" not in text:
-        return text
-    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return paired.replace("\0", "\ufffd")
+    if not text.isascii():
+        from instructor_core.encoder import well_formed as encodable  # brings PyTorch: not before it is needed
+
+        text = encodable(text)
+    return text.replace("\0", "\ufffd")
 
 
 def one_line(text: str) -> str:

@@ -18,8 +18,8 @@ import gradio as gr
 import numpy as np
 
 from instructor_core.cache import OnDevice
-from instructor_core.checkpoints import Checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import Checkpoint
 
 if TYPE_CHECKING:
     from instructor_core.encoder import InstructorModel

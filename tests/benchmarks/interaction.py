@@ -28,7 +28,7 @@ from statistics import median
 from playwright.sync_api import sync_playwright
 
 from instructor_core.analysis.projection import warm_up
-from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Drawn, Selected, changed
 from instructor_core.ui.runtime import Runtime

@@ -106,7 +106,7 @@ def measure(name: str, n: int, call: Callable[[], object]) -> Step:
 def steps_of(n: int) -> Iterator[Step]:
     """Do what the page does with n texts, step by step."""
     from instructor_core.analysis.projection import warm_up
-    from instructor_core.checkpoints import CHECKPOINTS
+    from instructor_core.hub import CHECKPOINTS
     from instructor_core.ui.experiments import Request, ScoreBook, compare_instructions
     from instructor_core.ui.inputs import parse_inputs
     from instructor_core.ui.page import Selected

@@ -8,7 +8,7 @@ import numpy as np
 from playwright.sync_api import Browser
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.exports import Run
 from instructor_core.ui.report import report_html
 

@@ -113,7 +113,7 @@ def test_embeddings_while_training_are_those_of_inference(model: InstructorModel
     expected = InstructorModel(model.folder, device="cpu").encode(pairs)
     network = TrainingNetwork(model, bfloat16=False)
     network.start_step()
-    parts = chunks(tokenize(model, pairs), chunk_tokens=256, pad=model._pad, device=model.device)
+    parts = chunks(tokenize(model, pairs), chunk_tokens=256, pad=model.pad_id, device=model.device)
     assert len(parts) > 3
     embeddings = torch.empty(len(pairs), model.dim)
     for part in parts:
@@ -136,7 +136,7 @@ def test_bfloat16_gradients_point_where_float32_ones_do(model: InstructorModel, 
 def test_chunks_hold_every_pair_once_in_few_shapes(model: InstructorModel) -> None:
     pairs = some_pairs(200, seed=2)
     tokens = tokenize(model, pairs)
-    parts = chunks(tokens, chunk_tokens=512, pad=model._pad, device=model.device)
+    parts = chunks(tokens, chunk_tokens=512, pad=model.pad_id, device=model.device)
     assert sorted(int(row) for part in parts for row in part.rows) == list(range(200))
     for part in parts:
         b, n = part.input_ids.shape

@@ -27,6 +27,8 @@ class Hub:
         url: Where the hub listens.
         cut_after: Bytes of a large file after which the connection is closed; None sends all of it.
         stall_after: Bytes of a large file after which nothing more comes; None sends all of it.
+        closing: Set when whoever waits for bytes may go.
+        stalled: Set as soon as somebody waits in vain.
         requests: Method and path of every request.
     """
 
@@ -36,6 +38,7 @@ class Hub:
     cut_after: int | None = None
     stall_after: int | None = None
     closing: Event = field(default_factory=Event)
+    stalled: Event = field(default_factory=Event)
     requests: list[str] = field(default_factory=list)
 
     def description(self) -> dict[str, object]:
@@ -68,6 +71,8 @@ def handler_of(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.send_json(200, hub.description())
             elif path.startswith(resolved) and (hub.folder / path.removeprefix(resolved)).is_file():
                 self.send_file(hub.folder / path.removeprefix(resolved))
+            elif path.startswith(described):
+                self.send_json(404, {"error": "Revision not found"}, {"X-Error-Code": "RevisionNotFound"})
             else:
                 self.send_json(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
 
@@ -111,7 +116,9 @@ def handler_of(hub: Hub) -> type[BaseHTTPRequestHandler]:
             end = len(content) if hub.cut_after is None else min(len(content), hub.cut_after)
             for at in range(start, end, PIECE):
                 if hub.stall_after is not None and at >= hub.stall_after:
+                    hub.stalled.set()
                     hub.closing.wait(120)
+                    self.close_connection = True
                     return
                 self.wfile.write(content[at : min(at + PIECE, end)])
                 time.sleep(0.04 if len(content) > PIECE else 0)

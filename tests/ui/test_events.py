@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.demo import build_demo
 from instructor_core.ui.runtime import Runtime
 

@@ -13,8 +13,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.label_task import Metric, label_task
-from instructor_core.checkpoints import CHECKPOINTS
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import experiments
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.experiments import Experiment, Finding, Request, ScoreBook

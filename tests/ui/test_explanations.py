@@ -11,7 +11,7 @@ import pytest
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.pooling import RECIPE_TEXTS
-from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import explanations
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.explanations import Answer, Question

@@ -19,8 +19,8 @@ from instructor_core import InstructorModel
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.similarity import similarity
 from instructor_core.cache import CachedEncoder
-from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.ui import exports, report
 from instructor_core.ui.experiments import TABLE_HEADERS
 from instructor_core.ui.export_menu import FORMATS, build_export, code, write

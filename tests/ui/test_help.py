@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import gradio as gr
 import pytest
 
-from instructor_core.checkpoints import CHECKPOINTS
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.demo import build_demo
 from instructor_core.ui.help import PAGE, help_words
 from instructor_core.ui.runtime import Runtime

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from instructor_core.cache import CachedEncoder
-from instructor_core.checkpoints import Checkpoint
+from instructor_core.hub import Checkpoint
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime

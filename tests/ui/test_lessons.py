@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from instructor_core.cache import CachedEncoder
-from instructor_core.checkpoints import CHECKPOINTS, local_checkpoint
+from instructor_core.hub import CHECKPOINTS, local_checkpoint
 from instructor_core.ui.claims import KINDS
 from instructor_core.ui.inputs import Inputs, format_texts, parse_texts
 from instructor_core.ui.lessons import (

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from instructor_core.checkpoints import CHECKPOINTS, local_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS, local_checkpoint
 from instructor_core.ui import link
 from instructor_core.ui.demo import build_demo
 from instructor_core.ui.examples import load_examples

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.checkpoints import local_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.hub import local_checkpoint
 from instructor_core.ui import experiments
 from instructor_core.ui.experiments import Request, ScoreBook
 from instructor_core.ui.inputs import MAX_ALL_CHARACTERS, MAX_TEXTS, Inputs

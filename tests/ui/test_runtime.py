@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import os
+import errno
+import io
 import re
 import shutil
-import subprocess
-import sys
+import socket
 from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
-from instructor_core import InstructorModel
-from instructor_core.checkpoints import CHECKPOINTS, Checkpoint, local_checkpoint
+import instructor_core.hub as hub_module
+import instructor_core.ui.runtime as runtime_module
+from instructor_core import EncoderError, InstructorModel
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import MAX_LOADED, Runtime, without_paths
 from tests.conftest import make_checkpoint
 from tests.ui.fake_hub import COMMIT, Hub, serve
 
-ROOT = Path(__file__).parents[2]
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
-
-# What the app does when a visitor chooses a checkpoint of the hub, in a process of its own: the hub client reads its
-# settings once. First a line of Python is run, which may make trouble. Prints one JSON object: the lines of progress,
-# the seconds, and the embedding or the error.
-CHOOSE = """
-import json, os, sys, time
-exec(sys.argv[3])
-from instructor_core.checkpoints import Checkpoint
-from instructor_core.errors import UserError
-from instructor_core.ui.runtime import Runtime
-
-runtime = Runtime((Checkpoint("toy", "someone/toy", sys.argv[2] or None, 0, int(sys.argv[1])),))
-lines, started = [], time.monotonic()
-steps = runtime.load_steps("toy")
-result = {}
-try:
-    while True:
-        lines.append(next(steps))
-except StopIteration as stop:
-    result["vector"] = stop.value.encode([("Represent the text: ", "One."), ("", "Two.")]).tolist()
-except UserError as error:
-    result["error"] = str(error)
-print(json.dumps(result | {"lines": lines, "seconds": time.monotonic() - started}), flush=True)
-os._exit(0)  # a download that hangs is not waited for
-"""
 
 
 def finished(steps: Generator[str, None, Any]) -> tuple[list[str], Any]:
@@ -63,27 +41,60 @@ def finished(steps: Generator[str, None, Any]) -> tuple[list[str], Any]:
             return lines, stop.value
 
 
-def choose(endpoint: str, cache: Path, *, megabytes: int = 0, revision: str = "", trouble: str = "") -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    environment |= {
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(cache),
-        "HF_HUB_DISABLE_XET": "1",
-        "PYTHONPATH": str(ROOT / "tests" / "offline"),
-        "PYTHONWARNINGS": "ignore",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", CHOOSE, str(megabytes), revision, trouble],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+@dataclass(frozen=True)
+class Chosen:
+    """What a visitor sees who chooses the checkpoint: lines of progress, then vectors or an error."""
+
+    lines: list[str]
+    vectors: np.ndarray | None = None
+    error: str = ""
+
+
+def choose(*, megabytes: int = 0, revision: str | None = None) -> Chosen:
+    runtime = Runtime((Checkpoint("toy", "someone/toy", revision, 0, megabytes),), device="cpu")
+    steps, lines = runtime.load_steps("toy"), []
+    try:
+        while True:
+            lines.append(next(steps))
+    except StopIteration as stop:
+        return Chosen(lines, stop.value.encode(PAIRS))
+    except UserError as error:
+        return Chosen(lines, error=str(error))
+
+
+class Clock:
+    """Stands still, and goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What the runtime takes for the time of day."""
+    clock = Clock()
+    monkeypatch.setattr(runtime_module, "time", clock)
+    monkeypatch.setattr(runtime_module, "POLL_S", 0.02)
+    return clock
+
+
+@pytest.fixture
+def hub(large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Hub]:
+    """A hub on this machine with `large`, which the hub client takes for the real one, and an empty cache."""
+    with serve(large, "someone/toy") as served:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        point_to(served.url, monkeypatch)
+        yield served
+
+
+def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @pytest.fixture(scope="module")
@@ -225,81 +236,112 @@ def test_visitors_who_choose_the_same_checkpoint_share_its_download(
     assert runtime.is_loaded("random-a")
 
 
-def test_a_hub_that_cannot_be_reached_is_reported_within_seconds(tmp_path: Path):
-    answer = choose("http://127.0.0.1:9", tmp_path)
-    assert answer["seconds"] < 15  # the hub client's own retries take 23 s and more
-    assert "Could not download 'someone/toy'" in answer["error"]
-    assert "Check the network" in answer["error"]
+class DeadHub(Thread):
+    """Takes every connection and counts it; then either closes it or never says a word."""
+
+    def __init__(self, *, silent: bool) -> None:
+        super().__init__(daemon=True)
+        self.silent, self.n_asked = silent, 0
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+
+    def run(self) -> None:
+        open_ones = []
+        with suppress(OSError):  # closed by the test
+            while True:
+                connection, _ = self.server.accept()
+                self.n_asked += 1
+                open_ones.append(connection) if self.silent else connection.close()
 
 
-@pytest.mark.parametrize("revision", ["", COMMIT])
-def test_a_download_shows_its_progress_and_the_next_start_needs_no_hub(large: Path, tmp_path: Path, revision: str):
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_hub_that_does_not_answer_is_asked_once_and_reported(hub: Hub, monkeypatch: pytest.MonkeyPatch, silent: bool):
+    monkeypatch.setattr(hub_module, "_TIMEOUT_S", 0.2)
+    dead = DeadHub(silent=silent)
+    dead.start()
+    point_to(dead.url, monkeypatch)
+    with closing(dead.server):
+        chosen = choose()
+        with pytest.raises(EncoderError, match=r"Could not download 'someone/toy': .* did not answer"):
+            InstructorModel("someone/toy")
+    assert "Could not download 'someone/toy'" in chosen.error and "Check the network" in chosen.error
+    assert chosen.lines == ["loading toy"]
+    assert dead.n_asked == 2  # once by each
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("revision", [None, COMMIT])
+def test_a_download_shows_its_progress_and_the_next_start_needs_no_hub(
+    hub: Hub, large: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
+):
     size = megabytes_of(large)
-    with serve(large, "someone/toy") as hub:
-        first = choose(hub.url, tmp_path, megabytes=size, revision=revision)
+    first = choose(megabytes=size, revision=revision)
     expected = InstructorModel(large, device="cpu").encode(PAIRS, normalize=False)
-    np.testing.assert_allclose(first["vector"], expected, atol=1e-4)
-    assert first["lines"][0] == "loading toy"
-    shown = [re.fullmatch(rf"downloading toy: (\d+) of {size} MB", line) for line in first["lines"][1:]]
+    np.testing.assert_allclose(first.vectors, expected, atol=1e-4)
+    assert first.lines[0] == "loading toy"
+    shown = [re.fullmatch(rf"downloading toy: (\d+) of {size} MB", line) for line in first.lines[1:]]
     amounts = [int(match[1]) for match in shown if match]
     assert len(amounts) == len(shown) >= 2
     assert amounts == sorted(amounts)
     assert 0 < amounts[-1] <= size + 1
-    again = choose("http://127.0.0.1:9", tmp_path, megabytes=size, revision=revision)
-    assert again["lines"] == ["loading toy"]
-    np.testing.assert_allclose(again["vector"], expected, atol=1e-4)
+    asked = len(hub.requests)
+    again = choose(megabytes=size, revision=revision)
+    assert again.lines == ["loading toy"]
+    np.testing.assert_array_equal(again.vectors, first.vectors)
+    assert len(hub.requests) == asked
 
 
-def test_a_download_cut_in_the_middle_is_explained_and_the_next_try_succeeds(large: Path, tmp_path: Path):
-    with serve(large, "someone/toy") as hub:
-        hub.cut_after = 3_000_000
-        cut = choose(hub.url, tmp_path)
-        assert "Could not download 'someone/toy'" in cut["error"]
-        hub.cut_after = None
-        assert "vector" in choose(hub.url, tmp_path)
+def test_a_download_cut_in_the_middle_is_explained_and_the_next_try_succeeds(hub: Hub):
+    hub.cut_after = 3_000_000
+    assert "Could not download 'someone/toy'" in choose().error
+    hub.cut_after = None
+    assert choose().vectors is not None
 
 
-# Writing more than a megabyte of a download fails as on a full disk.
-FULL = """
-import builtins, errno, io, pathlib
-class Full(io.BufferedWriter):
-    def write(self, data):
+class FullDisk(io.BufferedWriter):
+    """Writing more than a megabyte of a download fails as on a full disk."""
+
+    def write(self, data: Any) -> int:
         if self.tell() + len(data) > 10**6:
             raise OSError(errno.ENOSPC, "No space left on device", self.name)
         return super().write(data)
-def open_full(path, mode="r", *arguments, open=open, **options):
-    if str(path).endswith(".incomplete") and "r" not in mode:
-        return Full(io.FileIO(path, mode.replace("b", "")))
-    return open(path, mode, *arguments, **options)
-builtins.open = open_full
-pathlib.Path.open = lambda self, mode="r", *arguments, **options: open_full(self, mode, *arguments, **options)
-"""
 
 
-def test_a_disk_that_is_full_is_said_to_be_and_the_next_try_succeeds(large: Path, tmp_path: Path):
-    with serve(large, "someone/toy") as hub:
-        full = choose(hub.url, tmp_path, megabytes=17, trouble=FULL)
-        assert full["error"] == (
+def test_a_disk_that_is_full_is_said_to_be_and_the_next_try_succeeds(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+
+        def open_full(path: Any, mode: str = "r", *arguments: Any, open: Any = open, **options: Any) -> Any:
+            if str(path).endswith(".incomplete") and "r" not in mode:
+                return FullDisk(io.FileIO(path, mode.replace("b", "")))
+            return open(path, mode, *arguments, **options)
+
+        patch.setattr("builtins.open", open_full)
+        patch.setattr(Path, "open", open_full)
+        assert choose(megabytes=17).error == (
             "toy could not be downloaded: the disk of the server has no room for its 17 MB. "
             "Use another checkpoint, or free some space there and choose it again."
         )
-        assert "vector" in choose(hub.url, tmp_path)
+    assert choose().vectors is not None
 
 
-def test_a_hub_that_falls_silent_is_reported_while_it_lasts_and_given_up(large: Path, tmp_path: Path):
-    impatient = "from instructor_core.ui import runtime; runtime.STALLED_S, runtime.GIVEN_UP_S = 0.6, 3.0"
-    with serve(large, "someone/toy") as hub:
-        hub.stall_after = 3_000_000
-        silent = choose(hub.url, tmp_path, megabytes=17, trouble=impatient)
-        assert silent["error"].startswith("The Hugging Face Hub has sent nothing of toy for 3 s.")
-        assert re.fullmatch(r"downloading toy: \d of 17 MB; nothing new for \d s", silent["lines"][-1])
+def test_a_hub_that_falls_silent_is_reported_while_it_lasts_and_given_up(hub: Hub, clock: Clock):
+    hub.stall_after = 3_000_000
+    runtime = Runtime((Checkpoint("toy", "someone/toy", None, 0, 17),), device="cpu")
+    steps, lines = runtime.load_steps("toy"), []
+    with pytest.raises(UserError, match=r"^The Hugging Face Hub has sent nothing of toy for 120 s\."):
+        for line in steps:
+            lines.append(line)
+            if hub.stalled.is_set():
+                clock.now += 50
+    assert re.fullmatch(r"downloading toy: \d of 17 MB; nothing new for (50|100) s", lines[-1])
+    hub.stall_after = None
+    hub.closing.set()  # lets the download end
+    runtime._downloads["toy"].join(30)
 
 
-def test_a_name_that_the_hub_does_not_know_is_said_to_be_unknown(large: Path, tmp_path: Path):
-    with serve(large, "someone/other") as hub:
-        assert "no public repository 'someone/toy'" in choose(hub.url, tmp_path)["error"]
-        assert_no_file_was_asked_for(hub)
-
-
-def assert_no_file_was_asked_for(hub: Hub) -> None:
+def test_names_and_revisions_that_the_hub_does_not_know_are_said_to_be_unknown(hub: Hub):
+    with pytest.raises(UserError, match="no public repository 'someone/other'"):
+        hub_module.download("someone/other")
+    with pytest.raises(UserError, match="'someone/toy' has no revision 'v9'"):
+        hub_module.download("someone/toy", revision="v9")
     assert not [request for request in hub.requests if "/resolve/" in request]

@@ -12,8 +12,8 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from instructor_core.checkpoints import CHECKPOINTS
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import demo
 from instructor_core.ui.demo import build_runtime
 from instructor_core.ui.settings import VARIABLES, Settings, read_settings, with_checkpoint

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
-from instructor_core.checkpoints import Checkpoint, local_checkpoint
+from instructor_core.hub import Checkpoint, local_checkpoint
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
 from instructor_core.ui.page import Selected

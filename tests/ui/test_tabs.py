@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.checkpoints import local_checkpoint
+from instructor_core.hub import local_checkpoint
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected, instruction_choices, text_choices
 from instructor_core.ui.runtime import Runtime, grid_of

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
-from instructor_core.checkpoints import CHECKPOINTS
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
+from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import zero_gpu
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.zero_gpu import MAX_S, START_S, count_tokens, lend, seconds

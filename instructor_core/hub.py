@@ -1,0 +1,157 @@
+"""Checkpoints by name: those that the app offers, and the way from a name on the Hugging Face Hub to a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from instructor_core.errors import UserError
+
+_TIMEOUT_S = 4.0  # on a dead network the hub client itself retries for 23 s or more
+_TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint by name.
+
+    Attributes:
+        id: Short name, used in the menu, in links and as cache key.
+        source: What ``InstructorModel`` takes: a bundled name, a hub name or a folder.
+        revision: Commit of the hub repository; None for folders.
+        n_parameters: Number of weights; 0 if not known.
+        download_mb: Megabytes to download the first time; 0 if it is on disk already.
+    """
+
+    id: str
+    source: str
+    revision: str | None = None
+    n_parameters: int = 0
+    download_mb: int = 0
+
+    @property
+    def label(self) -> str:
+        """Name with the size that a visitor should know before choosing it."""
+        if self.download_mb == 0:
+            return f"{self.id} (on this machine)"
+        size = f"{self.download_mb / 1000:.1f} GB" if self.download_mb >= 1000 else f"{self.download_mb} MB"
+        return f"{self.id} (download {size})"
+
+
+BUNDLED = "instructor-mini"
+
+# Sizes and revisions as the MTEB registry of models states them for the three published checkpoints.
+CHECKPOINTS = (
+    Checkpoint(BUNDLED, BUNDLED, None, 8_000_000, 0),
+    Checkpoint(
+        "instructor-base", "hkunlp/instructor-base", "0b2f22542d2bd6d60dbff22d22f12c15e6562736", 110_000_000, 440
+    ),
+    Checkpoint(
+        "instructor-large", "hkunlp/instructor-large", "54e5ffb8d484de506e59443b07dc819fb15c7233", 335_000_000, 1340
+    ),
+    Checkpoint(
+        "instructor-xl", "hkunlp/instructor-xl", "ce48b213095e647a6c3536364b9fa00daf57f436", 1_300_000_000, 4970
+    ),
+)
+
+
+def local_checkpoint(path: str | Path) -> Checkpoint:
+    """Return a registry entry for a folder given on the command line; its name is the folder's."""
+    folder = Path(path).expanduser().resolve()
+    return Checkpoint(folder.name, str(folder))
+
+
+def download(name: str, *, revision: str | None = None, tqdm_class: type[Any] | None = None) -> Path:
+    """Return the folder of a repository of the hub: from the hub's cache if it is complete there, else by download.
+
+    Raises:
+        UserError: If the hub has no such repository or revision, or does not answer, once, within seconds.
+    """
+    from huggingface_hub import HfApi, get_session, snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    # The base class of its errors differs with the HTTP library, and that with the version of the hub client.
+    transport_error: type[Exception] = import_module(type(get_session()).__module__.partition(".")[0]).HTTPError
+    way_out = "or pass the path of a folder that holds the checkpoint."
+    try:
+        cached = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        if _is_complete(cached):
+            return cached
+    except LocalEntryNotFoundError:
+        pass  # not in the cache yet
+    except HFValidationError as error:
+        raise UserError(f"{name!r} is not a name the Hugging Face Hub allows: {error}") from error
+    try:
+        info = HfApi().model_info(name, revision=revision, timeout=_TIMEOUT_S)
+        files = _wanted_files([sibling.rfilename for sibling in info.siblings or []])
+        # By the name of the revision, not by the commit it stands for: only then does the cache know the name later on.
+        return Path(snapshot_download(name, revision=revision, allow_patterns=files or None, tqdm_class=tqdm_class))
+    except RepositoryNotFoundError as error:
+        raise UserError(f"The Hugging Face Hub has no public repository {name!r}. Check the spelling.") from error
+    except RevisionNotFoundError as error:
+        raise UserError(
+            f"{name!r} has no revision {revision!r} on the Hugging Face Hub. Check the spelling."
+        ) from error
+    except OfflineModeIsEnabled as error:
+        raise UserError(
+            f"Could not download {name!r}: HF_HUB_OFFLINE is set and the cache does not have it. Unset it, {way_out}"
+        ) from error
+    except HfHubHTTPError as error:
+        raise UserError(
+            f"Could not download {name!r}: the Hugging Face Hub answered with an error "
+            f"({error.response.status_code if error.response is not None else type(error).__name__}). "
+            f"Try again later, {way_out}"
+        ) from error
+    except (OSError, transport_error) as error:
+        raise UserError(
+            f"Could not download {name!r}: the Hugging Face Hub did not answer ({type(error).__name__}). "
+            f"Check the network, {way_out}"
+        ) from error
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether a download got as far as everything that inference reads."""
+
+    def has_weights(path: Path) -> bool:
+        for index in path.glob("*.index.json"):  # the weights lie in several files
+            parts = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            return all((path / part).is_file() for part in parts)
+        return any(path.glob("model*.safetensors")) or any(path.glob("pytorch_model*.bin"))
+
+    needed = ("modules.json", "config.json", "1_Pooling/config.json", "2_Dense/config.json")
+    return (
+        all((folder / file).is_file() for file in needed)
+        and any((folder / file).is_file() for file in _TOKENIZER_FILES)
+        and has_weights(folder)
+        and has_weights(folder / "2_Dense")
+    )
+
+
+def _wanted_files(names: Sequence[str]) -> list[str]:
+    """Files of a repository that inference reads: one format of the weights, configuration, tokenizer."""
+    safe = any(name.endswith(".safetensors") and "/" not in name for name in names)
+    wanted = []
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if folder not in ("", "1_Pooling", "2_Dense", "3_Normalize"):
+            continue
+        if file.endswith(".safetensors"):
+            keep = True
+        elif file.startswith("pytorch_model"):
+            keep = not safe or (folder == "2_Dense" and f"{folder}/model.safetensors" not in names)
+        else:
+            keep = file.endswith(".json") or file == "spiece.model"
+        if keep:
+            wanted.append(name)
+    return wanted
