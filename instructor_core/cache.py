@@ -83,10 +83,6 @@ class BoundedStore(Generic[Value]):
                 self.n_bytes -= self._entries.popitem(last=False)[1][1]
 
 
-def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function
-
-
 class CachedEncoder:
     """Embeddings and token encodings of one checkpoint, computed when missing.
 

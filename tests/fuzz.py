@@ -32,6 +32,7 @@ ENDPOINTS = {
     "project": ("texts", "instructions", "method", "layout", "dimensions", "n_neighbors", "min_dist", "metric"),
     "ledger": ("first", "second", "instruction", "second_instruction", "by"),
     "leaderboard": ("texts", "labels", "instructions", "metric"),
+    "fingerprint": ("texts", "instruction"),
 }
 ANSWERS_WITHIN_S = 60.0
 WORKERS = 6

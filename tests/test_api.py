@@ -31,7 +31,7 @@ from instructor_core.ui.runtime import Runtime
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "I love this phone."]
 INSTRUCTIONS = ["Represent the review for classifying its sentiment:", ""]
 JOINED = "Represent the review for classifying its sentiment: "
-NAMES = ("/encode", "/similarity", "/tokens", "/project", "/ledger", "/leaderboard")
+NAMES = ("/encode", "/similarity", "/tokens", "/project", "/ledger", "/leaderboard", "/fingerprint")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,15 @@ def test_a_leaderboard_ranks_the_instructions_beside_controls(client: Client) ->
     assert [row["role"] for row in answer["rows"]] == ["candidate", "empty", "shuffled", "unrelated"]
     assert answer["best"] == "A" and answer["metric"] == "kNN accuracy" and answer["conclusion"]
     assert all(row["low"] <= row["value"] <= row["high"] for row in answer["rows"])
+
+
+def test_a_fingerprint_says_what_an_instruction_does(client: Client) -> None:
+    texts = [f"{word} {thing}." for thing in ("soup", "train", "phone", "film") for word in ("Lovely", "Awful", "Good")]
+    answer = client.predict(texts=texts, instruction=INSTRUCTIONS[0], api_name="/fingerprint")
+    assert answer["like"][0] == "sentiment" and answer["verdict"] == "moves"
+    assert answer["sentence"].startswith("moves the texts .") and len(answer["tasks"]) > 10
+    with pytest.raises(AppError, match="at least 4 different texts: got 1"):
+        client.predict(texts=["a"] * 5, instruction="x", api_name="/fingerprint")
 
 
 def test_the_schema_describes_every_endpoint_and_no_private_event(client: Client) -> None:
@@ -239,7 +248,9 @@ JSON = st.recursive(
 
 
 @settings(max_examples=120)
-@given(st.sampled_from(["encode", "similarity", "tokens", "project", "ledger", "leaderboard"]), st.data())
+@given(
+    st.sampled_from(["encode", "similarity", "tokens", "project", "ledger", "leaderboard", "fingerprint"]), st.data()
+)
 def test_any_json_as_arguments_is_an_answer_or_a_message(api: Api, name: str, data: st.DataObject) -> None:
     n = {"tokens": 1, "leaderboard": 3}.get(name, 2)
     arguments = data.draw(st.lists(JSON, min_size=n, max_size=n + 1))

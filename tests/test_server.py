@@ -23,7 +23,7 @@ from instructor_core import InstructorModel
 from tests import fuzz, load
 from tests.serving import ROOT, Server, serving
 
-ENDPOINTS = ["encode", "similarity", "tokens", "project", "ledger", "leaderboard"]
+ENDPOINTS = ["encode", "similarity", "tokens", "project", "ledger", "leaderboard", "fingerprint"]
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late."]
 LOAD_S = float(os.environ.get("LOAD_S", "60"))
 GROWTH_MB = 64  # that 50 visitors may add once everything is warm

@@ -102,10 +102,17 @@ def groups_of(grid: EmbeddingGrid) -> Groups:
 
     The most frequent labels get a group of their own, in the order in which they first appear.
     """
-    labels = grid.labels or ()
+    by_label = groups_by_label(grid.labels or ())
+    if by_label is not None:
+        return by_label
+    return _clusters(grid.embeddings[0] if grid.n_instructions else np.zeros((grid.n_texts, 1), dtype=np.float32))
+
+
+def groups_by_label(labels: Sequence[str]) -> Groups | None:
+    """A group for each label, as `groups_of` says; None below two labels."""
     frequent = [label for label, _ in Counter(label for label in labels if label).most_common(MAX_GROUPS)]
     if len(frequent) < 2:
-        return _clusters(grid.embeddings[0] if grid.n_instructions else np.zeros((grid.n_texts, 1), dtype=np.float32))
+        return None
     kept = set(frequent)
     named = [label if label in kept else _OTHERS if label else _UNLABELLED for label in labels]
     names = tuple(dict.fromkeys(name for name in named if name in kept))

@@ -22,12 +22,13 @@ from instructor_core.analysis import attribution, projection
 from instructor_core.analysis import leaderboard as boards
 from instructor_core.analysis import similarity as cosines
 from instructor_core.analysis.controls import with_controls
+from instructor_core.analysis.fingerprint import MIN_TEXTS, describe
 from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.scores import score_instructions
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
-from instructor_core.ui.api_answers import Board, BoardRow, Encoded, Projected, Similarities, Terms, TokenRow
+from instructor_core.ui.api_answers import Board, BoardRow, Encoded, Moved, Projected, Similarities, Terms, TokenRow
 from instructor_core.ui.api_checks import (
     MAX_API_TOKEN_TEXTS,
     check_choice,
@@ -39,6 +40,7 @@ from instructor_core.ui.api_checks import (
     strings,
 )
 from instructor_core.ui.feedback import message_for
+from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import MAX_CHARACTERS, Inputs
 from instructor_core.ui.runtime import Runtime
 
@@ -266,6 +268,43 @@ class Api:
             "rows": [_board_row(row, chosen) for row in board.rows],
         }
 
+    def fingerprint(self, texts: list[str], instruction: str, checkpoint: str = BUNDLED) -> Moved:
+        """Say what an instruction does to these texts: how far it moves them, and which tested task it is like.
+
+        Args:
+            texts: 4 to 500 different texts, up to 20,000 characters each and 500,000 together; of more than 48 a sample
+                is looked at.
+            instruction: The instruction; it is joined to a text by one space.
+            checkpoint: Name of a checkpoint in the menu of the page.
+
+        Returns:
+            One sentence; the verdict ("moves" or "hardly changes anything"); the tested tasks it is like, none or more;
+            how far the texts and the order of their pairs move from no instruction, and by how much edits without
+            meaning move them; and its rank correlation with every tested task, after what no instruction gives is
+            taken out, beside the floor that instructions without a task reach.
+        """
+        inputs = checked_inputs(checkpoint, texts, [instruction])
+        (result,) = fingerprints(self._encoder(checkpoint).encode, inputs)
+        if result is None:
+            raise UserError(
+                f"A fingerprint of an instruction needs at least {MIN_TEXTS} different texts: "
+                f"got {len(set(inputs.texts))}. Add texts."
+            )
+        return {
+            "sentence": describe(result),
+            "verdict": result.verdict,
+            "like": list(result.named),
+            "distance": round(result.distance, 7),
+            "noise": round(result.noise, 7),
+            "order_change": round(result.order_change, 7),
+            "order_noise": round(result.order_noise, 7),
+            "n_texts": result.n_texts,
+            "tasks": [
+                {"task": one.task, "correlation": round(one.correlation, 7), "floor": round(one.floor, 7)}
+                for one in result.likeness
+            ],
+        }
+
     def _encoder(self, checkpoint: str) -> CachedEncoder:
         """The encoder, downloaded first if need be: outside of the lock that other visitors wait for."""
         steps = self.runtime.load_steps(checkpoint)
@@ -280,7 +319,15 @@ class Api:
 def register_api(runtime: Runtime) -> None:
     """Add the endpoints to the page that is being built, each under the name of its method."""
     api = Api(runtime)
-    for function in (api.encode, api.similarity, api.tokens, api.project, api.ledger, api.leaderboard):
+    for function in (
+        api.encode,
+        api.similarity,
+        api.tokens,
+        api.project,
+        api.ledger,
+        api.leaderboard,
+        api.fingerprint,
+    ):
         add_endpoint(
             with_messages(function),
             api_name=function.__name__,

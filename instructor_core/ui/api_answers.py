@@ -72,3 +72,25 @@ class Board(TypedDict):
     best: str
     conclusion: list[str]
     rows: list[BoardRow]
+
+
+class TaskLikeness(TypedDict):
+    """One tested task in the answer of `fingerprint`."""
+
+    task: str
+    correlation: float
+    floor: float
+
+
+class Moved(TypedDict):
+    """Answer of `fingerprint`."""
+
+    sentence: str
+    verdict: str
+    like: list[str]
+    distance: float
+    noise: float
+    order_change: float
+    order_noise: float
+    n_texts: int
+    tasks: list[TaskLikeness]

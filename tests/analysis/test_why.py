@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from instructor_core import InstructorModel
+from instructor_core.analysis.calibration import background
+from instructor_core.analysis.why import Why, ordinal, why
+
+INSTRUCTIONS = ("Represent the review for classifying the topic: ", "Represent the review for classifying sentiment: ")
+SOUP, ROOM = "The soup was unbelievably excellent, excellent!", "Our hotel room was spotless."
+
+
+def card(model: InstructorModel, *instructions: str) -> Why:
+    words = [f"{word} {thing}" for thing in ("river", "tax", "violin") for word in ("old", "green", "nobody's")]
+    domains = [str(i // 3) for i in range(9)]
+    backgrounds = [background(model.encode([(one, text) for text in words]), domains) for one in instructions]
+    sides = (model.encode_tokens([(one, text) for one in instructions]) for text in (SOUP, ROOM))
+    return why(*sides, backgrounds)
+
+
+def test_the_ties_are_words_and_add_up_to_each_cosine_and_to_their_difference(model: InstructorModel) -> None:
+    result = card(model, *INSTRUCTIONS)
+    for instruction, one in zip(INSTRUCTIONS, result.under, strict=True):
+        first, second = model.encode([(instruction, SOUP), (instruction, ROOM)]).astype(np.float64)
+        assert one.cosine == pytest.approx(first @ second, abs=1e-5)
+        assert sum(tie.contribution for tie in one.ties) == pytest.approx(first @ second, abs=1e-5)
+        sizes = [abs(tie.contribution) for tie in one.ties]
+        assert sizes == sorted(sizes, reverse=True)
+        assert {tie.first for tie in one.ties} == {"The", "soup", "was", "unbelievably", "excellent", ",", "!"} | {
+            "the end mark"
+        }
+    assert result.largest is not None
+    high, low = (result.under[at].cosine for at in result.largest)
+    assert high >= low
+    assert sum(tie.contribution for tie in result.changed) == pytest.approx(high - low, abs=1e-5)
+
+
+def test_one_instruction_has_no_difference_and_equal_ones_have_none_to_show(mini: InstructorModel) -> None:
+    alone = card(mini, INSTRUCTIONS[0])
+    assert alone.largest is None and alone.changed == ()
+    same = card(mini, INSTRUCTIONS[0], INSTRUCTIONS[0])
+    assert same.largest == (0, 1) and all(tie.contribution == 0 for tie in same.changed)
+
+
+def test_a_cosine_is_worded_by_its_percentile(mini: InstructorModel) -> None:
+    one = card(mini, INSTRUCTIONS[0]).under[0]
+    for percentile, words in [
+        (31.4, "ordinary (31st percentile)"),
+        (99.3, "rare (99th percentile)"),
+        (100.0, "rare (99th percentile)"),
+        (92.0, "unusual (92nd percentile)"),
+        (3.0, "unusually far apart (3rd percentile)"),
+    ]:
+        assert type(one)(one.cosine, percentile, one.ties).words == words
+    assert [ordinal(n) for n in (0, 1, 11, 12, 13, 22, 53)] == ["0th", "1st", "11th", "12th", "13th", "22nd", "53rd"]
