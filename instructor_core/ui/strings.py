@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import re
 
+from instructor_core.table.cells import well_formed
+
 # Everything at which `str.splitlines` ends a line, and the tab, which parts a text from its label.
 _BREAKS = re.compile("[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
-
-
-def well_formed(text: str) -> str:
-    r"""Return `text` with each lone surrogate and each NUL replaced by U+FFFD; UTF-8 cannot hold the former.
-
-    >>> well_formed("caf\ud800e") == "caf\ufffde"
-    True
-    """
-    if text.isascii() and "\0" not in text:
-        return text
-    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return paired.replace("\0", "\ufffd")
 
 
 def one_line(text: str) -> str:
@@ -27,3 +17,6 @@ def one_line(text: str) -> str:
     'two lines'
     """
     return _BREAKS.sub(" ", well_formed(text)).strip()
+
+
+__all__ = ["one_line", "well_formed"]
