@@ -36,25 +36,26 @@ LAYERS = {
     ),
     f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
     f"{PACKAGE}.errors": Layer(),
+    f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
     ),
     f"{PACKAGE}.embed": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.hub", f"{PACKAGE}.errors"),
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.hub", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
         packages=("numpy", "pyarrow", "ray", "tqdm"),
     ),
     f"{PACKAGE}.analysis": Layer(
         project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap")
     ),
     f"{PACKAGE}.evaluate": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.errors"),
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
     # Training knows how to embed and nothing of analysis, figures or the page.
     f"{PACKAGE}.train": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors", f"{PACKAGE}.InstructorModel"),
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.table", f"{PACKAGE}.errors", f"{PACKAGE}.InstructorModel"),
         packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
     ),
     "app": Layer(project=(f"{PACKAGE}.ui",)),

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
+from instructor_core.table import FILE_TYPES, Reading
 
 DESCRIPTION = """\
 Embed every row of a file: of any size, in memory that does not grow with it.
@@ -34,13 +35,23 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "input", type=Path, metavar="IN", help=".parquet, .csv, .tsv or .jsonl; or a folder of .parquet files"
+        "input", type=Path, metavar="IN", help=f"{', '.join(FILE_TYPES)}, or .gz of these; or a folder of .parquet"
     )
     parser.add_argument(
         "output", type=Path, metavar="OUT", help="NAME.parquet: one file; any other name: a folder of Parquet files"
     )
     parser.add_argument("--instruction", required=True, help="joined with each text as given: let it end with a space")
     parser.add_argument("--text-column", default="text", metavar="NAME", help="column of the texts (text)")
+    table = parser.add_argument_group("how a file that is no Parquet is read", "found out where it is not said")
+    table.add_argument("--delimiter", metavar="D", help="what parts the cells: a character, or tab")
+    table.add_argument("--encoding", metavar="NAME", help="utf-8, cp1252, utf-16, ...")
+    table.add_argument(
+        "--quoting", choices=["doubled", "backslash", "none"], help="a quotation mark in a quoted cell; none: no marks"
+    )
+    table.add_argument("--header", choices=["yes", "no"], help="whether the first row names the columns")
+    table.add_argument(
+        "--bad-rows", choices=["leave-out", "cut"], help="rows with more fields than columns: left out, or cut to them"
+    )
     parser.add_argument("--checkpoint", default=BUNDLED, metavar="NAME", help=f"folder or hub name ({BUNDLED})")
     parser.add_argument("--revision", help="commit, tag or branch of a checkpoint on the hub")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
@@ -59,6 +70,24 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cpus-per-actor", type=int, metavar="N", help="with --engine ray (up to 4)")
     parser.add_argument("--overwrite", action="store_true", help="discard OUT and what an interrupted run left")
     return parser.parse_args(values)
+
+
+def reading(options: argparse.Namespace) -> Reading:
+    """Return how the file is to be read.
+
+    Raises:
+        UserError: If the delimiter is not one character.
+    """
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(options.delimiter, options.delimiter)
+    if delimiter is not None and len(delimiter) != 1:
+        raise UserError(f"--delimiter must be one character, or tab: got {options.delimiter!r}.")
+    return Reading(
+        delimiter=delimiter,
+        encoding=options.encoding,
+        quoting=options.quoting,
+        header=None if options.header is None else options.header == "yes",
+        surplus=options.bad_rows and options.bad_rows.replace("-", " "),
+    )
 
 
 def run(options: argparse.Namespace) -> str:
@@ -90,15 +119,19 @@ def run(options: argparse.Namespace) -> str:
         keep=None if options.keep_all else tuple(options.keep),
         allow_nulls=options.nulls == "keep",
         part_tokens=options.part_tokens,
+        reading=reading(options),
     )
-    if EMBEDDING in job.open_source().schema.names:
+    source = job.open_source()
+    if EMBEDDING in source.schema.names:
         raise UserError(f"The column {EMBEDDING!r} cannot be kept: the output has one of that name. Rename it.")
     parts = Parts(options.output.resolve())
     parts.hold()
     identity = job.identity()
     if parts.begin(identity, overwrite=options.overwrite):
         return f"{options.output} is complete already"
-    starts = job.plan()
+    starts = job.plan(source)
+    for sentence in source.notes():
+        print(sentence, file=sys.stderr)
     done = parts.done()
     todo = [(i, int(starts[i]), int(starts[i + 1])) for i in range(len(starts) - 1) if i not in done]
     n_rows, n_left = int(starts[-1]), sum(stop - start for _, start, stop in todo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from instructor_core.embed.source import Source
 from instructor_core.encoder import find_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.table import Reading
 
 BYTES_PER_TOKEN = 4  # of English; only the size of the parts depends on it
 WINDOW_TOKENS = 512  # a longer text is cut off and costs no more
@@ -34,6 +35,7 @@ class Job:
         keep: Columns to copy; None for all.
         allow_nulls: Whether a missing text gives a missing embedding instead of an error.
         part_tokens: Tokens per part, about: what a kill costs at most.
+        reading: How a file that is no Parquet is read.
     """
 
     source: Path
@@ -46,6 +48,7 @@ class Job:
     keep: tuple[str, ...] | None = ()
     allow_nulls: bool = False
     part_tokens: int = 1 << 17
+    reading: Reading = field(default_factory=Reading)
 
     def open_source(self) -> Source:
         """Open the input.
@@ -53,7 +56,7 @@ class Job:
         Raises:
             UserError: If it cannot be used.
         """
-        return Source(self.source, self.text_column, self.keep)
+        return Source(self.source, self.text_column, self.keep, self.reading)
 
     def identity(self) -> dict[str, str]:
         """Return what the result depends on, by its name in messages; contents stand for files.
@@ -72,10 +75,14 @@ class Job:
             "dtype": self.dtype,
             "unit length": str(self.normalize),
             "tokens per part": str(self.part_tokens),
+            "reading": ", ".join(f"{name} {value}" for name, value in vars(self.reading).items() if value is not None),
         }
 
-    def plan(self) -> NDArray[np.int64]:
+    def plan(self, source: Source | None = None) -> NDArray[np.int64]:
         """Read all texts once and cut the rows into parts of about equal numbers of tokens.
+
+        Args:
+            source: The input, if it is open already; its notes are complete afterwards.
 
         Returns:
             ``(P + 1,)`` int64: part ``p`` holds the rows from entry ``p`` to entry ``p + 1`` (exclusive). An input
@@ -88,7 +95,7 @@ class Job:
         n_rows = n_tokens = 0
         last = -1  # part of the row before
         base = 2 + len(self.instruction.encode()) // BYTES_PER_TOKEN
-        for batch in self.open_source().batches(texts_only=True):
+        for batch in (source or self.open_source()).batches(texts_only=True):
             texts = batch.column(0)
             if texts.null_count and not self.allow_nulls:
                 row = n_rows + int(np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))[0])

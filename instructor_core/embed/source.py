@@ -1,31 +1,33 @@
-"""The input: Parquet files, CSV or JSON lines, read in batches and never held as a whole."""
+"""The input, read in batches and never held as a whole: Parquet with its types, any other table as strings."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet as pq
 
 from instructor_core.errors import UserError
+from instructor_core.table import Reading, is_blank, open_table
+from instructor_core.table.cells import column_names
+from instructor_core.table.file import kind_of
 
 BATCH_ROWS = 1024
 _BUFFER_BYTES = 1 << 20  # read at a time of a column, whatever the size of the row group
-_KINDS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".ndjson": "json"}
 
 
 class Source:
     """Rows of one file, or of all Parquet files of a folder in the order of their names.
 
     Args:
-        path: A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` file, or a folder of ``.parquet`` files.
+        path: A file of any kind that `table` reads, or a folder of ``.parquet`` files.
         text_column: Column of the texts.
         keep: Other columns to read; None for all.
+        reading: How a file that is no Parquet is read.
 
     Attributes:
         schema: The columns to keep, in the order asked for (of the file, if all).
@@ -34,11 +36,13 @@ class Source:
         UserError: If there is no such file or column, or if a column is of a type that cannot be used.
     """
 
-    def __init__(self, path: Path, text_column: str, keep: Sequence[str] | None = ()) -> None:
+    def __init__(
+        self, path: Path, text_column: str, keep: Sequence[str] | None = (), reading: Reading | None = None
+    ) -> None:
         self.path = path
         self.text_column = text_column
         self.files = _files(path)
-        self._kind = _KINDS[self.files[0].suffix.lower()]
+        self._table = None if kind_of(self.files[0]) == ".parquet" else open_table(path, reading)
         found = self._found_schema()
         self._check_text(found)
         names = found.names if keep is None else list(dict.fromkeys(keep))
@@ -47,7 +51,11 @@ class Source:
         self.schema: Any = pa.schema([found.field(name) for name in names])
         self._columns = list(dict.fromkeys([text_column, *names]))
         # First row, file and number of each row group; the other formats are read from their start.
-        self._groups = list(self._row_groups()) if self._kind == "parquet" else []
+        self._groups = list(self._row_groups()) if self._table is None else []
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was guessed, replaced or left out by the latest complete reading, in full sentences."""
+        return () if self._table is None else self._table.notes.sentences()
 
     def digest(self) -> str:
         """Return the SHA-256 of the content of the file or files."""
@@ -62,50 +70,50 @@ class Source:
         return max((first for first, _, _ in self._groups if first <= row), default=0)
 
     def batches(self, start: int = 0, *, texts_only: bool = False) -> Iterator[Any]:
-        """Yield record batches from row ``start`` on, which must be an ``origin``; texts are strings.
+        """Yield record batches from row ``start`` on, which must be an ``origin``; texts are strings, a blank one null.
 
         Raises:
-            UserError: If the file is damaged, or if a value does not fit the type of its column.
+            UserError: If the file is damaged.
         """
         columns = [self.text_column] if texts_only else self._columns
         try:
-            for batch in self._read(start, columns):
+            for batch in self._read(start, columns) if self._table is None else self._strings(columns):
                 place = batch.schema.get_field_index(self.text_column)
-                texts = batch.column(place).cast(pa.large_string())
-                yield batch.set_column(place, pa.field(self.text_column, pa.large_string()), texts)
+                texts = batch.column(place).cast(pa.large_string()).to_pylist()
+                filled = pa.array([None if is_blank(text) else text for text in texts], pa.large_string())
+                yield batch.set_column(place, pa.field(self.text_column, pa.large_string()), filled)
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{self.path.name} cannot be read: {error}. Write the file again.") from error
 
     def _read(self, start: int, columns: list[str]) -> Iterator[Any]:
-        if self._kind == "parquet":
-            for path in self.files:
-                groups = [number for first, owner, number in self._groups if owner == path and first >= start]
-                if groups:
-                    with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
-                        yield from file.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns)
-        else:
-            with self._open_stream() as stream:
-                for batch in stream:
-                    yield batch.select(columns)
+        for path in self.files:
+            groups = [number for first, owner, number in self._groups if owner == path and first >= start]
+            if groups:
+                with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+                    found = file.schema_arrow.names
+                    repeated = len(set(found)) < len(found)  # then columns cannot be asked for by name
+                    wanted = None if repeated else columns
+                    for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=wanted):
+                        yield batch.rename_columns(column_names(found)).select(columns) if repeated else batch
 
-    def _open_stream(self) -> Any:
-        path = self.files[0]
-        if self._kind == "json":
-            return pa.json.open_json(path)
-        return pa.csv.open_csv(
-            path,
-            parse_options=pa.csv.ParseOptions(
-                delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True
-            ),
-            convert_options=pa.csv.ConvertOptions(column_types={self.text_column: pa.string()}),
-        )
+    def _strings(self, columns: list[str]) -> Iterator[Any]:
+        """Batches of a file that is no Parquet: cells as they are written, a blank one null."""
+        if self._table is None:
+            return
+        places = [self._table.columns.index(name) for name in columns]
+        rows = self._table.rows()
+        while block := [cells for _, cells in islice(rows, BATCH_ROWS)]:
+            arrays = [
+                pa.array([None if is_blank(cells[at]) else cells[at] for cells in block], pa.large_string())
+                for at in places
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, names=columns)
 
     def _found_schema(self) -> Any:
-        """Schema of the file, the same in all files of a folder."""
+        """Schema of the file, the same in all files of a folder; a name that stands twice is numbered."""
+        if self._table is not None:
+            return pa.schema([pa.field(name, pa.large_string()) for name in self._table.columns])
         try:
-            if self._kind != "parquet":
-                with self._open_stream() as stream:
-                    return stream.schema
             first = pq.read_schema(self.files[0])
             for path in self.files[1:]:
                 if not pq.read_schema(path).equals(first):
@@ -113,9 +121,11 @@ class Source:
                         f"The files of {self.path.name} must have the same columns: {path.name} differs from "
                         f"{self.files[0].name}. Embed it on its own."
                     )
-            return first
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{self.path.name} cannot be read: {error}. Write the file again.") from error
+        if len(set(first.names)) == len(first.names):
+            return first
+        return pa.schema([field.with_name(name) for field, name in zip(first, column_names(first.names), strict=True)])
 
     def _check_text(self, schema: Any) -> None:
         texts = [field.name for field in schema if _is_text(field.type)]
@@ -184,8 +194,6 @@ def _files(path: Path) -> list[Path]:
         return files
     if not path.is_file():
         raise UserError(f"There is no file {path}. Check the path.")
-    if path.suffix.lower() not in _KINDS:
-        raise UserError(f"{path.name} must end in one of {', '.join(_KINDS)}. Convert it, or rename it if it is one.")
     return [path]
 
 

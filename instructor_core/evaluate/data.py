@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor_core.errors import UserError
+from instructor_core.table import is_json, read_values
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -138,7 +139,7 @@ def read_data(
     """
     files: list[Path] = []
     for path in paths:
-        found = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        found = sorted(each for each in path.iterdir() if _is_data(each)) if path.is_dir() else [path]
         if not found:
             raise UserError(f"The folder {path.name} holds no .jsonl file. Give a folder with label sets.")
         files += found
@@ -169,17 +170,33 @@ def _pair_set(file: Path, rows: Sequence[Mapping[str, Any]], n_in_file: int) -> 
     return PairSet(file.stem, first, second, scores, n_in_file)
 
 
+def _is_data(path: Path) -> bool:
+    return path.name.lower().removesuffix(".gz").endswith((".jsonl", ".csv", ".tsv", ".parquet"))
+
+
 def _rows(file: Path) -> list[Mapping[str, Any]]:
+    """Rows of a file; those of a table get their columns of few values as labels, or their score as a number."""
     rows: list[Mapping[str, Any]] = []
-    for number, line in enumerate(_read(file).splitlines(), start=1):
-        if line.strip():
-            row = _parse(line, file.name, number)
-            if not isinstance(row, dict):
-                raise UserError(f"{file.name}, line {number}: expected a JSON object, got {line[:40]!r}.")
-            rows.append(row)
+    for where, row in read_values(file):
+        if not isinstance(row, dict):
+            raise UserError(f"{where}: expected a JSON object, got {str(row)[:40]!r}.")
+        rows.append(row)
     if not rows:
         raise UserError(f"{file.name} is empty. Put one JSON object on each line.")
-    return rows
+    if is_json(file) or "labels" in rows[0]:
+        return rows
+    if {"a", "b", "score"} <= rows[0].keys():
+        return [{**row, "score": _number(row.get("score"))} for row in rows]
+    kinds = {name: {row.get(name) for row in rows} - {None} for row in rows for name in row if name != "text"}
+    names = [name for name, values in kinds.items() if 1 < len(values) <= len(rows) / 2]
+    return [{"text": row.get("text"), "labels": {n: row[n] for n in names if n in row}} for row in rows]
+
+
+def _number(value: object) -> object:
+    try:
+        return float(str(value))
+    except ValueError:
+        return value
 
 
 def _field(row: Mapping[str, Any], name: str, kind: type | tuple[type, ...], file: Path) -> Any:
@@ -194,7 +211,7 @@ def _field(row: Mapping[str, Any], name: str, kind: type | tuple[type, ...], fil
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({type(error).__name__}). Check the path.") from error
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,11 @@ from typing import Any
 
 from instructor_core.encoder import Pair
 from instructor_core.errors import UserError
+from instructor_core.table import Notes, read_values
+from instructor_core.table.structured import BadRows
 
+_QUERY = ("instruction", "text")
+_SIDES = ("query", "pos", "neg")
 _EXAMPLE = '{"query": ["instruction: ", "text"], "pos": ["instruction: ", "text"], "neg": [...], "task_id": 0}'
 
 
@@ -35,33 +37,17 @@ class Record:
     label: str | None
 
 
-def _open(path: Path) -> Iterator[tuple[str, Any]]:
+def _read(path: Path, bad_rows: BadRows, notes: Notes) -> Iterator[tuple[str, Any]]:
     """Yield each record of a file with the words that say where it stands."""
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            start = file.read(1)
-            while start.isspace():
-                start = file.read(1)
-            file.seek(0)
-            if start == "[":
-                for number, entry in enumerate(json.load(file), start=1):
-                    yield f"{path}, record {number}", entry
-                return
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    try:
-                        yield f"{path}, line {number}", json.loads(line)
-                    except json.JSONDecodeError as error:
-                        raise UserError(
-                            f"Each line of a JSONL file must be one JSON object: {path}, line {number} is not "
-                            f"({error}). Correct the line."
-                        ) from error
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"A JSON file must hold one list of records: {path} is broken ({error}). Copy it again."
-        ) from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(f"Training data must be readable as UTF-8 text: {path} is not ({error}). Check it.") from error
+    for where, entry in read_values(path, bad_rows=bad_rows, notes=notes):
+        if isinstance(entry, dict) and "query" not in entry and "text" in entry:  # a row of a table
+            query = [entry.get("instruction", ""), entry["text"]]
+            yield where, {"query": query, **{name: value for name, value in entry.items() if name not in _QUERY}}
+        elif isinstance(entry, dict) and isinstance(entry.get("query"), str) and f"query_{_QUERY[0]}" in entry:
+            pairs = {name: [entry.get(f"{name}_instruction", ""), entry[name]] for name in _SIDES if name in entry}
+            yield where, {**entry, **pairs}
+        else:
+            yield where, entry
 
 
 def _pair(value: Any, key: str, where: str) -> Pair:
@@ -109,19 +95,26 @@ def _record(entry: Any, where: str) -> Record:
     )
 
 
-def read_records(*paths: str | Path) -> list[Record]:
-    """Read files of records: a JSON list, as MEDI is published, or one object a line; ``.gz`` as well.
+def read_records(*paths: str | Path, bad_rows: BadRows = "refuse", notes: Notes | None = None) -> list[Record]:
+    """Read files of records: a JSON list, as MEDI is published, one object a line, or a table; ``.gz`` as well.
 
     A record is ``{"query": [instruction, text], "pos": [instruction, text], "neg": [instruction, text], "task_id":
     0}``. ``pos`` and ``neg`` may be lists of such pairs; ``neg`` may be left out, and ``pos`` too where there is a
     ``"label"``, the class of the query. ``task_name`` may stand in place of ``task_id``; without either all records
-    are one task.
+    are one task. A table (CSV, TSV, Parquet) has the columns ``instruction``, ``text`` and ``label``, or ``query``,
+    ``pos`` and ``neg`` with ``query_instruction``, ``pos_instruction`` and ``neg_instruction``.
+
+    Args:
+        paths: Files.
+        bad_rows: What becomes of a row that cannot be read: "refuse" or "leave out".
+        notes: Takes what was guessed, replaced or left out.
 
     Raises:
         UserError: If a file cannot be read or a record is not of this form; the message says which line or record. If
             some records of a task have a label and others have none, or there are no records.
     """
-    records = [_record(entry, where) for path in paths for where, entry in _open(Path(path))]
+    notes = notes or Notes()
+    records = [_record(entry, where) for path in paths for where, entry in _read(Path(path), bad_rows, notes)]
     if not records:
         raise UserError(
             f"Training needs records: {', '.join(map(str, paths))} has none. Write some like this: {_EXAMPLE}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.table import has_pyarrow
 from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.exports import (
     Run,
@@ -24,7 +25,6 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, follow
 from instructor_core.ui.report import report_html
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.structured import has_pyarrow
 
 FILE_ID = "export-file"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from instructor_core.errors import UserError
-from instructor_core.ui.strings import well_formed
+from instructor_core.table import is_blank
+from instructor_core.ui.strings import one_line, well_formed
 
 MAX_INSTRUCTIONS = 8
 MAX_TEXTS = 10_000
@@ -54,7 +55,7 @@ def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
     """Split what stands in the text field into texts and columns of labels.
 
     One text per line; blank lines are passed over. Labels may follow a text after tabs, as in columns pasted from a
-    spreadsheet; a single one may also follow after `` | ``.
+    spreadsheet, where a text in quotation marks may also go over line ends; a single label may follow after `` | ``.
 
     Returns:
         N texts, and columns of N labels each ("" where there is none); no column if no line has a label.
@@ -64,13 +65,13 @@ def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
     """
     texts: list[str] = []
     rows: list[list[str]] = []
-    for number, line in enumerate(well_formed(typed).splitlines(), start=1):
+    for number, line in _lines(well_formed(typed)):
         before, found, after = line.rpartition(" | ")
         cells = line.split("\t") if "\t" in line else [before, after] if found else [line]
         text, *labels = (cell.strip() for cell in cells)
-        if not text and not any(labels):
+        if is_blank(text) and all(map(is_blank, labels)):
             continue
-        if not text:
+        if is_blank(text):
             raise UserError(f'Line {number} has a label and no text: got "{line.strip()[:40]}". Write the text first.')
         if len(text) > MAX_CHARACTERS:
             raise UserError(
@@ -92,14 +93,37 @@ def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
     return tuple(texts), tuple(column for column in columns if any(column))
 
 
+def _lines(typed: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers; a pasted cell in quotation marks that goes over line ends is put on one line."""
+    lines = typed.splitlines()
+    from_a_table = "\t" in typed
+    number = 0
+    while number < len(lines):
+        line, first = lines[number], number + 1
+        number += 1
+        if from_a_table and line.startswith('"') and "\t" not in line and line.count('"') % 2:
+            # A line with an even number of quotation marks neither ends the cell nor leaves one open.
+            ends = (at for at in range(number, len(lines)) if lines[at].count('"') % 2)
+            if (last := next(ends, None)) is not None:
+                cell, mark, rest = "\n".join(lines[number - 1 : last + 1])[1:].replace('""', "\0").partition('"')
+                if mark and (not rest or rest.startswith("\t")):
+                    line, number = one_line(cell.replace("\0", '"')) + rest.replace("\0", '""'), last + 1
+        yield first, line
+
+
+def as_line(text: str, labels: Sequence[str]) -> str:
+    """Return one line of the text field, as `parse_texts` reads it.
+
+    A last tab keeps `` | `` in a text from being read as a mark, and a lone quotation mark from opening a cell.
+    """
+    line = "\t".join((text, *labels)).rstrip("\t")
+    guarded = " | " in line or (line.startswith('"') and line.count('"') % 2 == 1)
+    return f"{line}\t" if guarded and "\t" not in line else line
+
+
 def format_texts(inputs: Inputs) -> str:
     """Return the inverse of ``parse_texts``: one line per text, its labels after tabs."""
-    lines = []
-    for text, *labels in zip(inputs.texts, *inputs.label_columns, strict=True):
-        line = "\t".join([text, *labels]).rstrip("\t")
-        # A tab at the end keeps " | " inside a text without labels from being read as the start of one.
-        lines.append(f"{line}\t" if " | " in line and "\t" not in line else line)
-    return "\n".join(lines)
+    return "\n".join(as_line(text, labels) for text, *labels in zip(inputs.texts, *inputs.label_columns, strict=True))
 
 
 def parse_inputs(checkpoint_id: str, instructions: Sequence[str], typed_texts: str) -> Inputs:

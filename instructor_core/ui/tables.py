@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from instructor_core.errors import UserError
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTION, MAX_INSTRUCTIONS, MAX_TEXTS
+from instructor_core.table import is_blank
+from instructor_core.table.header import INSTRUCTION_NAMES, LABEL_NAMES, NUMBER, TEXT_NAMES, words_of
+from instructor_core.ui.inputs import (
+    MAX_ALL_CHARACTERS,
+    MAX_CHARACTERS,
+    MAX_INSTRUCTION,
+    MAX_INSTRUCTIONS,
+    MAX_TEXTS,
+    as_line,
+)
 from instructor_core.ui.strings import one_line
 
 Sample = Literal["first", "spread", "random"]
+TooLong = Literal["cut", "leave out"]
 
 MAX_ROWS = 100_000  # from which a sample is drawn; the page takes fewer texts
 MAX_COLUMNS = 200
-MAX_CELL = 131_072  # characters; also the limit of Python's csv module
 SEED = 42
 
-_TEXT_NAMES = (
-    *("text", "texts", "sentence", "sentences", "content", "review", "document", "query", "question"),
-    *("utterance", "message", "comment", "tweet", "body", "abstract", "title", "description", "passage"),
-)
-_LABEL_NAMES = (
-    *("label", "labels", "class", "category", "topic", "sentiment", "intent", "target", "tag", "group", "type"),
-)
-_INSTRUCTION_NAMES = ("instruction", "instructions")
 _MAX_LABELS = 30
 _MAX_LABEL_LENGTH = 40
-_MAX_HEADER_LENGTH = 60
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?", re.ASCII)
+_WEAK_NAMES = {"title", "description", "query", "question", "passage", "content", "body"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Table:
         places: Where each row starts in the file, counted from 1.
         unit: What is counted: "line", "item" (of a JSON array) or "row" (of a Parquet file).
         has_header: Whether the first line gave the names; None for a format that names its columns itself.
+        has_long_rows: Whether some rows have more fields than there are columns.
         note: What was guessed, replaced or left out, in full sentences; "" for nothing.
     """
 
@@ -51,6 +51,7 @@ class Table:
     places: tuple[int, ...]
     unit: str = "line"
     has_header: bool | None = None
+    has_long_rows: bool = False
     note: str = ""
 
     def place(self, row: int) -> str:
@@ -62,54 +63,29 @@ class Table:
         return replace(self, note=" ".join(sentence for sentence in (self.note, *sentences) if sentence))
 
 
-def column_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return names on one line, of bounded length, none empty and none twice."""
-    out: dict[str, None] = {}
-    for number, raw in enumerate(names, start=1):
-        base = one_line(raw)[:_MAX_HEADER_LENGTH] or f"column {number}"
-        name, copy = base, 2
-        while name in out:
-            name, copy = f"{base} ({copy})", copy + 1
-        out[name] = None
-    return tuple(out)
-
-
-def looks_like_header(first: tuple[str, ...], body: tuple[tuple[str, ...], ...]) -> bool:
-    """Return whether the first row names the columns.
-
-    It does if one cell is a usual name of a column. It also does if all its cells are short, different, no numbers
-    and not found below, and either a column below holds numbers alone or the longest cells below are much longer.
-    """
-    cells = [cell.strip() for cell in first]
-    if any(cell.casefold() in {*_TEXT_NAMES, *_LABEL_NAMES, *_INSTRUCTION_NAMES} for cell in cells):
-        return True
-    short = all(cell and len(cell) <= _MAX_HEADER_LENGTH and len(cell.split()) <= 4 for cell in cells)
-    if not body or not short or len(set(cells)) < len(cells) or any(_NUMBER.fullmatch(cell) for cell in cells):
-        return False
-    below = [[row[column].strip() for row in body if column < len(row)] for column in range(len(cells))]
-    if any(cell in values for cell, values in zip(cells, below, strict=True)):
-        return False
-    if any(values and all(_NUMBER.fullmatch(value) for value in values) for values in below):
-        return True
-    longest = max(sum(map(len, values)) / len(values) for values in below if values)
-    return longest > 3 * max(map(len, cells)) and len(cells) > 1
-
-
 def guess_columns(table: Table) -> tuple[int, int | None]:
-    """Return the likely column of texts, and that of labels or None, by name, else by content.
+    """Return the likely column of texts, and that of labels or None, by name and content.
 
-    Texts are the longest cells on average; labels are short and few, each used more than once.
+    Texts are the longest cells on average, blank ones included, where a usual name counts for length; labels are short
+    and few, each used more than once.
     """
     names = [name.casefold() for name in table.columns]
+    words = [words_of(name) for name in table.columns]
     instruction = guess_instructions(table)
-    by_name = next((names.index(name) for name in _TEXT_NAMES if name in names), None)
     cells = [[row[column].strip() for row in table.rows] for column in range(len(names))]
-    lengths = [sum(len(cell) for cell in column if not _NUMBER.fullmatch(cell)) for column in cells]
-    others = [column for column in range(len(names)) if column != instruction] or [0]
-    text = by_name if by_name is not None else max(others, key=lambda column: (lengths[column], -column))
-    for name in _LABEL_NAMES:
-        if name in names and names.index(name) != text:
-            return text, names.index(name)
+
+    def likeness(column: int) -> tuple[float, int]:
+        length = sum(min(len(cell), 300) for cell in cells[column] if not NUMBER.fullmatch(cell)) / len(table.rows)
+        if not any(" " in cell or not cell.isascii() for cell in cells[column]):
+            length /= 5  # ids, addresses, single words
+        strong = any(word in TEXT_NAMES and word not in _WEAK_NAMES for word in words[column])
+        weak = any(word in _WEAK_NAMES for word in words[column])
+        return length * (10 if names[column] in ("text", "texts") else 5 if strong else 2 if weak else 1), -column
+
+    text = max((column for column in range(len(names)) if column != instruction or len(names) == 1), key=likeness)
+    named = (names.index(name) for name in LABEL_NAMES if name in names and names.index(name) != text)
+    if (label := next(named, None)) is not None:
+        return text, label
     kinds = [{cell for cell in column if cell} for column in cells]
     few = [
         column
@@ -118,13 +94,13 @@ def guess_columns(table: Table) -> tuple[int, int | None]:
         and 2 <= len(different) <= min(_MAX_LABELS, len(table.rows) // 2)
         and max(map(len, different)) <= _MAX_LABEL_LENGTH
     ]
-    return text, min(few, key=lambda column: (len(kinds[column]), column), default=None)
+    return text, min(few, key=lambda at: (not set(words[at]) & set(LABEL_NAMES), len(kinds[at]), at), default=None)
 
 
 def guess_instructions(table: Table) -> int | None:
     """Return the column that is called "instruction" or "instructions", or None."""
     names = [name.casefold() for name in table.columns]
-    return next((names.index(name) for name in _INSTRUCTION_NAMES if name in names), None)
+    return next((names.index(name) for name in INSTRUCTION_NAMES if name in names), None)
 
 
 def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ...], str]:
@@ -146,7 +122,7 @@ def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ..
                 f"An instruction may have {MAX_INSTRUCTION} characters: {table.place(row)} has {len(words)}. "
                 "Shorten it, or choose another column."
             )
-        if one_line(cells[text]):
+        if not is_blank(cells[text]):
             found.setdefault(words)
     kept = tuple(found)[:MAX_INSTRUCTIONS]
     if len(kept) < len(found):
@@ -181,6 +157,7 @@ def to_lines(
     limit: int = MAX_TEXTS,
     seed: int = SEED,
     once: bool = False,
+    too_long: TooLong = "cut",
 ) -> tuple[str, str]:
     """Return what goes into the text field, and a note on what was left out.
 
@@ -194,17 +171,25 @@ def to_lines(
         limit: Texts at most, 1 to 10,000.
         seed: Of the random sample.
         once: Whether rows with the same text and labels count as one.
+        too_long: What becomes of a text that has more characters than the page takes.
 
     Raises:
-        UserError: For a column that does not exist, for a text that is too long, and if no row has a text.
+        UserError: For a column that does not exist, and if no row has a text.
     """
     for column in (text, *labels):
         if not 0 <= column < len(table.columns):
             raise UserError(f"The file has {len(table.columns)} columns: got number {column + 1}. Choose another.")
-    filled = [row for row, cells in enumerate(table.rows) if one_line(cells[text])]
+    filled = [row for row, cells in enumerate(table.rows) if not is_blank(cells[text])]
     if not filled:
         raise UserError(f"The column {table.columns[text]!r} has no text in any row. Choose another column.")
     n_filled = len(filled)
+    long = [row for row in filled if len(one_line(table.rows[row][text])) > MAX_CHARACTERS]
+    if too_long == "leave out" and long:
+        left = set(long)
+        filled = [row for row in filled if row not in left]
+        if not filled:
+            raise UserError(f"All texts have more than {MAX_CHARACTERS} characters. Let them be cut.")
+    n_short = len(filled)
     if once:
         first = {
             tuple(one_line(table.rows[row][column]) for column in (text, *labels)): row for row in reversed(filled)
@@ -212,27 +197,41 @@ def to_lines(
         filled = sorted(first.values())
     limit = max(1, min(limit, MAX_TEXTS))
     taken = [filled[i] for i in sampled(len(filled), limit, sample, seed)]
-    lines = []
+    lines: list[str] = []
+    total = 0
     for row in taken:
         words, *names = (one_line(table.rows[row][column]) for column in (text, *labels))
-        if len(words) > MAX_CHARACTERS:
-            raise UserError(
-                f"A text may have {MAX_CHARACTERS} characters: {table.place(row)} has {len(words)}. "
-                "Shorten or split it in the file."
-            )
+        words = words[:MAX_CHARACTERS].rstrip()
+        total += len(words)
+        if total > MAX_ALL_CHARACTERS:
+            break
         lines.append(as_line(words, names))
     notes = []
     if len(taken) < len(filled):
         how = {"first": "the first ones", "spread": "evenly spread ones", "random": f"drawn at random, seed {seed}"}
         notes.append(f"{len(taken)} of {len(filled)} texts were taken: {how[sample]}.")
-    if len(filled) < n_filled:
-        notes.append(f"Rows that repeat a text and its labels: {n_filled - len(filled)}.")
+    if len(lines) < len(taken):
+        notes.append(f"Only the first {len(lines)} of them: all together may have {MAX_ALL_CHARACTERS} characters.")
+    if long:
+        what = "cut there" if too_long == "cut" else "left out"
+        where = ", ".join(map(str, (table.places[row] for row in long[:5])))
+        notes.append(
+            f"{counted(len(long), 'text')} of more than {MAX_CHARACTERS} characters: {what} ({table.unit} {where})."
+        )
+    if len(filled) < n_short:
+        notes.append(f"Rows that repeat a text and its labels: {n_short - len(filled)}.")
     if n_filled < len(table.rows):
-        notes.append(f"{len(table.rows) - n_filled} rows without a text were left out.")
+        missing = [table.places[row] for row, cells in enumerate(table.rows) if is_blank(cells[text])]
+        where = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
+        notes.append(f"{counted(len(missing), 'row')} without a text: left out ({table.unit} {where}).")
     return "\n".join(lines), " ".join(notes)
 
 
-def as_line(text: str, labels: Sequence[str]) -> str:
-    """Return one line of the text field; a last tab keeps `` | `` in a text from being read as a mark."""
-    line = "\t".join((text, *labels)).rstrip("\t")
-    return f"{line}\t" if " | " in text and "\t" not in line else line
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: "1 text", "2 texts"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def too_long_texts(table: Table, text: int) -> int:
+    """Return how many texts have more characters than the page takes."""
+    return sum(len(one_line(cells[text])) > MAX_CHARACTERS for cells in table.rows)

@@ -10,7 +10,7 @@ import gradio as gr
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import message_for, note
-from instructor_core.ui.files import FILE_TYPES, MAX_FILE_BYTES, read_table
+from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS
 from instructor_core.ui.sidebar import Sidebar, instruction_fields
 from instructor_core.ui.tables import (
@@ -18,17 +18,20 @@ from instructor_core.ui.tables import (
     SEED,
     Sample,
     Table,
+    TooLong,
     guess_columns,
     guess_instructions,
     instructions_of,
     to_lines,
+    too_long_texts,
 )
 
+TOO_LONG = [("are cut", "cut"), ("are left out", "leave out")]
 SAMPLES = [("the first", "first"), ("evenly spread", "spread"), ("at random", "random")]
 NO_INSTRUCTIONS = ("none: keep those above", -1)
 LIMITS = (
-    f"{', '.join(kind.lstrip('.').upper() for kind in FILE_TYPES)}; up to {MAX_FILE_BYTES // 1_000_000} MB, {MAX_ROWS} "
-    f"rows, {MAX_CHARACTERS} characters per text. The page takes {MAX_TEXTS} texts."
+    f"{', '.join(kind.lstrip('.').upper() for kind in UPLOAD_TYPES)}; up to {MAX_FILE_BYTES // 1_000_000} MB and "
+    f"{MAX_ROWS} rows. The page takes {MAX_TEXTS} texts of up to {MAX_CHARACTERS} characters."
 )
 _PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_CHARACTERS = 5, 6, 60
 
@@ -50,9 +53,9 @@ def preview(table: Table) -> str:
 
 
 def show(path: str | None, header: bool | None = None) -> list[Any]:
-    """Return message, preview, header box, menus of texts, labels and instructions, sampling row, number of texts."""
+    """Return message, preview, header box, menus of texts, labels and instructions, sampling row, number, choices."""
     hidden = gr.update(visible=False)
-    nothing = ["", *[hidden] * 5, gr.skip()]
+    nothing = ["", *[hidden] * 5, gr.skip(), hidden, hidden]
     if path is None:
         return [note(LIMITS), *nothing]
     try:
@@ -77,6 +80,8 @@ def show(path: str | None, header: bool | None = None) -> list[Any]:
         ),
         gr.update(visible=True),
         min(len(table.rows), MAX_TEXTS),
+        gr.update(visible=too_long_texts(table, text) > 0, label=f"Texts over {MAX_CHARACTERS} characters"),
+        gr.update(visible=table.has_long_rows, value=False),
     ]
 
 
@@ -100,6 +105,8 @@ def use(
     sample: Sample,
     limit: float | None,
     seed: float | None,
+    too_long: TooLong = "cut",
+    cut_rows: bool = False,
 ) -> list[Any]:
     """Return number, rows and fields of instructions, the text field, and a message.
 
@@ -109,7 +116,7 @@ def use(
     try:
         if path is None:
             raise UserError("There is no file to take texts from. Upload one first.")
-        table = read_table(path, header=header)
+        table = read_table(path, header=header, cut_rows=cut_rows)
         if text is None:  # the button was faster than the menus
             text, label = guess_columns(table)
             labels, instruction = [] if label is None else [label], guess_instructions(table)
@@ -121,7 +128,8 @@ def use(
         chosen = [label for label in labels if label not in (text, instruction)]
         seeded = SEED if seed is None else int(seed)
         size = int(limit or MAX_TEXTS)
-        lines, left_out = to_lines(table, text, chosen, sample=sample, limit=size, seed=seeded, once=has_instructions)
+        options: dict[str, Any] = {"sample": sample, "limit": size, "seed": seeded, "too_long": too_long}
+        lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
         return [*fields, lines, note("The texts are in the field above.", left_out, about)]
     except Exception as error:  # as in `show`
         return [*keep, gr.skip(), note(message_for(error), error=True)]
@@ -132,7 +140,7 @@ def build_upload(sidebar: Sidebar) -> gr.events.Dependency:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("upload a file", open=False, elem_classes=["ic-fold"]):
         file = gr.File(
-            file_types=list(FILE_TYPES), type="filepath", label="File with texts", height=90, elem_id="upload-file"
+            file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=90, elem_id="upload-file"
         )
         message = gr.HTML(note(LIMITS), elem_id="upload-note", padding=False)
         header = gr.Checkbox(True, label="the first line names the columns", container=False, visible=False)
@@ -154,16 +162,27 @@ def build_upload(sidebar: Sidebar) -> gr.events.Dependency:
             limit = gr.Number(MAX_TEXTS, precision=0, minimum=1, maximum=MAX_TEXTS, label="Texts at most", min_width=90)
             sample = gr.Dropdown(SAMPLES, value="first", label="If there are more", min_width=130)
             seed = gr.Number(SEED, precision=0, minimum=0, maximum=2**32 - 1, label="Seed", visible=False, min_width=70)
+        with gr.Row(elem_classes=["ic-options"]):
+            too_long = gr.Dropdown(
+                TOO_LONG, value="cut", label="Long texts", visible=False, min_width=130, elem_id="upload-too-long"
+            )
+            cut_rows = gr.Checkbox(
+                False,
+                label="keep rows with too many fields, cut to the columns",
+                container=False,
+                visible=False,
+                elem_id="upload-cut-rows",
+            )
         with gr.Row(elem_classes=["ic-buttons"]):
             button = gr.Button("Use these texts", size="sm", min_width=110, elem_id="upload-use")
-    shown = [message, table, header, text, labels, instruction, sampling, limit]
+    shown = [message, table, header, text, labels, instruction, sampling, limit, too_long, cut_rows]
     file.change(show, file, shown, **quiet)
     header.input(show, [file, header], shown, **quiet)
     gr.on([instruction.input, text.input], describe, [file, header, text, instruction], message, **quiet)
     sample.input(lambda chosen: gr.update(visible=chosen == "random"), sample, seed, **quiet)
     return button.click(
         use,
-        [file, header, text, labels, instruction, sample, limit, seed],
+        [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows],
         [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, message],
         **quiet,
     )

@@ -24,7 +24,7 @@ def job_for(path: Path, checkpoint: Path, texts: list[str | None], **settings: o
 
 
 def test_a_part_ends_where_its_tokens_are_used_up(tmp_path: Path, tiny: Path) -> None:
-    texts = ["x" * 4 * n for n in (48, 48, 48, 98, 498, 9000, 0, 0)]  # 50 50 50 100 500 512 2 2 tokens
+    texts = ["x" * (4 * n or 1) for n in (48, 48, 48, 98, 498, 9000, 0, 0)]  # 50 50 50 100 500 512 2 2 tokens
     job = job_for(tmp_path / "in.parquet", tiny, texts)
     assert job.plan().tolist() == [0, 2, 4, 5, 6, 8]
 

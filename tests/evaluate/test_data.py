@@ -41,11 +41,20 @@ def test_a_sample_is_repeatable_keeps_the_order_and_says_so(tmp_path: Path) -> N
     assert other.texts != one.texts
 
 
+def test_a_table_is_a_label_set_or_scored_pairs(tmp_path: Path) -> None:
+    rows = "".join(f"{i},Text {i}.,{'ab'[i % 2]},{'xy'[i // 2 % 2]}\n" for i in range(8))
+    (tmp_path / "s.csv").write_text("\ufeffid,text,topic,mood\n" + rows)
+    (tmp_path / "p.tsv").write_text("a\tb\tscore\nOne.\tTwo.\t3.5\nOne.\tThree.\t1\n")
+    ((labels,), (pairs,)) = read_data([tmp_path])
+    assert labels.texts[0] == "Text 0." and set(labels.columns) == {"topic", "mood"}
+    assert labels.columns["mood"] == tuple("xxyyxxyy") and pairs.scores == (3.5, 1.0)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "empty"),
-        ("{", r"s\.jsonl, line 1: not valid JSON"),
+        ("{", r"s\.jsonl, line 1 is not"),
         ('{"text": "x", "labels": {}}\n[1]', "line 2: expected a JSON object"),
         ('{"text": "x"}', "'labels' is None"),
         ('{"labels": {"topic": "t"}}', "'text' is None"),
@@ -61,7 +70,7 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, content: str, message
 def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no \.jsonl file"):
         read_data([tmp_path])
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no readable file"):
         read_data([tmp_path / "missing.jsonl"])
     with pytest.raises(UserError, match="cannot be read"):
         read_wordings(tmp_path / "missing.json")

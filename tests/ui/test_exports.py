@@ -21,6 +21,7 @@ from instructor_core.analysis.similarity import similarity
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
+from instructor_core.table import has_pyarrow
 from instructor_core.ui import exports, report
 from instructor_core.ui.experiments import TABLE_HEADERS
 from instructor_core.ui.export_menu import FORMATS, build_export, code, write
@@ -29,7 +30,6 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.report import report_html
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.structured import has_pyarrow
 from instructor_core.ui.tabs.lab import save_rows
 
 ATTACKS = (
