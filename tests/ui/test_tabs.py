@@ -17,7 +17,7 @@ from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.checkpoints import local_checkpoint
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected, instruction_choices, text_choices
-from instructor_core.ui.runtime import Runtime, grid_of
+from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
 from instructor_core.ui.tabs import projection, similarity, tokens
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
@@ -238,3 +238,20 @@ def test_vectors_are_laid_out_instruction_by_instruction(inputs: Inputs):
     grid = grid_of(inputs, vectors)
     assert grid.vectors.shape == (3, 6, 2)
     np.testing.assert_array_equal(grid.vectors[1, 0], vectors[6])
+
+
+def test_the_latest_runs_keep_their_grids_and_look_nothing_up_again(checkpoint_a: Path, inputs: Inputs):
+    runtime = Runtime((local_checkpoint(checkpoint_a),), device="cpu")
+    first = runtime.grid(inputs)
+    assert runtime.grid(Inputs(**vars(inputs))) is first
+    for k in range(MAX_GRIDS):
+        runtime.grid(parse_inputs(inputs.checkpoint_id, [f"topic {k}:"], "one\ntwo"))
+    again = runtime.grid(inputs)
+    assert again is not first
+    np.testing.assert_array_equal(again.vectors, first.vectors)
+
+
+def test_grids_that_are_larger_than_the_cache_are_not_kept(checkpoint_a: Path, inputs: Inputs):
+    runtime = Runtime((local_checkpoint(checkpoint_a),), device="cpu", cache_mb=0)
+    first = runtime.grid(inputs)
+    assert runtime.grid(inputs) is not first
