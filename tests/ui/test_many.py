@@ -64,7 +64,7 @@ def test_more_texts_than_a_matrix_takes_are_drawn_as_neighbours_and_blocks() -> 
     grid = grid_of_many(inputs)
     note, payload = shown(similarity.large_panels(grid, Selected(9, 0, 0), "matrices", 0, 1))
     panels = json.loads(payload)["panels"]
-    assert [panel["key"] for panel in panels] == ["A", "B", "A ", "B "]
+    assert [panel["key"] for panel in panels] == ["A", "B", "A groups", "B groups"]
     unit = grid.embeddings[1]
     order = np.argsort(-(unit @ unit[9]), kind="stable")
     assert panels[1]["figure"]["data"][0]["customdata"] == [int(i) for i in order if i != 9][:20]
@@ -90,9 +90,9 @@ def test_ten_thousand_texts_send_less_than_a_megabyte_to_the_similarity_tab() ->
 
 def test_a_click_on_a_near_text_compares_it_with_the_one_that_was_asked_about() -> None:
     inputs = many(500)
-    point = event(panel="B", kind="points", item=44)
+    point = event(instruction=1, kind="points", item=44)
     assert similarity.select(point, inputs, Selected(9, 1, 0), "matrices") == Selected(9, 44, 1)
-    block = event(panel="B ", kind="matrix", row=1, column=2, value=0.5)
+    block = event(instruction=1, kind="matrix", row=1, column=2, value=0.5)
     assert similarity.select(block, inputs, Selected(9, 1, 0), "matrices") == Selected(9, 1, 0)
 
 

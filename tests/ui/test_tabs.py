@@ -144,15 +144,15 @@ def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
 
 
 def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs):
-    cell = event(panel="C", kind="matrix", row=4, column=2, value=0.5)
+    cell = event(instruction=2, kind="matrix", row=4, column=2, value=0.5)
     assert similarity.select(cell, inputs, Selected(0, 1, 0), "matrices") == Selected(4, 2, 2)
     assert similarity.select(cell, inputs, Selected(0, 1, 1), "difference") == Selected(4, 2, 1)
     assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
 
 
 def test_a_click_on_a_point_moves_the_former_text_to_the_columns():
-    assert projection.select(event(panel="B", kind="points", item=3), Selected(1, 0, 0)) == Selected(3, 1, 1)
-    assert projection.select(event(panel="B", kind="points", item=1), Selected(1, 0, 0)) == Selected(1, 0, 0)
+    assert projection.select(event(instruction=1, kind="points", item=3), Selected(1, 0, 0)) == Selected(3, 1, 1)
+    assert projection.select(event(instruction=1, kind="points", item=1), Selected(1, 0, 0)) == Selected(1, 0, 0)
 
 
 def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:

@@ -55,7 +55,7 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
     point: dict[str, Any] = event._data or {}
     if point.get("item") is None or int(point["item"]) == selected.row:
         return selected
-    return Selected(int(point["item"]), selected.row, ord(str(point["panel"])[0]) - ord("A"))
+    return Selected(int(point["item"]), selected.row, int(point["instruction"]))
 
 
 def build(page: Page) -> dict[str, TabOption]:

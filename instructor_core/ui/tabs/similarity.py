@@ -104,8 +104,7 @@ def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: 
         drawn = cross_block_panels(blocks, grid.instructions, rows=a, columns=b)
     else:
         nearest = nearest_panels(nearest_texts(grid, selected.row, k=N_NEAREST), grid.texts, grid.instructions)
-        # A space keeps the keys apart; on the chip it is not seen.
-        blocks_drawn = block_panels(block_means(grid, groups), grid.instructions, key_suffix=" ")
+        blocks_drawn = block_panels(block_means(grid, groups), grid.instructions)
         drawn = replace(
             nearest,
             panels=(*nearest.panels, *blocks_drawn.panels),
@@ -138,7 +137,7 @@ def percentiles(context: Context, order: str) -> Drawing:
     curves = calibration_panels(backgrounds, grid.instructions)
     marked = replace(
         drawn,
-        panels=(*drawn.panels, *(replace(panel, key=f"{panel.key}-curve") for panel in curves.panels)),
+        panels=(*drawn.panels, *curves.panels),
         alt=f"{drawn.alt} {curves.alt}",
         selected=Selection(selected.row, selected.column),
     )
@@ -211,10 +210,10 @@ def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -
     """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
     cell: dict[str, Any] = event._data or {}
     if cell.get("kind") == "points" and cell.get("item") is not None:
-        return Selected(selected.row, int(cell["item"]), ord(str(cell["panel"])[0]) - ord("A"))
+        return Selected(selected.row, int(cell["item"]), int(cell["instruction"]))
     if view == "instructions" or cell.get("row") is None or is_large(inputs):
         return selected
-    instruction = ord(str(cell["panel"])[0]) - ord("A") if view == "matrices" else selected.instruction
+    instruction = int(cell["instruction"]) if view == "matrices" else selected.instruction
     return Selected(int(cell["row"]), int(cell["column"]), instruction)
 
 

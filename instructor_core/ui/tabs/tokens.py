@@ -12,6 +12,7 @@ import numpy as np
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.tokens import token_alignment, token_dimensions, token_similarity
 from instructor_core.figures import theme
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import ColorScale
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 from instructor_core.figures.tokens import token_dimension_panels, token_similarity_panels
@@ -98,7 +99,7 @@ def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
             counts = i < encoding.n_encoded and bool(encoding.pooling_mask[i])
             tip = f"cosine with the embedding {cosines[i]:.3f}" if counts else "not in the mean"
             tokens.append(Token(piece, segment.value, float(cosines[i]) if counts else None, i, tip))
-        title = f"{letter(k)} · {' '.join(encoding.instruction.split()) or '(no instruction)'}"
+        title = f"{letter(k)} · {one_line(encoding.instruction)}"
         rows.append(TokenRow(title, tuple(tokens), theme.accent(k), count_note(encoding)))
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, low, max(high, low + 0.05), "cosine with the embedding"))
 
