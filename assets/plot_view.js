@@ -265,12 +265,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     }
 
     function heading(panel) {
-      const { title, subtitle, accent, key } = panel.data;
+      const { title, subtitle, accent, chip: mark } = panel.data;
       const words = el("div", "ic-panel-words");
       words.append(el("h3", "ic-panel-title", title));
       if (subtitle) words.append(el("p", "ic-panel-subtitle", subtitle));
       const save = InstructorFigureFiles.menu(title, () => described(panel), (said) => (live.textContent = said));
-      panel.head.replaceChildren(...(accent && key.length <= 3 ? [chip(key, accent)] : []), words, save);
+      panel.head.replaceChildren(...(mark ? [chip(mark, accent)] : []), words, save);
     }
 
     function describe(panel) {
@@ -570,7 +570,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         const [i, j] = [twin.rows.items.indexOf(rowItem), twin.columns.items.indexOf(columnItem)];
         if (other !== panel && (i < 0 || j < 0 || twin.rows.linked !== matrix.rows.linked)) continue;
         const entry = el("span", other === panel ? "ic-here" : "");
-        if (other.data.accent && other.key.length <= 3) entry.append(chip(other.key, other.data.accent));
+        if (other.data.chip) entry.append(chip(other.data.chip, other.data.accent));
         else if (other.key.length <= 3) entry.append(el("span", "ic-tip-key", other.key));
         else if (other !== panel) continue;
         entry.append(el("b", "", number(other === panel ? matrix.z[r][c] : twin.z[i][j])));
@@ -621,12 +621,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         view.selection = { panel: panel.key, r, c };
         markAll();
       }
-      trigger(clickEvent, { panel: panel.key, kind: "matrix", row: rows.items[r], column: cols.items[c], value: z[r][c] });
+      trigger(clickEvent, { panel: panel.key, instruction: panel.data.instruction, kind: "matrix", row: rows.items[r], column: cols.items[c], value: z[r][c] });
     }
 
     function choosePoint(panel, point) {
       select({ panel: panel.key, items: [point.item], source: panel.box });
-      trigger(clickEvent, { panel: panel.key, kind: "points", item: point.item });
+      trigger(clickEvent, { panel: panel.key, instruction: panel.data.instruction, kind: "points", item: point.item });
     }
 
     /** What a Plotly event points at: {cell: [r, c]}, {point}, {tip: text}, or null. */

@@ -14,7 +14,7 @@ from instructor_core.analysis.units import Unit
 from instructor_core.figures import theme
 from instructor_core.figures.bars import signed, signed_colors
 from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
-from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
 NOT_SHOWN = (
@@ -48,9 +48,8 @@ def ledger_panels(
     limit = max((table.limit for table in tables), default=1.0)
     panels = []
     for table, k in zip(ledgers, which, strict=True):
-        title = " ".join(instructions[k].split()) or "(no instruction)"
         subtitle = f"{table.values.size} terms, sum {table.total:.3f} = cosine {table.cosine:.3f}"
-        panels.append(Panel(letter(k), title, theme.accent(k), _figure(table, limit), subtitle, aspect=_aspect(table)))
+        panels.append(instruction_panel(k, instructions[k], _figure(table, limit), subtitle, aspect=_aspect(table)))
     if difference is not None:
         name = " − ".join(letter(k) for k in which[:2])
         subtitle = f"sum {signed(difference.total)} = {difference.first:.3f} − {difference.second:.3f}"

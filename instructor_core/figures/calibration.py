@@ -13,8 +13,8 @@ from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.similarity import Similarity
 from instructor_core.figures import theme
-from instructor_core.figures.charts import framed, mark_value, one_line
-from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.charts import framed, mark_value
+from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
 from instructor_core.figures.similarity import similarity_panels
 
 HOW_TO_READ = (
@@ -51,7 +51,7 @@ def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence
         figure.update_xaxes(title_text="cosine", range=[low - 0.02, 1.02])
         figure.update_yaxes(title_text="percentile", range=[-2, 102])
         subtitle = f"unrelated pairs: half of them from {background.quantiles[1]:.2f} to {background.quantiles[3]:.2f}"
-        panels.append(Panel(letter(k), one_line(instruction), theme.accent(k), figure, subtitle))
+        panels.append(instruction_panel(k, instruction, figure, subtitle, what="curve"))
     medians = ", ".join(f"{letter(k)} {each.quantiles[2]:.2f}" for k, each in enumerate(backgrounds))
     alt = f"Share of unrelated sentence pairs below each cosine, by instruction. Median cosine: {medians}."
     return PanelSet(tuple(panels), (), min_width=260, alt=alt)

@@ -13,7 +13,7 @@ from instructor_core.analysis.neighbors import Blocks, Groups, Nearest
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
-from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 NEAREST_HOW_TO_READ = (
     "The texts nearest to the selected one under each instruction, best first, by cosine; a filled mark is near under "
@@ -62,22 +62,22 @@ def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence
         rows_chart(figure, names, title="cosine")
         figure.update_xaxes(range=[result.low - beside, result.high + beside])
         subtitle = f"nearest to text {result.text + 1}: {theme.shorten(texts[result.text], _SUBTITLE_LENGTH)}"
-        panels.append(Panel(letter(k), one_line(instructions[k]), theme.accent(k), figure, subtitle))
+        panels.append(instruction_panel(k, instructions[k], figure, subtitle))
     drawn = {neighbor.text for one in result.lists for neighbor in one} | {result.text}
     items = tuple(text if i in drawn else "" for i, text in enumerate(texts))
     return PanelSet(tuple(panels), items, alt=_nearest_alt(result, len(texts), len(everywhere)))
 
 
-def block_panels(result: Blocks, instructions: Sequence[str], *, key_suffix: str = "") -> PanelSet:
-    """One matrix of groups per instruction, all on one scale; `key_suffix` keeps its keys apart from other panels."""
+def block_panels(result: Blocks, instructions: Sequence[str]) -> PanelSet:
+    """One matrix of groups per instruction, all on one scale."""
     panels = tuple(
-        Panel(
-            letter(k) + key_suffix,
-            one_line(instruction),
-            theme.accent(k),
+        instruction_panel(
+            k,
+            instruction,
             _group_matrix(result.matrices[k], result.groups, low=result.low, high=result.high),
             f"mean cosine of {len(result.groups.names)} groups",
             aspect=1.0,
+            what="groups",
         )
         for k, instruction in enumerate(instructions)
     )

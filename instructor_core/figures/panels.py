@@ -16,6 +16,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from instructor_core.analysis.grid import letter
+from instructor_core.figures import theme
+from instructor_core.figures.charts import one_line
+
 MAX_ITEM_BYTES = 600_000  # of all items of a payload, as UTF-8: tooltips of many texts show their beginnings
 
 
@@ -25,12 +29,13 @@ class Panel:
 
     Attributes:
         key: Stays the same as long as the panel shows the same thing, so that zoom and highlight survive an
-            update. An instruction's letter where there is one; up to three characters are shown on the chip.
+            update.
         title: One line over the figure.
         accent: Hex colour of the chip; None for a panel that belongs to no instruction, which gets no chip.
         figure: Without title, colour bar and template; the component adds the template of the page's theme.
         subtitle: Second, quieter line; "" for none.
         aspect: Height / width of the plotted area; None takes `figure.layout.height`, or a default.
+        instruction: Index of the instruction it belongs to, whose letter is on the chip; events carry it.
     """
 
     key: str
@@ -39,6 +44,15 @@ class Panel:
     figure: go.Figure
     subtitle: str = ""
     aspect: float | None = None
+    instruction: int | None = None
+
+
+def instruction_panel(
+    k: int, instruction: str, figure: go.Figure, subtitle: str = "", *, aspect: float | None = None, what: str = ""
+) -> Panel:
+    """The panel of one instruction, under its words; `what` tells it from others of the same instruction."""
+    key = f"{letter(k)} {what}".strip()
+    return Panel(key, one_line(instruction), theme.accent(k), figure, subtitle, aspect, k)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +178,8 @@ def _panel(panel: Panel) -> dict[str, object]:
     layout = {name: value for name, value in figure.get("layout", {}).items() if name != "template"}
     return {
         "key": panel.key,
+        "instruction": panel.instruction,
+        "chip": "" if panel.instruction is None else letter(panel.instruction),
         "title": panel.title,
         "accent": panel.accent,
         "subtitle": panel.subtitle,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.projection import GridProjection
 from instructor_core.figures import theme
-from instructor_core.figures.panels import Panel, PanelSet
+from instructor_core.figures.panels import PanelSet, instruction_panel
 
 MAX_NUMBERED = 40  # texts up to which points carry their numbers
 MAX_SVG_POINTS = 1000  # above it points are drawn by WebGL
@@ -56,9 +56,8 @@ def projection_panels(
         draw = _flat_map if n_components == 2 else _solid_map
         figure = draw(result.coordinates[k], boxes[k], labels)
         _name_axes(figure, result.explained_variance_ratio(k), n_components)
-        title = " ".join(instruction.split()) or "(no instruction)"
         subtitle = _quality(result.trustworthiness[k], result.trust_neighbors[k])
-        panels.append(Panel(letter(k), title, theme.accent(k), figure, subtitle, aspect=aspect))
+        panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=aspect))
     return PanelSet(tuple(panels), tuple(texts), alt=_alt(result, labels))
 
 

@@ -17,8 +17,9 @@ from instructor_core.analysis.similarity import (
 )
 from instructor_core.figures import theme
 from instructor_core.figures.alternatives import extreme_cell
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.matrix import Side, matrix_figure
-from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 Scale = Literal["shared", "each"]
 
@@ -63,7 +64,7 @@ def similarity_panels(
             numbers=numbers,
         )
         subtitle = "" if scale == "shared" else f"colours from {low:.2f} to {high:.2f}"
-        panels.append(Panel(letter(k), _title(instruction), theme.accent(k), figure, subtitle, aspect=1.0))
+        panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     return PanelSet(
         tuple(panels),
@@ -159,7 +160,7 @@ def cross_panels(
         numbers=numbers,
     )
     title = f"Rows under {row}, columns under {column}"
-    subtitle = f"{row}: {_title(instructions[result.rows])} · {column}: {_title(instructions[result.columns])}"
+    subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"Similarity of {len(texts)} texts. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
     if (cell := extreme_cell(result.matrix)) is not None:
@@ -206,11 +207,6 @@ def _group_borders(labels: Sequence[str]) -> tuple[int, ...]:
     """Positions where the label changes, if every label stands in one block; else none."""
     borders = tuple(k for k in range(1, len(labels)) if labels[k] != labels[k - 1])
     return borders if len(borders) + 1 == len(set(labels)) else ()
-
-
-def _title(instruction: str) -> str:
-    """The instruction on one line, or words for the empty one."""
-    return " ".join(instruction.split()) or "(no instruction)"
 
 
 def _pair(pair: TextPair, *, signed: bool = False) -> str:

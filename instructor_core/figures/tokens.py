@@ -9,7 +9,7 @@ from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
 from instructor_core.figures import theme
 from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.matrix import Side, matrix_figure
-from instructor_core.figures.panels import ColorScale, Panel, PanelSet
+from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
 
 _ROW_HEIGHT = 16  # px, a token keeps its label
 _WIDTH = 560  # px, the width that the height of a token x dimension panel reckons with
@@ -47,7 +47,7 @@ def token_dimension_panels(
             separator=theme.SEGMENTS["instruction"],
         )
         aspect = n * _ROW_HEIGHT / _WIDTH
-        panels.append(Panel(letter(k), _title(instruction), theme.accent(k), figure, aspect=aspect))
+        panels.append(instruction_panel(k, instruction, figure, aspect=aspect))
     bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
     return PanelSet(tuple(panels), (), bar, alt=_dimensions_alt(result))
 
@@ -75,7 +75,7 @@ def token_similarity_panels(
             value="cosine",
             separator=theme.SEGMENTS["instruction"],
         )
-        panels.append(Panel(letter(k), _title(instructions[k]), theme.accent(k), figure, aspect=1.0))
+        panels.append(instruction_panel(k, instructions[k], figure, aspect=1.0))
     bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine of token vectors")
     alt = f"Cosines among the tokens of {len(results)} sequences, from {low:.2f} to {high:.2f}."
     for k, result in enumerate(results):
@@ -96,11 +96,6 @@ def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:
 def _range(sequence: Sequence[object]) -> tuple[int, ...]:
     """Indices of a sequence."""
     return tuple(range(len(sequence)))
-
-
-def _title(instruction: str) -> str:
-    """The instruction on one line, or words for the empty one."""
-    return " ".join(instruction.split()) or "(no instruction)"
 
 
 def _dimensions_alt(result: TokenDimensions) -> str:

@@ -1,8 +1,7 @@
-"""What all tabs share: the run on screen, the selection, the tab in front, and how a tab redraws."""
+"""What all tabs share: the run on screen, the selection and the tab in front."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import incident, message_for, note, status
+from instructor_core.ui.feedback import incident, status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 
@@ -53,7 +52,7 @@ class Page:
         active: State with the id of the tab in front.
         tabs: The row of tabs, to bring one to the front.
         restored: State that changes when a link or a file has set the fields and the options of the tabs.
-        drawings: What draws the tab in front, by `redraw`.
+        drawings: What draws the tab in front, by `canvas.redraw`.
         followers: What else is kept in step with the run and the selection, by `follow`.
     """
 
@@ -67,68 +66,6 @@ class Page:
     followers: list[Listener] = field(default_factory=list)
 
 
-Draw = Callable[..., Sequence[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """What a tab shows: what it was drawn for, and a digest of every output."""
-
-    key: object
-    digests: tuple[bytes, ...]
-
-
-def changed(outputs: Sequence[Any], key: object, before: Drawn | None) -> list[Any]:
-    """Return the outputs, ``gr.skip()`` in place of each that is on the page already, and what is shown then."""
-    digests = tuple(hashlib.sha256(repr(output).encode("utf-8", "replace")).digest() for output in outputs)
-    known = (None,) * len(digests) if before is None else before.digests
-    fresh = [
-        gr.skip() if digest == old else output for output, digest, old in zip(outputs, digests, known, strict=True)
-    ]
-    return [*fresh, Drawn(key, digests)]
-
-
-def redraw(
-    page: Page,
-    tab_id: str,
-    draw: Draw,
-    *,
-    options: Sequence[gr.components.Component],
-    outputs: Sequence[gr.components.Component],
-    follows_selection: Callable[..., bool] = lambda *_: False,
-) -> None:
-    """Keep a tab up to date: draw when it comes to the front, when the run changes and when an option does.
-
-    ``draw(runtime, inputs, selected, *option values)`` returns one value per output; the first output is the note,
-    which shows what went wrong if something does. Nothing is computed or sent for a tab that is not in front, nor for
-    one that shows the same already, and no output is sent that came out as it was.
-    ``follows_selection(inputs, *option values)`` says whether the selection matters.
-    """
-    drawn = gr.State(None)
-    nothing = [gr.skip()] * (len(outputs) + 1)
-
-    def handler(active: str, inputs: Inputs, selected: Selected, before: Drawn | None, *values: Any) -> list[Any]:
-        selected = selected.within(inputs)
-        key = (inputs, selected if follows_selection(inputs, *values) else None, values)
-        if active != tab_id or (before is not None and key == before.key):
-            return nothing
-        try:
-            return changed(draw(page.runtime, inputs, selected, *values), key, before)
-        except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-            return [note(message_for(error), error=True), *nothing[1:-1], None]
-
-    drawing = Listener(handler, [page.active, page.inputs, page.selected, drawn, *options], [*outputs, drawn])
-    page.drawings.append(drawing)
-    _listen(
-        [_changed_by_visitor(option) for option in options],
-        [drawing],
-        show_progress="minimal",
-        show_progress_on=[outputs[0]],
-        concurrency_limit=8,
-        concurrency_id="draw",
-    )
-
-
 def follow(
     page: Page, handler: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[gr.components.Component]
 ) -> None:
@@ -137,11 +74,11 @@ def follow(
 
 
 def connect_listeners(page: Page) -> None:
-    """Connect what `redraw` and `follow` have collected to run, selection and tab. Call it when the page is laid out.
+    """Connect what `canvas.redraw` and `follow` collected to run, selection and tab. Call it when the page is laid out.
 
     Two events for all of them: the browser walks over every component several times for each event.
     """
-    _listen(
+    listen(
         [page.inputs.change, page.selected.change, page.active.change, page.restored.change],
         page.drawings,
         show_progress="minimal",
@@ -149,10 +86,10 @@ def connect_listeners(page: Page) -> None:
         concurrency_limit=8,
         concurrency_id="draw",
     )
-    _listen([page.inputs.change, page.selected.change], page.followers, show_progress="hidden")
+    listen([page.inputs.change, page.selected.change], page.followers, show_progress="hidden")
 
 
-def _listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> None:
+def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> None:
     """Let one event run all listeners; one that fails is logged and leaves its outputs as they are."""
 
     def handler(*values: Any) -> Any:
@@ -202,7 +139,7 @@ def show_controls_for(
     the event for all of them: two that wait would repeat each other without end, so this one does not.
     """
     gr.on(
-        [_changed_by_visitor(option), page.restored.change],
+        [changed_by_visitor(option), page.restored.change],
         show,
         option,
         list(controls),
@@ -212,7 +149,7 @@ def show_controls_for(
     )
 
 
-def _changed_by_visitor(option: Any) -> Any:
+def changed_by_visitor(option: Any) -> Any:
     """The event of a component that fires when a visitor changes it, not when the page does."""
     return option.release if isinstance(option, gr.Slider) else option.input
 

@@ -55,8 +55,8 @@ def plot_view(
 
     Events:
         `view.item_click(handler, ...)`: `handler` takes a `gr.EventData` whose `_data` is
-        `{"panel": key, "kind": "matrix", "row": item, "column": item, "value": float | None}` or
-        `{"panel": key, "kind": "points", "item": item}`.
+        `{"panel": key, "instruction": index | None, "kind": "matrix", "row": item, "column": item, "value": float}` or
+        `{"panel": key, "instruction": index | None, "kind": "points", "item": item}`.
         `view.item_select(handler, ...)`: `_data` is `{"panel": key, "items": [item, ...]}` after a box or
         lasso selection, with no items when it was taken back.
     """

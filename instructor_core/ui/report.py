@@ -7,6 +7,7 @@ from html import escape
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import similarity
 from instructor_core.figures import theme
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import Panel, PanelSet, inert_json
 from instructor_core.figures.similarity import similarity_panels
 from instructor_core.ui.exports import Run, snippet, versions
@@ -76,7 +77,7 @@ def report_html(run: Run, *, title: str = "Instruction Lens: report of a run") -
         f"<h1>{escape(title)}</h1>",
         _table([], [[name, value] for name, value in facts.items()]),
         "<h2>Instructions</h2>",
-        _table([], [[letter(k), text.strip() or "(no instruction)"] for k, text in enumerate(grid.instructions)]),
+        _table([], [[letter(k), one_line(text)] for k, text in enumerate(grid.instructions)]),
         f"<h2>Similarity of the texts</h2><p class=muted>{escape(panels.alt + cut)}</p>",
         f"<div class=figures>{_figures(panels)}</div>",
         "<h2>Texts</h2>",

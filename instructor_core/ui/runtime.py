@@ -33,6 +33,7 @@ POLL_S = 0.25
 STALLED_S = 20.0  # without a new byte: the visitor is told
 GIVEN_UP_S = 120.0  # without a new byte: the visitor gets an error
 MAX_WORDS = 300  # characters of an error that help a visitor; what libraries say at length is for the log
+MAX_GRIDS = 4  # runs whose embeddings stay together as one array
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -59,6 +60,7 @@ class Runtime:
     threads: int | None = None
     _encoders: OrderedDict[str, CachedEncoder] = field(default_factory=OrderedDict)
     _downloads: dict[str, _Download] = field(default_factory=dict)
+    _grids: OrderedDict[Inputs, EmbeddingGrid] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
     _loading: Lock = field(default_factory=Lock)
     _lent: dict[str, OnDevice] = field(default_factory=dict)
@@ -75,9 +77,10 @@ class Runtime:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes held in the caches of all encoders."""
+        """Bytes held in the caches of all encoders and in the grids of the latest runs."""
         with self._lock:
-            return sum(encoder.n_bytes for encoder in self._encoders.values())
+            cached = sum(encoder.n_bytes for encoder in self._encoders.values())
+            return cached + sum(map(_n_bytes, self._grids.values()))
 
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
         """Return the registry entry of a checkpoint.
@@ -190,14 +193,31 @@ class Runtime:
             return download
 
     def grid(self, inputs: Inputs) -> EmbeddingGrid:
-        """Return the embeddings of a request, from the cache where they are there."""
-        return grid_of(inputs, self.encoder(inputs.checkpoint_id).encode(inputs.pairs))
+        """Return the embeddings of a request: the grid of one of the latest runs, or one made from the cache."""
+        with self._lock:
+            grid = self._grids.get(inputs)
+            if grid is not None:
+                self._grids.move_to_end(inputs)
+                return grid
+        grid = grid_of(inputs, self.encoder(inputs.checkpoint_id).encode(inputs.pairs))
+        most = self.cache_mb * MEGABYTE
+        with self._lock:
+            if _n_bytes(grid) <= most:
+                self._grids[inputs] = grid
+            while len(self._grids) > MAX_GRIDS or sum(map(_n_bytes, self._grids.values())) > most:
+                self._grids.popitem(last=False)
+        return grid
 
 
 def grid_of(inputs: Inputs, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> EmbeddingGrid:
     """Return ``(K * N, D)`` vectors of ``inputs.pairs`` as a grid."""
     shape = (len(inputs.instructions), len(inputs.texts), vectors.shape[1])
     return EmbeddingGrid(inputs.instructions, inputs.texts, inputs.labels, vectors.reshape(shape))
+
+
+def _n_bytes(grid: EmbeddingGrid) -> int:
+    """Bytes of a grid, with the unit vectors that it makes when they are first read."""
+    return 2 * grid.vectors.nbytes
 
 
 def without_paths(message: str, checkpoint: Checkpoint) -> str:

@@ -146,7 +146,8 @@ def build_sidebar(start: Inputs) -> Sidebar:
         typed = start.instructions[k].strip() if k < len(start.instructions) else ""
         with gr.Row(visible=k < len(start.instructions), elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
             gr.HTML(
-                f'<span class="ic-chip" aria-hidden="true">{letter(k)}</span>',
+                f'<span class="ic-chip" aria-hidden="true" '
+                f'style="background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)">{letter(k)}</span>',
                 elem_classes=["ic-letter"],
                 padding=False,
             )

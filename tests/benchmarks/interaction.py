@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -29,11 +30,13 @@ from playwright.sync_api import sync_playwright
 
 from instructor_core.analysis.projection import warm_up
 from instructor_core.hub import CHECKPOINTS
+from instructor_core.ui.canvas import Drawn, changed
+from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import Drawn, Selected, changed
+from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import run
-from instructor_core.ui.tabs import projection, similarity
+from instructor_core.ui.views import draw as draw_view
 from tests.browser.chromium import find_chromium
 from tests.serving import serving
 
@@ -44,7 +47,7 @@ INSTRUCTIONS = (
     "Represent the sentence:",
     "",
 )
-SIMILARITY = {"view": "matrices", "scale": "shared", "order": "given", "a": 0, "b": 1}
+SIMILARITY = {"view": "matrices", "scale": "shared", "order": "given", "first": 0, "second": 1}
 MAP = {
     "method": "umap",
     "n_components": 2,
@@ -72,7 +75,17 @@ PRESS = """async ([view, count]) => {
   });
   return (performance.now() - started) / 1000;
 }"""
-TABS = {"Similarity": (similarity.draw, SIMILARITY), "Map": (projection.draw, MAP)}
+
+
+def view_outputs(
+    tab: str, runtime: Runtime, inputs: Inputs, selected: Selected, view: str = "", **options: object
+) -> list[object]:
+    """The note and the payload of a view."""
+    drawing = draw_view(runtime, inputs, selected, tab, view, options)
+    return [note(*drawing.note), None if drawing.panels is None else drawing.panels.to_json()]
+
+
+TABS = {"Similarity": (partial(view_outputs, "similarity"), SIMILARITY), "Map": (partial(view_outputs, "map"), MAP)}
 SWITCHES = (
     ("Similarity", {"scale": "each"}),
     ("Similarity", {"order": "clustered"}),

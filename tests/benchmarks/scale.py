@@ -36,7 +36,17 @@ WORDS = (
     *("match", "atom", "train", "song", "was", "is", "seems", "felt", "broke", "played", "left", "came", "about"),
     *("under", "after", "without", "with", "for", "and", "but"),
 )
-MAP = ("umap", 2, "separate", False, 10, 0.1, "cosine", 42)
+MATRICES = {"scale": "shared", "order": "given", "first": 0, "second": 1}
+MAP = {
+    "method": "umap",
+    "n_components": 2,
+    "layout": "separate",
+    "center": False,
+    "n_neighbors": 10,
+    "min_dist": 0.1,
+    "metric": "cosine",
+    "random_state": 42,
+}
 
 
 @dataclass(frozen=True)
@@ -111,8 +121,8 @@ def steps_of(n: int) -> Iterator[Step]:
     from instructor_core.ui.inputs import parse_inputs
     from instructor_core.ui.page import Selected
     from instructor_core.ui.runtime import Runtime
-    from instructor_core.ui.tabs import projection, similarity
     from instructor_core.ui.text_list import rows_json
+    from instructor_core.ui.views import draw
 
     texts, labels = made_texts(n)
     typed = "\n".join(f"{text}\t{label}" for text, label in zip(texts, labels, strict=True))
@@ -124,6 +134,10 @@ def steps_of(n: int) -> Iterator[Step]:
     def encode() -> str:
         runtime.grid(inputs)
         return rows_json(inputs)
+
+    def drawn(tab: str, selected: Selected, options: dict[str, object]) -> str:
+        panels = draw(runtime, inputs, selected, tab, "", options).panels
+        return "" if panels is None else panels.to_json()
 
     def leaderboard() -> str:
         steps = compare_instructions(runtime, ScoreBook(), inputs, Request())
@@ -138,9 +152,9 @@ def steps_of(n: int) -> Iterator[Step]:
         yield measure(
             name,
             n,
-            lambda selected=selected: similarity.draw(runtime, inputs, selected, "matrices", "shared", "given", 0, 1),
+            lambda selected=selected: drawn("similarity", selected, MATRICES),
         )
-    yield measure("map", n, lambda: projection.draw(runtime, inputs, Selected(), *MAP))
+    yield measure("map", n, lambda: drawn("map", Selected(), MAP))
     yield measure("leaderboard", n, leaderboard)
 
 

@@ -87,6 +87,7 @@ def matrices(step: int = 0) -> PanelSet:
             accent=theme.accent(index),
             figure=heatmap(similarity(index + 10 * step), 0.0, 1.0, theme.SEQUENTIAL, "cosine"),
             subtitle="Represent the sentence for clustering" if index else "",
+            instruction=index,
         )
         for index, (letter, name) in enumerate(zip("ABC", names, strict=True))
     )
@@ -135,8 +136,8 @@ def scatter(seed: int, *, flat: bool) -> go.Figure:
 def maps(step: int = 0) -> PanelSet:
     """Two flat maps and one in space."""
     panels = (
-        Panel("A", "topic", theme.accent(0), scatter(1 + step, flat=True), aspect=0.8),
-        Panel("B", "sentiment", theme.accent(1), scatter(5, flat=True), aspect=0.8),
+        Panel("A", "topic", theme.accent(0), scatter(1 + step, flat=True), aspect=0.8, instruction=0),
+        Panel("B", "sentiment", theme.accent(1), scatter(5, flat=True), aspect=0.8, instruction=1),
         Panel("A3", "topic, three axes", None, scatter(1, flat=False), aspect=0.8),
     )
     return PanelSet(panels, TEXTS, alt="Two maps of the texts, and one in three dimensions.")

@@ -71,7 +71,7 @@ def test_a_click_on_a_cell_reaches_python_with_row_column_and_value(page: Page):
     matrices(page)
     page.mouse.click(*page.evaluate(CELL_AT, ["matrices", 1, 3, 7]))
     value = page.evaluate("document.querySelectorAll('#matrices .ic-plot')[1].data[0].z[3][7]")
-    python_got(page, panel="B", kind="matrix", row=3, column=7, value=value)
+    python_got(page, instruction=1, kind="matrix", row=3, column=7, value=value)
 
 
 def test_hovering_a_cell_marks_the_same_cell_everywhere_and_shows_both_texts(page: Page):
@@ -203,7 +203,7 @@ def test_a_click_on_a_point_and_a_box_around_all_reach_python(page: Page):
     open_tab(page, "Map", "#maps .main-svg")
     page.locator("#bars .main-svg").first.wait_for()
     page.mouse.click(*page.evaluate(POINT_AT, ["maps", 1, 10]))
-    python_got(page, panel="B", kind="points", item=10)
+    python_got(page, panel="B", instruction=1, kind="points", item=10)
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-chosen, circle.ic-at")).to_have_count(1)
     page.evaluate("Plotly.relayout(document.querySelector('#maps .ic-plot'), {dragmode: 'select'})")
     area = page.locator("#maps .nsewdrag").first.bounding_box()

@@ -73,7 +73,7 @@ def test_each_neighbor_is_a_line_of_its_places_linked_to_its_text(grid: Embeddin
 def test_backgrounds_are_curves_on_one_axis_with_their_median_marked(grid: EmbeddingGrid) -> None:
     backgrounds = [background(vectors, [str(i) for i in range(10)]) for vectors in grid.vectors]
     panels = calibration_panels(backgrounds, INSTRUCTIONS)
-    assert [panel.key for panel in panels.panels] == ["A", "B", "C"]
+    assert [panel.key for panel in panels.panels] == ["A curve", "B curve", "C curve"]
     assert len({panel.figure.layout.xaxis.range for panel in panels.panels}) == 1
     for each, panel in zip(backgrounds, panels.panels, strict=True):
         assert panel.figure.layout.shapes[0].x0 == pytest.approx(np.median(each.cosines))

@@ -55,8 +55,8 @@ def test_a_single_text_has_charts_without_marks() -> None:
 
 def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
     blocks = block_means(GRID, groups_of(GRID))
-    drawn = block_panels(blocks, GRID.instructions, key_suffix=" ")
-    assert [panel.key for panel in drawn.panels] == ["A ", "B "]
+    drawn = block_panels(blocks, GRID.instructions)
+    assert [panel.key for panel in drawn.panels] == ["A groups", "B groups"]
     meta = drawn.panels[0].figure.data[0].meta
     assert meta["row_names"] == ["<b> (3 texts)", "two (2 texts)", "alone (1 text)"]
     payload = json.loads(drawn.to_json())

@@ -14,14 +14,15 @@ from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.errors import UserError
 from instructor_core.hub import local_checkpoint
 from instructor_core.ui import experiments
+from instructor_core.ui.canvas import changed
 from instructor_core.ui.experiments import Request, ScoreBook
 from instructor_core.ui.inputs import MAX_ALL_CHARACTERS, MAX_TEXTS, Inputs
-from instructor_core.ui.page import MAX_LISTED, Selected, changed, text_choices
+from instructor_core.ui.page import MAX_LISTED, Selected, text_choices
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.samples import relinked, sample
 from instructor_core.ui.tabs import similarity
 from instructor_core.ui.text_list import rows_json
-from tests.ui.test_tabs import event
+from tests.ui.test_tabs import event, shown, similar
 
 LABELS = ("good", "bad", "rare")
 
@@ -61,9 +62,9 @@ def test_menus_of_texts_list_the_first_ones_and_the_chosen_ones() -> None:
 def test_more_texts_than_a_matrix_takes_are_drawn_as_neighbours_and_blocks() -> None:
     inputs = many(similarity.MAX_COMPARED + 1)
     grid = grid_of_many(inputs)
-    note, payload = similarity.large_panels(grid, Selected(9, 0, 0), "matrices", 0, 1)
+    note, payload = shown(similarity.large_panels(grid, Selected(9, 0, 0), "matrices", 0, 1))
     panels = json.loads(payload)["panels"]
-    assert [panel["key"] for panel in panels] == ["A", "B", "A ", "B "]
+    assert [panel["key"] for panel in panels] == ["A", "B", "A groups", "B groups"]
     unit = grid.embeddings[1]
     order = np.argsort(-(unit @ unit[9]), kind="stable")
     assert panels[1]["figure"]["data"][0]["customdata"] == [int(i) for i in order if i != 9][:20]
@@ -74,7 +75,7 @@ def test_more_texts_than_a_matrix_takes_are_drawn_as_neighbours_and_blocks() -> 
 
 @pytest.mark.parametrize(("view", "key"), [("difference", "B-A"), ("cross", "BxA")])
 def test_two_instructions_of_many_texts_are_compared_block_by_block(view: str, key: str) -> None:
-    note, payload = similarity.large_panels(grid_of_many(many(500, labels=False)), Selected(), view, 1, 0)
+    note, payload = shown(similarity.large_panels(grid_of_many(many(500, labels=False)), Selected(), view, 1, 0))
     (panel,) = json.loads(payload)["panels"]
     assert panel["key"] == key
     assert np.shape(panel["figure"]["data"][0]["z"]) == (12, 12)
@@ -83,15 +84,15 @@ def test_two_instructions_of_many_texts_are_compared_block_by_block(view: str, k
 
 def test_ten_thousand_texts_send_less_than_a_megabyte_to_the_similarity_tab() -> None:
     inputs = many(MAX_TEXTS)
-    _, payload = similarity.large_panels(grid_of_many(inputs), Selected(), "matrices", 0, 1)
+    _, payload = shown(similarity.large_panels(grid_of_many(inputs), Selected(), "matrices", 0, 1))
     assert len(payload) < 200_000
 
 
 def test_a_click_on_a_near_text_compares_it_with_the_one_that_was_asked_about() -> None:
     inputs = many(500)
-    point = event(panel="B", kind="points", item=44)
+    point = event(instruction=1, kind="points", item=44)
     assert similarity.select(point, inputs, Selected(9, 1, 0), "matrices") == Selected(9, 44, 1)
-    block = event(panel="B ", kind="matrix", row=1, column=2, value=0.5)
+    block = event(instruction=1, kind="matrix", row=1, column=2, value=0.5)
     assert similarity.select(block, inputs, Selected(9, 1, 0), "matrices") == Selected(9, 1, 0)
 
 
@@ -159,8 +160,7 @@ def test_an_output_that_came_out_as_it_was_is_not_sent_again() -> None:
 
 def test_display_options_make_no_model_call(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = many(8)
-    options = {"view": "matrices", "scale": "shared", "order": "given", "a": 0, "b": 1}
-    _, shared = similarity.draw(runtime, inputs, Selected(), **options)
+    _, shared = similar(runtime, inputs)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the model was called")
@@ -169,5 +169,5 @@ def test_display_options_make_no_model_call(runtime: Runtime, monkeypatch: pytes
     monkeypatch.setattr(model, "encode", refuse)
     monkeypatch.setattr(model, "encode_batches", refuse)
     for change in ({"scale": "each"}, {"order": "label"}, {"view": "difference"}, {"view": "cross"}):
-        similarity.draw(runtime, inputs, Selected(), **(options | change))
-    assert similarity.draw(runtime, inputs, Selected(), **(options | {"b": 0}))[1] == shared  # so it is not sent
+        similar(runtime, inputs, **change)
+    assert similar(runtime, inputs, second=0)[1] == shared  # so it is not sent

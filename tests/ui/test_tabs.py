@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from instructor_core import InstructorModel
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import local_checkpoint
+from instructor_core.ui.canvas import Drawing
+from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected, instruction_choices, text_choices
-from instructor_core.ui.runtime import Runtime, grid_of
+from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
 from instructor_core.ui.tabs import projection, similarity, tokens
+from instructor_core.ui.views import VIEWS, draw
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
 LABELS = ("bad", "good", "bad", "good", "bad", "good")
@@ -51,29 +54,45 @@ def event(**values: Any) -> gr.EventData:
     return gr.EventData(None, values)
 
 
-def similar(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
-    chosen = {"view": "matrices", "scale": "shared", "order": "given", "a": 0, "b": 1} | options
-    return similarity.draw(runtime, inputs, Selected(), **chosen)
+def shown(drawing: Drawing) -> tuple[str, str]:
+    """The note and the payload of a drawing."""
+    assert drawing.panels is not None
+    return note(*drawing.note), drawing.panels.to_json()
+
+
+def similar(runtime: Runtime, inputs: Inputs, view: str = "matrices", **options: Any) -> tuple[str, str]:
+    chosen = {"scale": "shared", "order": "given", "first": 0, "second": 1} | options
+    return shown(draw(runtime, inputs, Selected(), "similarity", view, chosen))
+
+
+def tokens_of(
+    runtime: Runtime, inputs: Inputs, row: int, view: str, order: str, n_dimensions: int
+) -> tuple[str, str, str]:
+    options = {"order": order, "n_dimensions": n_dimensions}
+    drawing = draw(runtime, inputs, Selected(row, 0, 0), "tokens", view, options)
+    assert drawing.rows is not None
+    words, payload = shown(drawing)
+    return words, drawing.rows.to_json(), payload
 
 
 def test_each_instruction_has_a_matrix_of_its_cosines(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
-    note, payload = similar(runtime, inputs)
+    words, payload = similar(runtime, inputs)
     drawn = matrices(payload)
     assert list(drawn) == ["A", "B", "C"]
     for k, matrix in enumerate(drawn.values()):
         np.testing.assert_allclose(matrix, unit[k] @ unit[k].T, atol=1e-3)
-    assert "compare cells with each other" in note
+    assert "compare cells with each other" in words
 
 
 def test_the_difference_is_one_matrix_minus_the_other(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
-    _, payload = similar(runtime, inputs, view="difference", a=2, b=0)
+    _, payload = similar(runtime, inputs, view="difference", first=2, second=0)
     drawn = matrices(payload)
     assert list(drawn) == ["C-A"]
     np.testing.assert_allclose(drawn["C-A"], unit[2] @ unit[2].T - unit[0] @ unit[0].T, atol=1e-3)
 
 
 def test_rows_and_columns_may_have_different_instructions(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
-    _, payload = similar(runtime, inputs, view="cross", a=1, b=2)
+    _, payload = similar(runtime, inputs, view="cross", first=1, second=2)
     np.testing.assert_allclose(matrices(payload)["BxC"], unit[1] @ unit[2].T, atol=1e-3)
 
 
@@ -93,7 +112,7 @@ def test_an_order_moves_rows_and_columns_together(runtime: Runtime, inputs: Inpu
 
 
 def test_an_instruction_that_was_removed_is_replaced_by_the_last_one(runtime: Runtime, inputs: Inputs):
-    assert list(matrices(similar(runtime, inputs, view="difference", a=7, b=0)[1])) == ["C-A"]
+    assert list(matrices(similar(runtime, inputs, view="difference", first=7, second=0)[1])) == ["C-A"]
 
 
 def test_a_long_list_is_drawn_in_part_and_the_note_says_so():
@@ -101,17 +120,17 @@ def test_a_long_list_is_drawn_in_part_and_the_note_says_so():
     many = tuple(f"text {i}" for i in range(similarity.MAX_SHOWN + 5))
     grid = EmbeddingGrid(("",), many, None, rng.normal(size=(1, len(many), 8)).astype(np.float32))
     for order in ("given", "clustered", "label"):
-        note, payload = similarity.panels(grid, Selected(), "matrices", "shared", order, 0, 0)
+        words, payload = shown(similarity.panels(grid, Selected(), "matrices", "shared", order, 0, 0))
         assert matrices(payload)["A"].shape == (similarity.MAX_SHOWN, similarity.MAX_SHOWN)
-        assert f"first {similarity.MAX_SHOWN} of {len(many)} texts" in note
+        assert f"first {similarity.MAX_SHOWN} of {len(many)} texts" in words
 
 
 def test_one_text_under_one_instruction_is_drawn_everywhere(runtime: Runtime, inputs: Inputs):
     alone = parse_inputs(inputs.checkpoint_id, [""], "Only this.")
-    for _, view in similarity.VIEWS:
-        assert json.loads(similar(runtime, alone, view=view)[1])["panels"]
+    for view in similarity.VIEWS:
+        assert json.loads(similar(runtime, alone, view=view.name)[1])["panels"]
     assert json.loads(mapped(runtime, alone)[1])["panels"]
-    assert json.loads(tokens.draw(runtime, alone, Selected().within(alone), "dimensions", "seriation", 8)[2])["panels"]
+    assert json.loads(tokens_of(runtime, alone, 0, "dimensions", "seriation", 8)[2])["panels"]
 
 
 def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
@@ -125,15 +144,15 @@ def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
 
 
 def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs):
-    cell = event(panel="C", kind="matrix", row=4, column=2, value=0.5)
+    cell = event(instruction=2, kind="matrix", row=4, column=2, value=0.5)
     assert similarity.select(cell, inputs, Selected(0, 1, 0), "matrices") == Selected(4, 2, 2)
     assert similarity.select(cell, inputs, Selected(0, 1, 1), "difference") == Selected(4, 2, 1)
     assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
 
 
 def test_a_click_on_a_point_moves_the_former_text_to_the_columns():
-    assert projection.select(event(panel="B", kind="points", item=3), Selected(1, 0, 0)) == Selected(3, 1, 1)
-    assert projection.select(event(panel="B", kind="points", item=1), Selected(1, 0, 0)) == Selected(1, 0, 0)
+    assert projection.select(event(instruction=1, kind="points", item=3), Selected(1, 0, 0)) == Selected(3, 1, 1)
+    assert projection.select(event(instruction=1, kind="points", item=1), Selected(1, 0, 0)) == Selected(1, 0, 0)
 
 
 def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
@@ -147,7 +166,7 @@ def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
         "metric": "cosine",
         "random_state": 42,
     }
-    return projection.draw(runtime, inputs, Selected(), **(chosen | options))
+    return shown(draw(runtime, inputs, Selected(), "map", "map", chosen | options))
 
 
 @pytest.mark.parametrize(("n_components", "kind"), [(2, "scatter"), (3, "scatter3d")])
@@ -162,9 +181,9 @@ def test_every_text_is_one_point_under_each_instruction(runtime: Runtime, inputs
 
 
 def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime, inputs: Inputs):
-    note, payload = mapped(runtime, inputs, method="umap")
-    assert "PCA is used: UMAP needs" in note
-    assert "mean nothing" in note
+    words, payload = mapped(runtime, inputs, method="umap")
+    assert "PCA is used: UMAP needs" in words
+    assert "mean nothing" in words
     assert "% of variance" in json.loads(payload)["panels"][0]["figure"]["layout"]["xaxis"]["title"]["text"]
 
 
@@ -174,7 +193,7 @@ def test_an_empty_seed_is_a_seed(runtime: Runtime, inputs: Inputs, random_state:
 
 
 def test_tokens_are_those_of_the_selected_text_with_their_counts(checkpoint_a: Path, runtime: Runtime, inputs: Inputs):
-    note, rows, payload = tokens.draw(runtime, inputs, Selected(4, 0, 0), "dimensions", "index", 16)
+    words, rows, payload = tokens_of(runtime, inputs, 4, "dimensions", "index", 16)
     encodings = InstructorModel(checkpoint_a, device="cpu").encode_tokens(
         [(instruction, TEXTS[4]) for instruction in inputs.instructions]
     )
@@ -190,11 +209,11 @@ def test_tokens_are_those_of_the_selected_text_with_their_counts(checkpoint_a: P
         shown = [weight for weight in weights if weight is not None]
         assert shown == pytest.approx(cosines[encoding.pooling_mask].tolist(), abs=1e-4)
     assert [z.shape[1] for z in matrices(payload).values()] == [16, 16, 16]
-    assert "never counted" in note
+    assert "never counted" in words
 
 
 def test_token_against_token_is_the_cosine_of_their_vectors(checkpoint_a: Path, runtime: Runtime, inputs: Inputs):
-    _, _, payload = tokens.draw(runtime, inputs, Selected(1, 0, 0), "similarity", "seriation", 48)
+    _, _, payload = tokens_of(runtime, inputs, 1, "similarity", "seriation", 48)
     (encoding,) = InstructorModel(checkpoint_a, device="cpu").encode_tokens([(inputs.instructions[1], TEXTS[1])])
     unit = encoding.projected / np.linalg.norm(encoding.projected, axis=1, keepdims=True)
     np.testing.assert_allclose(matrices(payload)["B"], unit @ unit.T, atol=1e-3)
@@ -202,20 +221,20 @@ def test_token_against_token_is_the_cosine_of_their_vectors(checkpoint_a: Path, 
 
 def test_a_text_beyond_the_window_shows_what_is_cut_and_how_much_is_drawn(runtime: Runtime, inputs: Inputs):
     long = parse_inputs(inputs.checkpoint_id, ["Mood:"], "soup " * 700)
-    note, rows, payload = tokens.draw(runtime, long, Selected().within(long), "dimensions", "seriation", 8)
+    words, rows, payload = tokens_of(runtime, long, 0, "dimensions", "seriation", 8)
     (row,) = json.loads(rows)["rows"]
     cut = sum(token["s"] == "cut" for token in row["tokens"])
     assert cut > 100
     assert row["note"].endswith(f"/ 512: {cut} cut off")
-    assert f"first {tokens.MAX_TOKENS} of 512 tokens" in note
+    assert f"first {tokens.MAX_TOKENS} of 512 tokens" in words
     assert matrices(payload)["A"].shape[0] == tokens.MAX_TOKENS
 
 
 def test_a_text_that_the_vocabulary_does_not_know_is_said_to_be_unknown(runtime: Runtime, inputs: Inputs):
     foreign = parse_inputs(inputs.checkpoint_id, [""], "我喜欢汤")
-    note, _, _ = tokens.draw(runtime, foreign, Selected().within(foreign), "dimensions", "seriation", 8)
-    assert "are not in the vocabulary" in note
-    assert "vocabulary" not in tokens.draw(runtime, inputs, Selected(), "dimensions", "seriation", 8)[0]
+    words, _, _ = tokens_of(runtime, foreign, 0, "dimensions", "seriation", 8)
+    assert "are not in the vocabulary" in words
+    assert "vocabulary" not in tokens_of(runtime, inputs, 0, "dimensions", "seriation", 8)[0]
 
 
 def test_menus_number_what_they_list(inputs: Inputs):
@@ -238,3 +257,26 @@ def test_vectors_are_laid_out_instruction_by_instruction(inputs: Inputs):
     grid = grid_of(inputs, vectors)
     assert grid.vectors.shape == (3, 6, 2)
     np.testing.assert_array_equal(grid.vectors[1, 0], vectors[6])
+
+
+def test_the_latest_runs_keep_their_grids_and_look_nothing_up_again(checkpoint_a: Path, inputs: Inputs):
+    runtime = Runtime((local_checkpoint(checkpoint_a),), device="cpu")
+    first = runtime.grid(inputs)
+    assert runtime.grid(Inputs(**vars(inputs))) is first
+    for k in range(MAX_GRIDS):
+        runtime.grid(parse_inputs(inputs.checkpoint_id, [f"topic {k}:"], "one\ntwo"))
+    again = runtime.grid(inputs)
+    assert again is not first
+    np.testing.assert_array_equal(again.vectors, first.vectors)
+
+
+def test_grids_that_are_larger_than_the_cache_are_not_kept(checkpoint_a: Path, inputs: Inputs):
+    runtime = Runtime((local_checkpoint(checkpoint_a),), device="cpu", cache_mb=0)
+    first = runtime.grid(inputs)
+    assert runtime.grid(inputs) is not first
+
+
+def test_every_view_has_a_name_of_its_own_within_its_tab() -> None:
+    names = [(view.tab, view.name) for view in VIEWS]
+    assert len(set(names)) == len(names)
+    assert all(use.startswith(f"{view.tab}.") for view in VIEWS for use in view.uses)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from instructor_core.analysis.units import By
+from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
 from instructor_core.ui.explanations import (
     Answer,
     Question,
@@ -19,7 +20,6 @@ from instructor_core.ui.explanations import (
     explain_pair,
     explain_read_out,
 )
-from instructor_core.ui.feedback import note, sentence_list
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
@@ -29,8 +29,6 @@ from instructor_core.ui.page import (
     follow_instructions,
     instruction_choices,
     menu,
-    redraw,
-    show_controls_for,
     text_choices,
 )
 from instructor_core.ui.plot_view import plot_view
@@ -38,45 +36,38 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.token_view import token_view
 
 TAB = "explain"
-VIEWS = [
-    ("why similar", "pair"),
-    ("drop or delete a word", "deletion"),
-    ("what the instruction moved", "movement"),
-    ("where it enters", "divergence"),
-    ("similarity by layer", "read-out"),
-    ("attention", "attention"),
-    ("boundary and pooling", "boundary"),
-]
-ANSWERS = {
-    "pair": explain_pair,
-    "deletion": explain_deletion,
-    "movement": explain_movement,
-    "divergence": explain_divergence,
-    "read-out": explain_read_out,
-    "attention": explain_attention,
-    "boundary": explain_boundary,
-}
-# Which controls a view uses besides the text and the instruction.
-USES_SECOND_TEXT = ("pair", "deletion")
-USES_SECOND_INSTRUCTION = ("pair", "movement", "divergence")
-USES_UNITS = ("pair", "deletion", "movement")
+Explain = Callable[[Runtime, Inputs, Question], Answer]
 COUNTS = [("words", "word"), ("tokens", "token")]
 MOST_LAYERS = 48  # of any T5 encoder; the slider ends at those of the checkpoint once it is loaded
 
 
-def draw(
-    runtime: Runtime, inputs: Inputs, selected: Selected, view: str, b: int, by: By, layer: float
-) -> tuple[str, str, str | None, str | None]:
-    """Return the note, the sentences, the chips and the figures of one view."""
-    last = len(inputs.instructions) - 1
-    question = Question(selected.row, selected.column, selected.instruction, min(b or 0, last), by, int(layer))
-    answer: Answer = ANSWERS[view](runtime, inputs, question)
-    return (
-        note(answer.limits),
-        sentence_list(answer.sentences),
-        None if answer.rows is None else answer.rows.to_json(),
-        None if answer.panels is None else answer.panels.to_json(),
+def _draw(explain: Explain, context: Context) -> Drawing:
+    """What one of `explanations` answers about the selection."""
+    selected, options = context.selected, context.options
+    b = context.instruction("explain.second_instruction")
+    layer = int(options["explain.layer"])
+    answer = explain(
+        context.runtime,
+        context.inputs,
+        Question(selected.row, selected.column, selected.instruction, b, options["explain.by"], layer),
     )
+    return Drawing((answer.limits,), answer.panels, answer.sentences, answer.rows)
+
+
+def _view(name: str, title: str, explain: Explain, *uses: str) -> View:
+    """A view of this tab, with the controls that it uses besides the text and the instruction."""
+    return View(name, title, TAB, partial(_draw, explain), tuple(f"explain.{use}" for use in uses), lambda _: True)
+
+
+VIEWS = (
+    _view("pair", "why similar", explain_pair, "second_text", "second_instruction", "by"),
+    _view("deletion", "drop or delete a word", explain_deletion, "second_text", "by"),
+    _view("movement", "what the instruction moved", explain_movement, "second_instruction", "by"),
+    _view("divergence", "where it enters", explain_divergence, "second_instruction"),
+    _view("read-out", "similarity by layer", explain_read_out, "layer"),
+    _view("attention", "attention", explain_attention),
+    _view("boundary", "boundary and pooling", explain_boundary),
+)
 
 
 def menus_in_step(runtime: Runtime, inputs: Inputs, selected: Selected) -> list[Any]:
@@ -91,20 +82,10 @@ def menus_in_step(runtime: Runtime, inputs: Inputs, selected: Selected) -> list[
     ]
 
 
-def show_controls(view: str) -> list[Any]:
-    """Return which of second text, second instruction, counting and layer a view uses."""
-    return [
-        gr.update(visible=view in USES_SECOND_TEXT),
-        gr.update(visible=view in USES_SECOND_INSTRUCTION),
-        gr.update(visible=view in USES_UNITS),
-        gr.update(visible=view == "read-out"),
-    ]
-
-
 def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     texts, instructions = text_choices(start), instruction_choices(start)
-    view = gr.Radio(VIEWS, value="pair", label="Question", elem_id="explain-view")
+    view = gr.Radio(choices(VIEWS), value="pair", label="Question", elem_id="explain-view")
     with gr.Row(elem_classes=["ic-options"]):
         first, second = menu("Text", texts, 0), menu("compared with", texts, 1)
         a, b = menu("under", instructions, 0), menu("and under", instructions, min(1, len(instructions) - 1))
@@ -122,15 +103,8 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     rows = token_view(elem_id="explain-rows", label="Texts as tokens", empty="")
     plots = plot_view(elem_id="explain-plots", label="Explanation", empty="")
     explanation = gr.HTML(padding=False, elem_id="explain-note")
-    show_controls_for(page, view, show_controls, [second, b, by, layer])
-    redraw(
-        page,
-        TAB,
-        draw,
-        options=[view, b, by, layer],
-        outputs=[explanation, sentences, rows, plots],
-        follows_selection=lambda *_: True,
-    )
+    options = {"explain.view": view, "explain.second_instruction": b, "explain.by": by, "explain.layer": layer}
+    redraw(page, VIEWS, Canvas(explanation, plots, sentences, rows), options, menus={"explain.second_text": second})
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     follow_instructions(page, b)
     follow(page, partial(menus_in_step, page.runtime), [page.inputs, page.selected], [first, second, a, layer])

@@ -7,15 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from instructor_core.analysis.projection import Layout, Method, Metric, project_grid
+from instructor_core.analysis.projection import project_grid
 from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
-from instructor_core.ui.feedback import note
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, redraw
+from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.plot_view import plot_view
-from instructor_core.ui.runtime import Runtime
 
 TAB = "map"
 METHODS = [("UMAP", "umap"), ("PCA", "pca")]
@@ -29,34 +27,27 @@ NOTE = (
 )
 
 
-def draw(
-    runtime: Runtime,
-    inputs: Inputs,
-    selected: Selected,
-    method: Method,
-    n_components: int,
-    layout: Layout,
-    center: bool,
-    n_neighbors: float,
-    min_dist: float,
-    metric: Metric,
-    random_state: float | None,
-) -> tuple[str, str]:
-    """Return the note and one map per instruction."""
+def draw_map(context: Context) -> Drawing:
+    """One map per instruction."""
+    option = {name.removeprefix("map."): value for name, value in context.options.items()}
+    inputs, selected = context.inputs, context.selected
     result = project_grid(
-        runtime.grid(inputs),
-        layout=layout,
-        center=center,
-        method=method,
-        n_components=n_components,
-        n_neighbors=int(n_neighbors),
-        min_dist=float(min_dist),
-        metric=metric,
-        random_state=int(random_state or 0),
+        context.grid,
+        layout=option["layout"],
+        center=option["center"],
+        method=option["method"],
+        n_components=option["n_components"],
+        n_neighbors=int(option["n_neighbors"]),
+        min_dist=float(option["min_dist"]),
+        metric=option["metric"],
+        random_state=int(option["random_state"] or 0),
     )
     drawn = projection_panels(result, inputs.texts, inputs.labels, inputs.instructions)
     marked = replace(drawn, selected=Selection(items=(selected.row, selected.column)))
-    return note(*result.notes, NOTE), marked.to_json()
+    return Drawing((*result.notes, NOTE), marked)
+
+
+VIEWS = (View("map", "Map", TAB, draw_map),)
 
 
 def select(event: gr.EventData, selected: Selected) -> Selected:
@@ -64,7 +55,7 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
     point: dict[str, Any] = event._data or {}
     if point.get("item") is None or int(point["item"]) == selected.row:
         return selected
-    return Selected(int(point["item"]), selected.row, ord(str(point["panel"])[0]) - ord("A"))
+    return Selected(int(point["item"]), selected.row, int(point["instruction"]))
 
 
 def build(page: Page) -> dict[str, TabOption]:
@@ -83,13 +74,17 @@ def build(page: Page) -> dict[str, TabOption]:
     plots = plot_view(
         elem_id="map-plots", label="Maps", empty="The map is being drawn. The first one takes some seconds."
     )
-    redraw(
-        page,
-        TAB,
-        draw,
-        options=[method, n_components, layout, center, n_neighbors, min_dist, metric, random_state],
-        outputs=[explanation, plots],
-    )
+    options = {
+        "map.method": method,
+        "map.n_components": n_components,
+        "map.layout": layout,
+        "map.center": center,
+        "map.n_neighbors": n_neighbors,
+        "map.min_dist": min_dist,
+        "map.metric": metric,
+        "map.random_state": random_state,
+    }
+    redraw(page, VIEWS, Canvas(explanation, plots), options)
     plots.item_click(
         select,
         page.selected,
@@ -99,13 +94,4 @@ def build(page: Page) -> dict[str, TabOption]:
         trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
         concurrency_limit=1,
     )
-    return {
-        "map.method": TabOption(method),
-        "map.n_components": TabOption(n_components),
-        "map.layout": TabOption(layout),
-        "map.center": TabOption(center),
-        "map.n_neighbors": TabOption(n_neighbors),
-        "map.min_dist": TabOption(min_dist),
-        "map.metric": TabOption(metric),
-        "map.random_state": TabOption(random_state),
-    }
+    return {name: TabOption(option) for name, option in options.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -40,7 +41,8 @@ from instructor_core.figures.similarity import (
     similarity_panels,
 )
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import note, status
+from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
+from instructor_core.ui.feedback import status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
@@ -50,8 +52,6 @@ from instructor_core.ui.page import (
     follow_instructions,
     instruction_choices,
     menu,
-    redraw,
-    show_controls_for,
 )
 from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
@@ -61,12 +61,6 @@ MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pix
 MAX_COMPARED = 400  # texts of which all pairs are computed; past that nearest texts and means of groups are shown
 N_NEAREST = 20
 
-VIEWS = [
-    ("One matrix per instruction", "matrices"),
-    ("Difference of two", "difference"),
-    ("Rows and columns apart", "cross"),
-    ("Instruction × instruction", "instructions"),
-]
 SCALES = [("shared", "shared"), ("each its own", "each"), ("percentile", "percentile")]
 ORDERS = [("as given", "given"), ("clustered under A", "clustered"), ("by label", "label")]
 
@@ -82,16 +76,16 @@ NOTES = {
 }
 
 
-def draw(
-    runtime: Runtime, inputs: Inputs, selected: Selected, view: str, scale: str, order: str, a: int, b: int
-) -> tuple[str, str]:
-    """Return the note and the panels of one view."""
-    grid = runtime.grid(inputs)
-    if is_large(inputs) and view != "instructions":
-        return large_panels(grid, selected, view, a, b)
+def _draw(view: str, context: Context) -> Drawing:
+    """One view; of many texts what can be said without a text x text matrix."""
+    options, selected = context.options, context.selected
+    a, b = context.instruction("similarity.first"), context.instruction("similarity.second")
+    scale, order = options["similarity.scale"], options["similarity.order"]
+    if is_large(context.inputs) and view != "instructions":
+        return large_panels(context.grid, selected, view, a, b)
     if view == "matrices" and scale == "percentile":
-        return percentiles(runtime, grid, inputs.checkpoint_id, selected, order)
-    return panels(grid, selected, view, "each" if scale == "each" else "shared", order, a, b)
+        return percentiles(context, order)
+    return panels(context.grid, selected, view, "each" if scale == "each" else "shared", order, a, b)
 
 
 def is_large(inputs: Inputs) -> bool:
@@ -99,10 +93,8 @@ def is_large(inputs: Inputs) -> bool:
     return len(inputs.texts) > MAX_COMPARED
 
 
-def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: int) -> tuple[str, str]:
+def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: int) -> Drawing:
     """Return note and panels of many texts: nearest texts of the selected one, and mean cosines between groups."""
-    last = grid.n_instructions - 1
-    a, b = min(a or 0, last), min(b or 0, last)
     groups = groups_of(grid)
     instead = f"A matrix is drawn of up to {MAX_COMPARED} texts; here are {grid.n_texts}."
     if view == "difference":
@@ -112,8 +104,7 @@ def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: 
         drawn = cross_block_panels(blocks, grid.instructions, rows=a, columns=b)
     else:
         nearest = nearest_panels(nearest_texts(grid, selected.row, k=N_NEAREST), grid.texts, grid.instructions)
-        # A space keeps the keys apart; on the chip it is not seen.
-        blocks_drawn = block_panels(block_means(grid, groups), grid.instructions, key_suffix=" ")
+        blocks_drawn = block_panels(block_means(grid, groups), grid.instructions)
         drawn = replace(
             nearest,
             panels=(*nearest.panels, *blocks_drawn.panels),
@@ -121,17 +112,16 @@ def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: 
             alt=f"{nearest.alt} {blocks_drawn.alt}",
             selected=Selection(items=(selected.row, selected.column)),
         )
-        return note(NEAREST_HOW_TO_READ, BLOCKS_HOW_TO_READ, groups.rule, instead), drawn.to_json()
-    return note(BLOCKS_HOW_TO_READ, groups.rule, instead), drawn.to_json()
+        return Drawing((NEAREST_HOW_TO_READ, BLOCKS_HOW_TO_READ, groups.rule, instead), drawn)
+    return Drawing((BLOCKS_HOW_TO_READ, groups.rule, instead), drawn)
 
 
-def percentiles(
-    runtime: Runtime, grid: EmbeddingGrid, checkpoint_id: str, selected: Selected, order: str
-) -> tuple[str, str]:
+def percentiles(context: Context, order: str) -> Drawing:
     """Return note and matrices coloured by the share of unrelated sentence pairs that are less alike."""
+    grid, selected = context.grid, context.selected
     sentences = unrelated_sentences()
     pairs = [(instruction, text) for instruction in grid.instructions for text in sentences.texts]
-    vectors = runtime.encoder(checkpoint_id).encode(pairs)
+    vectors = context.runtime.encoder(context.inputs.checkpoint_id).encode(pairs)
     by_instruction = vectors.reshape(grid.n_instructions, len(sentences.texts), -1)
     backgrounds = [background(one, sentences.domains) for one in by_instruction]
     result = similarity(grid)
@@ -147,19 +137,15 @@ def percentiles(
     curves = calibration_panels(backgrounds, grid.instructions)
     marked = replace(
         drawn,
-        panels=(*drawn.panels, *(replace(panel, key=f"{panel.key}-curve") for panel in curves.panels)),
+        panels=(*drawn.panels, *curves.panels),
         alt=f"{drawn.alt} {curves.alt}",
         selected=Selection(selected.row, selected.column),
     )
-    return note(f"{CALIBRATION_HOW_TO_READ} {CALIBRATION_NOT_SHOWN}", cut), marked.to_json()
+    return Drawing((CALIBRATION_HOW_TO_READ, CALIBRATION_NOT_SHOWN, cut), marked)
 
 
-def panels(
-    grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int
-) -> tuple[str, str]:
+def panels(grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int) -> Drawing:
     """Return note and panels from embeddings alone."""
-    last = grid.n_instructions - 1
-    a, b = min(a or 0, last), min(b or 0, last)
     texts, labels, instructions = grid.texts, grid.labels, grid.instructions
     shown, cut = shown_order(grid, order)
     drawn: PanelSet
@@ -174,8 +160,8 @@ def panels(
     else:
         drawn = similarity_panels(similarity(grid), texts, labels, instructions, order=shown, scale=scale)
     if view == "instructions":
-        return note(NOTES[view]), drawn.to_json()
-    return note(NOTES[view], cut), replace(drawn, selected=Selection(selected.row, selected.column)).to_json()
+        return Drawing((NOTES[view],), drawn)
+    return Drawing((NOTES[view], cut), replace(drawn, selected=Selection(selected.row, selected.column)))
 
 
 def side_by_side(one: PanelSet, mean: PanelSet) -> PanelSet:
@@ -224,46 +210,75 @@ def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -
     """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
     cell: dict[str, Any] = event._data or {}
     if cell.get("kind") == "points" and cell.get("item") is not None:
-        return Selected(selected.row, int(cell["item"]), ord(str(cell["panel"])[0]) - ord("A"))
+        return Selected(selected.row, int(cell["item"]), int(cell["instruction"]))
     if view == "instructions" or cell.get("row") is None or is_large(inputs):
         return selected
-    instruction = ord(str(cell["panel"])[0]) - ord("A") if view == "matrices" else selected.instruction
+    instruction = int(cell["instruction"]) if view == "matrices" else selected.instruction
     return Selected(int(cell["row"]), int(cell["column"]), instruction)
+
+
+VIEWS = (
+    View(
+        "matrices",
+        "One matrix per instruction",
+        TAB,
+        partial(_draw, "matrices"),
+        ("similarity.scale", "similarity.order"),
+        is_large,
+    ),
+    View(
+        "difference",
+        "Difference of two",
+        TAB,
+        partial(_draw, "difference"),
+        ("similarity.order", "similarity.first", "similarity.second"),
+    ),
+    View(
+        "cross",
+        "Rows and columns apart",
+        TAB,
+        partial(_draw, "cross"),
+        ("similarity.order", "similarity.first", "similarity.second"),
+    ),
+    View(
+        "instructions",
+        "Instruction × instruction",
+        TAB,
+        partial(_draw, "instructions"),
+        ("similarity.order",),
+        lambda _: True,
+    ),
+)
 
 
 def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
-    choices = instruction_choices(start)
-    second = min(1, len(choices) - 1)
+    instructions = instruction_choices(start)
+    second = min(1, len(instructions) - 1)
     with gr.Row(elem_classes=["ic-options"]):
-        view = gr.Dropdown(VIEWS, value="matrices", label="Show", min_width=180)
+        view = gr.Dropdown(choices(VIEWS), value="matrices", label="Show", min_width=180)
         scale = gr.Radio(SCALES, value="shared", label="Colour scale", min_width=160)
         order = gr.Radio(ORDERS, value="given", label="Order of texts", min_width=340)
-        a = menu("First (rows)", choices, 0)
-        b = menu("Second (columns)", choices, second)
+        a = menu("First (rows)", instructions, 0)
+        b = menu("Second (columns)", instructions, second)
     a.visible = b.visible = False
-    first_note, first_panels = draw(page.runtime, start, Selected(), "matrices", "shared", "given", 0, second)
-    explanation = gr.HTML(first_note, padding=False)
+    explanation = gr.HTML(padding=False)
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
-    plots.value = first_panels
+    options = {
+        "similarity.view": view,
+        "similarity.scale": scale,
+        "similarity.order": order,
+        "similarity.first": a,
+        "similarity.second": b,
+    }
+    canvas = Canvas(explanation, plots)
+    at_first = Context(page.runtime, start, Selected(), {name: option.value for name, option in options.items()})
+    explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
     with gr.Row(elem_classes=["ic-status-row"]):
         line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
         open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
 
-    show_controls_for(
-        page,
-        view,
-        lambda kind: [gr.update(visible=kind in ("difference", "cross"))] * 2 + [gr.update(visible=kind == "matrices")],
-        [a, b, scale],
-    )
-    redraw(
-        page,
-        TAB,
-        draw,
-        options=[view, scale, order, a, b],
-        outputs=[explanation, plots],
-        follows_selection=lambda inputs, kind, *_: kind == "instructions" or (is_large(inputs) and kind == "matrices"),
-    )
+    redraw(page, VIEWS, canvas, options)
     follow_instructions(page, a, b)
     plots.item_click(
         select,
@@ -288,10 +303,5 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         api_visibility="private",
         trigger_mode="always_last",
     )
-    return {
-        "similarity.view": TabOption(view),
-        "similarity.scale": TabOption(scale),
-        "similarity.order": TabOption(order),
-        "similarity.first": TabOption(a, names_instruction=True),
-        "similarity.second": TabOption(b, names_instruction=True),
-    }
+    menus = ("similarity.first", "similarity.second")
+    return {name: TabOption(option, names_instruction=name in menus) for name, option in options.items()}

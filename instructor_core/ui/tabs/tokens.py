@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.tokens import Order, token_alignment, token_dimensions, token_similarity
+from instructor_core.analysis.tokens import token_alignment, token_dimensions, token_similarity
 from instructor_core.figures import theme
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import ColorScale
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 from instructor_core.figures.tokens import token_dimension_panels, token_similarity_panels
-from instructor_core.ui.feedback import note
+from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, follow, menu, redraw, text_choices
+from instructor_core.ui.page import Page, Selected, follow, menu, text_choices
 from instructor_core.ui.plot_view import plot_view
-from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.token_view import token_view
 
 if TYPE_CHECKING:
     from instructor_core.encoder import TokenEncoding
 
 TAB = "tokens"
-VIEWS = [("token × dimension", "dimensions"), ("token × token", "similarity")]
 ORDERS = [("similar side by side", "seriation"), ("most variable first", "variance"), ("by number", "index")]
 MAX_TOKENS = 160  # rows of a heatmap; a longer text shows its first ones
 
@@ -38,12 +38,11 @@ NOTES = {
 }
 
 
-def draw(
-    runtime: Runtime, inputs: Inputs, selected: Selected, view: str, order: Order, n_dimensions: float
-) -> tuple[str, str, str]:
-    """Return the note, the token rows and the heatmaps of the selected text under every instruction."""
+def _draw(view: str, context: Context) -> Drawing:
+    """The token rows and the heatmaps of the selected text under every instruction."""
+    inputs, selected = context.inputs, context.selected
     pairs = [(instruction, inputs.texts[selected.row]) for instruction in inputs.instructions]
-    encodings = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    encodings = context.runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
     clipped = [min(encoding.n_encoded, MAX_TOKENS) for encoding in encodings]
     vectors = [encoding.projected[:n] for encoding, n in zip(encodings, clipped, strict=True)]
     tokens = [encoding.tokens[:n] for encoding, n in zip(encodings, clipped, strict=True)]
@@ -52,17 +51,21 @@ def draw(
         results = [token_similarity(rows) for rows in vectors]
         drawn = token_similarity_panels(results, tokens, segments, inputs.instructions)
     else:
-        result = token_dimensions(vectors, order=order, n_dimensions=int(n_dimensions))
+        result = token_dimensions(
+            vectors, order=context.options["tokens.order"], n_dimensions=int(context.options["tokens.n_dimensions"])
+        )
         drawn = token_dimension_panels(result, tokens, segments, inputs.instructions)
     cut = max(encoding.n_encoded for encoding in encodings)
     first = f"The heatmaps show the first {MAX_TOKENS} of {cut} tokens." if cut > MAX_TOKENS else ""
     unknown = unknown_share(encodings)
     language = f"{unknown:.0%} of the text's tokens are not in the vocabulary: the checkpoint knows English."
-    return (
-        note(NOTES[view], first, language if unknown > 0.2 else ""),
-        rows_of(encodings).to_json(),
-        drawn.to_json(),
-    )
+    return Drawing((NOTES[view], first, language if unknown > 0.2 else ""), drawn, rows=rows_of(encodings))
+
+
+VIEWS = tuple(
+    View(name, title, TAB, partial(_draw, name), ("tokens.order", "tokens.n_dimensions"), lambda _: True)
+    for name, title in (("dimensions", "token × dimension"), ("similarity", "token × token"))
+)
 
 
 def unknown_share(encodings: Sequence[TokenEncoding]) -> float:
@@ -96,7 +99,7 @@ def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
             counts = i < encoding.n_encoded and bool(encoding.pooling_mask[i])
             tip = f"cosine with the embedding {cosines[i]:.3f}" if counts else "not in the mean"
             tokens.append(Token(piece, segment.value, float(cosines[i]) if counts else None, i, tip))
-        title = f"{letter(k)} · {' '.join(encoding.instruction.split()) or '(no instruction)'}"
+        title = f"{letter(k)} · {one_line(encoding.instruction)}"
         rows.append(TokenRow(title, tuple(tokens), theme.accent(k), count_note(encoding)))
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, low, max(high, low + 0.05), "cosine with the embedding"))
 
@@ -111,20 +114,14 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with gr.Row(elem_classes=["ic-options"]):
         text = menu("Text", text_choices(start), 0)
-        view = gr.Radio(VIEWS, value="dimensions", label="Heatmap", min_width=290)
+        view = gr.Radio(choices(VIEWS), value="dimensions", label="Heatmap", min_width=290)
         order = gr.Dropdown(ORDERS, value="seriation", label="Order of dimensions", min_width=160)
         n_dimensions = gr.Slider(8, 128, value=48, step=8, label="Dimensions shown", min_width=160)
     explanation = gr.HTML(padding=False)
     rows = token_view(elem_id="token-rows", label="Tokens of the text under each instruction")
     plots = plot_view(elem_id="token-plots", label="Token heatmaps")
-    redraw(
-        page,
-        TAB,
-        draw,
-        options=[view, order, n_dimensions],
-        outputs=[explanation, rows, plots],
-        follows_selection=lambda *_: True,
-    )
+    options = {"tokens.view": view, "tokens.order": order, "tokens.n_dimensions": n_dimensions}
+    redraw(page, VIEWS, Canvas(explanation, plots, rows=rows), options)
     follow(page, chosen_text, [page.inputs, page.selected], [text])
     text.input(
         lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
@@ -134,8 +131,4 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         api_visibility="private",
         trigger_mode="always_last",
     )
-    return {
-        "tokens.view": TabOption(view),
-        "tokens.order": TabOption(order),
-        "tokens.n_dimensions": TabOption(n_dimensions),
-    }
+    return {name: TabOption(option) for name, option in options.items()}

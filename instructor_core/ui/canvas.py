@@ -1,0 +1,179 @@
+"""The canvas: draws one view of the run, and sends only what came out otherwise than it stands on the page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.token_rows import TokenRows
+from instructor_core.ui.feedback import message_for, note, sentence_list
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Listener, Page, Selected, changed_by_visitor, listen, show_controls_for
+from instructor_core.ui.runtime import Runtime
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a view draws from: the run, what is selected, and the values of the options by their names."""
+
+    runtime: Runtime
+    inputs: Inputs
+    selected: Selected
+    options: Mapping[str, Any]
+
+    @property
+    def grid(self) -> EmbeddingGrid:
+        """The embeddings of the run; asked for again, they are there."""
+        return self.runtime.grid(self.inputs)
+
+    def instruction(self, name: str) -> int:
+        """Return the instruction that an option names, inside the run: its menu may lag behind."""
+        return min(self.options[name] or 0, len(self.inputs.instructions) - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What a view shows: sentences on how to read it, findings, chips and figures."""
+
+    note: tuple[str, ...]
+    panels: PanelSet | None
+    sentences: tuple[str, ...] = ()
+    rows: TokenRows | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One way to see a run; the one record that page, links and lessons read about it.
+
+    Attributes:
+        name: Value of the option that chooses it; the same in every version.
+        title: What the menu calls it.
+        tab: Id of the tab in which it stands.
+        draw: What makes it.
+        uses: Names of the controls that it reads; the others are not shown with it.
+        follows_selection: Whether the selection matters for a run.
+    """
+
+    name: str
+    title: str
+    tab: str
+    draw: Callable[[Context], Drawing]
+    uses: tuple[str, ...] = ()
+    follows_selection: Callable[[Inputs], bool] = lambda _: False
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The components on which views are drawn; a tab without findings or chips leaves those out."""
+
+    note: gr.HTML
+    plots: gr.HTML
+    sentences: gr.HTML | None = None
+    rows: gr.HTML | None = None
+
+    @property
+    def outputs(self) -> list[gr.HTML]:
+        """The components that there are, the note first."""
+        return [part for part in (self.note, self.sentences, self.rows, self.plots) if part is not None]
+
+    def values(self, drawing: Drawing) -> list[str | None]:
+        """Return a drawing as one value per output."""
+        values: list[str | None] = [note(*drawing.note)]
+        if self.sentences is not None:
+            values.append(sentence_list(drawing.sentences) if drawing.sentences else "")
+        if self.rows is not None:
+            values.append(None if drawing.rows is None else drawing.rows.to_json())
+        return [*values, None if drawing.panels is None else drawing.panels.to_json()]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a tab shows: what it was drawn for, and a digest of every output."""
+
+    key: object
+    digests: tuple[bytes, ...]
+
+
+def changed(outputs: Sequence[Any], key: object, before: Drawn | None) -> list[Any]:
+    """Return the outputs, ``gr.skip()`` in place of each that is on the page already, and what is shown then."""
+    digests = tuple(hashlib.sha256(repr(output).encode("utf-8", "replace")).digest() for output in outputs)
+    known = (None,) * len(digests) if before is None else before.digests
+    fresh = [
+        gr.skip() if digest == old else output for output, digest, old in zip(outputs, digests, known, strict=True)
+    ]
+    return [*fresh, Drawn(key, digests)]
+
+
+def choices(views: Sequence[View]) -> list[tuple[str, str]]:
+    """Return (title, name) of each view for a menu."""
+    return [(view.title, view.name) for view in views]
+
+
+def redraw(
+    page: Page,
+    views: Sequence[View],
+    canvas: Canvas,
+    options: Mapping[str, gr.components.Component],
+    *,
+    menus: Mapping[str, gr.components.Component] | None = None,
+) -> None:
+    """Keep the canvas of a tab up to date: when it comes to the front, when the run or an option changes.
+
+    Nothing is computed or sent for a tab that is not in front, nor for one that shows the same already. Which controls
+    are seen follows from `View.uses` of the view that the option "<tab>.view" chooses.
+
+    Args:
+        page: What all tabs share.
+        views: Of one tab.
+        canvas: Where they are drawn.
+        options: Controls whose values a view reads, by name.
+        menus: Controls that set the selection and come and go like the options.
+    """
+    tab, names = views[0].tab, list(options)
+    chooser = f"{tab}.view"
+    by_name = {view.name: view for view in views}
+    drawn = gr.State(None)
+    nothing = [gr.skip()] * (len(canvas.outputs) + 1)
+
+    def chosen(values: Mapping[str, Any]) -> View:
+        return by_name[values[chooser]] if chooser in values else views[0]
+
+    def handler(active: str, inputs: Inputs, selected: Selected, before: Drawn | None, *values: Any) -> list[Any]:
+        if active != tab:
+            return nothing
+        try:
+            context = Context(page.runtime, inputs, selected.within(inputs), dict(zip(names, values, strict=True)))
+            view = chosen(context.options)
+            key = (inputs, context.selected if view.follows_selection(inputs) else None, values)
+            if before is not None and key == before.key:
+                return nothing
+            return changed(canvas.values(view.draw(context)), key, before)
+        except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
+            return [note(message_for(error), error=True), *nothing[1:-1], None]
+
+    if chooser in options:
+        controls = {name: control for name, control in {**options, **(menus or {})}.items() if name != chooser}
+        show_controls_for(
+            page,
+            options[chooser],
+            lambda name: [gr.update(visible=control in by_name[name].uses) for control in controls],
+            list(controls.values()),
+        )
+    drawing = Listener(
+        handler, [page.active, page.inputs, page.selected, drawn, *options.values()], [*canvas.outputs, drawn]
+    )
+    page.drawings.append(drawing)
+    listen(
+        [changed_by_visitor(option) for option in options.values()],
+        [drawing],
+        show_progress="minimal",
+        show_progress_on=[canvas.note],
+        concurrency_limit=8,
+        concurrency_id="draw",
+    )
