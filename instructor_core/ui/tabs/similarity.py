@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.calibration import background, percentile_matrices, unrelated_sentences
-from instructor_core.analysis.grid import EmbeddingGrid, letter, unit_vectors
+from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
 from instructor_core.analysis.similarity import (
     cluster_order,
@@ -39,14 +39,12 @@ from instructor_core.figures.similarity import (
     label_order,
     similarity_panels,
 )
-from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import note, status
+from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     Page,
     Selected,
-    follow,
     follow_instructions,
     instruction_choices,
     menu,
@@ -207,19 +205,6 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     return indices, cut
 
 
-def describe_selection(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
-    """Return the line about the two selected texts under every instruction."""
-    chosen = selected.within(inputs)
-    i, j = chosen.row, chosen.column
-    pairs = [(instruction, inputs.texts[index]) for instruction in inputs.instructions for index in (i, j)]
-    vectors = unit_vectors(runtime.encoder(inputs.checkpoint_id).encode(pairs))
-    cosines = " · ".join(
-        f"{letter(k)} {vectors[2 * k] @ vectors[2 * k + 1]:.3f}" for k in range(len(inputs.instructions))
-    )
-    first, second = (shorten(inputs.texts[index], 48) for index in (i, j))
-    return status(f'selected: text {i + 1} "{first}" × text {j + 1} "{second}" — cosine {cosines}')
-
-
 def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
     """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
     cell: dict[str, Any] = event._data or {}
@@ -246,9 +231,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     explanation = gr.HTML(first_note, padding=False)
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
     plots.value = first_panels
-    with gr.Row(elem_classes=["ic-status-row"]):
-        line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
-        open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
 
     show_controls_for(
         page,
@@ -273,20 +255,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         api_visibility="private",
         trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
         concurrency_limit=1,
-    )
-    follow(
-        page,
-        lambda inputs, selected: [describe_selection(page.runtime, inputs, selected)],
-        [page.inputs, page.selected],
-        [line],
-    )
-    open_ledger.click(
-        lambda: (gr.Tabs(selected="explain"), "explain"),
-        None,
-        [page.tabs, page.active],
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
     )
     return {
         "similarity.view": TabOption(view),
