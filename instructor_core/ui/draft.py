@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
+from instructor_core.errors import UserError
 from instructor_core.ui.feedback import note
-from instructor_core.ui.inputs import MAX_INSTRUCTIONS
+from instructor_core.ui.inputs import MAX_INSTRUCTIONS, parse_texts
 from instructor_core.ui.plot_view import script_tags
-from instructor_core.ui.scene.stage import Stage, Updates
+from instructor_core.ui.scene.stage import Stage, Updates, Words
 from instructor_core.ui.sidebar import instruction_fields
 from instructor_core.ui.strings import well_formed
 
@@ -40,6 +42,8 @@ def restore(stage: Stage, kept: object) -> Updates:
     typed = [*instruction_fields(list(map(well_formed, draft.instructions))), well_formed(draft.texts)]
     updates = dict(zip(stage.sidebar.entries, typed, strict=True))
     updates |= {stage.line: note(RESTORED), stage.page.restored: secrets.token_hex(8)}
+    with suppress(UserError):  # what the run will say as well
+        updates[stage.words] = Words(parse_texts(draft.texts)[0], note(RESTORED))
     for label, checkpoint_id in stage.checkpoint.choices:
         if label == draft.checkpoint:
             updates[stage.checkpoint] = checkpoint_id
