@@ -1,5 +1,4 @@
-/* Lessons: the bar over the tabs, the list in the Learn tab, and what a step does to the live page (it sets controls
-   and marks what to look at). Progress is kept in this browser only. Words reach the page as text nodes only. */
+/* Lessons: the bar over the tabs, the list in the Learn tab, and what a step marks on the live page. Progress is kept in this browser only. Words reach the page as text nodes only. */
 window.InstructorLessons = window.InstructorLessons || (() => {
   "use strict";
 
@@ -7,15 +6,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const PROGRESS = "instructor:lesson-progress";
   const MARK = "ic-look";
   const PATIENCE = 8000; // ms that a view may take to appear
-  // One element of each tab, to find its panel.
-  const TABS = {
-    similarity: "#similarity-plots",
-    map: "#map-plots",
-    tokens: "#token-rows",
-    explain: "#explain-plots",
-    lab: "#lab-plots",
-  };
-
   function el(tag, className, text) {
     const node = document.createElement(tag);
     if (className) node.className = className;
@@ -85,88 +75,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   }
 
   const setAddress = (lesson, step) => window.history.replaceState(window.history.state, "", address(lesson, step));
-
-  // ------------------------------------------------------------------------------------------------- controls
-
-  const touched = new Map(); // tab and label of a control -> how to find it, and its choice before a lesson set it
-
-  function controlOf(tab, label) {
-    const panel = document.querySelector(TABS[tab])?.closest("[role=tabpanel], .tabitem");
-    const name = [...(panel?.querySelectorAll("[data-testid=block-info]") || [])].find(
-      (node) => node.textContent.trim() === label,
-    );
-    return name?.closest(".block") || null;
-  }
-
-  function choiceOf(host) {
-    const radio = host.querySelector("input[type=radio]:checked");
-    return radio ? radio.closest("label").textContent.trim() : (host.querySelector("input")?.value ?? "");
-  }
-
-  /** A menu of instructions is told by its letter alone: "B" is "B · Represent ...". */
-  const means = (text, choice) => text === choice || text.startsWith(`${choice} ·`);
-
-  async function press(host, choice) {
-    const radios = [...host.querySelectorAll("input[type=radio]")];
-    if (radios.length) {
-      radios.find((radio) => radio.closest("label").textContent.trim() === choice)?.click();
-      return;
-    }
-    const input = host.querySelector("input");
-    const focused = document.activeElement;
-    input.focus({ preventScroll: true });
-    const option = await until(
-      () => [...host.querySelectorAll("[role=option]")].find((node) => means(node.getAttribute("aria-label") || "", choice)),
-      800,
-    );
-    option?.dispatchEvent(new MouseEvent("mousedown", { bubbles: true, cancelable: true }));
-    input.blur();
-    if (focused !== input) focused?.focus?.({ preventScroll: true });
-  }
-
-  /** Sets a control and looks again: one that is only just drawn may take back what it was given. */
-  async function choose(find, choice, turn) {
-    for (let attempt = 0; attempt < 8 && turn === setting; attempt += 1) {
-      const host = find();
-      if (!host) return;
-      if (means(choiceOf(host), choice)) {
-        await pause(250);
-        if (means(choiceOf(host), choice)) return;
-      }
-      await press(host, choice);
-      await pause(150);
-    }
-  }
-
-  let setting = 0; // counts the steps that set controls: a step that is left stops setting them
-
-  /** Menus that the presenter view hides are there, unseen, while they are set: a hidden one would not open. */
-  async function setControls(tab, controls) {
-    setting += 1;
-    const turn = setting;
-    document.body.classList.add("ic-setting");
-    await setThem(turn, tab, controls);
-    if (turn === setting) document.body.classList.remove("ic-setting");
-  }
-
-  async function setThem(turn, tab, controls) {
-    const wanted = new Map(controls.map(([label, choice]) => [`${tab} ${label}`, { tab, label, choice }]));
-    for (const [key, { label, choice }] of wanted) {
-      const find = () => controlOf(tab, label);
-      const host = await until(find);
-      if (turn !== setting) return;
-      if (!host) continue;
-      if (!touched.has(key)) touched.set(key, { find, before: choiceOf(host) });
-      await choose(find, choice, turn);
-    }
-    // A menu opens only where it is seen: what another tab had is put back when a step comes to that tab again.
-    for (const [key, { find, before }] of [...touched].reverse()) {
-      if (turn !== setting) return;
-      if (wanted.has(key) || !visible(find())) continue;
-      touched.delete(key);
-      await choose(find, before, turn);
-    }
-  }
 
   // ------------------------------------------------------------------------------------------------- marks
 
@@ -363,11 +271,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       document.body.classList.remove("ic-lesson-on", "ic-lesson-change");
       back.hidden = true;
       setLook(null);
-      setControls("similarity", []);
       parts = null;
     }
 
-    async function draw() {
+    function draw() {
       const before = value;
       value = props.value ? JSON.parse(props.value) : {};
       root.hidden = false;
@@ -402,7 +309,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       drawVerdict();
       if (sameStep && value.verdict && JSON.stringify(before.verdict) !== JSON.stringify(value.verdict)) return;
       setLook(value.look);
-      await setControls(value.tab, value.controls);
       if (acted && sameStep) scrollToLook(host);
       else if (acted && !inSight(host)) host.scrollIntoView({ behavior: calm() ? "auto" : "smooth", block: "start" });
     }
@@ -428,13 +334,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }).observe(root);
 
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
-    // What a lesson set in a view that is not in front is put back when the visitor comes there.
-    document.addEventListener("click", async (event) => {
-      if (value.lesson || !touched.size || !event.target.closest("[role=tab]")) return;
-      await pause(200);
-      setControls("similarity", []);
-    });
-
     document.addEventListener("instructor:lesson-open", () => (acted = true));
 
     watch("value", draw);

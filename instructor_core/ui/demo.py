@@ -26,13 +26,16 @@ from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gate import Gate, open_no_addresses
 from instructor_core.ui.health import health_route
-from instructor_core.ui.link_menu import build_link
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
 from instructor_core.ui.plot_view import plotly_head, plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
+from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene.link_menu import build_link
+from instructor_core.ui.scene.selection import build_selection
+from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.sessions import MAX_SESSIONS, keep_forgetting
 from instructor_core.ui.settings import Settings
-from instructor_core.ui.sidebar import Sidebar, build_sidebar, example_inputs, fill, run, select_text
+from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, projection, similarity, tokens
 from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
@@ -67,16 +70,17 @@ def build_runtime(settings: Settings) -> Runtime:
 def build_demo(runtime: Runtime) -> gr.Blocks:
     """Return the page on the checkpoints of a runtime; the first of them is loaded."""
     examples = load_examples()
-    start = example_inputs(examples[0], runtime.checkpoints[0].id)
+    start = examples[0].inputs(runtime.checkpoints[0].id)
     demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with demo:
         inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(similarity.TAB)
+        words = gr.State(None)
         restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
         menu, line, example = _header(runtime, start.checkpoint_id, examples)
         with gr.Row(elem_classes=["ic-page"]):
             with gr.Column(elem_classes=["ic-inputs"]):
                 sidebar = build_sidebar(start)
-                filled = [build_upload(sidebar)]
+                build_upload(sidebar, restored)
                 menus = gr.Column()
             with gr.Column(elem_classes=["ic-main"]):
                 point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)
@@ -94,7 +98,11 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                     with gr.Tab("Lab", id=lab.TAB, render_children=True) as fifth:
                         options |= lab.build(page, start, sidebar)
                     with gr.Tab("Learn", id=learn.TAB, render_children=True) as sixth:
-                        learn.build(page, sidebar, bar)
+                        learn_tab = gr.Column()
+                build_selection(page, start)
+        stage = Stage(page, sidebar, menu, point, example, options, words)
+        with learn_tab:
+            learn.build(stage, bar)
         shown = {
             similarity.TAB: first,
             projection.TAB: second,
@@ -114,11 +122,10 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             )
         with menus:
             build_export(page)
-            build_link(demo, page, sidebar, menu, point, tabs=list(shown), options=options)
-            labels = {checkpoint.label: checkpoint.id for checkpoint in runtime.checkpoints}
-            filled.append(build_draft(sidebar, menu, point, labels))
+            build_link(demo, stage, places=list(shown))
+            build_draft(stage)
         register_api(runtime)
-        _connect(page, sidebar, menu, line, example, point, examples, filled)
+        _connect(stage, line, examples)
         connect_listeners(page)
     return demo
 
@@ -150,17 +157,9 @@ def _header(
     return menu, line, example
 
 
-def _connect(
-    page: Page,
-    sidebar: Sidebar,
-    menu: gr.Dropdown,
-    line: gr.HTML,
-    example: gr.Dropdown,
-    point: gr.HTML,
-    examples: Sequence[Example],
-    filled: Sequence[gr.events.Dependency],
-) -> None:
+def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
+    page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     mark = selection_mark(elem_id="selection-mark")
     job: dict[str, Any] = {
@@ -176,22 +175,17 @@ def _connect(
     one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
     typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
-    runs = [gr.on([sidebar.update.click, menu.input, page.restored.change, *typed], embed, **job)]
+    runs = gr.on([sidebar.update.click, menu.input, page.restored.change, *typed], embed, **job)
 
-    def load(event: gr.SelectData, checkpoint_id: str) -> list[Any]:
+    def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
-        return [*fill(example_inputs(entry, checkpoint_id)), note(entry.point), gr.Tabs(selected=entry.tab), entry.tab]
+        return stage.show(Scene(entry.inputs(checkpoint_id), entry.tab, options=None), note(entry.point))
 
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
-    loaded = example.select(
-        load,
-        menu,
-        [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, point, page.tabs, page.active],
-        **one_by_one,
-    )
-    runs += [event.then(embed, **job) for event in (loaded, *filled)]
-    connect_stop(sidebar.stop, runs, sidebar.status)
-    follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [line])
+    stage.example.select(load, menu, stage.components, **one_by_one)
+    connect_stop(sidebar.stop, [runs], sidebar.status)
+    follow_words(stage, examples)
+    follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [facts_line])
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 

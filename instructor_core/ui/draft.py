@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
+from pydantic import BaseModel, Field, ValidationError
 
+from instructor_core.errors import UserError
 from instructor_core.ui.feedback import note
-from instructor_core.ui.inputs import MAX_INSTRUCTIONS
+from instructor_core.ui.inputs import MAX_INSTRUCTIONS, parse_texts
 from instructor_core.ui.plot_view import script_tags
-from instructor_core.ui.sidebar import Sidebar, instruction_fields
+from instructor_core.ui.scene.stage import Stage, Updates, Words
+from instructor_core.ui.sidebar import instruction_fields
 from instructor_core.ui.strings import well_formed
 
 RESTORED = "The page was loaded anew. What you had typed is back, and embedded again."
+
+
+class Draft(BaseModel, strict=True):
+    """What stood in the fields, as it was typed, and what the menu of checkpoints showed."""
+
+    texts: str
+    instructions: list[str] = Field(min_length=1, max_length=MAX_INSTRUCTIONS)
+    checkpoint: Any = None
 
 
 def draft_head() -> str:
@@ -21,34 +33,25 @@ def draft_head() -> str:
     return script_tags("draft.js")
 
 
-def restore(checkpoints: Mapping[str, str], kept: object) -> list[Any]:
-    """Return checkpoint, count, row visibilities, fields, text field and note; nothing changes for what is no draft.
-
-    Args:
-        checkpoints: Ids of the checkpoints by their label in the menu.
-        kept: What the script kept; it comes from a browser and may be anything.
-    """
-    unchanged: list[Any] = [gr.skip()] * (4 + 2 * MAX_INSTRUCTIONS)
-    if not isinstance(kept, dict):
-        return unchanged
-    texts, typed, label = kept.get("texts"), kept.get("instructions"), kept.get("checkpoint")
-    if not isinstance(texts, str) or not isinstance(typed, list) or not 1 <= len(typed) <= MAX_INSTRUCTIONS:
-        return unchanged
-    if not all(isinstance(field, str) for field in typed):
-        return unchanged
-    checkpoint_id = checkpoints.get(label) if isinstance(label, str) else None
-    return [
-        gr.skip() if checkpoint_id is None else checkpoint_id,
-        *instruction_fields([well_formed(field) for field in typed]),
-        well_formed(texts),
-        note(RESTORED),
-    ]
+def restore(stage: Stage, kept: object) -> Updates:
+    """Return the updates that fill the fields and run them; nothing changes for what is no draft."""
+    try:
+        draft = Draft.model_validate(kept)
+    except ValidationError:
+        return {stage.line: gr.skip()}
+    typed = [*instruction_fields(list(map(well_formed, draft.instructions))), well_formed(draft.texts)]
+    updates = dict(zip(stage.sidebar.entries, typed, strict=True))
+    updates |= {stage.line: note(RESTORED), stage.page.restored: secrets.token_hex(8)}
+    with suppress(UserError):  # what the run will say as well
+        updates[stage.words] = Words(parse_texts(draft.texts)[0], note(RESTORED))
+    for label, checkpoint_id in stage.checkpoint.choices:
+        if label == draft.checkpoint:
+            updates[stage.checkpoint] = checkpoint_id
+    return updates
 
 
-def build_draft(
-    sidebar: Sidebar, menu: gr.Dropdown, point: gr.HTML, checkpoints: Mapping[str, str]
-) -> gr.events.Dependency:
-    """Lay out the component that takes a draft; returns the event after which the fields have to be embedded."""
+def build_draft(stage: Stage) -> None:
+    """Lay out the component that takes a draft."""
     box = gr.HTML(
         html_template="<span></span>",
         js_on_load="InstructorDraft.mount(trigger, 'typed');",  # the quoted name becomes a listener method
@@ -57,14 +60,7 @@ def build_draft(
         apply_default_css=False,
     )
 
-    def fill(event: gr.EventData) -> list[Any]:
-        return restore(checkpoints, event._data)
+    def fill(event: gr.EventData) -> Updates:
+        return restore(stage, event._data)
 
-    taken: gr.events.Dependency = box.typed(
-        fill,
-        None,
-        [menu, sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, point],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    return taken
+    box.typed(fill, None, stage.components, show_progress="hidden", api_visibility="private")

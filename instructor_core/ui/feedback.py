@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from html import escape
+from typing import Any
 
 from instructor_core.errors import UserError
 
@@ -55,3 +58,26 @@ def incident(error: Exception) -> str:
     number = secrets.token_hex(3)
     logger.error("incident %s", number, exc_info=error)
     return number
+
+
+def boundary(tell: Callable[[str], Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator for a handler, generator or not: what goes wrong in it becomes ``tell(message)``."""
+
+    def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(handler)
+        def answer(*values: Any) -> Any:
+            try:
+                return handler(*values)
+            except Exception as error:
+                return tell(message_for(error))
+
+        @wraps(handler)
+        def report(*values: Any) -> Any:
+            try:
+                yield from handler(*values)
+            except Exception as error:
+                yield tell(message_for(error))
+
+        return report if inspect.isgeneratorfunction(handler) else answer
+
+    return decorate

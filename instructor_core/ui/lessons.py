@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from instructor_core.ui.claims import Claim, Measured
 from instructor_core.ui.examples import TABS
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, join_ready
 from instructor_core.ui.page import Selected
+from instructor_core.ui.scene import Option, Scene
 
 LESSONS_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "lessons"
 GLOSSARY_FILE = LESSONS_FOLDER.parent / "glossary.json"
@@ -61,7 +62,7 @@ class Step:
         inputs: The run that the step sets, with an empty checkpoint id.
         selected: The texts and the instruction that are selected.
         tab: The view that is opened, one of `TABS`.
-        controls: (label, choice) of what is set inside the view, in the words of the page.
+        options: Values of options by name; all others have their defaults.
         look: What is marked.
         question: What the learner is asked.
         choices: Answers to choose from; none if the learner is to change something.
@@ -77,7 +78,7 @@ class Step:
     inputs: Inputs
     selected: Selected
     tab: str
-    controls: tuple[tuple[str, str], ...]
+    options: Mapping[str, Option]
     look: Look
     question: str
     choices: tuple[str, ...]
@@ -87,6 +88,10 @@ class Step:
     claim: Claim
     explain: str
     reveal: Selected | None
+
+    def scene(self, checkpoint_id: str, inputs: Inputs | None = None) -> Scene:
+        """Return the whole scene of the step, or of its solution: nothing of a visitor's is left in it."""
+        return Scene(replace(inputs or self.inputs, checkpoint_id=checkpoint_id), self.tab, self.selected, self.options)
 
 
 @dataclass(frozen=True)
@@ -249,7 +254,7 @@ def _step(value: Any, defaults: Any) -> Step:
         inputs=inputs,
         selected=_selected(sets.get("selected", [0, 1, 0]), inputs),
         tab=_one_of("tab", sets.get("tab", TABS[0]), TABS[:-1]),
-        controls=_controls(sets.get("controls", [])),
+        options=_options(sets.get("options", {})),
         look=_look(value["look"]),
         question=_words(ask, "question"),
         choices=(),
@@ -273,7 +278,7 @@ def _step(value: Any, defaults: Any) -> Step:
 
 
 def _merged(defaults: Any, sets: Any) -> dict[str, Any]:
-    names = ("instructions", "texts", "labels", "selected", "tab", "controls")
+    names = ("instructions", "texts", "labels", "selected", "tab", "options")
     for value in (defaults, sets):
         _fields(value, "sets", required=(), optional=names)
     merged = {**defaults, **sets}
@@ -305,10 +310,10 @@ def _selected(value: Any, inputs: Inputs) -> Selected:
     return selected
 
 
-def _controls(value: Any) -> tuple[tuple[str, str], ...]:
-    are_pairs = isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
-    _require(are_pairs, f"controls must be a list of [label, choice], got {value!r}.")
-    return tuple((str(label), str(choice)) for label, choice in value)
+def _options(value: Any) -> Mapping[str, Option]:
+    plain = isinstance(value, dict) and all(isinstance(entry, str | int | float) for entry in value.values())
+    _require(plain, f"options must be values by name, got {value!r}.")
+    return dict(value)
 
 
 def _look(value: Any) -> Look:

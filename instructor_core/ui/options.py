@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.link import Option
 from instructor_core.ui.page import instruction_choices
+from instructor_core.ui.scene import Option
 
 MAX_TYPED = 20_000  # characters of a field such as the candidates of the Lab
 
@@ -29,6 +29,13 @@ class TabOption:
     component: Any
     names_instruction: bool = False
     most: float | None = None
+
+    def default(self, inputs: Inputs) -> Any:
+        """Return what sets the control to the value that the page begins with."""
+        if self.names_instruction:
+            last = len(inputs.instructions) - 1
+            return gr.update(choices=instruction_choices(inputs), value=min(self.component.value, last))
+        return "" if self.component.value is None else self.component.value
 
     def restored(self, value: Option, inputs: Inputs) -> Any | None:
         """Return what sets the control to a value of a link, or None if a visitor could not have chosen it.

@@ -13,9 +13,8 @@ import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.suggest import Slots, load_builder
-from instructor_core.ui.examples import Example
 from instructor_core.ui.feedback import message_for, note, status
-from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, join_ready, parse_inputs
+from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
@@ -41,10 +40,10 @@ class Sidebar:
     stop: gr.Button
     status: gr.HTML
 
-
-def example_inputs(example: Example, checkpoint_id: str) -> Inputs:
-    """Return an example as the inputs of a run."""
-    return Inputs(checkpoint_id, tuple(map(join_ready, example.instructions)), example.texts, example.labels)
+    @property
+    def entries(self) -> list[Any]:
+        """What `fill` fills: count, rows and fields of instructions, text field."""
+        return [self.count, *self.rows, *self.fields, self.texts]
 
 
 def summary_of(inputs: Inputs) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from html import escape
 from typing import Any
 
@@ -135,8 +136,8 @@ def use(
         return [*keep, gr.skip(), note(message_for(error), error=True)]
 
 
-def build_upload(sidebar: Sidebar) -> gr.events.Dependency:
-    """Lay out the upload; returns the event after which the fields of the sidebar hold what was chosen."""
+def build_upload(sidebar: Sidebar, restored: gr.State) -> None:
+    """Lay out the upload; `restored` changes when the fields of the sidebar hold what was chosen."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("upload a file", open=False, elem_classes=["ic-fold"]):
         file = gr.File(
@@ -180,9 +181,9 @@ def build_upload(sidebar: Sidebar) -> gr.events.Dependency:
     header.input(show, [file, header], shown, **quiet)
     gr.on([instruction.input, text.input], describe, [file, header, text, instruction], message, **quiet)
     sample.input(lambda chosen: gr.update(visible=chosen == "random"), sample, seed, **quiet)
-    return button.click(
-        use,
+    button.click(
+        lambda *chosen: [*use(*chosen), secrets.token_hex(8)],
         [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows],
-        [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts, message],
+        [*sidebar.entries, message, restored],
         **quiet,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 import pytest
 from hypothesis import given
@@ -11,28 +9,29 @@ from hypothesis import strategies as st
 
 from instructor_core.ui.draft import RESTORED, restore
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS
+from instructor_core.ui.scene.stage import Stage
+from tests.ui.stages import small_stage
 
-LABELS = {"mini (on this machine)": "mini"}
-N_OUTPUTS = 1 + 1 + MAX_INSTRUCTIONS + MAX_INSTRUCTIONS + 1 + 1
-
-
-def visible(updates: list[Any]) -> int:
-    return sum(bool(update["visible"]) for update in updates)
+KEPT = {"texts": "one\ttwo\n\nthree", "instructions": ["A:", ""], "checkpoint": "mini (on this machine)"}
 
 
-def test_a_draft_fills_the_fields_as_they_were() -> None:
-    kept = {"texts": "one\ttwo\n\nthree", "instructions": ["A:", ""], "checkpoint": "mini (on this machine)"}
-    checkpoint, count, *rest = restore(LABELS, kept)
-    rows, fields = rest[:MAX_INSTRUCTIONS], rest[MAX_INSTRUCTIONS : 2 * MAX_INSTRUCTIONS]
-    assert (checkpoint, count, visible(rows)) == ("mini", 2, 2)
-    assert fields == ["A:", "", *[""] * (MAX_INSTRUCTIONS - 2)]
-    assert rest[-2] == "one\ttwo\n\nthree" and RESTORED in rest[-1]
+@pytest.fixture(scope="module")
+def stage() -> Stage:
+    return small_stage(gr.Blocks())
 
 
-def test_a_checkpoint_that_is_not_in_the_menu_is_left_as_it_is() -> None:
+def test_a_draft_fills_the_fields_as_they_were_and_runs_them(stage: Stage) -> None:
+    updates, sidebar = restore(stage, KEPT), stage.sidebar
+    assert updates[stage.checkpoint] == "instructor-mini" and updates[sidebar.count] == 2
+    assert [updates[row]["visible"] for row in sidebar.rows] == [True] * 2 + [False] * (MAX_INSTRUCTIONS - 2)
+    assert [updates[field] for field in sidebar.fields] == ["A:", "", *[""] * (MAX_INSTRUCTIONS - 2)]
+    assert updates[sidebar.texts] == "one\ttwo\n\nthree" and RESTORED in updates[stage.line]
+    assert updates[stage.page.restored]
+
+
+def test_a_checkpoint_that_is_not_in_the_menu_is_left_as_it_is(stage: Stage) -> None:
     for label in ("huge", None, ["mini"], "mini"):
-        kept = {"texts": "x", "instructions": [""], "checkpoint": label}
-        assert restore(LABELS, kept)[0] == gr.skip()
+        assert stage.checkpoint not in restore(stage, KEPT | {"checkpoint": label})
 
 
 @pytest.mark.parametrize(
@@ -49,13 +48,12 @@ def test_a_checkpoint_that_is_not_in_the_menu_is_left_as_it_is() -> None:
         {"texts": "x", "instructions": {"0": "i"}},
     ],
 )
-def test_what_is_no_draft_changes_nothing(kept: object) -> None:
-    assert restore(LABELS, kept) == [gr.skip()] * N_OUTPUTS
+def test_what_is_no_draft_changes_nothing(stage: Stage, kept: object) -> None:
+    assert restore(stage, kept) == {stage.line: gr.skip()}
 
 
 @given(st.text(st.characters(categories=["Cs", "L", "Cc"])))
-def test_any_string_comes_back_well_formed(text: str) -> None:
-    values = restore(LABELS, {"texts": text, "instructions": [text]})
-    assert len(values) == N_OUTPUTS
-    values[-2].encode()
-    values[2 + MAX_INSTRUCTIONS].encode()
+def test_any_string_comes_back_well_formed(stage: Stage, text: str) -> None:
+    updates = restore(stage, {"texts": text, "instructions": [text]})
+    updates[stage.sidebar.texts].encode()
+    updates[stage.sidebar.fields[0]].encode()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,13 +12,11 @@ from numpy.typing import NDArray
 
 from instructor_core.ui.examples import (
     EXAMPLES_FOLDER,
-    MAX_INSTRUCTIONS,
     MAX_TEXTS,
     Example,
-    ExampleError,
     load_examples,
-    parse_example,
 )
+from instructor_core.ui.inputs import MAX_INSTRUCTIONS
 
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
@@ -27,14 +24,6 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]  # (N, D), unit length
 EXAMPLES = {example.id: example for example in load_examples()}
 BUILDER = json.loads((EXAMPLES_FOLDER.parent / "instruction_builder.json").read_text(encoding="utf-8"))
-
-GOOD: dict[str, Any] = {
-    "id": "tiny",
-    "title": "Tiny",
-    "point": "Two texts.",
-    "instructions": ["Represent the text: ", ""],
-    "texts": ["One.", "Two."],
-}
 
 
 def vectors_of(mini: InstructorModel, example: Example) -> list[Vectors]:
@@ -157,7 +146,6 @@ def ranks_of_the_right_document(rows: Vectors, columns: Vectors, n_queries: int)
 
 def test_questions_find_their_documents_unless_compared_by_kind_of_question(mini: InstructorModel) -> None:
     example = EXAMPLES["retrieval"]
-    assert (example.row_instruction, example.column_instruction) == (0, 1)
     assert labels_of(example)[:8] == labels_of(example)[8:]
     as_query, as_document, by_kind = vectors_of(mini, example)
     plain = encode(mini, "", example.texts)
@@ -424,72 +412,3 @@ def test_an_example_is_short_enough_to_read_in_a_matrix(example: Example) -> Non
     assert all(len(text) <= 90 and text.isascii() for text in example.texts)
     assert len(example.title) <= 60 and len(example.point) <= 360
     assert example.labels is not None and len(set(example.labels)) < len(example.labels)
-
-
-def test_a_minimal_file_is_read_as_it_stands() -> None:
-    example = parse_example(json.dumps(GOOD), source="tiny.json")
-    assert example.instructions == ("Represent the text: ", "")
-    assert example.texts == ("One.", "Two.")
-    assert (example.labels, example.row_instruction, example.column_instruction) == (None, None, None)
-    assert example.tab == "similarity"
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"title": ""}, "title must be text"),
-        ({"point": 3}, "point must be text"),
-        ({"id": "Not Lower"}, "id must be lower case"),
-        ({"tab": "nowhere"}, "tab must be one of"),
-        ({"colour": "red"}, r"\['colour'\] are unknown"),
-        ({"instructions": []}, "1 to 8 instructions are allowed, got 0"),
-        ({"instructions": ["Represent the text:"]}, "exactly one space, got 'Represent the text:'"),
-        ({"instructions": ["Represent the text:  "]}, "exactly one space"),
-        ({"instructions": ["A: ", "A: "]}, "instructions must differ from each other, got 'A: '"),
-        ({"instructions": "A: "}, "instructions must be a list of strings"),
-        ({"texts": ["One."]}, "2 to 24 texts are allowed, got 1"),
-        ({"texts": [f"Text {i}." for i in range(25)]}, "got 25"),
-        ({"texts": ["One.", " "]}, "a text must not be empty"),
-        ({"texts": ["One.", "One."]}, "texts must differ from each other"),
-        ({"texts": ["One.", 2]}, "texts must be a list of strings"),
-        ({"labels": ["a"]}, "labels must be as many as texts: got 1 and 2"),
-        ({"labels": [1, 2]}, "labels must be a list of strings"),
-        ({"row_instruction": 0}, "come together"),
-        (
-            {"row_instruction": 0, "column_instruction": 2},
-            "column_instruction must be an index from 0 to 1, got 2",
-        ),
-        ({"row_instruction": True, "column_instruction": 1}, "row_instruction must be an index"),
-    ],
-)
-def test_a_broken_rule_is_named_with_the_file_and_what_was_got(change: dict[str, object], complaint: str) -> None:
-    with pytest.raises(ExampleError, match=rf"^tiny\.json: .*{complaint}"):
-        parse_example(json.dumps(GOOD | change), source="tiny.json")
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ("{", "not valid JSON"),
-        ("[]", "one JSON object, got list"),
-        ('{"id": "x"}', r"fields \['title', 'point', 'instructions', 'texts'\] are missing"),
-    ],
-)
-def test_a_file_that_is_no_example_is_refused(content: str, complaint: str) -> None:
-    with pytest.raises(ExampleError, match=rf"^tiny\.json: .*{complaint}"):
-        parse_example(content, source="tiny.json")
-
-
-def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path: Path) -> None:
-    for name, identifier in (("2.json", "second"), ("1.json", "first")):
-        (tmp_path / name).write_text(json.dumps(GOOD | {"id": identifier}), encoding="utf-8")
-    assert [example.id for example in load_examples(tmp_path)] == ["first", "second"]
-
-
-def test_a_folder_without_examples_or_with_one_id_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExampleError, match="at least one"):
-        load_examples(tmp_path)
-    for name in ("1.json", "2.json"):
-        (tmp_path / name).write_text(json.dumps(GOOD), encoding="utf-8")
-    with pytest.raises(ExampleError, match="'tiny' more than once"):
-        load_examples(tmp_path)

@@ -20,9 +20,8 @@ from instructor_core.ui.examples import load_examples
 from instructor_core.ui.experiments import Experiment, Finding, Request, ScoreBook
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import example_inputs
 
-INPUTS = example_inputs(load_examples()[0], CHECKPOINTS[0].id)
+INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 ALL: list[Experiment] = [
     experiments.compare_instructions,
     experiments.compare_label_columns,
@@ -132,7 +131,7 @@ def test_the_snippet_runs_and_gives_unit_vectors(runtime: Runtime) -> None:
 
 
 def test_retrieval_marks_texts_by_their_labels(runtime: Runtime) -> None:
-    inputs = example_inputs(load_examples()[4], CHECKPOINTS[0].id)
+    inputs = load_examples()[4].inputs(CHECKPOINTS[0].id)
     queries = "\n".join(
         f"{text}\t{label}" for text, label in zip(inputs.texts[:8], (inputs.labels or ())[:8], strict=True)
     )

@@ -17,9 +17,8 @@ from instructor_core.ui.examples import load_examples
 from instructor_core.ui.explanations import Answer, Question
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import example_inputs
 
-INPUTS = example_inputs(load_examples()[0], CHECKPOINTS[0].id)
+INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 ASKED = Question(first=4, second=9, a=0, b=1)
 VIEWS: list[Callable[[Runtime, Inputs, Question], Answer]] = [
     explanations.explain_pair,

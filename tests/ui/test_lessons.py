@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
 import numpy as np
 import pytest
 
@@ -30,7 +28,8 @@ from instructor_core.ui.lessons import (
 )
 from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.tabs.learn import Place, Scene, act, bar_json, find, notice
+from instructor_core.ui.scene import Scene
+from instructor_core.ui.tabs.learn import Place, act, bar_json, find, notice
 from instructor_core.ui.worksheet import worksheet
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ STEPS = [
 CHOICES = [param for param in STEPS if param.values[0].choices]
 CHANGES = [param for param in STEPS if param.values[0].solution]
 OWN = Inputs(CHECKPOINTS[0].id, ("Mine: ",), ("My first.", "My second."), None)
-NOW = Scene(OWN, Selected(1, 0, 0), "tokens")
+NOW = Scene(OWN, "tokens", Selected(1, 0, 0), {"similarity.scale": "percentile"})
 
 GOOD: dict[str, Any] = {
     "id": "tiny",
@@ -119,19 +118,15 @@ def test_the_texts_of_a_step_survive_the_field_they_are_typed_in(step: Step) -> 
         assert (columns[0] if columns else None) == inputs.labels
 
 
-def choices_of_the_page() -> Iterator[tuple[str, str]]:
-    """(label, choice) of every menu and radio of the page; a menu of instructions is told by its letter."""
+def test_an_option_that_a_lesson_sets_is_on_the_page_and_offers_the_value() -> None:
+    import inspect
+
     from instructor_core.ui.demo import build_demo
 
-    for block in build_demo(Runtime(CHECKPOINTS, device="cpu")).blocks.values():
-        if isinstance(block, gr.Radio | gr.Dropdown):
-            for words, _ in block.choices:
-                yield str(block.label), re.sub(r"^([A-Z]) · .*", r"\1", str(words))
-
-
-def test_a_control_that_a_lesson_sets_is_on_the_page_under_that_name() -> None:
-    there = set(choices_of_the_page())
-    assert there > {control for param in STEPS for control in param.values[0].controls}
+    demo = build_demo(Runtime(CHECKPOINTS, device="cpu"))
+    link = next(function.fn for function in demo.fns.values() if function.name == "link")
+    stage = inspect.getclosurevars(inspect.unwrap(link)).nonlocals["stage"]
+    assert [param.id for param in STEPS if stage.n_ignored(param.values[0].scene("instructor-mini"))] == []
 
 
 def test_lessons_use_the_whole_vocabulary_of_claims() -> None:
@@ -199,19 +194,20 @@ def opened(runtime: Runtime, lesson: int = 0, step: int = 1) -> Place:
 
 
 def scene_of(step: Step) -> Scene:
-    return Scene(replace(step.inputs, checkpoint_id=OWN.checkpoint_id), step.selected, step.tab)
+    return step.scene(OWN.checkpoint_id)
 
 
 def test_opening_a_step_sets_it_up_and_keeps_what_the_learner_had(runtime: Runtime) -> None:
     place, scene = act(runtime, LESSONS, None, NOW, "open", {"lesson": "senses", "step": 2})
     step = next(lesson for lesson in LESSONS if lesson.id == "senses").steps[1]
     assert scene == scene_of(step)
-    assert place is not None and (place.inputs, place.selected, place.tab) == (OWN, NOW.selected, NOW.tab)
+    assert place is not None and place.own == NOW
+    assert "similarity.scale" not in (scene.options or {})  # the shared scale, whatever the visitor had
 
 
 def test_leaving_a_second_lesson_gives_back_what_there_was_before_the_first(runtime: Runtime) -> None:
     first = opened(runtime)
-    playing = Scene(replace(OWN, texts=("Played.",)), Selected(), "map")
+    playing = Scene(replace(OWN, texts=("Played.",)), "map")
     second, _ = act(runtime, LESSONS, first, playing, "open", {"lesson": LESSONS[3].id, "step": 1})
     assert act(runtime, LESSONS, second, playing, "leave", {}) == (None, NOW)
 
@@ -240,7 +236,11 @@ def test_a_change_is_noticed_as_soon_as_it_is_there(runtime: Runtime) -> None:
     place = opened(runtime, step=3)
     before = scene_of(step).inputs
     assert step.solution is not None and len(lesson.steps) == 3
-    assert notice(runtime, LESSONS, place, before) is place
+    assert notice(runtime, LESSONS, place, OWN) is place  # the run of the step before is still on screen
+    arrived = notice(runtime, LESSONS, place, before)
+    assert arrived == replace(place, arrived=True)
+    assert notice(runtime, LESSONS, arrived, before) is arrived
+    place = arrived
     other = notice(runtime, LESSONS, place, replace(before, texts=(*before.texts[:3], "The hotel bed was broken.")))
     assert other is not None and other.verdict is not None and other.verdict.kind == "not-yet"
     done = notice(runtime, LESSONS, other, replace(step.solution, checkpoint_id=OWN.checkpoint_id))
@@ -302,7 +302,7 @@ def with_step(**change: Any) -> dict[str, Any]:
 def test_a_minimal_lesson_is_read_as_it_stands() -> None:
     lesson = parse_lesson(json.dumps(GOOD), source="tiny.json")
     step = lesson.steps[0]
-    assert (step.tab, step.selected, step.controls) == ("similarity", Selected(), ())
+    assert (step.tab, step.selected, step.options) == ("similarity", Selected(), {})
     assert step.inputs.instructions == ("Represent the text: ", "")
     assert (step.reveal, step.solution) == (None, None)
 
@@ -321,7 +321,6 @@ def test_a_minimal_lesson_is_read_as_it_stands() -> None:
         (with_step(sets={"selected": [0, 5, 0]}), "selected must lie inside the inputs"),
         (with_step(sets={"texts": ["One.", " "]}), "must not be empty"),
         (with_step(sets={"labels": ["a"]}), "as many as texts"),
-        (with_step(sets={"controls": ["Show"]}), r"list of \[label, choice\]"),
         (with_step(explain="It is 0.96."), "a slot, never typed in"),
         (with_step(explain="It is {gap}."), r"got the slots \['gap'\]"),
         (with_step(ask={"question": "?", "choices": ["a"], "answer": 0}), "2 to 4 choices"),

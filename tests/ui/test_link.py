@@ -8,6 +8,7 @@ import json
 import string
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +18,34 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
-from instructor_core.hub import CHECKPOINTS, local_checkpoint
-from instructor_core.ui import link
+from instructor_core.hub import local_checkpoint
 from instructor_core.ui.demo import build_demo
 from instructor_core.ui.examples import load_examples
+from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import MAX_TEXTS, Inputs, join_ready
-from instructor_core.ui.link import (
+from instructor_core.ui.options import MAX_TYPED, TabOption, takes
+from instructor_core.ui.page import Selected
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene.link import (
     MAX_FILE_BYTES,
     MAX_LINK,
     MAX_LINK_BYTES,
-    State,
-    decode_state,
-    encode_state,
-    read_state_file,
-    state_file,
+    MAX_OPTION_VALUE,
+    MAX_OPTIONS,
+    decode_scene,
+    encode_scene,
+    read_scene_file,
+    scene_file,
 )
-from instructor_core.ui.link_menu import Target, build_link, restore, space_id, state_of
-from instructor_core.ui.options import MAX_TYPED, TabOption, takes
-from instructor_core.ui.page import Page, Selected
-from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import build_sidebar
+from instructor_core.ui.scene.link_menu import space_id
+from instructor_core.ui.scene.stage import Stage, Words, words_about
 from instructor_core.ui.strings import one_line
+from tests.ui.stages import PLACES, small_stage
 
-KNOWN: dict[str, Any] = {"checkpoints": ("instructor-mini", "instructor-base"), "tabs": ("similarity", "map", "tokens")}
+KNOWN: dict[str, Any] = {"checkpoints": ("instructor-mini", "instructor-base"), "places": PLACES}
 INPUTS = Inputs("instructor-mini", ("Represent the text: ", ""), ("One.", "Two."), ("a", ""), (("x", "y"),))
-STATE = State(INPUTS, "map", Selected(1, 0, 1), (("map.method", "pca"), ("map.center", True), ("n", 3)))
+SCENE = Scene(INPUTS, "map", Selected(1, 0, 1), {"map.method": "pca", "map.center": True, "n": 3})
 FIELDS: dict[str, Any] = {
     "v": 1,
     "checkpoint": "instructor-mini",
@@ -54,7 +58,7 @@ TEXTS = WORDS.filter(bool)
 
 
 @st.composite
-def states(draw: st.DrawFn) -> State:
+def states(draw: st.DrawFn) -> Scene:
     texts = draw(st.lists(TEXTS, min_size=1, max_size=12))
     column = st.lists(WORDS, min_size=len(texts), max_size=len(texts)).filter(any).map(tuple)
     columns = draw(st.lists(column, max_size=3))
@@ -68,7 +72,7 @@ def states(draw: st.DrawFn) -> State:
     value = st.one_of(st.none(), st.booleans(), st.integers(-1000, 1000), st.floats(-9, 9), st.text(string.printable))
     options = draw(st.dictionaries(st.text(string.printable, max_size=20), value, max_size=5))
     selected = Selected(*draw(st.tuples(*[st.integers(0, 30)] * 3))).within(inputs)
-    return State(inputs, draw(st.sampled_from(KNOWN["tabs"])), selected, tuple(options.items()))
+    return Scene(inputs, draw(st.sampled_from(KNOWN["places"])), selected, options)
 
 
 def packed(content: bytes) -> str:
@@ -81,7 +85,7 @@ def link_to(**fields: object) -> str:
 
 def refusal(text: str) -> str:
     with pytest.raises(UserError) as caught:
-        decode_state(text, **KNOWN)
+        decode_scene(text, **KNOWN)
     return str(caught.value)
 
 
@@ -89,33 +93,33 @@ def refusal(text: str) -> str:
 
 
 @given(states())
-def test_a_state_comes_back_from_its_link_and_its_file(state: State) -> None:
-    text = encode_state(state)
+def test_a_state_comes_back_from_its_link_and_its_file(scene: Scene) -> None:
+    text = encode_scene(scene)
     assert set(text) <= set(string.ascii_letters + string.digits + "-_")
-    assert decode_state(text, **KNOWN) == state
-    assert read_state_file(state_file(state), **KNOWN) == state
+    assert decode_scene(text, **KNOWN) == (scene, 0)
+    assert read_scene_file(scene_file(scene), **KNOWN) == (scene, 0)
 
 
 def test_the_texts_of_all_examples_together_fit_a_link() -> None:
     texts = tuple(dict.fromkeys(text for entry in load_examples() for text in entry.texts))
     assert len(texts) > 100
-    assert len(encode_state(State(Inputs("instructor-mini", ("",), texts, None), "map"))) < MAX_LINK
+    assert len(encode_scene(Scene(Inputs("instructor-mini", ("",), texts, None), "map"))) < MAX_LINK
 
 
 def test_a_state_past_the_size_of_a_link_fits_a_file_and_the_message_says_so() -> None:
     texts = tuple(base64.b64encode(bytes((i * j) % 251 for j in range(60))).decode() for i in range(400))
-    state = State(Inputs("instructor-mini", ("",), texts, None), "similarity")
+    scene = Scene(Inputs("instructor-mini", ("",), texts, None), "similarity")
     with pytest.raises(UserError, match=r"A link may have 7000 characters: .* as a file"):
-        encode_state(state)
-    assert read_state_file(state_file(state), **KNOWN) == state
+        encode_scene(scene)
+    assert read_scene_file(scene_file(scene), **KNOWN) == (scene, 0)
 
 
 def test_a_state_past_the_size_of_a_file_is_refused() -> None:
-    state = State(Inputs("instructor-mini", ("",), ("x" * 20_000,) * 300, None), "similarity")
+    scene = Scene(Inputs("instructor-mini", ("",), ("x" * 20_000,) * 300, None), "similarity")
     with pytest.raises(UserError, match="5 MB"):
-        state_file(state)
+        scene_file(scene)
     with pytest.raises(UserError, match="5 MB"):
-        read_state_file(b" " * (MAX_FILE_BYTES + 1), **KNOWN)
+        read_scene_file(b" " * (MAX_FILE_BYTES + 1), **KNOWN)
 
 
 # ------------------------------------------------------------------------------------------------------------ hostile
@@ -141,20 +145,20 @@ JSON = st.recursive(
 @given(st.sampled_from(["checkpoint", "instructions", "texts", "labels", "tab", "selected", "options", "v"]), JSON)
 def test_any_json_in_any_field_is_a_state_or_a_message(name: str, value: object) -> None:
     try:
-        state = decode_state(link_to(**{name: value}), **KNOWN)
+        scene, _ = decode_scene(link_to(**{name: value}), **KNOWN)
     except UserError as error:
         assert str(error)
         return
-    assert state.inputs.checkpoint_id in KNOWN["checkpoints"] and state.tab in KNOWN["tabs"]
-    assert all(isinstance(text, str) and text for text in state.inputs.texts)
-    assert state.selected == state.selected.within(state.inputs)
-    assert min(state.selected.row, state.selected.column, state.selected.instruction) >= 0
+    assert scene.inputs.checkpoint_id in KNOWN["checkpoints"] and scene.place in KNOWN["places"]
+    assert all(isinstance(text, str) and text for text in scene.inputs.texts)
+    assert scene.selected == scene.selected.within(scene.inputs)
+    assert min(scene.selected.row, scene.selected.column, scene.selected.instruction) >= 0
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"v": 2}, "version 1"),
+        ({"v": 3}, "version 1 or 2"),
         ({"v": True}, "version 1"),
         ({"checkpoint": "../../etc/passwd"}, "not offered here"),
         ({"checkpoint": "http://example.org/model"}, "not offered here"),
@@ -179,7 +183,7 @@ def test_what_the_page_does_not_take_is_refused_with_the_reason(fields: dict[str
 def test_what_is_no_json_object_is_refused(content: bytes) -> None:
     assert "does not hold a state" in refusal(packed(content))
     with pytest.raises(UserError):
-        read_state_file(content, **KNOWN)
+        read_scene_file(content, **KNOWN)
 
 
 def test_a_link_that_unpacks_to_gigabytes_is_stopped_at_the_bound() -> None:
@@ -191,46 +195,55 @@ def test_a_link_that_unpacks_to_gigabytes_is_stopped_at_the_bound() -> None:
 
 
 def test_a_link_that_is_cut_off_is_refused() -> None:
-    text = encode_state(STATE)
+    text = encode_scene(SCENE)
     for end in range(0, len(text) - 1, 7):
         refusal(text[:end])
 
 
 def test_unknown_and_prototype_keys_are_left_aside() -> None:
     hostile = {"__proto__": {"polluted": 1}, "constructor": {"prototype": {"polluted": 1}}, "onload": "alert(1)"}
-    plain = decode_state(link_to(), **KNOWN)
-    assert decode_state(link_to(**hostile, options=hostile), **KNOWN).inputs == plain.inputs
-    kept = dict(decode_state(link_to(options=hostile), **KNOWN).options)
-    assert decode_state(link_to(options=hostile), **KNOWN).n_ignored == 2
-    assert kept == {"onload": "alert(1)"}  # plain values are kept, and used only where the page has such an option
+    plain, _ = decode_scene(link_to(), **KNOWN)
+    scene, n_ignored = decode_scene(link_to(**hostile, options=hostile), **KNOWN)
+    assert scene.inputs == plain.inputs and n_ignored == 2
+    assert scene.options == {"onload": "alert(1)"}  # kept; the page may know it
 
 
 @pytest.mark.parametrize(
     "selected", [None, [0], [0, 1, 2, 3], [-1, 0, 0], [True, 0, 0], ["0", 1, 0], [1.5, 0, 0], {"0": 1}, [10**30, 0, 0]]
 )
 def test_a_selection_is_always_inside_the_run(selected: object) -> None:
-    chosen = decode_state(link_to(selected=selected), **KNOWN).selected
+    chosen = decode_scene(link_to(selected=selected), **KNOWN)[0].selected
     assert chosen in (Selected(), Selected(1, 0, 0))
-    assert chosen == chosen.within(decode_state(link_to(), **KNOWN).inputs)
+    assert chosen == chosen.within(decode_scene(link_to(), **KNOWN)[0].inputs)
 
 
 def test_an_unknown_tab_gives_the_first_one() -> None:
-    assert decode_state(link_to(tab="<script>"), **KNOWN).tab == "similarity"
+    assert decode_scene(link_to(tab="<script>"), **KNOWN)[0].place == "similarity"
 
 
 def test_line_breaks_tabs_and_lone_surrogates_do_not_reach_the_text_field() -> None:
-    state = decode_state(link_to(texts=["a\nb\tc", "d\ud800\u2028e"], instructions=["x\r\ny"]), **KNOWN)
-    assert state.inputs.texts == ("a b c", "d\ufffd e")
-    assert state.inputs.instructions == ("x y ",)
+    scene, _ = decode_scene(link_to(texts=["a\nb\tc", "d\ud800\u2028e"], instructions=["x\r\ny"]), **KNOWN)
+    assert scene.inputs.texts == ("a b c", "d\ufffd e")
+    assert scene.inputs.instructions == ("x y ",)
 
 
 def test_options_are_bounded() -> None:
-    bad = {"x" * 300: 1, "long": "x" * (link.MAX_OPTION_VALUE + 1), "list": [1]}
-    many = decode_state(link_to(options={f"option {i}": i for i in range(1000)} | bad), **KNOWN)
-    assert len(many.options) == link.MAX_OPTIONS and many.n_ignored == 903
-    none = decode_state(link_to(options=bad), **KNOWN)
-    assert none.options == () and none.n_ignored == 3
-    assert decode_state(link_to(options=[1]), **KNOWN).n_ignored == 1
+    bad = {"x" * 300: 1, "long": "x" * (MAX_OPTION_VALUE + 1), "list": [1]}
+    many, n_many = decode_scene(link_to(options={f"option {i}": i for i in range(1000)} | bad), **KNOWN)
+    assert len(many.options or {}) == MAX_OPTIONS and n_many == 903
+    none, n_none = decode_scene(link_to(options=bad), **KNOWN)
+    assert none.options == {} and n_none == 3
+    assert decode_scene(link_to(options=[1]), **KNOWN)[1] == 1
+
+
+@pytest.mark.parametrize("kept", json.loads(Path(__file__).with_name("links_v1.json").read_text(encoding="utf-8")))
+def test_a_link_of_the_first_version_still_opens(kept: dict[str, Any]) -> None:
+    places = ("similarity", "map", "tokens", "explain", "lab", "learn")
+    scene, n_ignored = decode_scene(kept["link"], checkpoints=("instructor-mini",), places=places)
+    assert n_ignored == 0 and scene.place == kept["place"] and scene.options == kept["options"]
+    assert list(scene.inputs.instructions) == kept["instructions"] and list(scene.inputs.texts) == kept["texts"]
+    assert list(map(list, scene.inputs.label_columns)) == kept["labels"]
+    assert scene.selected == Selected(*kept["selected"])
 
 
 # ----------------------------------------------------------------------------------------------------------- the page
@@ -255,14 +268,9 @@ def test_an_option_is_restored_only_to_a_value_that_it_offers(component: Any, go
 
 
 @pytest.fixture(scope="module")
-def built() -> tuple[gr.Blocks, Target]:
-    with gr.Blocks() as demo:
-        tabs, menu, point = gr.Tabs(), gr.Dropdown(), gr.HTML()
-        page = Page(Runtime(CHECKPOINTS), gr.State(INPUTS), gr.State(Selected()), gr.State("similarity"), tabs)
-        sidebar = build_sidebar(INPUTS)
-        options = {"map.method": TabOption(gr.Radio(["umap", "pca"])), "map.center": TabOption(gr.Checkbox())}
-        build_link(demo, page, sidebar, menu, point, tabs=KNOWN["tabs"], options=options)
-    return demo, Target(menu, sidebar, point, page, options)
+def built() -> tuple[gr.Blocks, Stage]:
+    demo = gr.Blocks()
+    return demo, small_stage(demo)
 
 
 def handler(demo: gr.Blocks, name: str) -> Any:
@@ -274,34 +282,38 @@ class FakeRequest:
         self.query_params = parameters
 
 
-def test_a_link_restores_the_page_in_the_order_of_its_outputs(built: tuple[gr.Blocks, Target]) -> None:
-    demo, target = built
-    values = handler(demo, "from_address")(FakeRequest(s=encode_state(STATE)))
-    assert len(values) == len(target.components)
-    by_component = dict(zip(target.components, values, strict=True))
-    assert by_component[target.menu] == "instructor-mini"
-    assert by_component[target.sidebar.count] == 2
-    assert by_component[target.sidebar.fields[0]] == "Represent the text:"
-    assert by_component[target.sidebar.texts] == "One.\ta\tx\nTwo.\t\ty"
-    assert by_component[target.page.active] == "map"
-    assert by_component[target.page.restored]  # what embeds the restored fields
-    assert by_component[target.page.selected] == Selected(1, 0, 1)
-    assert by_component[target.options["map.method"].component] == "pca"
-    assert by_component[target.options["map.center"].component] is True
+def test_a_link_sets_up_the_whole_page_and_runs_it(built: tuple[gr.Blocks, Stage]) -> None:
+    demo, stage = built
+    updates = handler(demo, "from_address")(FakeRequest(s=encode_scene(SCENE)))
+    assert set(updates) <= set(stage.components)
+    assert updates[stage.checkpoint] == "instructor-mini"
+    assert updates[stage.sidebar.count] == 2
+    assert updates[stage.sidebar.fields[0]] == "Represent the text:"
+    assert updates[stage.sidebar.texts] == "One.\ta\tx\nTwo.\t\ty"
+    assert updates[stage.page.active] == "map"
+    assert updates[stage.page.restored]  # what embeds the restored fields
+    assert updates[stage.page.selected] == Selected(1, 0, 1)
+    assert updates[stage.options["map.method"].component] == "pca"
+    assert updates[stage.options["map.center"].component] is True
 
 
-def test_options_that_the_page_does_not_offer_are_left_aside_with_one_note(
-    built: tuple[gr.Blocks, Target],
-) -> None:
-    demo, target = built
+def test_options_that_the_page_does_not_offer_are_left_aside_with_one_note(built: tuple[gr.Blocks, Stage]) -> None:
+    demo, stage = built
     options = {"map.method": "<img src=x onerror=alert(1)>", "__proto__": 1, "map.center": True, "list": [1]}
-    values = handler(demo, "from_address")(FakeRequest(s=link_to(options=options)))
-    by_component = dict(zip(target.components, values, strict=True))
-    assert by_component[target.options["map.method"].component] == gr.skip()
-    assert by_component[target.options["map.center"].component] is True
-    message = by_component[target.point]
+    updates = handler(demo, "from_address")(FakeRequest(s=link_to(options=options)))
+    assert updates[stage.options["map.method"].component] == "umap"
+    assert updates[stage.options["map.center"].component] is True
+    message = updates[stage.line]
     assert "3 options in it were left aside" in message and "img" not in message
-    assert by_component[target.sidebar.texts] == "One.\nTwo."
+    assert updates[stage.sidebar.texts] == "One.\nTwo."
+
+
+def test_a_scene_inherits_no_option_unless_it_leaves_all_as_they_are(built: tuple[gr.Blocks, Stage]) -> None:
+    _, stage = built
+    method, center = (option.component for option in stage.options.values())
+    updates = stage.show(Scene(INPUTS, "map", options={"map.center": True}))
+    assert (updates[method], updates[center]) == ("umap", True)
+    assert not {method, center} & set(stage.show(Scene(INPUTS, "map", options=None)))
 
 
 @given(JSON, st.integers(0, 10**400))
@@ -362,9 +374,8 @@ SET: dict[str, Any] = {
 }
 
 
-def components_of(demo: gr.Blocks, name: str, *, inputs: bool) -> list[Any]:
-    function = next(function for function in demo.fns.values() if function.name == name)
-    return list(function.inputs if inputs else function.outputs)
+def components_of(demo: gr.Blocks) -> list[Any]:
+    return list(next(function for function in demo.fns.values() if function.name == "link").inputs)
 
 
 def test_the_options_of_every_tab_come_back_on_another_server(checkpoint_a: Path) -> None:
@@ -375,63 +386,52 @@ def test_the_options_of_every_tab_come_back_on_another_server(checkpoint_a: Path
     inputs = Inputs(checkpoint_a.name, ("Represent the text: ", ""), ("One.", "Two."), ("a", "b"))
     text, message = handler(first, "link")(inputs, Selected(1, 0, 1), "lab", *(SET[name] for name in names))
     assert message == ""
-    outputs = components_of(second, "from_address", inputs=False)
-    restored = dict(zip(outputs, handler(second, "from_address")(FakeRequest(s=text)), strict=True))
+    restored = handler(second, "from_address")(FakeRequest(s=text))
     for name, component in page_options(second).items():
         value = restored[component]
         value = value["value"] if isinstance(value, dict) else value
         assert value == SET[name], name
         assert value != component.value, f"{name} is what the page begins with: the test has to set another"
-    note = next(value for value in restored.values() if "Restored" in str(value))
+    note = next(value for value in restored.values() if isinstance(value, str) and "Restored" in value)
     assert "left aside" not in note
 
 
 def page_options(demo: gr.Blocks) -> dict[str, Any]:
     """The options of a page in the order of the link, by name."""
     function = handler(demo, "link")
-    names = inspect.getclosurevars(function).nonlocals["names"]
-    return dict(zip(names, components_of(demo, "link", inputs=True)[3:], strict=True))
+    names = inspect.getclosurevars(inspect.unwrap(function)).nonlocals["stage"].options
+    return dict(zip(names, components_of(demo)[3:], strict=True))
 
 
-def test_a_page_without_a_link_stays_as_it_is(built: tuple[gr.Blocks, Target]) -> None:
-    demo, target = built
-    assert handler(demo, "from_address")(FakeRequest()) == [gr.skip()] * len(target.components)
+def test_a_page_without_a_link_stays_as_it_is(built: tuple[gr.Blocks, Stage]) -> None:
+    demo, stage = built
+    assert handler(demo, "from_address")(FakeRequest()) == {stage.line: gr.skip()}
 
 
-def test_a_broken_link_changes_nothing_but_the_message(built: tuple[gr.Blocks, Target]) -> None:
-    demo, target = built
-    values = handler(demo, "from_address")(FakeRequest(s="<img src=x onerror=alert(1)>"))
-    assert sum(value != gr.skip() for value in values) == 1
-    message = values[target.components.index(target.point)]
-    assert 'role="alert"' in message and "<img" not in message
+def test_a_broken_link_changes_nothing_but_the_message(built: tuple[gr.Blocks, Stage]) -> None:
+    demo, stage = built
+    updates = handler(demo, "from_address")(FakeRequest(s="<img src=x onerror=alert(1)>"))
+    assert set(updates) == {stage.line}
+    assert 'role="alert"' in updates[stage.line] and "<img" not in updates[stage.line]
 
 
-def test_a_failure_that_is_nobodys_fault_shows_no_detail(built: tuple[gr.Blocks, Target]) -> None:
-    def fail() -> State:
-        raise RuntimeError("secret path")
-
-    _, target = built
-    assert "secret" not in str(restore(target, fail))
+def test_a_failure_that_is_nobodys_fault_shows_no_detail(built: tuple[gr.Blocks, Stage]) -> None:
+    assert "secret" not in str(handler(built[0], "from_file")("/secret/path"))
 
 
-def test_link_and_file_of_the_page_are_those_of_its_state(built: tuple[gr.Blocks, Target], tmp_path: Path) -> None:
-    demo, target = built
+def test_link_and_file_of_the_page_are_those_of_its_scene(built: tuple[gr.Blocks, Stage]) -> None:
+    demo, stage = built
     now = (INPUTS, Selected(9, 9, 9), "map", "pca", True)
     text, message = handler(demo, "link")(*now)
-    expected = State(INPUTS, "map", Selected(1, 1, 1), (("map.method", "pca"), ("map.center", True)))
-    assert message == "" and decode_state(text, **KNOWN) == expected
+    expected = Scene(INPUTS, "map", Selected(1, 1, 1), {"map.method": "pca", "map.center": True})
+    assert message == "" and decode_scene(text, **KNOWN) == (expected, 0)
     path, _ = handler(demo, "write")(*now)
-    assert read_state_file(Path(path).read_bytes(), **KNOWN) == expected
-    values = handler(demo, "from_file")(path)
-    assert dict(zip(target.components, values, strict=True))[target.page.active] == "map"
+    assert read_scene_file(Path(path).read_bytes(), **KNOWN) == (expected, 0)
+    assert handler(demo, "from_file")(path)[stage.page.active] == "map"
+    assert stage.scene(INPUTS, Selected(), "map", [1], float("nan")).options == {}
 
 
-def test_options_that_are_no_plain_values_are_left_out() -> None:
-    state = state_of(["a", "b", "c", "d"], INPUTS, Selected(), "map", [1], float("nan"), "x", None)
-    assert state.options == (("c", "x"),)
-
-
-def test_events_of_the_menu_are_private(built: tuple[gr.Blocks, Target]) -> None:
+def test_events_of_the_menu_are_private(built: tuple[gr.Blocks, Stage]) -> None:
     endpoints = built[0].get_api_info()["named_endpoints"]
     assert not {name for name in endpoints if "link" in name or "from" in name or "write" in name}
 
@@ -444,3 +444,15 @@ def test_only_a_well_formed_space_name_reaches_the_script(
 ) -> None:
     monkeypatch.setenv("SPACE_ID", name)
     assert space_id() == wanted
+
+
+def test_the_line_over_the_tabs_is_about_the_texts_on_screen() -> None:
+    examples = load_examples()
+    own = examples[0].inputs("instructor-mini")
+    assert words_about(own, examples, None) == (note(examples[0].point), "reviews")
+    reworded = words_about(replace(own, instructions=("Mood: ",)), examples, None)
+    assert "under instructions of your own" in reworded[0] and reworded[1] == "reviews"
+    edited = replace(own, texts=("Mine.", *own.texts[1:]))
+    assert words_about(edited, examples, None) == (note("Your 16 texts, 2 labels."), None)
+    assert words_about(INPUTS, examples, Words(INPUTS.texts, "Restored.")) == ("Restored.", None)
+    assert words_about(edited, examples, Words(INPUTS.texts, "Restored."))[0] == note("Your 16 texts, 2 labels.")

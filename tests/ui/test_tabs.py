@@ -20,6 +20,7 @@ from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected, instruction_choices, text_choices
 from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
+from instructor_core.ui.scene.selection import describe_selection
 from instructor_core.ui.tabs import projection, similarity, tokens
 from instructor_core.ui.views import VIEWS, draw
 
@@ -136,11 +137,11 @@ def test_one_text_under_one_instruction_is_drawn_everywhere(runtime: Runtime, in
 def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
     runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]
 ):
-    line = similarity.describe_selection(runtime, inputs, Selected(2, 5, 0))
+    line = describe_selection(runtime, inputs, Selected(2, 5, 0))
     shown = [float(value) for value in re.findall(r"[ABC]\s(-?\d\.\d{3})", line)]
     assert shown == pytest.approx([float(unit[k, 2] @ unit[k, 5]) for k in range(3)], abs=6e-4)
-    assert "text 3" in line
-    assert "text 6" in line
+    assert "text 3 " in line and "(bad)" in line
+    assert "text 6 " in line and "(good)" in line
 
 
 def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -273,13 +274,12 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     )
     saved.then(None, file, js=fetch_script("lab-file"), **quiet)
     follow_instructions(page, a, b)
-    opened = use.click(
-        open_instruction,
+    use.click(
+        lambda *typed: [*open_instruction(*typed), secrets.token_hex(8)],
         [instruction, sidebar.count, *sidebar.fields],
-        [page.tabs, page.active, sidebar.count, *sidebar.rows, *sidebar.fields],
+        [page.tabs, page.active, sidebar.count, *sidebar.rows, *sidebar.fields, page.restored],
         **quiet,
     )
-    opened.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")
     return {
         "lab.question": TabOption(question),
         "lab.candidates": TabOption(candidates),

@@ -6,6 +6,7 @@ are components of our own, drawn by `assets/lessons.js`; what happens in them ar
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -26,11 +27,11 @@ from instructor_core.ui.lessons import (
     load_glossary,
     load_lessons,
 )
-from instructor_core.ui.page import Page, Selected, follow
+from instructor_core.ui.page import follow
 from instructor_core.ui.plot_view import ASSETS
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import Sidebar, fill, summary_of
-from instructor_core.ui.text_list import rows_json
+from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene.stage import Stage, Updates
 from instructor_core.ui.worksheet import worksheet
 
 TAB = "learn"
@@ -43,29 +44,18 @@ class Place:
     Attributes:
         lesson: Index of the lesson.
         step: Index of the step; the number of steps once the lesson is finished.
-        inputs: The learner's own run, kept while the lesson changes it.
-        selected: The learner's own selection.
-        tab: The tab that the learner came from.
+        own: The learner's own scene, options and all.
         turn: Counts what the bar was told, so that saying the same again is news.
         verdict: On the answer to this step; None before there is one.
+        arrived: Whether the inputs of this step have been on screen: what comes after them is the learner's doing.
     """
 
     lesson: int
     step: int
-    inputs: Inputs
-    selected: Selected
-    tab: str
+    own: Scene
     turn: int = 0
     verdict: Verdict | None = None
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What the page shows at one moment: enough to set it up and to go back to it."""
-
-    inputs: Inputs
-    selected: Selected
-    tab: str
+    arrived: bool = False
 
 
 def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
@@ -91,8 +81,6 @@ def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
             "say": step.say,
             "question": step.question,
             "choices": list(step.choices),
-            "tab": step.tab,
-            "controls": [list(control) for control in step.controls],
             "look": asdict(step.look),
         }
     return inert_json(value)
@@ -140,12 +128,11 @@ def act(
         found = find(lessons, event.get("lesson"), event.get("step"))
         if found is None:
             return place, None
-        own = now if place is None else Scene(place.inputs, place.selected, place.tab)
-        return _entered(lessons, Place(*found, own.inputs, own.selected, own.tab, _turn(place)), now)
+        return _entered(lessons, Place(*found, now if place is None else place.own, _turn(place)), now)
     if place is None:
         return None, None
     if action == "leave":
-        return None, Scene(place.inputs, place.selected, place.tab)
+        return None, place.own
     if action in ("next", "back", "show"):
         by = {"next": 1, "back": -1, "show": 0}[action]
         step = max(0, min(place.step + by, len(lessons[place.lesson].steps)))
@@ -156,16 +143,15 @@ def act(
         return place, None
     encoder, checkpoint_id = runtime.encoder(now.inputs.checkpoint_id), now.inputs.checkpoint_id
     if action == "solve" and step_now.solution is not None:
-        solved = replace(step_now.solution, checkpoint_id=checkpoint_id)
-        verdict = judge_change(encoder, step_now, solved)
-        return _told(place, verdict), Scene(solved, step_now.selected, step_now.tab)
+        scene = step_now.scene(checkpoint_id, step_now.solution)
+        return _told(place, judge_change(encoder, step_now, scene.inputs)), scene
     if action == "check" and step_now.solution is not None:
         return _told(place, judge_change(encoder, step_now, now.inputs)), None
     choice = event.get("choice")
     if action == "answer" and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
         untouched = now.inputs == replace(step_now.inputs, checkpoint_id=checkpoint_id)
-        shown = replace(now, selected=step_now.reveal) if step_now.reveal and untouched else None
-        return _told(place, judge(encoder, step_now, checkpoint_id, int(choice))), shown
+        revealed = replace(now, selected=step_now.reveal) if step_now.reveal and untouched else None
+        return _told(place, judge(encoder, step_now, checkpoint_id, int(choice))), revealed
     return place, None
 
 
@@ -175,6 +161,8 @@ def notice(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inp
     if place is None or step is None or step.solution is None:
         return place
     if inputs == replace(step.inputs, checkpoint_id=inputs.checkpoint_id):
+        return place if place.arrived else replace(place, arrived=True)
+    if not place.arrived:  # the run of the step before is still on screen
         return place
     verdict = judge_change(runtime.encoder(inputs.checkpoint_id), step, inputs)
     return place if verdict == place.verdict else _told(place, verdict)
@@ -193,7 +181,8 @@ def _entered(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place
     step = step_of(lessons, place)
     if step is None:
         return place, None
-    return place, Scene(replace(step.inputs, checkpoint_id=now.inputs.checkpoint_id), step.selected, step.tab)
+    scene = step.scene(now.inputs.checkpoint_id)
+    return replace(place, arrived=now.inputs == scene.inputs), scene
 
 
 # ---- components ------------------------------------------------------------------------------------------------------
@@ -242,47 +231,33 @@ def _head() -> str:
     return f"<style>{style.read_text(encoding='utf-8')}</style><script>{script.read_text(encoding='utf-8')}</script>"
 
 
-def build(page: Page, sidebar: Sidebar, bar: gr.HTML) -> None:
-    """Lay out the tab and connect it and the bar.
-
-    Args:
-        page: Handles to the shared parts of the page.
-        sidebar: The inputs that a lesson sets and puts back.
-        bar: From `lesson_bar`, placed over the tabs.
-    """
-    lessons = load_lessons()
+def build(stage: Stage, bar: gr.HTML) -> None:
+    """Lay out the tab and connect it and the bar, which `lesson_bar` made and which is placed over the tabs."""
+    lessons, page = load_lessons(), stage.page
     catalogue, place = _catalogue(lessons, load_glossary(lessons)), gr.State(None)
     delivery = _delivery()
-    shown = [page.inputs, page.selected, page.active, page.tabs, sidebar.summary, sidebar.preview]
-    filled = [sidebar.count, *sidebar.rows, *sidebar.fields, sidebar.texts]
 
-    def handle(place: Place | None, inputs: Inputs, selected: Selected, active: str, event: gr.EventData) -> list[Any]:
-        data: dict[str, Any] = event._data or {}
-        nothing = [gr.skip()] * (len(shown) + len(filled))
+    def handle(event: gr.EventData, at: Place | None, *values: Any) -> Updates:
+        now, data = stage.scene(*values), event._data or {}
         if data.get("action") == "worksheet":
-            return [place, gr.skip(), *nothing, _printed(page.runtime, lessons, inputs.checkpoint_id, data)]
-        after, scene = act(page.runtime, lessons, place, Scene(inputs, selected, active), str(data.get("action")), data)
-        return [after, bar_json(lessons, after), *(nothing if scene is None else set_up(scene)), gr.skip()]
+            return {delivery: _printed(page.runtime, lessons, now.inputs.checkpoint_id, data)}
+        after, scene = act(page.runtime, lessons, at, now, str(data.get("action")), data)
+        updates = {} if scene is None else stage.show(scene)
+        return {**updates, place: after, bar: bar_json(lessons, after)}
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    given = [place, page.inputs, page.selected, page.active]
+    given, outputs = [place, *stage.now], [place, bar, *stage.components, delivery]
     for source in (bar, catalogue):
-        source.lesson_action(handle, given, [place, bar, *shown, *filled, delivery], trigger_mode="multiple", **quiet)
+        source.lesson_action(handle, given, outputs, trigger_mode="multiple", preprocess=False, **quiet)
     follow(page, partial(_follow, page.runtime, lessons), [place, page.inputs], [place, bar])
-
-
-def set_up(scene: Scene) -> list[Any]:
-    """Return inputs, selection, active tab, tabs, summary, list, and the values of the input fields."""
-    inputs, tab = scene.inputs, scene.tab
-    return [
-        *(inputs, scene.selected, tab, gr.Tabs(selected=tab), summary_of(inputs), rows_json(inputs)),
-        *fill(inputs),
-    ]
 
 
 def _follow(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inputs: Inputs) -> list[Any]:
     after = notice(runtime, lessons, place, inputs)
-    return [gr.skip(), gr.skip()] if after is place else [after, bar_json(lessons, after)]
+    if after is place:
+        return [gr.skip(), gr.skip()]
+    same = after is not None and place is not None and after.turn == place.turn
+    return [after, gr.skip() if same else bar_json(lessons, after)]
 
 
 def _printed(runtime: Runtime, lessons: Sequence[Lesson], checkpoint_id: str, data: dict[str, Any]) -> str:
@@ -292,4 +267,5 @@ def _printed(runtime: Runtime, lessons: Sequence[Lesson], checkpoint_id: str, da
         page = worksheet(runtime.encoder(checkpoint_id), lesson, checkpoint_id)
     except Exception as error:  # told on the page that is handed over, as a drawing that fails is told in its tab
         page = message_for(error)
-    return inert_json({"name": f"lesson-{lesson.id}.html", "html": page})
+    # The token makes the same page news to the browser when it is asked for twice.
+    return inert_json({"name": f"lesson-{lesson.id}.html", "html": page, "token": secrets.token_hex(4)})

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.calibration import background, percentile_matrices, unrelated_sentences
-from instructor_core.analysis.grid import EmbeddingGrid, letter, unit_vectors
+from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
 from instructor_core.analysis.similarity import (
     cluster_order,
@@ -40,21 +40,17 @@ from instructor_core.figures.similarity import (
     label_order,
     similarity_panels,
 )
-from instructor_core.figures.theme import shorten
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
-from instructor_core.ui.feedback import status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     Page,
     Selected,
-    follow,
     follow_instructions,
     instruction_choices,
     menu,
 )
 from instructor_core.ui.plot_view import plot_view
-from instructor_core.ui.runtime import Runtime
 
 TAB = "similarity"
 MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pixels
@@ -193,19 +189,6 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     return indices, cut
 
 
-def describe_selection(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
-    """Return the line about the two selected texts under every instruction."""
-    chosen = selected.within(inputs)
-    i, j = chosen.row, chosen.column
-    pairs = [(instruction, inputs.texts[index]) for instruction in inputs.instructions for index in (i, j)]
-    vectors = unit_vectors(runtime.encoder(inputs.checkpoint_id).encode(pairs))
-    cosines = " · ".join(
-        f"{letter(k)} {vectors[2 * k] @ vectors[2 * k + 1]:.3f}" for k in range(len(inputs.instructions))
-    )
-    first, second = (shorten(inputs.texts[index], 48) for index in (i, j))
-    return status(f'selected: text {i + 1} "{first}" × text {j + 1} "{second}" — cosine {cosines}')
-
-
 def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
     """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
     cell: dict[str, Any] = event._data or {}
@@ -274,9 +257,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     canvas = Canvas(explanation, plots)
     at_first = Context(page.runtime, start, Selected(), {name: option.value for name, option in options.items()})
     explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
-    with gr.Row(elem_classes=["ic-status-row"]):
-        line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
-        open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
 
     redraw(page, VIEWS, canvas, options)
     follow_instructions(page, a, b)
@@ -288,20 +268,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         api_visibility="private",
         trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
         concurrency_limit=1,
-    )
-    follow(
-        page,
-        lambda inputs, selected: [describe_selection(page.runtime, inputs, selected)],
-        [page.inputs, page.selected],
-        [line],
-    )
-    open_ledger.click(
-        lambda: (gr.Tabs(selected="explain"), "explain"),
-        None,
-        [page.tabs, page.active],
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
     )
     menus = ("similarity.first", "similarity.second")
     return {name: TabOption(option, names_instruction=name in menus) for name, option in options.items()}

@@ -1,4 +1,4 @@
-"""The state of the page as a string for a link or as a file, and back.
+"""A scene as a string for a link or as a file, and back.
 
 A link is a stranger's input. It is read as data alone: bounded before and after it is unpacked, checked field by
 field, and anything that is not known is left aside.
@@ -11,7 +11,6 @@ import binascii
 import json
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Any
 
 from instructor_core.errors import UserError
@@ -24,9 +23,10 @@ from instructor_core.ui.inputs import (
     join_ready,
 )
 from instructor_core.ui.page import Selected
+from instructor_core.ui.scene import Option, Scene
 from instructor_core.ui.strings import one_line
 
-VERSION = 1
+VERSION = 2  # links of version 1 are read as well: there the place was called a tab
 MAX_LINK = 7_000  # characters of the parameter: every browser, server and proxy on the way takes 8,000 in all
 MAX_LINK_BYTES = 1_000_000  # of the JSON inside a link
 MAX_FILE_BYTES = 5_000_000  # of a state file
@@ -35,37 +35,16 @@ MAX_OPTIONS = 100
 MAX_OPTION = 200  # characters of the name of an option
 MAX_OPTION_VALUE = 20_000  # characters of a value that is a string
 
-Option = str | int | float | bool | None
-
 _NOT_A_LINK = "This link does not hold a state of the page: {}. Ask for a new one, or go on without it."
 
 
-@dataclass(frozen=True)
-class State:
-    """What a link restores.
-
-    Attributes:
-        inputs: Checkpoint, instructions, texts, labels.
-        tab: Id of the tab in front.
-        selected: Texts and instruction that are chosen.
-        options: Names and values of options of the tabs, at most 100.
-        n_ignored: Options that were left out because they are no plain values, too long or too many.
-    """
-
-    inputs: Inputs
-    tab: str
-    selected: Selected = field(default_factory=Selected)
-    options: tuple[tuple[str, Option], ...] = ()
-    n_ignored: int = 0
-
-
-def encode_state(state: State) -> str:
+def encode_scene(scene: Scene) -> str:
     """Return the state as a string of letters, digits, "-" and "_", at most 7,000 of them.
 
     Raises:
         UserError: If it is longer; the state fits a file then.
     """
-    packed = zlib.compress(_json(state).encode(), 9)
+    packed = zlib.compress(_json(scene).encode(), 9)
     link = base64.urlsafe_b64encode(packed).decode().rstrip("=")
     if len(link) > MAX_LINK:
         raise UserError(
@@ -74,16 +53,16 @@ def encode_state(state: State) -> str:
     return link
 
 
-def decode_state(link: str, *, checkpoints: Collection[str], tabs: Collection[str]) -> State:
-    """Return the state that a link holds.
+def decode_scene(link: str, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
+    """Return the scene that a link holds, and how many of its options were left out: no plain values, or too many.
 
     Args:
-        link: What `encode_state` returned, or anything else.
+        link: What `encode_scene` returned, or anything else.
         checkpoints: Ids that may be asked for.
-        tabs: Ids of the tabs; another one is passed over for the first.
+        places: Ids of the tabs; another one is passed over for the first.
 
     Raises:
-        UserError: For anything that `encode_state` did not write, and for what the page does not take.
+        UserError: For anything that `encode_scene` did not write, and for what the page does not take.
     """
     if len(link) > MAX_LINK:
         raise UserError(_NOT_A_LINK.format(f"it has {len(link)} characters, and {MAX_LINK} are allowed"))
@@ -97,16 +76,16 @@ def decode_state(link: str, *, checkpoints: Collection[str], tabs: Collection[st
         raise UserError(_NOT_A_LINK.format(f"it unpacks to more than {MAX_LINK_BYTES / 1e6:.0f} MB"))
     if not unpacker.eof:
         raise UserError(_NOT_A_LINK.format("it is cut off or mistyped"))
-    return _state(content, checkpoints=checkpoints, tabs=tabs)
+    return _scene(content, checkpoints=checkpoints, places=places)
 
 
-def state_file(state: State) -> bytes:
+def scene_file(scene: Scene) -> bytes:
     """Return the state as the content of a file: readable JSON in UTF-8, at most 5 MB.
 
     Raises:
         UserError: If it is larger.
     """
-    content = _json(state, indent=1).encode()
+    content = _json(scene, indent=1).encode()
     if len(content) > MAX_FILE_BYTES:
         raise UserError(
             f"A state file may have {MAX_FILE_BYTES / 1e6:.0f} MB: this run needs {len(content) / 1e6:.1f} MB. "
@@ -115,38 +94,38 @@ def state_file(state: State) -> bytes:
     return content
 
 
-def read_state_file(content: bytes, *, checkpoints: Collection[str], tabs: Collection[str]) -> State:
-    """Return the state that a file holds; arguments and errors as for `decode_state`."""
+def read_scene_file(content: bytes, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
+    """Return what a file holds; arguments and errors as for `decode_scene`."""
     if len(content) > MAX_FILE_BYTES:
         raise UserError(
             f"A state file may have {MAX_FILE_BYTES / 1e6:.0f} MB: got {len(content) / 1e6:.1f} MB. Choose another."
         )
-    return _state(content, checkpoints=checkpoints, tabs=tabs)
+    return _scene(content, checkpoints=checkpoints, places=places)
 
 
-def _json(state: State, *, indent: int | None = None) -> str:
-    inputs, selected = state.inputs, state.selected
+def _json(scene: Scene, *, indent: int | None = None) -> str:
+    inputs, selected = scene.inputs, scene.selected
     fields = {
         "v": VERSION,
         "checkpoint": inputs.checkpoint_id,
         "instructions": [instruction.strip() for instruction in inputs.instructions],
         "texts": list(inputs.texts),
         "labels": [list(column) for column in inputs.label_columns],
-        "tab": state.tab,
+        "place": scene.place,
         "selected": [selected.row, selected.column, selected.instruction],
-        "options": dict(state.options),
+        "options": dict(scene.options or {}),
     }
     # ASCII: a lone surrogate travels as an escape and is replaced on arrival.
     return json.dumps(fields, separators=(",", ":") if indent is None else None, indent=indent, allow_nan=False)
 
 
-def _state(content: bytes, *, checkpoints: Collection[str], tabs: Collection[str]) -> State:
+def _scene(content: bytes, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
     try:
         fields = json.loads(content.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:  # malformed UTF-8 or JSON, NaN, a number of thousands of digits
         raise UserError(_NOT_A_LINK.format("it is not valid JSON")) from error
-    if not isinstance(fields, dict) or fields.get("v") != VERSION or isinstance(fields["v"], bool):
-        raise UserError(_NOT_A_LINK.format(f"it is not of version {VERSION}"))
+    if not isinstance(fields, dict) or type(fields.get("v")) is not int or fields["v"] not in (1, VERSION):
+        raise UserError(_NOT_A_LINK.format(f"it is not of version 1 or {VERSION}"))
     checkpoint = fields.get("checkpoint")
     if not isinstance(checkpoint, str) or checkpoint not in checkpoints:
         known = ", ".join(checkpoints)
@@ -157,15 +136,10 @@ def _state(content: bytes, *, checkpoints: Collection[str], tabs: Collection[str
     typed = _strings(fields.get("instructions"), "instructions", 1, MAX_INSTRUCTIONS, MAX_INSTRUCTION)
     columns = _label_columns(fields.get("labels", []), len(texts))
     inputs = Inputs(checkpoint, tuple(map(join_ready, typed)), texts, columns[0] if columns else None, columns[1:])
-    tab = fields.get("tab")
+    place = fields.get("place" if fields["v"] == VERSION else "tab")
     options, n_ignored = _options(fields.get("options", {}))
-    return State(
-        inputs,
-        tab if isinstance(tab, str) and tab in tabs else next(iter(tabs)),
-        _selected(fields.get("selected")).within(inputs),
-        options,
-        n_ignored,
-    )
+    place = place if isinstance(place, str) and place in places else next(iter(places))
+    return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options), n_ignored
 
 
 def _refuse(constant: str) -> float:
@@ -200,10 +174,10 @@ def _selected(value: object) -> Selected:
     return Selected(*value)
 
 
-def _options(value: object) -> tuple[tuple[tuple[str, Option], ...], int]:
+def _options(value: object) -> tuple[dict[str, Option], int]:
     """Names with plain values, and how many were left out; whether an option takes its value is for the page to say."""
     if not isinstance(value, dict):
-        return (), 1
+        return {}, 1
 
     def plain(entry: Any) -> bool:
         return (
@@ -213,4 +187,4 @@ def _options(value: object) -> tuple[tuple[tuple[str, Option], ...], int]:
         )
 
     kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_OPTION and plain(entry)][:MAX_OPTIONS]
-    return tuple(kept), len(value) - len(kept)
+    return dict(kept), len(value) - len(kept)

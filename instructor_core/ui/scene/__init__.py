@@ -1,0 +1,44 @@
+"""A scene: everything that the page shows at one moment, as one value.
+
+Links, state files, examples, the steps of lessons and the page that opens first are scenes. `stage.Stage.show` sets one
+up, by a dictionary of updates; the change of `Page.restored` that comes with it is the one event that runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Selected
+
+Option = str | int | float | bool | None
+# The option of a place that says which of its views is shown; the map has one view.
+VIEW_OPTIONS = {
+    "similarity": "similarity.view",
+    "tokens": "tokens.view",
+    "explain": "explain.view",
+    "lab": "lab.question",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the page shows.
+
+    Attributes:
+        inputs: Checkpoint, instructions, texts, labels.
+        place: Id of the tab in front.
+        selected: Texts and instruction that are chosen.
+        options: Values by name; one that is not named has its default. None leaves all options as they are.
+    """
+
+    inputs: Inputs
+    place: str
+    selected: Selected = field(default_factory=Selected)
+    options: Mapping[str, Option] | None = field(default_factory=dict)
+
+    @property
+    def view(self) -> Option:
+        """The view of the place in front; None for its default."""
+        return (self.options or {}).get(VIEW_OPTIONS.get(self.place, ""))

@@ -1,0 +1,123 @@
+"""The link to the page as it is, the state file for what a link cannot hold, and the way back from both."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.ui.downloads import fetch_script, new_path
+from instructor_core.ui.feedback import boundary, note
+from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene.link import (
+    MAX_FILE_BYTES,
+    decode_scene,
+    encode_scene,
+    read_scene_file,
+    scene_file,
+)
+from instructor_core.ui.scene.stage import Stage, Updates
+from instructor_core.ui.sidebar import counted
+
+PARAMETER = "s"
+FILE_NAME = "instruction-lens.json"
+
+# On a Space the page lies in a frame of another host, so its address is not the one to share.
+COPY = """async (state, message) => {{
+  if (!state) return ["", message];
+  const space = {space};
+  const url = new URL(space ? "https://huggingface.co/spaces/" + space : location.origin + location.pathname);
+  url.searchParams.set("{parameter}", state);
+  if (!space) history.replaceState(null, "", url);
+  let copied = false;
+  try {{ await navigator.clipboard.writeText(url.href); copied = true; }} catch (error) {{ copied = false; }}
+  const words = copied ? "The link is in the clipboard." : "Copy the link from here:";
+  return [url.href, `<p class="ic-note" role="status">${{words}}</p>`];
+}}"""
+
+
+def _ignored(n: int) -> str:
+    """Return the sentence about options that were not taken over; "" for none."""
+    if not n:
+        return ""
+    subject = "1 option in it was" if n == 1 else f"{n} options in it were"
+    return f"{subject} left aside: this page does not know the name or does not offer the value."
+
+
+def space_id() -> str:
+    """Return the id of the Hugging Face Space that this runs on; "" elsewhere."""
+    name = os.environ.get("SPACE_ID", "")
+    return name if re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII) else ""
+
+
+def restored(stage: Stage, scene: Scene, n_ignored: int) -> Updates:
+    """Return the updates that show a scene from a link or a file, and say what was left aside."""
+    words = note(f"Restored: {counted(len(scene.inputs.texts), 'text')}.", _ignored(n_ignored + stage.n_ignored(scene)))
+    return stage.show(scene, words)
+
+
+def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
+    """Lay out link and state file, and connect the way back from both.
+
+    Args:
+        demo: The page, whose loading restores the scene in its address.
+        stage: What a scene is read from and written to.
+        places: Ids of all tabs.
+    """
+    known: dict[str, Any] = {
+        "checkpoints": [checkpoint.id for checkpoint in stage.page.runtime.checkpoints],
+        "places": places,
+    }
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    with gr.Accordion("link to this page", open=False, elem_classes=["ic-fold"], elem_id="link"):
+        with gr.Row(elem_classes=["ic-buttons"]):
+            copy = gr.Button("Copy link", size="sm", min_width=80, elem_id="link-copy")
+            save = gr.Button("Save state", size="sm", min_width=80, elem_id="state-save")
+            load = gr.UploadButton(
+                "Open state", file_types=[".json"], type="filepath", size="sm", min_width=80, elem_id="state-open"
+            )
+        message = gr.HTML("", elem_id="link-note", padding=False)
+        url = gr.Textbox(
+            "", label="Link", show_label=False, container=False, interactive=False, max_lines=1, elem_id="link-url"
+        )
+        token = gr.Textbox("", visible="hidden")
+        file = gr.DownloadButton(visible="hidden", elem_id="state-file")
+
+    @boundary(lambda words: ("", note(words, error=True)))
+    def link(*values: Any) -> tuple[str, str]:
+        return encode_scene(stage.scene(*values)), ""
+
+    @boundary(lambda words: (None, note(words, error=True)))
+    def write(*values: Any) -> tuple[str | None, str]:
+        content = scene_file(stage.scene(*values))
+        path = new_path(Path(file.GRADIO_CACHE), FILE_NAME)
+        path.write_bytes(content)
+        return str(path), note(f"{FILE_NAME}, {len(content) / 1000:.0f} kB")
+
+    def failed(words: str) -> Updates:
+        return {stage.line: note(words, error=True)}
+
+    @boundary(failed)
+    def from_address(request: gr.Request) -> Updates:
+        given = request.query_params.get(PARAMETER)
+        return restored(stage, *decode_scene(str(given), **known)) if given else {stage.line: gr.skip()}
+
+    @boundary(failed)
+    def from_file(path: str) -> Updates:
+        with Path(path).open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+        return restored(stage, *read_scene_file(content, **known))
+
+    script = COPY.format(space=json.dumps(space_id()), parameter=PARAMETER)
+    # Unchecked: a menu may have choices by now that it did not have at first. What a link holds is checked on arrival.
+    raw: dict[str, Any] = {"preprocess": False, **quiet}
+    copied = copy.click(link, stage.now, [token, message], **raw)
+    copied.then(None, [token, message], [url, message], js=script, **quiet)
+    save.click(write, stage.now, [file, message], **raw).then(None, file, js=fetch_script("state-file"), **quiet)
+    demo.load(from_address, None, stage.components, **quiet)
+    load.upload(from_file, load, stage.components, **quiet)

@@ -1,0 +1,126 @@
+"""The components that a scene is written to, and the words over the tabs that say whose texts these are."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.ui.examples import Example
+from instructor_core.ui.feedback import note
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.options import Options
+from instructor_core.ui.page import Page, follow
+from instructor_core.ui.scene import Scene
+from instructor_core.ui.sidebar import Sidebar, counted, fill
+
+Updates = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is said over the tabs for as long as the texts are those that it was said about."""
+
+    texts: tuple[str, ...]
+    html: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a scene is written to.
+
+    Attributes:
+        page: Tabs, tab in front and selection.
+        sidebar: Instructions and texts.
+        checkpoint: Menu of checkpoints.
+        line: The line over the tabs.
+        example: Menu of examples.
+        options: Options of the tabs by name; each is set only to a value that it offers.
+        words: State with the `Words` of a scene that was restored, or None.
+    """
+
+    page: Page
+    sidebar: Sidebar
+    checkpoint: gr.Dropdown
+    line: gr.HTML
+    example: gr.Dropdown
+    options: Options
+    words: gr.State
+
+    @property
+    def components(self) -> list[Any]:
+        """Outputs of an event that shows a scene."""
+        page, options = self.page, [option.component for option in self.options.values()]
+        shared = [self.checkpoint, self.line, self.words, page.tabs, page.active, page.selected, page.restored]
+        return [*shared, *self.sidebar.entries, *options]
+
+    @property
+    def now(self) -> list[Any]:
+        """Inputs of an event that reads the scene on screen with `scene`."""
+        page = self.page
+        return [page.inputs, page.selected, page.active, *(option.component for option in self.options.values())]
+
+    def scene(self, inputs: Inputs, selected: Any, place: str, *values: Any) -> Scene:
+        """Return what is on screen; an option that was never shown is left out, as is what is no plain value."""
+        pairs = zip(self.options, values, strict=True)
+        plain = {name: value for name, value in pairs if isinstance(value, str | int | float) and value == value}
+        return Scene(inputs, place, selected.within(inputs), plain)
+
+    def show(self, scene: Scene, words: str | None = None) -> Updates:
+        """Return the updates that set up a scene and run it; with words, these stand over the tabs."""
+        inputs = scene.inputs
+        updates: Updates = {
+            self.checkpoint: inputs.checkpoint_id,
+            self.words: None if words is None else Words(inputs.texts, words),
+            self.page.tabs: gr.Tabs(selected=scene.place),
+            self.page.active: scene.place,
+            self.page.selected: scene.selected,
+            self.page.restored: secrets.token_hex(8),
+            **dict(zip(self.sidebar.entries, fill(inputs), strict=True)),
+        }
+        if words is not None:
+            updates[self.line] = words
+        if scene.options is None:
+            return updates
+        for name, option in self.options.items():
+            value = option.restored(scene.options[name], inputs) if name in scene.options else None
+            updates[option.component] = option.default(inputs) if value is None else value
+        return updates
+
+    def n_ignored(self, scene: Scene) -> int:
+        """Return how many options of a scene the page does not know or does not offer the value of."""
+        given = scene.options or {}
+        offered = (
+            name in self.options and self.options[name].restored(value, scene.inputs) is not None
+            for name, value in given.items()
+        )
+        return len(given) - sum(offered)
+
+
+def words_about(inputs: Inputs, examples: Sequence[Example], said: Words | None) -> tuple[str, str | None]:
+    """Return the line over the tabs as HTML, and the id of the example that the texts are, or None."""
+    example = next((entry for entry in examples if (entry.texts, entry.labels) == (inputs.texts, inputs.labels)), None)
+    example_id = None if example is None else example.id
+    if said is not None and said.texts == inputs.texts:
+        return said.html, example_id
+    size = counted(len(inputs.texts), "text")
+    n_labels = len({label for label in inputs.labels or () if label})
+    size += f", {counted(n_labels, 'label')}" if n_labels else ""
+    if example is None:
+        return note(f"Your {size}."), None
+    if example.inputs(inputs.checkpoint_id).instructions == inputs.instructions:
+        return note(example.point), example_id
+    return note(f"{example.title}: {size}, under instructions of your own."), example_id
+
+
+def follow_words(stage: Stage, examples: Sequence[Example]) -> None:
+    """Keep the line over the tabs and the menu of examples true of the texts on screen."""
+    follow(
+        stage.page,
+        lambda inputs, said: list(words_about(inputs, examples, said)),
+        [stage.page.inputs, stage.words],
+        [stage.line, stage.example],
+    )
