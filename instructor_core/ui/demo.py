@@ -24,7 +24,8 @@ from instructor_core.ui.draft import build_draft, draft_head
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
-from instructor_core.ui.gate import Gate, open_no_addresses
+from instructor_core.ui.gate import Gate
+from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
 from instructor_core.ui.health import health_route
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
 from instructor_core.ui.plot_view import plotly_head, plotly_routes
@@ -33,13 +34,11 @@ from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link_menu import build_link
 from instructor_core.ui.scene.selection import build_selection
 from instructor_core.ui.scene.stage import Stage, Updates, follow_words
-from instructor_core.ui.sessions import MAX_SESSIONS, keep_forgetting
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, projection, similarity, tokens
 from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
-from instructor_core.ui.tools import answer_in_json, mcp_is_installed
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
@@ -196,9 +195,8 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
     Raises:
         UserError: If host and port cannot be listened on.
     """
-    open_no_addresses()
+    prepare(demo)
     warm_up()
-    keep_forgetting(demo)
     demo.queue(default_concurrency_limit=8, max_size=MAX_EVENTS)
     try:
         demo.launch(

@@ -32,6 +32,7 @@ from instructor_core.ui.experiments import (
 )
 from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
+from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
@@ -269,9 +270,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     connect_stop(stop, jobs, line)
     table.select(clicked_row, None, row, **{**quiet, "trigger_mode": "multiple"})  # keeps the event data of each click
     overview.click(lambda: "", None, row, **quiet)
-    saved = save.click(
-        partial(save_rows, page.runtime, Path(file.GRADIO_CACHE)), [page.inputs, table], [file, line], **quiet
-    )
+    saved = save.click(partial(save_rows, page.runtime, cache_folder()), [page.inputs, table], [file, line], **quiet)
     saved.then(None, file, js=fetch_script("lab-file"), **quiet)
     follow_instructions(page, a, b)
     use.click(
