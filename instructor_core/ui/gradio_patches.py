@@ -28,7 +28,7 @@ EVERY_S = 5.0
 def missing_names() -> list[str]:
     """Return the names used here that this Gradio does not have."""
     with gr.Blocks(analytics_enabled=False) as page:
-        holder = state_holder.StateHolder()
+        holder: Any = state_holder.StateHolder()  # type: ignore[no-untyped-call]
         session = state_holder.SessionState(page)
     used: dict[str, tuple[Any, list[str]]] = {
         "gradio.processing_utils": (processing_utils, ["async_ssrf_protected_download"]),
