@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
+from instructor_core.ui.components import mark_json, plotly_head, script_routes, selection_mark
 from instructor_core.ui.draft import build_draft, draft_head
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
@@ -28,7 +29,6 @@ from instructor_core.ui.gate import Gate
 from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
 from instructor_core.ui.health import health_route
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
-from instructor_core.ui.plot_view import plotly_head, plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link_menu import build_link
@@ -37,7 +37,6 @@ from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, projection, similarity, tokens
-from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
 from instructor_core.ui.upload_menu import build_upload
 
@@ -204,7 +203,7 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_port=port,
             theme=page_theme(),
             head=plotly_head() + page_head() + draft_head(),
-            app_kwargs={"routes": [*plotly_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
+            app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,
             max_threads=runtime.queue.max_requests + 40,  # who waits for the model holds a thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.plot_view import ASSETS
+from instructor_core.ui.components import ASSETS
 
 PAGE = "page"  # controls outside the tabs
 

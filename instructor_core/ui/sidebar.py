@@ -13,13 +13,13 @@ import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.suggest import Slots, load_builder
+from instructor_core.ui.components import rows_json, text_list
 from instructor_core.ui.feedback import message_for, note, status
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.text_list import rows_json, text_list
 
 WORDING_NOTE = (
     "instructor-mini reads key words. The tasks marked · in the builder were tested; other wordings work less surely. "

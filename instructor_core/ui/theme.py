@@ -19,8 +19,8 @@ from instructor_core.figures.theme import (
     dark_twins,
     light_template,
 )
+from instructor_core.ui.components import ASSETS, FILE_POLICY
 from instructor_core.ui.help import help_head
-from instructor_core.ui.plot_view import ASSETS
 
 # Gradio's theme variable -> value. The `--ic-` properties follow the light or dark page by themselves.
 COLORS = {
@@ -156,10 +156,10 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_head() -> str:
-    """Return the stylesheet of the page, the colours that its scripts draw with, and help, for `launch(head=...)`.
+    """Return the stylesheet of the page, what its scripts share with Python, and help, for `launch(head=...)`.
 
     Gradio's own `css` argument rewrites the rules: it repeats them under a prefix and drops some at-rules.
     """
     style = f"{css_variables()}\n{(ASSETS / 'style.css').read_text(encoding='utf-8')}"
-    colors = inert_json({"light": light_template(), "dark": dark_template(), "twins": dark_twins()})
-    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {colors};</script>\n{help_head()}"
+    shared = {"light": light_template(), "dark": dark_template(), "twins": dark_twins(), "policy": FILE_POLICY}
+    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n{help_head()}"

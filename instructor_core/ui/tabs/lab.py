@@ -15,6 +15,7 @@ import gradio as gr
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
+from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.experiments import (
     TABLE_HEADERS,
@@ -44,11 +45,9 @@ from instructor_core.ui.page import (
     menu,
     show_controls_for,
 )
-from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import Sidebar, add_instruction, counted, shown_rows
 from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
-from instructor_core.ui.token_view import token_view
 
 TAB = "lab"
 QUESTIONS = [

@@ -15,6 +15,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
+from instructor_core.ui.components import ASSETS
 from instructor_core.ui.feedback import message_for
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
@@ -29,7 +30,6 @@ from instructor_core.ui.lessons import (
     load_lessons,
 )
 from instructor_core.ui.page import follow
-from instructor_core.ui.plot_view import ASSETS
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.stage import Stage, Updates

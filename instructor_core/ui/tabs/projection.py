@@ -10,10 +10,10 @@ from instructor_core.analysis.projection import project_grid
 from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
+from instructor_core.ui.components import plot_view
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected
-from instructor_core.ui.plot_view import plot_view
 
 TAB = "map"
 METHODS = [("UMAP", "umap"), ("PCA", "pca")]

@@ -40,6 +40,7 @@ from instructor_core.figures.similarity import (
     similarity_panels,
 )
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
+from instructor_core.ui.components import plot_view
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
@@ -50,7 +51,6 @@ from instructor_core.ui.page import (
     instruction_choices,
     menu,
 )
-from instructor_core.ui.plot_view import plot_view
 
 TAB = "similarity"
 MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pixels
