@@ -228,6 +228,10 @@ def test_a_bad_line_of_json_is_left_out_and_named(tmp_path: Path) -> None:
         ("good,The soup was cold and slow.\ngood,All was well with the tea.\n", ("column 1", "column 2"), 2),
         ("1,The soup was cold.\n2,All was well.\n", ("column 1", "column 2"), 2),
         ("text\nOne.\nTwo, three, four.\nFive, six.\n", ("text",), 3),
+        ("The soup was cold, and bad.\nAll was well.\nNever again, I say, never.\n", ("text",), 3),
+        ("text;score;label\nGood, so;3,5;a\nBad, alas;1,0;b\nFair, well;2,5;a\n", ("text", "score", "label"), 3),
+        ("sep=\t\nid\ttext\n1\tA, b\n2\tC\n", ("id", "text"), 2),
+        ('text,label\n"' + "A line.\n" * 3000 + '",a\nShort.,b\n', ("text", "label"), 2),
     ],
 )
 def test_header_and_what_stands_above_it_are_told_from_rows(
