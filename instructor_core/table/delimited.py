@@ -50,9 +50,9 @@ class Records:
         end = rf"[ \t]*(?={delimiter}|\Z)" if dialect.delimiter != "\t" else rf" *(?={delimiter}|\Z)"
         self._opening = re.compile(rf" *{mark}")
         self._quoted = re.compile(rf" *{mark}({inner}){mark}{end}", re.DOTALL)
-        self._same_line = re.compile(rf" *{mark}(.*?){mark}{end}", re.DOTALL)
         # A delimiter within a sentence is followed by a space, one between cells hardly ever.
         self._structural = re.compile(rf"{delimiter}(?! )")
+        self._same_line = re.compile(rf" *{mark}((?:(?!{delimiter}(?! )).)*?){mark}{end}", re.DOTALL)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         while (line := self._next()) is not None:
@@ -62,8 +62,14 @@ class Records:
                 continue
             if '"' not in bare or self._dialect.quoting == "none":
                 yield place, bare.split(self._dialect.delimiter)
-            else:
-                yield place, self._cells(line)
+                continue
+            cells = self._cells(line)
+            if len(cells) < self._dialect.width and self._number == place:
+                plain = bare.split(self._dialect.delimiter)
+                if len(plain) == self._dialect.width:  # two lone marks joined cells that are whole without them
+                    cells = plain
+                    self.n_lone_quotes += 1
+            yield place, cells
 
     def _next(self) -> str | None:
         line = self._ahead.popleft() if self._ahead else next(self._lines, None)
@@ -151,9 +157,8 @@ def find_dialect(lines: list[str], kind: str, delimiter: str | None, quoting: Qu
         filled = [line.rstrip("\r\n") for line in lines if line.strip()]
         between = {c: re.compile(rf"{re.escape(c)}(?! )") for c in candidates}
         n_with = {c: sum(bool(mark.search(line)) for line in filled) for c, mark in between.items()}
-        usual = max(
-            (c for c in candidates if between[c].search(filled[0] if filled else "")), key=n_with.get, default=""
-        )
+        first = filled[0] if filled else ""
+        usual = max((c for c in candidates if between[c].search(first)), key=lambda c: n_with[c], default="")
         found = usual if usual and n_with[usual] >= 0.5 * len(filled) else ONE_COLUMN
     dialect = Dialect(delimiter or found, quoted)
     return Dialect(dialect.delimiter, quoted, _shape(lines, dialect)[1])
