@@ -47,15 +47,15 @@ LAYERS = {
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
-    # Training knows how to embed and nothing of analysis, figures or the page.
+    # Training knows how to embed and takes its scores from analysis; nothing of figures or the page.
     f"{PACKAGE}.train": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors", f"{PACKAGE}.InstructorModel"),
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.errors", f"{PACKAGE}.InstructorModel"),
         packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
     ),
     "app": Layer(project=(f"{PACKAGE}.ui",)),
 }
-# What figures may take from analysis besides result classes: the one naming convention they share.
-SHARED_WITH_FIGURES = {"letter"}
+# What figures may take from analysis besides result classes: how instructions are named and numbers are written.
+SHARED_WITH_FIGURES = {"letter", "signed"}
 
 
 def within(name: str, layer: str) -> bool:

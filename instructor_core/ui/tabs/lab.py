@@ -69,7 +69,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "morph": morph_map,
     "retrieve": search,
 }
-COLUMN_WIDTHS = ("88px", "232px", "92px", "88px", "72px", "96px", "92px", "120px", "110px")  # no word is broken
+COLUMN_WIDTHS = ("88px", "232px", "84px", "92px", "88px", "72px", "96px", "92px", "120px", "110px")  # no word is broken
 USES_CANDIDATES = ("leaderboard", "columns")
 USES_FIRST = ("words", "flips", "morph", "retrieve")
 USES_SECOND = ("flips", "morph", "retrieve")
@@ -199,7 +199,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     with gr.Row(elem_classes=["ic-options"]):
         a = menu("First instruction", instructions, 0)
         b = menu("Second instruction", instructions, min(1, len(instructions) - 1))
-        metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Verdict by", min_width=200)
+        metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Rank by", min_width=200)
     a.visible = b.visible = False
     with gr.Row(elem_classes=["ic-lab-inputs"]):
         candidates = gr.Textbox(
