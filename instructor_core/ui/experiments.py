@@ -390,12 +390,13 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     result = retrieve(asked.vectors[0], found.vectors[0])
     same = retrieve(asked.vectors[0], found.vectors[1])
     relevant = _relevant(query_columns, inputs.labels, kept)
-    asking = "1 query" if len(queries) == 1 else f"{len(queries)} queries"
-    sentences = [f"{asking} under {letter(request.a)}, {counted(len(kept), 'text')} under {letter(request.b)}."]
+    sentences = [
+        f"{counted_queries(len(queries))} under {letter(request.a)}, {counted(len(kept), 'text')} under {letter(request.b)}."
+    ]
     if relevant is not None and relevant.any():
         here, there = quality(result, relevant), quality(same, relevant)
         sentences.append(
-            f"nDCG@{here.k} {here.mean_ndcg:.3f}, recall@{here.k} {here.mean_recall:.3f} over {here.n_queries} queries "
+            f"nDCG@{here.k} {here.mean_ndcg:.3f}, recall@{here.k} {here.mean_recall:.3f} over {counted_queries(here.n_queries)} "
             f"with marked texts; with {letter(request.a)} on both sides {there.mean_ndcg:.3f}, {there.mean_recall:.3f}."
         )
     lists = [
@@ -412,6 +413,11 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
         tuple(sentences),
         PanelSet((*lists, *moved), changes.items, alt=" ".join([*sentences, changes.alt])),
     )
+
+
+def counted_queries(n: int) -> str:
+    """Return a number of queries in words."""
+    return "1 query" if n == 1 else f"{n} queries"
 
 
 def _relevant(

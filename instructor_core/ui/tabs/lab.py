@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.label_task import Metric
+from instructor_core.analysis.labels import label_issues, merged
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
 from instructor_core.ui.downloads import fetch_script, new_path
@@ -31,7 +32,7 @@ from instructor_core.ui.experiments import (
 )
 from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
-from instructor_core.ui.inputs import Inputs, join_ready
+from instructor_core.ui.inputs import Inputs, format_texts, join_ready
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     Page,
@@ -153,7 +154,7 @@ def show_controls(question: str) -> list[Any]:
     """Return what a question uses: candidates, queries, metric, two instructions, suggestions, and what rows need."""
     compares, ranks = question in USES_CANDIDATES, question == "leaderboard"
     used = [compares, question == "retrieve", compares, question in USES_FIRST, question in USES_SECOND]
-    return [gr.update(visible=visible) for visible in [*used, compares, ranks, ranks, ranks]]
+    return [gr.update(visible=visible) for visible in [*used, compares, ranks, ranks, ranks, ranks]]
 
 
 def suggested(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
@@ -173,6 +174,15 @@ def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
     if instruction and instruction not in known:
         fields = add_instruction(instruction.strip(), count, *typed)
     return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *fields]
+
+
+def merge_labels(inputs: Inputs) -> tuple[Any, str]:
+    """Return the texts with labels that are written alike merged, for the field on the left, and a status."""
+    merges = label_issues(inputs.labels).merges if inputs.labels is not None else ()
+    if not merges or inputs.labels is None:
+        return gr.skip(), status("No two labels are written alike.")
+    done = ", ".join(f'"{merge.label}" into "{merge.into}"' for merge in merges)
+    return format_texts(replace(inputs, labels=merged(inputs.labels, merges))), status(f"Merged {done}.")
 
 
 def clicked_row(event: gr.SelectData) -> str:
@@ -223,6 +233,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
         use = gr.Button("Open its matrix and map", size="sm", elem_id="open-instruction")
         overview = gr.Button("Back to all rows", size="sm", elem_id="all-rows")
         save = gr.Button("Rows as CSV", size="sm", elem_id="save-rows")
+        merge = gr.Button("Merge labels written alike", size="sm", elem_id="merge-labels")
         file = gr.DownloadButton(visible="hidden", elem_id="lab-file")
     table = gr.Dataframe(
         headers=list(TABLE_HEADERS),
@@ -259,7 +270,9 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
         "preprocess": False,  # a menu may still hold an instruction that the new run does not have
         **quiet,
     }
-    show_controls_for(page, question, show_controls, [candidates, queries, metric, a, b, fold, use, overview, save])
+    show_controls_for(
+        page, question, show_controls, [candidates, queries, metric, a, b, fold, use, overview, save, merge]
+    )
     question.input(lambda: "", None, row, **{**quiet, "trigger_mode": "multiple"})  # another question: no row is open
     changed = [page.active.change, page.inputs.change, page.selected.change, page.restored.change, row.change]
     chosen = [entry.input for entry in (question, metric, a, b)]
@@ -272,6 +285,8 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
         partial(save_rows, page.runtime, Path(file.GRADIO_CACHE)), [page.inputs, table], [file, line], **quiet
     )
     saved.then(None, file, js=fetch_script("lab-file"), **quiet)
+    together = merge.click(merge_labels, page.inputs, [sidebar.texts, line], **quiet)
+    together.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")
     follow_instructions(page, a, b)
     opened = use.click(
         open_instruction,
