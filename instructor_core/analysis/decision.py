@@ -181,7 +181,9 @@ def decide_by_neighbors(
     values = right.mean(axis=1)
     best = 1 + int(values[1:].argmax())
     held_out, held_out_none, gain = _held_out(lists, task)
-    p_value = _p_value(lists, task, right, best) if gain.low > 0 and values[best] > values[0] else 1.0
+    # A gain that is written "+0.00" is none.
+    holds = gain.low >= 0.005 and values[best] > values[0]
+    p_value = _p_value(lists, task, right, best) if holds else 1.0
     return Decision(
         chosen=tried[best - 1] if p_value <= ALPHA else None,
         best=tried[best - 1],

@@ -398,7 +398,8 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
         here, there = quality(result, relevant), quality(same, relevant)
         sentences.append(
             f"nDCG@{here.k} {here.mean_ndcg:.3f}, recall@{here.k} {here.mean_recall:.3f} over "
-            f"{counted_queries(here.n_queries)} with marked texts; with {letter(request.a)} on both sides {there.mean_ndcg:.3f}, {there.mean_recall:.3f}."
+            f"{counted_queries(here.n_queries)} with marked texts; with {letter(request.a)} on both sides "
+            f"{there.mean_ndcg:.3f}, {there.mean_recall:.3f}."
         )
     lists = [
         replace(panel, key=f"query {query + 1}")
