@@ -112,7 +112,11 @@ def test_a_leaderboard_ranks_the_instructions_beside_controls(client: Client) ->
     labels = ["good", "bad", "good"] * 4
     answer = client.predict(texts=texts, labels=labels, instructions=INSTRUCTIONS[:1], api_name="/leaderboard")
     assert [row["role"] for row in answer["rows"]] == ["candidate", "empty", "shuffled", "unrelated"]
-    assert answer["best"] == "A" and answer["metric"] == "kNN accuracy" and answer["conclusion"]
+    assert answer["best"] == "A" and answer["metric"] == "kNN accuracy"
+    assert answer["decision"] == answer["conclusion"][0]
+    assert (answer["use"], answer["instruction"]) in (("A", INSTRUCTIONS[0].strip()), ("empty", ""))
+    assert answer["decision"].startswith("Use no instruction" if answer["use"] == "empty" else "Use ")
+    assert answer["texts_used"] == 12 and answer["gain"][1] <= answer["gain"][0] <= answer["gain"][2]
     assert all(row["low"] <= row["value"] <= row["high"] for row in answer["rows"])
 
 
@@ -186,7 +190,7 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
         ("ledger", ("a", ""), "must not be empty"),
         ("ledger", ("a", "b", "", None, "letter"), "by is one of"),
         ("leaderboard", (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
-        ("leaderboard", (["a"] * 8, ["x"] * 8, ["i"]), "2 different labels"),
+        ("leaderboard", (list("abcdefgh"), ["x"] * 8, ["i"]), "2 different labels"),
         ("leaderboard", (["a"] * 8, ["x", "y"] * 4, [""]), "not empty"),
         ("leaderboard", (["a"] * 8, ["x", "y"] * 4, ["i"], "best"), "metric is one of"),
     ],

@@ -53,15 +53,15 @@ LAYERS = {
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
-    # Training knows how to embed and nothing of analysis, figures or the page.
+    # Training knows how to embed and takes its scores from analysis; nothing of figures or the page.
     f"{PACKAGE}.train": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.table", f"{PACKAGE}.errors", f"{PACKAGE}.InstructorModel"),
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "analysis", "table", "errors", "InstructorModel")),
         packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
     ),
     "app": Layer(project=(f"{PACKAGE}.ui",)),
 }
-# What figures may take from analysis besides result classes: the one naming convention they share.
-SHARED_WITH_FIGURES = {"letter"}
+# What figures may take from analysis besides result classes: how instructions are named and numbers are written.
+SHARED_WITH_FIGURES = {"letter", "signed"}
 
 
 def within(name: str, layer: str) -> bool:

@@ -1,4 +1,4 @@
-"""Two instructions on the same texts: paired differences, their intervals, p-values and Holm's correction.
+"""Two instructions on the same texts: paired differences of kNN accuracy, intervals, Holm's correction.
 
 References:
     Holm 1979, A simple sequentially rejective multiple test procedure.
@@ -14,34 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.label_task import LabelTask, Metric
-from instructor_core.analysis.scores import InstructionScores
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score and its bootstrap percentile interval over texts."""
-
-    value: float
-    low: float
-    high: float
+from instructor_core.analysis.scores import InstructionScores, Score
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row minus a reference row, on the same texts.
+    """A row minus a reference on the same texts: accuracy with its paired interval, texts that only one gets right.
 
-    Attributes:
-        difference: of the metric that the verdict rests on, with its paired bootstrap interval.
-        wins: texts whose label only this row's neighbors give right.
-        losses: texts whose label only the reference's neighbors give right.
-        p_value: two-sided.
-        p_adjusted: after Holm's correction for the number of candidates; `p_value` for a control.
+    `p_adjusted` is the exact McNemar test, two-sided, after Holm's correction for the candidates; a control has none.
     """
 
     difference: Score
     wins: int
     losses: int
-    p_value: float
     p_adjusted: float
 
 
@@ -55,36 +40,26 @@ def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def comparisons(
-    scores: Sequence[InstructionScores], reference: int, family: Sequence[int], task: LabelTask, metric: Metric
+    scores: Sequence[InstructionScores], reference: int, family: Sequence[int], task: LabelTask
 ) -> list[Comparison | None]:
     """Every row against one; Holm's correction within the family, None for the reference itself."""
-    raw = [_p_value(score, scores[reference], task, metric) for score in scores]
-    adjusted = np.array(raw)
-    adjusted[list(family)] = holm(adjusted[list(family)])
-    found: list[Comparison | None] = []
-    for i, score in enumerate(scores):
-        if i == reference:
-            found.append(None)
-            continue
-        at = list(Metric).index(metric)
-        samples = score.samples[at] - scores[reference].samples[at]
-        value = float(score.values[at] - scores[reference].values[at])
-        wins, losses = _decided_differently(score, scores[reference], task)
-        found.append(Comparison(interval(value, samples, task), wins, losses, raw[i], float(adjusted[i])))
-    return found
+    from scipy.stats import binomtest
 
-
-def _p_value(row: InstructionScores, reference: InstructionScores, task: LabelTask, metric: Metric) -> float:
-    """Two-sided p-value of one comparison: exact McNemar for accuracy, paired bootstrap for the other metrics."""
-    if metric is Metric.ACCURACY:
-        from scipy.stats import binomtest
-
-        wins, losses = _decided_differently(row, reference, task)
-        return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-    at = list(Metric).index(metric)
-    differences = row.samples[at] - reference.samples[at]
-    tail = min((differences <= 0).sum(), (differences >= 0).sum())
-    return min(1.0, 2 * float(tail + 1) / (len(differences) + 1))
+    at = list(Metric).index(Metric.ACCURACY)
+    other = scores[reference]
+    decided = [_decided_differently(score, other, task) for score in scores]
+    p_values = np.array([binomtest(wins, wins + losses).pvalue if wins + losses else 1.0 for wins, losses in decided])
+    p_values[list(family)] = holm(p_values[list(family)])
+    return [
+        None
+        if i == reference
+        else Comparison(
+            interval(float(score.values[at] - other.values[at]), score.samples[at] - other.samples[at], task),
+            *decided[i],
+            float(p_values[i]),
+        )
+        for i, score in enumerate(scores)
+    ]
 
 
 def _decided_differently(row: InstructionScores, reference: InstructionScores, task: LabelTask) -> tuple[int, int]:

@@ -36,30 +36,24 @@ class Entry:
 def with_controls(
     candidates: Sequence[str], *, shuffle: int = 0, unrelated: str = UNRELATED_INSTRUCTION, seed: int = 0
 ) -> tuple[Entry, ...]:
-    """Candidates in their order, then the controls: what a leaderboard has to encode.
+    """Candidates in their order, each once, then the controls: what a leaderboard has to encode.
 
     Every instruction is stripped and ends with exactly one space. An empty candidate is the empty control. The
     shuffled control is made from the first candidate with two different words, from `shuffle` on; without one there is
-    none.
-
-    Args:
-        candidates: instructions, at least one with words.
-        shuffle: index of the candidate to shuffle.
-        unrelated: the unrelated instruction.
-        seed: of the shuffling.
-
-    Raises:
-        UserError: when there is no candidate besides the empty instruction.
+    none. Raises a UserError when there is no candidate besides the empty instruction.
     """
     joined = [one_space(candidate) for candidate in candidates]
-    words = [candidate for candidate in joined if candidate]
-    if not words:
+    if not any(joined):
         raise UserError(
             f"A leaderboard needs at least 1 instruction that is not empty: got {len(candidates)} candidates, "
             "0 of them with words. Add an instruction."
         )
+    once: dict[str, str] = {}
+    for text in joined:
+        once.setdefault(" ".join(text.split()), text)
+    joined = list(once.values())
     entries = [Entry(text, Role.CANDIDATE if text else Role.EMPTY) for text in joined]
-    if len(words) == len(joined):
+    if all(joined):
         entries.append(Entry("", Role.EMPTY))
     mixed = (shuffled_words(text, seed=seed) for text in joined[shuffle:] + joined[:shuffle])
     shuffled = next((text for text in mixed if text is not None), None)

@@ -33,21 +33,15 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class LabelTask:
-    """Labels to recover, and everything that is the same for all instructions; made by `label_task`.
+    """Labels to recover, and all that is the same for every instruction: L sorted names, the label of each text (N,).
 
-    Attributes:
-        names: (L,) different labels, sorted.
-        index: (N,) int64, the label of each text as a position in `names`.
-        k: number of neighbors that vote.
-        k_rule: one sentence on how k came about.
-        weights: (B, N) float32, how often each text occurs in each bootstrap resample.
-        confidence: share of the resamples that an interval covers.
+    The k nearest texts vote. Weights (B, N) say how often a text occurs in each bootstrap resample, `confidence` which
+    share of the resamples an interval covers.
     """
 
     names: tuple[str, ...]
     index: NDArray[np.int64]
     k: int
-    k_rule: str
     weights: NDArray[np.float32]
     confidence: float
 
@@ -55,6 +49,11 @@ class LabelTask:
     def counts(self) -> NDArray[np.int64]:
         """Number of texts of each label, (L,) int64."""
         return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
+
+    @property
+    def n_neighbors_kept(self) -> int:
+        """How many nearest texts to keep, so that k are left when a tenth of the texts is held out."""
+        return min(2 * self.k + 20, len(self.index) - 1)
 
     def chance(self, metric: Metric) -> float | None:
         """What a guess gets: the share of the largest label, 0.5 for pairs, 0 for a silhouette; None if unknown."""
@@ -71,19 +70,11 @@ def label_task(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> LabelTask:
-    """The task of recovering `labels`, checked.
+    """The task of recovering N labels, with B resamples.
 
-    Args:
-        labels: N labels, one per text; "" is no label.
-        k: number of neighbors that vote; None takes the largest odd number that exceeds neither the square root
-            of N, nor the number of other texts of the smallest label, nor 15.
-        n_resamples: B, the number of bootstrap resamples.
-        confidence: of the intervals, between 0 and 1.
-        seed: of the bootstrap.
-
-    Raises:
-        UserError: below 8 texts, for a text without a label, for a single label, for a label with one text (it has
-            no other text to be found by), and for a k that leaves no choice of neighbors.
+    By default k is the largest odd number that exceeds neither the square root of N, nor the number of other texts of
+    the smallest label, nor 15. Raises a UserError below 8 texts or 2 labels, for a text without a label, for a label
+    with one text, and for a k that leaves no choice; `label_issues` says which texts to leave out.
     """
     names, index = _checked_labels(labels)
     counts = np.bincount(index)
@@ -91,19 +82,13 @@ def label_task(
     if k is None:
         k = min(math.isqrt(n), smallest - 1, MAX_NEIGHBORS)
         k = max(k - (k + 1) % 2, 1)
-        rule = (
-            f"k = {k}: the largest odd number up to {MAX_NEIGHBORS}, the square root of {n} texts ({n**0.5:.1f}) "
-            f"and the {smallest - 1} other texts of the smallest label; at least 1."
-        )
-    else:
-        rule = f"k = {k}, as chosen."
     if not 1 <= k < n:
         raise UserError(f"kNN needs k between 1 and {n - 1} for {n} texts: got k={k}. Choose another k.")
     rng = np.random.default_rng(seed)
     weights = np.zeros((n_resamples, n), dtype=np.float32)
     for label, count in enumerate(counts):
         weights[:, index == label] = rng.multinomial(count, np.full(count, 1 / count), size=n_resamples)
-    return LabelTask(names, index, k, rule, weights, confidence)
+    return LabelTask(names, index, k, weights, confidence)
 
 
 def _checked_labels(labels: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""Which instruction is good for these labels: candidates beside controls, compared pair by pair, with verdicts.
+"""Which instruction is good for these labels: candidates beside controls, a decision, and what each row shows.
 
 The steps, so that an app can show progress between them and add a candidate without redoing the others:
 
@@ -6,10 +6,10 @@ The steps, so that an app can show progress between them and add a candidate wit
     task = label_task(labels)
     scores = tuple(score_instructions(grid, task))            # grid of entries x texts
     board = leaderboard(entries, scores, task)
+    board.decision.headline
 
-A verdict rests on one metric, kNN accuracy unless another is chosen. For accuracy the test is the exact McNemar
-test (which texts does one instruction get right and the other wrong?), for the others a paired bootstrap over
-texts. P-values are corrected by Holm's method for the number of candidates.
+Decision and verdicts rest on kNN accuracy; rows may be ordered by any metric. No row is called better than no
+instruction unless the decision names one, so the table never contradicts the sentence above it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.comparison import Comparison, Score, comparisons, intervals
+from instructor_core.analysis.comparison import Comparison, comparisons, intervals
 from instructor_core.analysis.controls import Entry, Role
+from instructor_core.analysis.decision import ALPHA, Decision, decide_by_neighbors
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.label_task import LabelTask, Metric
-from instructor_core.analysis.scores import InstructionScores
-
-ALPHA = 0.05  # corrected p-values below it count as a difference
+from instructor_core.analysis.scores import InstructionScores, Score
 
 
 class Verdict(StrEnum):
@@ -50,18 +49,9 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One instruction on the leaderboard.
+    """One instruction on the leaderboard: its scores in the order of `Metric`, and predicted labels (N,).
 
-    Attributes:
-        name: letter of a candidate, role of a control.
-        entry: instruction and role.
-        scores: one per `Metric`, in its order.
-        rank: 1 for the highest value of the verdict's metric; equal values share a rank.
-        against_empty: None for the empty instruction itself.
-        against_best: None for the best candidate itself.
-        verdict: in words, against the empty instruction.
-        standing: in words, against the best candidate.
-        predictions: (N,) int64, the label that the neighbors of each text give it.
+    The name is the letter of a candidate or the role of a control; rank 1 has the highest value, equals share a rank.
     """
 
     name: str
@@ -81,25 +71,19 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """All rows in the order of the entries, and what the comparison rests on.
-
-    Attributes:
-        rows: one per entry.
-        best: index of the best candidate: by the metric, then by macro-F1 and AUC, then by order.
-        empty: index of the empty instruction.
-        metric: the one that ranks and verdicts rest on.
-        test: name of the test behind the p-values.
-        n_candidates: what p-values are corrected for.
-        task: the labels.
-    """
+    """A row per entry, the index of the best candidate and of the empty instruction, and the decision."""
 
     rows: tuple[Row, ...]
     best: int
     empty: int
     metric: Metric
-    test: str
-    n_candidates: int
+    decision: Decision
     task: LabelTask
+
+    @property
+    def use(self) -> Row:
+        """The row that the decision names: a candidate, or the empty instruction."""
+        return self.rows[self.empty if self.decision.chosen is None else self.decision.chosen]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,20 +107,7 @@ def leaderboard(
     *,
     metric: Metric = Metric.ACCURACY,
 ) -> Leaderboard:
-    """Ranks, comparisons and verdicts.
-
-    Choosing the best of many rows by the same texts that rank them flatters the winner a little; its interval
-    does not know about that. Confirm a close decision on texts that were not used here.
-
-    Args:
-        entries: with exactly one empty instruction and at least one candidate, as `with_controls` makes them.
-        scores: one per entry, from `score_instructions`.
-        task: the one that the scores were computed with.
-        metric: what ranks and verdicts rest on.
-
-    Raises:
-        ValueError: when entries and scores do not match, or the empty instruction or a candidate is missing.
-    """
+    """Decision, ranks by a metric and verdicts, for entries as `with_controls` makes them and their scores."""
     roles = [entry.role for entry in entries]
     candidates = [i for i, role in enumerate(roles) if role is Role.CANDIDATE]
     if len(entries) != len(scores) or Role.EMPTY not in roles or not candidates:
@@ -145,11 +116,12 @@ def leaderboard(
             f"entries, {len(scores)} scores, {len(candidates)} candidates."
         )
     empty = roles.index(Role.EMPTY)
-    order = [list(Metric).index(m) for m in (metric, Metric.ACCURACY, Metric.MACRO_F1, Metric.AUC)]
-    best = max(candidates, key=lambda i: (*(scores[i].values[m] for m in order), -i))
-    values = np.array([score.values[order[0]] for score in scores])
-    against_empty = comparisons(scores, empty, candidates, task, metric)
-    against_best = comparisons(scores, best, [i for i in candidates if i != best], task, metric)
+    nearest = [score.nearest for score in scores]
+    decision = decide_by_neighbors(nearest, task, candidates, empty, [entry.instruction for entry in entries])
+    best = decision.best
+    values = np.array([score.values[list(Metric).index(metric)] for score in scores])
+    against_empty = comparisons(scores, empty, candidates, task)
+    against_best = comparisons(scores, best, [i for i in candidates if i != best], task)
     rows = tuple(
         Row(
             name=letter(i) if entry.role is Role.CANDIDATE else entry.role.value,
@@ -158,14 +130,13 @@ def leaderboard(
             rank=1 + int((values > values[i]).sum()),
             against_empty=against_empty[i],
             against_best=against_best[i],
-            verdict=_verdict(against_empty[i]),
+            verdict=Verdict.BETTER if i == decision.chosen else _verdict(against_empty[i], decision),
             standing=_standing(against_best[i]),
             predictions=scores[i].predictions,
         )
         for i, entry in enumerate(entries)
     )
-    test = "exact McNemar test" if metric is Metric.ACCURACY else "paired bootstrap over texts"
-    return Leaderboard(rows, best, empty, metric, test, len(candidates), task)
+    return Leaderboard(rows, best, empty, metric, decision, task)
 
 
 def confusion(row: Row, task: LabelTask) -> Confusion:
@@ -175,29 +146,21 @@ def confusion(row: Row, task: LabelTask) -> Confusion:
     return Confusion(task.names, counts)
 
 
-def conclusion(board: Leaderboard) -> tuple[str, ...]:
-    """What the leaderboard says, in full sentences, the caveats included."""
-    best = board.rows[board.best]
-    score = best.score(board.metric)
-    sentences = [
-        f"{best.name} has the highest {board.metric.value} of {_count(board.n_candidates, 'candidate')}: "
-        f"{score.value:.2f} ({board.task.confidence:.0%} interval {score.low:.2f} to {score.high:.2f})."
-    ]
-    if best.against_empty is not None:
-        change = best.against_empty
-        corrected = f", corrected for {board.n_candidates} candidates" if board.n_candidates > 1 else ""
-        sentences.append(
-            f"It is {best.verdict.value}: {change.difference.value:+.2f} ({change.difference.low:+.2f} to "
-            f"{change.difference.high:+.2f}), p = {change.p_adjusted:.2g} ({board.test}{corrected})."
-        )
-    rivals = [row.name for row in board.rows if row.entry.role is Role.CANDIDATE and row.standing is Standing.SAME]
-    if rivals:
-        sentences.append(f"Not distinguishable from it on these texts: {', '.join(rivals)}.")
-    for row in board.rows:
-        if row.entry.role in (Role.SHUFFLED, Role.UNRELATED) and row.standing is not Standing.WORSE:
-            sentences.append(
-                f"The {row.name} control is {row.standing.value}: the wording may matter little for these labels."
-            )
+def conclusion(board: Leaderboard, *, larger: str = "") -> tuple[str, ...]:
+    """The decision, why, one next step, and the caveats; `larger` names a checkpoint to try next, if there is one."""
+    decision, best = board.decision, board.rows[board.best]
+    sentences = [decision.headline, *decision.reasons]
+    if step := decision.next_step(larger):
+        sentences.append(step)
+    if decision.chosen is not None:
+        alike = [r.name for r in board.rows if r.entry.role is Role.CANDIDATE and r.standing is Standing.SAME]
+        if alike:
+            sentences.append(f"Not distinguishable from {best.name} on these texts: {', '.join(alike)}.")
+        for row in board.rows:
+            if row.entry.role in (Role.SHUFFLED, Role.UNRELATED) and row.standing is not Standing.WORSE:
+                sentences.append(
+                    f"The {row.name} control is {row.standing.value}: the wording may matter little for these labels."
+                )
     if float((best.predictions == board.task.index).mean()) == 1.0:
         n = len(board.task.index)
         sentences.append(
@@ -206,13 +169,15 @@ def conclusion(board: Leaderboard) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _verdict(change: Comparison | None) -> Verdict:
-    """The verdict that a comparison with the empty instruction allows."""
+def _verdict(change: Comparison | None, decision: Decision) -> Verdict:
+    """The verdict that a comparison with the empty instruction and the decision allow."""
     if change is None:
         return Verdict.EMPTY
     if change.p_adjusted >= ALPHA or change.difference.value == 0:
         return Verdict.SAME
-    return Verdict.BETTER if change.difference.value > 0 else Verdict.WORSE
+    if change.difference.value < 0:
+        return Verdict.WORSE
+    return Verdict.SAME if decision.chosen is None else Verdict.BETTER
 
 
 def _standing(change: Comparison | None) -> Standing:
@@ -222,8 +187,3 @@ def _standing(change: Comparison | None) -> Standing:
     if change.p_adjusted >= ALPHA or change.difference.value == 0:
         return Standing.SAME
     return Standing.BETTER if change.difference.value > 0 else Standing.WORSE
-
-
-def _count(n: int, noun: str) -> str:
-    """Number and noun, in the plural where it is one."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

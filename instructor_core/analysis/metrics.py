@@ -12,31 +12,62 @@ silhouettes are weighted by the draw, and a text makes no pair with its own copi
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import LabelTask
+from instructor_core.errors import UserError
 
 KMEANS_SEEDS = (0, 1, 2, 3, 4)
 EXACT_PAIRS = 10_000  # of 141 texts; above it, the pairs of every resample would take seconds
 _CHUNK = 1_000_000  # weights of pairs held at once
 
 
-def knn_predictions(cosines: NDArray[np.floating], task: LabelTask) -> NDArray[np.int64]:
-    """Label of each text by the vote of its k nearest other texts, (N, N) -> (N,) int64.
-
-    Equally near texts count in their order in the list; of labels with equally many votes the first in
-    alphabetical order wins, as in scikit-learn.
-    """
+def nearest_others(cosines: NDArray[np.floating], m: int) -> NDArray[np.int32]:
+    """The m nearest other texts of each, nearest first, equally near ones by index: (N, N) -> (N, m)."""
     others = np.where(np.eye(len(cosines), dtype=np.bool_), -np.inf, cosines)
-    nearest = np.argsort(-others, axis=1, kind="stable")[:, : task.k]
-    votes = np.zeros((len(cosines), len(task.names)), dtype=np.int64)
-    rows = np.arange(len(cosines))
-    for voters in nearest.T:
-        votes[rows, task.index[voters]] += 1
-    winners: NDArray[np.int64] = votes.argmax(axis=1)
+    nearest: NDArray[np.int32] = np.argsort(-others, axis=1, kind="stable")[:, :m].astype(np.int32)
+    return nearest
+
+
+def vote(
+    nearest: NDArray[np.int32], labels: NDArray[np.int64], n_labels: int, counts: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """The most frequent label among neighbours (..., m), the first one of equals; `counts` says who may vote -> (...).
+
+    Labels are (N,), or (B, N) for B ways to label the texts of one (N, m) list -> (B, N).
+    """
+    voters = labels[..., nearest]
+    places = np.arange(voters[..., 0].size).reshape(voters.shape[:-1])[..., None] * n_labels + voters
+    n_cells = voters[..., 0].size * n_labels
+    votes = np.bincount((places if counts is None else places[counts]).ravel(), minlength=n_cells)
+    winners: NDArray[np.int64] = votes.reshape(*voters.shape[:-1], n_labels).argmax(axis=-1)
     return winners
+
+
+def knn_predictions(cosines: NDArray[np.floating], task: LabelTask) -> NDArray[np.int64]:
+    """Label of each text by the vote of its k nearest other texts, (N, N) -> (N,); ties as in scikit-learn."""
+    return vote(nearest_others(cosines, task.k), task.index, len(task.names))
+
+
+def nearest_agreement(embeddings: NDArray[np.floating], labels: Sequence[str] | NDArray[np.generic]) -> float:
+    """Share of texts whose nearest other text, by cosine, has the same label: (N, D), N labels.
+
+    Every text counts, also one whose label no other text has: it can only miss.
+    """
+    if len(labels) != len(embeddings) or len(labels) < 2:
+        raise UserError(
+            f"Agreement needs one label for each of two texts or more: got {len(labels)} labels for "
+            f"{len(embeddings)} embeddings. Give one label per text."
+        )
+    units = unit_vectors(np.asarray(embeddings))
+    cosines = units @ units.T
+    np.fill_diagonal(cosines, -np.inf)
+    kinds = np.asarray(labels)
+    return float((kinds[cosines.argmax(axis=1)] == kinds).mean())
 
 
 def accuracy(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:

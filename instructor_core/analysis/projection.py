@@ -58,7 +58,6 @@ class Projection:
         trustworthiness: in [0, 1], 1 where no point has a false neighbor; None below four distinct points.
         trust_neighbors: neighborhood size trustworthiness was measured with; 0 where it was not.
         n_distinct: number of distinct points.
-        n_duplicates: n minus `n_distinct`.
     """
 
     coordinates: NDArray[np.float32]
@@ -73,7 +72,6 @@ class Projection:
     trustworthiness: float | None
     trust_neighbors: int
     n_distinct: int
-    n_duplicates: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +175,6 @@ def project(
         trustworthiness=trust,
         trust_neighbors=trust_neighbors,
         n_distinct=len(points.rows),
-        n_duplicates=len(vectors) - len(points.rows),
     )
 
 

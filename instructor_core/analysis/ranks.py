@@ -7,7 +7,7 @@ the punctuation of an instruction changes: `noise_margin` measures the largest o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,13 +163,6 @@ def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int
     candidates = [j for j in range(n) if j != text and best[j] <= top]
     shown = np.array(sorted(candidates, key=lambda j: (best[j], ranks[0, j])), dtype=np.int64)
     return NeighborRanks(text, shown, ranks[:, shown], cosines[:, shown], n - 1)
-
-
-def mean_tau(tau: Sequence[float] | NDArray[np.float64]) -> float:
-    """Mean of the texts that have a tau; NaN where none has."""
-    defined = np.asarray(tau, dtype=np.float64)
-    defined = defined[np.isfinite(defined)]
-    return float(defined.mean()) if len(defined) else float("nan")
 
 
 def _leads(cosines: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -69,21 +69,6 @@ class RetrievalQuality:
     k: int
 
 
-@dataclass(frozen=True)
-class RankChange:
-    """A document that stands elsewhere in a query's list after a change of instruction; `gain` > 0 is upwards."""
-
-    query: int
-    document: int
-    before: int
-    after: int
-
-    @property
-    def gain(self) -> int:
-        """Number of places that the document rose."""
-        return self.before - self.after
-
-
 def retrieve(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> Retrieval:
     """Documents ranked by cosine for every query.
 
@@ -134,18 +119,3 @@ def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOF
     return RetrievalQuality(
         ndcg, recall, float(ndcg[marked].mean()), float(recall[marked].mean()), int(marked.sum()), k
     )
-
-
-def rank_changes(before: Retrieval, after: Retrieval, *, top: int = CUTOFF) -> tuple[RankChange, ...]:
-    """Documents that are among the first `top` before or after and changed their place, the largest change first.
-
-    Raises:
-        ValueError: when the two do not rank the same documents for the same queries.
-    """
-    if before.ranks.shape != after.ranks.shape:
-        raise ValueError(f"Rank changes need one shape: got {before.ranks.shape} and {after.ranks.shape}.")
-    seen = (np.minimum(before.ranks, after.ranks) <= top) & (before.ranks != after.ranks)
-    changes = [
-        RankChange(int(q), int(d), int(before.ranks[q, d]), int(after.ranks[q, d])) for q, d in np.argwhere(seen)
-    ]
-    return tuple(sorted(changes, key=lambda change: -abs(change.gain)))

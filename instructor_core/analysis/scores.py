@@ -10,39 +10,46 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid, unit_vectors
 from instructor_core.analysis.label_task import LabelTask
-from instructor_core.analysis.metrics import accuracy, knn_predictions, macro_f1, pair_auc, silhouette, v_measure
+from instructor_core.analysis.metrics import accuracy, macro_f1, nearest_others, pair_auc, silhouette, v_measure, vote
 from instructor_core.analysis.similarity import self_similarity
 
 _DECIMALS = 6  # smaller differences are none: batching changes the last bits of an embedding
 
 
+@dataclass(frozen=True)
+class Score:
+    """A value and its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, eq=False)
 class InstructionScores:
-    """Scores of one instruction.
+    """Values (5,) in the order of `Metric`, their resamples (5, B), predicted labels (N,), nearest texts (N, M).
 
-    Attributes:
-        values: (5,) float64, in the order of `Metric`.
-        samples: (5, B) float64, the same scores in each bootstrap resample; row b of all instructions belongs
-            to the same draw of texts.
-        predictions: (N,) int64, the label that the neighbors of each text give it.
+    Row b of the resamples of all instructions belongs to the same draw of texts.
     """
 
     values: NDArray[np.float64]
     samples: NDArray[np.float64]
     predictions: NDArray[np.int64]
+    nearest: NDArray[np.int32]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the arrays."""
+        return self.values.nbytes + self.samples.nbytes + self.predictions.nbytes + self.nearest.nbytes
 
 
 def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> InstructionScores:
-    """All scores of one instruction.
-
-    Args:
-        embeddings: (N, D), of any length; only directions count.
-        task: the labels of the same N texts.
-    """
+    """All scores of one instruction: (N, D) embeddings of any length, the labels of the same N texts."""
     if len(embeddings) != len(task.index):
         raise ValueError(f"Scores need one vector per label: got {len(embeddings)} and {len(task.index)}.")
     cosines = np.round(self_similarity(embeddings), _DECIMALS)
-    predictions = knn_predictions(cosines, task)
+    nearest = nearest_others(cosines, task.n_neighbors_kept)
+    predictions = vote(nearest[:, : task.k], task.index, len(task.names))
     parts = (
         accuracy(predictions, task),
         macro_f1(predictions, task),
@@ -54,6 +61,7 @@ def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> Instructio
         values=np.array([value for value, _ in parts]),
         samples=np.stack([samples for _, samples in parts]),
         predictions=predictions,
+        nearest=nearest,
     )
 
 

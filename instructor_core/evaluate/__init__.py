@@ -1,7 +1,6 @@
 """What a checkpoint can do, measured: instruction against label, plain similarity, and a reference beside both.
 
-`python -m instructor_core.evaluate` prints the whole table; `evaluate_checkpoint` returns it; `agreement` is the one
-figure to look at while a checkpoint is being trained.
+`python -m instructor_core.evaluate` prints the whole table; `evaluate_checkpoint` returns it.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from instructor_core.evaluate.data import LabelSet, PairSet, Wordings, read_data
 from instructor_core.evaluate.evaluation import evaluate_checkpoint
 from instructor_core.evaluate.markdown import to_markdown
 from instructor_core.evaluate.report import EvaluationReport, to_json
-from instructor_core.evaluate.scores import Score, agreement, score, spearman
+from instructor_core.evaluate.scores import Score, score, spearman
 
 __all__ = [
     "EvaluationReport",
@@ -18,7 +17,6 @@ __all__ = [
     "PairSet",
     "Score",
     "Wordings",
-    "agreement",
     "evaluate_checkpoint",
     "read_data",
     "read_wordings",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import label_task
-from instructor_core.analysis.metrics import v_measure
-from instructor_core.errors import UserError
+from instructor_core.analysis.metrics import nearest_agreement, v_measure
 
 
 @dataclass(frozen=True)
@@ -27,28 +27,6 @@ class Score:
     v_measure: float
 
 
-def agreement(embeddings: NDArray[np.floating], labels: Sequence[str]) -> float:
-    """Share of texts whose nearest other text, by cosine, has the same label.
-
-    Args:
-        embeddings: (N, D) of any length except zero.
-        labels: N labels; every text counts, also one whose label no other text has (it can only miss).
-
-    Raises:
-        UserError: if there are fewer than two texts, or not as many labels as texts.
-    """
-    if len(labels) != len(embeddings) or len(labels) < 2:
-        raise UserError(
-            f"Agreement needs one label for each of two texts or more: got {len(labels)} labels for "
-            f"{len(embeddings)} embeddings. Give one label per text."
-        )
-    unit = _unit(embeddings)
-    cosines = unit @ unit.T
-    np.fill_diagonal(cosines, -np.inf)
-    kinds = np.asarray(labels)
-    return float((kinds[cosines.argmax(axis=1)] == kinds).mean())
-
-
 def chance(labels: Sequence[str]) -> float:
     """Agreement to expect of embeddings that know nothing: the share of ordered pairs with the same label."""
     n = len(labels)
@@ -59,11 +37,10 @@ def score(embeddings: NDArray[np.floating], labels: Sequence[str]) -> Score:
     """Both figures of (N, D) embeddings against N labels.
 
     Raises:
-        UserError: as in ``agreement``, and if there are fewer than 8 texts, a single label, or a label with one text.
+        UserError: if there are fewer than 8 texts, a single label, a label with one text, or not a label for each text.
     """
-    unit = _unit(embeddings)
     task = label_task(labels, k=1, n_resamples=1)  # resamples make intervals, and none is reported
-    return Score(agreement(unit, labels), v_measure(unit, task)[0])
+    return Score(nearest_agreement(embeddings, labels), v_measure(unit_vectors(np.asarray(embeddings)), task)[0])
 
 
 def spearman(first: NDArray[np.floating], second: NDArray[np.floating], scores: Sequence[float]) -> float:
@@ -79,15 +56,8 @@ def spearman(first: NDArray[np.floating], second: NDArray[np.floating], scores: 
     """
     from scipy.stats import rankdata
 
-    cosines = np.einsum("pd,pd->p", _unit(first), _unit(second))
+    cosines = np.einsum("pd,pd->p", unit_vectors(np.asarray(first)), unit_vectors(np.asarray(second)))
     ranks = [rankdata(np.round(cosines, 6)), rankdata(scores)]  # rounded: noise of the arithmetic is not an order
     centred = [rank - rank.mean() for rank in ranks]
     norm = float(np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
     return float(centred[0] @ centred[1]) / norm if norm else 0.0
-
-
-def _unit(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows scaled to unit length, (N, D) -> (N, D) float32."""
-    rows = np.asarray(embeddings, dtype=np.float32)
-    unit: NDArray[np.float32] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit

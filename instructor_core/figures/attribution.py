@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.attribution import Contributions, Ledger, LedgerDifference, Term
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import signed
 from instructor_core.analysis.units import Unit
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed, signed_colors
+from instructor_core.figures.bars import signed_colors
 from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows

@@ -58,9 +58,3 @@ def unit_bars(
         plot_bgcolor="rgba(0,0,0,0)",
     )
     return figure
-
-
-def signed(value: float) -> str:
-    """A signed number with three decimals, a real minus sign, and no sign at zero."""
-    text = f"{value:+.3f}"
-    return "0.000" if float(text) == 0 else text.replace("-", "−")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from instructor_core.analysis.deletion import DropOrDelete, Dropped
+from instructor_core.analysis.numbers import signed
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed, signed_colors, unit_bars
+from instructor_core.figures.bars import signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 

@@ -18,26 +18,20 @@ HOW_TO_READ = (
 )
 NOT_SHOWN = (
     "Overlapping intervals do not mean that two instructions are equal: the verdicts compare them text by text. "
-    "The best of many looks a little better here than on new texts."
+    "The best of many looks better here than on new texts; the first sentence says by how much."
 )
 CONFUSION_HOW_TO_READ = (
-    "Rows are the labels of the texts, columns what their nearest neighbors say; each row adds to 1."
+    "Rows are the labels of the texts, columns what their nearest neighbours say; each row adds to 1."
 )
 CONFUSION_NOT_SHOWN = "Two confused labels may be hard to tell apart, or just close under this instruction."
 _LABEL_LENGTH = 18
 
 
 def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tuple(Metric)) -> PanelSet:
-    """One panel per metric, all with the rows in the same order: by the metric that the verdicts rest on."""
+    """One panel per metric, all with the rows in the same order: by the metric of the board."""
     rows = sorted(board.rows, key=lambda row: row.rank)
     panels = tuple(_metric_panel(board, rows, metric) for metric in metrics)
-    best = board.rows[board.best]
-    score = best.score(board.metric)
-    alt = (
-        f"{len(metrics)} scores of {len(rows)} instructions with intervals. {best.name} has the highest "
-        f"{board.metric.value} of the candidates, {score.value:.2f} ({score.low:.2f} to {score.high:.2f}): "
-        f"{best.verdict.value}."
-    )
+    alt = f"{len(metrics)} scores of {len(rows)} instructions with intervals. {board.decision.headline}"
     return PanelSet(panels, (), min_width=260, alt=alt)
 
 
@@ -48,7 +42,7 @@ def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     figure = matrix_figure(
         result.shares,
         rows=Side(labels, places, result.names, title="label"),
-        columns=Side(labels, places, result.names, title="label of the neighbors"),
+        columns=Side(labels, places, result.names, title="label of the neighbours"),
         colors=theme.SEQUENTIAL,
         low=0.0,
         high=1.0,
@@ -58,7 +52,7 @@ def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     total = int(result.counts.sum())
     subtitle = f"{one_line(row.entry.instruction)} · {right} of {total} texts right"
     bar = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "share of the label's texts")
-    alt = f"Labels against the labels of the nearest neighbors under {row.name}: {right} of {total} texts are right."
+    alt = f"Labels against the labels of the nearest neighbours under {row.name}: {right} of {total} texts are right."
     panel = Panel("confusion", f"Labels that {row.name} confuses", None, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=alt)
 
@@ -100,7 +94,7 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
     if chance is not None:
         mark_value(figure, chance, dash="dot")
     rows_chart(figure, [row.name for row in rows], title=metric.value)
-    verdict = " · ranks and verdicts rest on it" if metric is board.metric else ""
+    verdict = " · rows are in its order" if metric is board.metric else ""
     return Panel(metric.name, metric.value, None, figure, _subtitle(board, metric) + verdict)
 
 
@@ -123,5 +117,5 @@ def _tip(board: Leaderboard, row: Row, metric: Metric) -> str:
         f"{metric.value} {score.value:.3f} ({board.task.confidence:.0%} interval {score.low:.3f} to {score.high:.3f})",
     ]
     if row.against_empty is not None:
-        lines.append(f"{row.verdict.value} ({board.metric.value}, p = {row.against_empty.p_adjusted:.2g})")
+        lines.append(f"{row.verdict.value} (kNN accuracy, p = {row.against_empty.p_adjusted:.2g})")
     return "\n".join(lines)

@@ -17,7 +17,6 @@ from instructor_core.figures.ranks import rank_axes, rank_line
 HOW_TO_READ = "The documents nearest to the query, best first, by cosine; marked documents are filled."
 NOT_SHOWN = "A high place is not an answer: every query has a first document, however far away it is."
 CHANGE_HOW_TO_READ = "Each line is a document, from its place before to its place after the change of instruction."
-CHANGE_NOT_SHOWN = "Only documents among the first before or after are drawn; places say nothing about distances."
 _LABEL_LENGTH = 34
 
 

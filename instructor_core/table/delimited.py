@@ -17,7 +17,7 @@ Quoting = Literal["doubled", "backslash", "none"]
 
 ONE_COLUMN = "\ud800"  # stands for "no delimiter": no text that was decoded contains it
 DELIMITERS = (",", "\t", ";", "|")
-N_SAMPLED = 400  # lines from which a dialect is told
+N_SAMPLED = 400  # records from which a dialect is told
 _MAX_QUOTED = 8_000_000  # characters of a cell that goes over line ends
 
 
@@ -50,9 +50,9 @@ class Records:
         end = rf"[ \t]*(?={delimiter}|\Z)" if dialect.delimiter != "\t" else rf" *(?={delimiter}|\Z)"
         self._opening = re.compile(rf" *{mark}")
         self._quoted = re.compile(rf" *{mark}({inner}){mark}{end}", re.DOTALL)
-        self._same_line = re.compile(rf" *{mark}(.*?){mark}{end}", re.DOTALL)
         # A delimiter within a sentence is followed by a space, one between cells hardly ever.
         self._structural = re.compile(rf"{delimiter}(?! )")
+        self._same_line = re.compile(rf" *{mark}((?:(?!{delimiter}(?! )).)*?){mark}{end}", re.DOTALL)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         while (line := self._next()) is not None:
@@ -62,8 +62,14 @@ class Records:
                 continue
             if '"' not in bare or self._dialect.quoting == "none":
                 yield place, bare.split(self._dialect.delimiter)
-            else:
-                yield place, self._cells(line)
+                continue
+            cells = self._cells(line)
+            if len(cells) < self._dialect.width and self._number == place:
+                plain = bare.split(self._dialect.delimiter)
+                if len(plain) == self._dialect.width:  # two lone marks joined cells that are whole without them
+                    cells = plain
+                    self.n_lone_quotes += 1
+            yield place, cells
 
     def _next(self) -> str | None:
         line = self._ahead.popleft() if self._ahead else next(self._lines, None)
@@ -138,35 +144,45 @@ def find_dialect(lines: list[str], kind: str, delimiter: str | None, quoting: Qu
     """
     quoted = quoting or ("none" if kind == ".txt" else _quoting(lines))
     if delimiter is None and kind == ".txt":
-        counts = {line.count("\t") for line in lines if line.strip()}
-        tabs = len(counts) == 1 and counts != {0}
-        return Dialect("\t" if tabs else ONE_COLUMN, quoted, max(counts) + 1 if tabs else 1)
+        return _of_plain_text(lines, quoted)
     candidates = (delimiter,) if delimiter else DELIMITERS if kind == ".csv" else ("\t", *DELIMITERS)
-    best, found = (0.0, 0), ONE_COLUMN
+    best, found = (False, 0.0, 0), ONE_COLUMN
     for candidate in dict.fromkeys(candidates):
-        share, width = _shape(lines, Dialect(candidate, quoted))
+        share, width, titles = _shape(lines, Dialect(candidate, quoted))
         fits = delimiter or share > (0.5 if kind == ".tsv" and candidate == "\t" else 0.8)
-        if width > 1 and fits and (share, width) > best and not (kind == ".tsv" and found == "\t"):
-            best, found = (share, width), candidate
-    if found == ONE_COLUMN and delimiter is None:  # rows of all lengths: the delimiter that the first record has
-        first = next((line for line in lines if line.strip()), "")
-        n_with = {c: sum(c in line for line in lines) for c in candidates if c in first}
-        found = max(n_with, key=lambda c: n_with[c], default=ONE_COLUMN)
-        if n_with.get(found, 0) < 0.5 * sum(bool(line.strip()) for line in lines):
-            found = ONE_COLUMN
+        # Commas within the cells of a table that is parted by semicolons are not in its header.
+        if width > 1 and fits and (not titles, share, width) > best and not (kind == ".tsv" and found == "\t"):
+            best, found = (not titles, share, width), candidate
+    if found == ONE_COLUMN and delimiter is None:  # rows of all lengths: a delimiter as between cells, not in sentences
+        filled = [line.rstrip("\r\n") for line in lines if line.strip()]
+        between = {c: re.compile(rf"{re.escape(c)}(?! )") for c in candidates}
+        n_with = {c: sum(bool(mark.search(line)) for line in filled) for c, mark in between.items()}
+        first = filled[0] if filled else ""
+        usual = max((c for c in candidates if between[c].search(first)), key=lambda c: n_with[c], default="")
+        found = usual if usual and n_with[usual] >= 0.5 * len(filled) else ONE_COLUMN
     dialect = Dialect(delimiter or found, quoted)
     return Dialect(dialect.delimiter, quoted, _shape(lines, dialect)[1])
 
 
-def _shape(lines: list[str], dialect: Dialect) -> tuple[float, int]:
-    """Share of the records that have the commonest number of fields, and that number."""
+def _of_plain_text(lines: list[str], quoting: Quoting) -> Dialect:
+    """A text file is one text per line, unless every line has as many tabs (or bars, or semicolons)."""
+    filled = [line.rstrip("\r\n") for line in lines if line.strip()]
+    for delimiter in ("\t", "|", ";"):
+        counts = {line.count(delimiter) for line in filled}
+        if len(counts) == 1 and counts != {0} and (delimiter == "\t" or len(filled) > 1):
+            return Dialect(delimiter, quoting, max(counts) + 1)
+    return Dialect(ONE_COLUMN, quoting, 1)
+
+
+def _shape(lines: list[str], dialect: Dialect) -> tuple[float, int, int]:
+    """Share of the records that have the commonest number of fields, that number, and how many lines stand above."""
     widths = [len(cells) for _, cells in islice(Records(lines, dialect), N_SAMPLED)]
     if not widths:
-        return 0.0, 0
+        return 0.0, 0, 0
     width = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))[0]
     times = widths.count(width)
     titles = widths.index(width) if times > 2 else 0  # lines above the table do not count
-    return times / (len(widths) - titles), width
+    return times / (len(widths) - titles), width, titles
 
 
 def _quoting(lines: list[str]) -> Quoting:

@@ -168,7 +168,7 @@ class TableFile:
         reading = self._reading
         with open_text(self.path, self._encoding) as file:
             lines, size = [], 0
-            for line in islice(file, N_SAMPLED):
+            for line in file:
                 lines.append(line)
                 size += len(line)
                 if size > _MAX_SAMPLED:
@@ -176,12 +176,13 @@ class TableFile:
         lines = [line.lstrip("\ufeff") if number == 0 else line for number, line in enumerate(lines)]
         self._skipped = next((number for number, line in enumerate(lines) if line.strip()), 0)
         delimiter, above = reading.delimiter, []
-        asked = _SEP.fullmatch(lines[self._skipped].strip()) if lines and self.kind != ".txt" else None
+        asked = _SEP.fullmatch(lines[self._skipped].rstrip("\r\n")) if lines and self.kind != ".txt" else None
         if asked is not None:
             delimiter = delimiter or ("\t" if asked[1] == "\\t" else asked[1])
             self._skipped += 1
         self._dialect = find_dialect(lines[self._skipped :], self.kind, delimiter, reading.quoting)
-        records = list(Records(lines[self._skipped :], self._dialect, first=self._skipped + 1))
+        whole = size <= _MAX_SAMPLED
+        records = list(islice(Records(lines[self._skipped :], self._dialect, first=self._skipped + 1), N_SAMPLED))
         cells = [row for _, row in records]
         n_above = is_about_the_table(cells[: _MAX_TITLES + 2], self._dialect.width) if reading.header is None else 0
         above = [row for row in cells[:n_above]]
@@ -204,7 +205,7 @@ class TableFile:
         self._not_rows = {records[0][0]} if self.has_header else set()
         if self.has_header and len(cells) > 2 and all(cell.lstrip().startswith('{"ImportId"') for cell in cells[2]):
             self._not_rows |= {records[1][0], records[2][0]}  # questions in words and ids below the header of a survey
-        if self.has_header and len(records) == 1 and len(lines) < N_SAMPLED:
+        if self.has_header and len(records) == 1 and whole:
             raise UserError(
                 f"{self.path.name} has a header and no rows below it. Choose another file, or say that its first line "
                 "is no header."
@@ -227,8 +228,7 @@ class TableFile:
                 if place in self._not_rows:
                     continue
                 cells = [cell if cell.isascii() and "\0" not in cell else mended(cell, place, notes) for cell in raw]
-                if place == 1:
-                    cells[0] = cells[0].lstrip("\ufeff")
+                cells[0] = cells[0].lstrip("\ufeff")  # also where files were put one behind the other
                 if records.n_lone_quotes > n_lone:
                     notes.count("row that has a lone quotation mark", "read with the mark as a character", place)
                     n_lone = records.n_lone_quotes

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.encoder import InstructorModel
 from instructor_core.train.records import Record
 
@@ -56,10 +57,7 @@ class HeldOutEvaluation:
 
 def _neighbours(model: InstructorModel, records: Sequence[Record]) -> float:
     embeddings = model.encode([record.query for record in records])
-    similarity = embeddings @ embeddings.T
-    np.fill_diagonal(similarity, -np.inf)
-    labels = np.asarray([record.label for record in records])
-    return float((labels[similarity.argmax(axis=1)] == labels).mean())
+    return nearest_agreement(embeddings, np.asarray([record.label for record in records]))
 
 
 def _found(model: InstructorModel, records: Sequence[Record], *, own: bool) -> list[bool]:

@@ -23,7 +23,8 @@ from instructor_core.analysis import leaderboard as boards
 from instructor_core.analysis import similarity as cosines
 from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.fingerprint import MIN_TEXTS, describe
-from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.label_task import Metric
+from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.scores import score_instructions
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
@@ -47,6 +48,7 @@ from instructor_core.ui.api_contract import (
     strings,
     unwrapped,
 )
+from instructor_core.ui.experiments import larger_than
 from instructor_core.ui.feedback import message_for
 from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import MAX_CHARACTERS, Inputs
@@ -247,15 +249,18 @@ class Api:
 
         Args:
             texts: 8 to 500 texts, up to 20,000 characters each and 500,000 together.
-            labels: One label per text, at least 2 different ones.
+            labels: One label per text, at least 2 different ones. Texts with a blank label, copies of a text, and
+                texts alone with their label are left out, and it is said so.
             instructions: 1 to 8 instructions. No instruction, shuffled words and an unrelated one are added to compare.
-            metric: What ranks and verdicts rest on: kNN accuracy, its macro-F1, the AUC of pairs, the silhouette, or
-                the V-measure of k-means.
+            metric: What rows are ranked by: kNN accuracy, its macro-F1, the AUC of pairs, the silhouette, or the
+                V-measure of k-means. The decision and the verdicts always rest on kNN accuracy.
             checkpoint: Name of a checkpoint in the menu of the page.
 
         Returns:
-            The name of the best instruction, what can be concluded, and per instruction its rank, its value with
-            a 95% interval, and the verdicts against no instruction and against the best.
+            The decision in one sentence, the name and words of the instruction to use ("empty" and "" for none), its
+            accuracy on texts that took no part in choosing it, that without an instruction, their difference with a
+            95% interval, what else can be concluded, how many texts were used, and per instruction its rank, its value
+            with a 95% interval, and the verdicts against no instruction and against the best.
         """
         inputs = checked_inputs(checkpoint, texts, instructions)
         check_choice("metric", metric, get_args(MetricName))
@@ -263,16 +268,26 @@ class Api:
         if len(named) != len(texts):
             raise UserError(f"Every text needs a label: got {len(named)} labels for {len(texts)} texts.")
         entries = with_controls(inputs.instructions)
-        task = label_task(named)
+        issues = label_issues(named, inputs.texts)
+        task = usable_task(named, issues)
+        used = tuple(inputs.texts[row] for row in issues.rows)
         self._encoder(checkpoint)
-        grid = self.runtime.grid(Inputs(checkpoint, tuple(entry.instruction for entry in entries), inputs.texts, None))
+        grid = self.runtime.grid(Inputs(checkpoint, tuple(entry.instruction for entry in entries), used, None))
         chosen = Metric[metric.upper()]
         board = boards.leaderboard(entries, tuple(score_instructions(grid, task)), task, metric=chosen)
+        decision = board.decision
         return {
             "metric": chosen.value,
             "k": task.k,
+            "decision": decision.headline,
+            "use": board.use.name,
+            "instruction": board.use.entry.instruction.strip(),
+            "held_out": decision.held_out if decision.chosen is not None else decision.held_out_none,
+            "held_out_none": decision.held_out_none,
+            "gain": [decision.gain.value, decision.gain.low, decision.gain.high],
             "best": board.rows[board.best].name,
-            "conclusion": list(boards.conclusion(board)),
+            "conclusion": [*boards.conclusion(board, larger=larger_than(checkpoint)), *issues.sentences],
+            "texts_used": len(used),
             "rows": [_board_row(row, chosen) for row in board.rows],
         }
 

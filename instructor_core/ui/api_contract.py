@@ -158,8 +158,15 @@ class Board(TypedDict):
 
     metric: str
     k: int
+    decision: str
+    use: str
+    instruction: str
+    held_out: float
+    held_out_none: float
+    gain: list[float]
     best: str
     conclusion: list[str]
+    texts_used: int
     rows: list[BoardRow]
 
 

@@ -14,9 +14,11 @@ from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.label_columns import LabelColumn, label_matrix
 from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.labels import Merge, label_issues, usable_task
 from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion, leaderboard
 from instructor_core.analysis.morph import morph, neighborhood_floor
 from instructor_core.analysis.neighbors import text_cosines
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.ranks import RankFlips, neighbor_ranks, noise_margin, rank_flips
 from instructor_core.analysis.retrieval import quality, retrieve
 from instructor_core.analysis.scores import InstructionScores, score_texts
@@ -35,12 +37,14 @@ from instructor_core.figures import theme
 from instructor_core.figures import variance as variance_figures
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
+from instructor_core.hub import BUNDLED
 from instructor_core.ui.inputs import Inputs, join_ready, parse_texts
 from instructor_core.ui.progress import encode_grid
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.samples import relinked, sample
+from instructor_core.ui.samples import only, relinked, sample
 
 MAX_CANDIDATES = 24
+NEXT_CHECKPOINT = "instructor-base"  # tells finer labels apart than the bundled one
 N_FLIPS = 6
 MAX_QUERIES_SHOWN = 4
 MAX_LABELLED = 1000  # texts that a leaderboard compares; more are a matter of minutes, not of insight
@@ -53,6 +57,7 @@ MAX_QUERIES = 100
 TABLE_HEADERS = (
     "row",
     "instruction",
+    "decision",
     *(metric.value for metric in Metric),
     "against no instruction",
     "against the best",
@@ -69,7 +74,7 @@ class Request:
         text: Index of the selected text.
         candidates: Further instructions to compare, one per line.
         queries: Queries of a retrieval, one per line, each with an optional label.
-        metric: What ranks and verdicts rest on.
+        metric: What rows are ranked by.
         row: Name of the leaderboard row whose confusion is shown; "" for the intervals.
     """
 
@@ -92,8 +97,9 @@ class Finding:
         panels: Figures.
         rows: Chips; None for none.
         table: Leaderboard rows for the page's table; None for none.
-        snippet: Python that uses the winner; "" for none.
-        instruction: The best instruction, or that of the row that was asked about; "" for none.
+        snippet: Python that follows the decision; "" for none.
+        instruction: What the decision names, or that of the row that was asked about; "" for none.
+        merges: Labels that are probably others, written differently.
     """
 
     how_to_read: str
@@ -103,6 +109,7 @@ class Finding:
     table: list[list[str | float]] | None = None
     snippet: str = ""
     instruction: str = ""
+    merges: tuple[Merge, ...] = ()
 
 
 @dataclass
@@ -134,8 +141,11 @@ def compare_instructions(
     runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
 ) -> Generator[str, None, Finding]:
     """Which instruction recovers the labels best, beside controls and with intervals."""
-    chosen_texts = sample(inputs, MAX_LABELLED, each_label=True)
-    inputs = chosen_texts.inputs
+    all_labels = inputs.labels or ("",) * len(inputs.texts)
+    found_issues = label_issues(all_labels, inputs.texts)
+    usable_task(all_labels, found_issues, n_resamples=1)  # too few is said before anything is embedded
+    chosen_texts = sample(only(inputs, found_issues.rows.tolist()), MAX_LABELLED, each_label=True)
+    inputs = only(chosen_texts.inputs, label_issues(chosen_texts.inputs.labels or ()).rows.tolist())
     task, texts, labels = label_task(inputs.labels), inputs.texts, inputs.labels or ()
     entries = with_controls(candidates_of(inputs, request.candidates))
     encoder = runtime.encoder(inputs.checkpoint_id)
@@ -147,11 +157,11 @@ def compare_instructions(
         if found is None:
             yield f"scoring {at + 1} of {len(entries)} instructions"
             found = score_texts(grid.embeddings[at], task)
-            book.store.put((digest, entry.instruction), found, found.samples.nbytes + found.predictions.nbytes)
+            book.store.put((digest, entry.instruction), found, found.n_bytes)
         scores.append(found)
     board = leaderboard(entries, scores, task, metric=request.metric)
     chosen = next((row for row in board.rows if row.name == request.row), None)
-    shown = (board.rows[board.best] if chosen is None else chosen).entry.instruction
+    shown = (board.use if chosen is None else chosen).entry.instruction
     if chosen is None:
         panels, read = board_figures.leaderboard_panels(board), board_figures.HOW_TO_READ
         limits = board_figures.NOT_SHOWN
@@ -160,12 +170,22 @@ def compare_instructions(
         read, limits = board_figures.CONFUSION_HOW_TO_READ, board_figures.CONFUSION_NOT_SHOWN
     return Finding(
         f"{read} {limits}",
-        _with(conclusion(board), chosen_texts.said),
+        (
+            *conclusion(board, larger=larger_than(inputs.checkpoint_id)),
+            *found_issues.sentences,
+            *chosen_texts.sentences,
+        ),
         panels,
         table=table_of(board),
         snippet=snippet_for(shown, runtime.checkpoint(inputs.checkpoint_id).source),
         instruction=shown,
+        merges=found_issues.merges,
     )
+
+
+def larger_than(checkpoint_id: str) -> str:
+    """Return the checkpoint to try where the bundled one merges fine labels; "" for any other."""
+    return NEXT_CHECKPOINT if checkpoint_id == BUNDLED else ""
 
 
 def table_of(board: Leaderboard) -> list[list[str | float]]:
@@ -175,6 +195,7 @@ def table_of(board: Leaderboard) -> list[list[str | float]]:
         [
             row.name,
             row.entry.instruction.strip() or "(no instruction)",
+            "use" if row is board.use else "",
             *(round(score.value, 3) for score in row.scores),
             row.verdict.value,
             row.standing.value,
@@ -212,9 +233,10 @@ def compare_label_columns(
     result = label_matrix(grid, columns, metric=request.metric)
     return Finding(
         f"{label_figures.HOW_TO_READ} {label_figures.NOT_SHOWN}",
-        _with(
-            (f"{len(grid.instructions)} instructions × {len(columns)} label columns by {request.metric.value}.",),
-            chosen.said,
+        (
+            f"{counted(len(grid.instructions), 'instruction')} × {counted(len(columns), 'label column')} by "
+            f"{request.metric.value}.",
+            *chosen.sentences,
         ),
         label_figures.label_matrix_panels(result, grid.instructions),
     )
@@ -236,7 +258,7 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     )
     return Finding(
         f"{ablation_figures.HOW_TO_READ} {ablation_figures.NOT_SHOWN}",
-        _with(sentences, chosen.said),
+        (*sentences, *chosen.sentences),
         ablation_figures.ablation_panels(result, accent=accent),
         rows=ablation_figures.ablation_rows(result, title=f"Instruction {letter(request.a)}", accent=accent),
     )
@@ -257,7 +279,7 @@ def split_variance(
     )
     return Finding(
         f"{variance_figures.HOW_TO_READ} {variance_figures.NOT_SHOWN}",
-        _with(sentences, chosen.said),
+        (*sentences, *chosen.sentences),
         variance_figures.variance_panels(split),
     )
 
@@ -295,7 +317,7 @@ def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     )
     return Finding(
         f"{rank_figures.FLIPS_HOW_TO_READ} {rank_figures.FLIPS_NOT_SHOWN}",
-        _with(sentences, chosen.said),
+        (*sentences, *chosen.sentences),
         rank_figures.flip_panels(result, request.a, request.b),
     )
 
@@ -341,16 +363,11 @@ def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reques
     )
     return Finding(
         f"{morph_figures.HOW_TO_READ} {morph_figures.NOT_SHOWN}",
-        _with(sentences, chosen.said),
+        (*sentences, *chosen.sentences),
         relinked(
             morph_figures.morph_panels(result, inputs.texts, inputs.labels, inputs.instructions), chosen, all_texts
         ),
     )
-
-
-def _with(sentences: Sequence[str], said: str) -> tuple[str, ...]:
-    """The sentences, and what is to be said about a sample if anything."""
-    return (*sentences, said) if said else tuple(sentences)
 
 
 def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
@@ -359,7 +376,7 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
         queries, query_columns = parse_texts(request.queries)
     else:
         queries = (inputs.texts[request.text],)
-        query_columns = (inputs.labels[request.text],) and ((inputs.labels[request.text],),) if inputs.labels else ()
+        query_columns = ((inputs.labels[request.text],),) if inputs.labels else ()
     if len(queries) > MAX_QUERIES:
         raise UserError(f"At most {MAX_QUERIES} queries are asked at once: got {len(queries)}. Remove some lines.")
     encoder = runtime.encoder(inputs.checkpoint_id)
@@ -373,12 +390,16 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     result = retrieve(asked.vectors[0], found.vectors[0])
     same = retrieve(asked.vectors[0], found.vectors[1])
     relevant = _relevant(query_columns, inputs.labels, kept)
-    sentences = [f"{len(queries)} queries under {letter(request.a)}, {len(kept)} texts under {letter(request.b)}."]
+    sentences = [
+        f"{counted_queries(len(queries))} under {letter(request.a)}, "
+        f"{counted(len(kept), 'text')} under {letter(request.b)}."
+    ]
     if relevant is not None and relevant.any():
         here, there = quality(result, relevant), quality(same, relevant)
         sentences.append(
-            f"nDCG@{here.k} {here.mean_ndcg:.3f}, recall@{here.k} {here.mean_recall:.3f} over {here.n_queries} queries "
-            f"with marked texts; with {letter(request.a)} on both sides {there.mean_ndcg:.3f}, {there.mean_recall:.3f}."
+            f"nDCG@{here.k} {here.mean_ndcg:.3f}, recall@{here.k} {here.mean_recall:.3f} over "
+            f"{counted_queries(here.n_queries)} with marked texts; with {letter(request.a)} on both sides "
+            f"{there.mean_ndcg:.3f}, {there.mean_recall:.3f}."
         )
     lists = [
         replace(panel, key=f"query {query + 1}")
@@ -394,6 +415,11 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
         tuple(sentences),
         PanelSet((*lists, *moved), changes.items, alt=" ".join([*sentences, changes.alt])),
     )
+
+
+def counted_queries(n: int) -> str:
+    """Return a number of queries in words."""
+    return "1 query" if n == 1 else f"{n} queries"
 
 
 def _relevant(

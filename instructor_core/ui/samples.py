@@ -28,6 +28,11 @@ class SampledInputs:
     rows: tuple[int, ...]
     said: str
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is to be said about the sample, if anything."""
+        return (self.said,) if self.said else ()
+
 
 def sample(inputs: Inputs, limit: int, *, each_label: bool = False) -> SampledInputs:
     """Return at most `limit` texts of a run, drawn with a fixed seed; all of them where they are not more.
@@ -44,15 +49,19 @@ def sample(inputs: Inputs, limit: int, *, each_label: bool = False) -> SampledIn
     first = _two_of_each(drawn, inputs.labels) if each_label and inputs.labels is not None else []
     known = set(first)
     rows = tuple(sorted([*first, *(row for row in drawn if row not in known)][:limit]))
+    kept = f", {PER_LABEL} of each label among them" if first else ""
+    return SampledInputs(only(inputs, rows), rows, f"A sample of {limit} of {n} texts was taken (seed {SEED}{kept}).")
+
+
+def only(inputs: Inputs, rows: Sequence[int]) -> Inputs:
+    """Return the run with these texts alone."""
     labels = inputs.labels
-    some = replace(
+    return replace(
         inputs,
         texts=tuple(inputs.texts[row] for row in rows),
         labels=None if labels is None else tuple(labels[row] for row in rows),
         more_labels=tuple(tuple(column[row] for row in rows) for column in inputs.more_labels),
     )
-    kept = f", {PER_LABEL} of each label among them" if first else ""
-    return SampledInputs(some, rows, f"A sample of {limit} of {n} texts was taken (seed {SEED}{kept}).")
 
 
 def relinked(panels: PanelSet, chosen: SampledInputs, texts: Sequence[str]) -> PanelSet:

@@ -55,7 +55,7 @@ def test_pca_weighs_a_point_that_occurs_often_as_often() -> None:
     result = project(points, method="pca")
     expected = PCA(n_components=2).fit_transform(points.astype(np.float64))
     np.testing.assert_allclose(np.abs(result.coordinates), np.abs(expected), atol=1e-5)
-    assert (result.n_distinct, result.n_duplicates) == (9, 12)
+    assert result.n_distinct == 9
 
 
 def test_a_principal_axis_points_where_its_largest_loading_is_positive() -> None:
@@ -101,7 +101,7 @@ def test_points_that_are_all_the_same_share_one_place(method: str, point: list[f
     result = project(np.array([point] * 20), method=method)
     assert not result.coordinates.any()
     assert result.trustworthiness is None
-    assert (result.n_distinct, result.n_duplicates) == (1, 19)
+    assert result.n_distinct == 1
 
 
 @pytest.mark.parametrize("method", ["umap", "pca"])
@@ -111,7 +111,6 @@ def test_duplicates_share_a_position_also_when_their_last_bits_differ(method: st
     result = project(jittered, method=method, n_neighbors=5)
     np.testing.assert_array_equal(result.coordinates[20:25], result.coordinates[:5])
     np.testing.assert_array_equal(result.coordinates[25:], result.coordinates[:5])
-    assert result.n_duplicates == 10
     assert len(np.unique(result.coordinates, axis=0)) == 20
 
 

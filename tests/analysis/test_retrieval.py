@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import ndcg_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from instructor_core.analysis.retrieval import RankChange, Result, quality, rank_changes, retrieve
+from instructor_core.analysis.retrieval import Result, quality, retrieve
 from instructor_core.errors import UserError
 
 
@@ -51,15 +51,6 @@ def test_a_perfect_ranking_of_few_documents_is_one() -> None:
     assert (found.mean_ndcg, found.mean_recall) == (1.0, 1.0)
 
 
-def test_a_change_of_instruction_moves_documents_and_the_largest_move_comes_first() -> None:
-    before = retrieve(np.array([[1.0, 0.0]]), np.array([[1.0, 0], [0.9, 0.3], [0.5, 0.8]]))
-    after = retrieve(np.array([[0.4, 1.0]]), np.array([[1.0, 0], [0.9, 0.3], [0.5, 0.8]]))
-    assert rank_changes(before, after) == (RankChange(0, 0, 1, 3), RankChange(0, 2, 3, 1))
-    assert [change.gain for change in rank_changes(before, after)] == [-2, 2]
-    assert rank_changes(before, after, top=1) == rank_changes(before, after)
-    assert rank_changes(before, before) == ()
-
-
 def test_retrieval_without_texts_or_marks_is_refused() -> None:
     with pytest.raises(UserError, match="1 query and 1 document: got 0 and 2"):
         retrieve(np.empty((0, 6)), vectors_of(2, 0))
@@ -68,5 +59,3 @@ def test_retrieval_without_texts_or_marks_is_refused() -> None:
         quality(result, np.zeros((2, 3), dtype=bool))
     with pytest.raises(ValueError, match="shape"):
         quality(result, np.ones((3, 2), dtype=bool))
-    with pytest.raises(ValueError, match="one shape"):
-        rank_changes(result, retrieve(vectors_of(2, 0), vectors_of(4, 1)))

@@ -17,14 +17,14 @@ pytestmark = pytest.mark.browser
 
 def run_leaderboard(page: Page) -> None:
     open_tab(page, "Lab")
-    expect(page.locator("#lab-findings")).to_contain_text("of 3 candidates", timeout=40_000)
+    expect(page.locator("#lab-findings")).to_contain_text("Use ", timeout=40_000)
 
 
 def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_controls(page: Page) -> None:
     run_leaderboard(page)
     findings = page.locator("#lab-findings")
-    expect(findings).to_contain_text("B has the highest kNN accuracy of 3 candidates: 1.00")
-    expect(findings).to_contain_text("better than no instruction")
+    expect(findings).to_contain_text('Use "Represent the review for classifying the sentiment:": ')
+    expect(findings).to_contain_text("on texts that took no part in choosing it")
     table = page.locator("#lab-table")
     for control in ("empty", "shuffled", "unrelated"):
         expect(table).to_contain_text(control)
@@ -45,7 +45,7 @@ def test_an_added_candidate_is_compared_and_its_matrix_is_one_click_away(page: P
     field = page.get_by_role("textbox", name="More candidates")
     field.fill("Tell apart happy and unhappy customers:")
     field.blur()
-    expect(page.locator("#lab-findings")).to_contain_text("of 4 candidates", timeout=40_000)
+    expect(page.locator("#lab-table")).to_contain_text("Tell apart happy and unhappy customers:", timeout=40_000)
     page.locator("#lab-table").get_by_text("Tell apart happy and unhappy customers:").first.click()
     expect(page.locator("#lab-plots")).to_contain_text("Labels that D confuses", timeout=20_000)
     page.locator("#open-instruction").click()
@@ -70,10 +70,8 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     instruction(page, 2).fill("Represent the statement for classifying the emotion:")
     page.locator("#update").click()
     open_tab(page, "Lab")
-    # The best of three is found, and sixteen texts are too few to call it better than nothing.
-    findings = page.locator("#lab-findings")
-    expect(findings).to_contain_text("C has the highest kNN accuracy of 3 candidates: 0.9", timeout=40_000)
-    expect(findings).to_contain_text("not distinguishable from the empty instruction")
+    use = 'Use "Represent the statement for classifying the emotion:": '
+    expect(page.locator("#lab-findings")).to_contain_text(use, timeout=40_000)
     expect(page.locator("#lab-snippet")).to_contain_text("classifying the emotion")
 
 
@@ -90,13 +88,13 @@ def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: P
 @pytest.mark.parametrize(
     ("question", "finding"),
     [
-        ("label columns", "3 instructions × 1 label columns"),
+        ("label columns", "3 instructions × 1 label column"),
         ("words", "matters most"),
         ("variance", "interaction"),
         ("flips", "triplets"),
         ("neighbours", "Neighbours of text 1"),
         ("morph", "nearest neighbours"),
-        ("retrieve", "1 queries under A"),
+        ("retrieve", "1 query under A"),
     ],
 )
 def test_every_experiment_answers_in_words_and_figures(page: Page, question: str, finding: str) -> None:
@@ -114,7 +112,7 @@ def test_suggestions_come_from_the_template(page: Page) -> None:
     expect(page.get_by_role("textbox", name="More candidates")).to_have_value(
         "Represent the review for clustering by topic:"
     )
-    expect(page.locator("#lab-findings")).to_contain_text("of 4 candidates", timeout=40_000)
+    expect(page.locator("#lab-table")).to_contain_text("clustering by topic", timeout=40_000)
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)

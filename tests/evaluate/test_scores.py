@@ -10,8 +10,9 @@ from sklearn.metrics import v_measure_score
 from sklearn.neighbors import NearestNeighbors
 
 from instructor_core.analysis.metrics import KMEANS_SEEDS
+from instructor_core.analysis.metrics import nearest_agreement as agreement
 from instructor_core.errors import UserError
-from instructor_core.evaluate.scores import agreement, chance, score, spearman
+from instructor_core.evaluate.scores import chance, score, spearman
 
 
 @pytest.fixture

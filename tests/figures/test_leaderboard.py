@@ -67,7 +67,7 @@ def test_the_tooltip_holds_the_instruction_as_typed_and_the_verdict(board: Leade
     panel = leaderboard_panels(board).panels[0]
     tips = [trace.customdata[0] for trace in panel.figure.data]
     assert any("Represent <i>one</i>:" in tip and "better than no instruction" in tip for tip in tips)
-    assert board.rows[board.best].verdict.value in leaderboard_panels(board).alt
+    assert board.decision.headline in leaderboard_panels(board).alt
     json.loads(leaderboard_panels(board).to_json())
 
 
@@ -87,7 +87,7 @@ def test_the_best_cell_of_each_label_column_is_framed(monkeypatch: pytest.Monkey
     vectors = np.random.default_rng(0).normal(size=(3, 20, 6))
     grid = EmbeddingGrid(("one", "two", ""), LABELS, None, vectors)
     columns = [LabelColumn("first", LABELS), LabelColumn("<second>", ("x",) * 10 + ("y",) * 10)]
-    result = label_matrix(grid, columns, n_resamples=10)
+    result = label_matrix(grid, columns)
     panels = label_matrix_panels(result, grid.instructions)
     figure = panels.panels[0].figure
     np.testing.assert_allclose(figure.data[0].z, result.values, atol=1e-4)

@@ -144,6 +144,14 @@ def test_two_lone_marks_in_different_rows_do_not_join_them(tmp_path: Path) -> No
     assert len(read(tmp_path, "a.csv", content.replace("\t", ";"))[1]) == 3
 
 
+def test_two_lone_marks_in_one_row_do_not_join_its_cells(tmp_path: Path) -> None:
+    rows = [f"{i}\tA cat {i} sits.\tA cat {i} lies." for i in range(9)]
+    for cells in ('"Oh no\tsaid she"', '"Oh no\t"Why" said she', 'He: "Oh\tno"', '"Oh\t"'):
+        table, found = read(tmp_path, "a.tsv", "\n".join([*rows[:4], f"x\t{cells}", *rows[4:]]))
+        assert len(found) == 10 and found[4] == ("x", *cells.split("\t"))
+        assert all("fewer" not in sentence for sentence in table.notes.sentences())
+
+
 def test_marks_escaped_by_backslashes_are_read(tmp_path: Path) -> None:
     content = 'text,label\n"She said \\"no\\", and left.",a\n"A path C:\\\\x, here",b\nPlain.,c\n'
     assert [row[0] for row in read(tmp_path, "a.csv", content)[1]] == [
@@ -228,6 +236,10 @@ def test_a_bad_line_of_json_is_left_out_and_named(tmp_path: Path) -> None:
         ("good,The soup was cold and slow.\ngood,All was well with the tea.\n", ("column 1", "column 2"), 2),
         ("1,The soup was cold.\n2,All was well.\n", ("column 1", "column 2"), 2),
         ("text\nOne.\nTwo, three, four.\nFive, six.\n", ("text",), 3),
+        ("The soup was cold, and bad.\nAll was well.\nNever again, I say, never.\n", ("text",), 3),
+        ("text;score;label\nGood, so;3,5;a\nBad, alas;1,0;b\nFair, well;2,5;a\n", ("text", "score", "label"), 3),
+        ("sep=\t\nid\ttext\n1\tA, b\n2\tC\n", ("id", "text"), 2),
+        ('text,label\n"' + "A line.\n" * 3000 + '",a\nShort.,b\n', ("text", "label"), 2),
     ],
 )
 def test_header_and_what_stands_above_it_are_told_from_rows(

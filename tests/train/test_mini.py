@@ -15,13 +15,14 @@ import pytest
 import torch
 
 from instructor_core import InstructorModel
+from instructor_core.analysis.metrics import nearest_agreement as agreement
 from instructor_core.errors import UserError
 from instructor_core.train.mini import teacher as teacher_module
 from instructor_core.train.mini.__main__ import main
 from instructor_core.train.mini.initial import Shape, make_checkpoint, static_vectors
 from instructor_core.train.mini.material import Material, load_material, trained_axes
 from instructor_core.train.mini.mixture import Mixture, MixtureSettings, plain_wording
-from instructor_core.train.mini.quick import agreement, spearman
+from instructor_core.train.mini.quick import spearman
 from instructor_core.train.mini.tasks import HELD_OUT_AXES
 from instructor_core.train.mini.teacher import embed_file, read_embeddings, read_texts
 from instructor_core.train.mini.wordings import Wordings

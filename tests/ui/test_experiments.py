@@ -18,8 +18,9 @@ from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import experiments
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.experiments import Experiment, Finding, Request, ScoreBook
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.inputs import Inputs, parse_texts
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.tabs.lab import merge_labels
 
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 ALL: list[Experiment] = [
@@ -74,7 +75,7 @@ def test_the_leaderboard_accuracy_is_that_of_scikit_learn(runtime: Runtime, mini
             classifier = KNeighborsClassifier(k, metric="cosine")
             classifier.fit(vectors[rest], np.array(INPUTS.labels)[rest])
             predicted.append(classifier.predict(vectors[[left_out]])[0])
-        assert by_name[name][2] == pytest.approx(accuracy_score(INPUTS.labels, predicted), abs=1e-3)
+        assert by_name[name][3] == pytest.approx(accuracy_score(INPUTS.labels, predicted), abs=1e-3)
 
 
 def test_an_added_candidate_is_the_only_one_that_is_encoded_and_scored(
@@ -143,3 +144,15 @@ def test_retrieval_marks_texts_by_their_labels(runtime: Runtime) -> None:
 def test_nothing_to_search_is_refused(runtime: Runtime) -> None:
     with pytest.raises(UserError, match="All texts are queries"):
         answer(experiments.search, runtime, INPUTS, Request(queries="\n".join(INPUTS.texts)))
+
+
+def test_two_spellings_of_a_label_are_left_out_offered_and_merged_on_request(runtime: Runtime) -> None:
+    labels = ["Positive", *(INPUTS.labels or ())[1:-1], ""]
+    inputs = replace(INPUTS, labels=tuple(labels))
+    finding, _ = answer(experiments.compare_instructions, runtime, inputs, Request())
+    said = " ".join(finding.sentences)
+    assert "14 of 16 texts used; left out: 1 text without a label, 1 label with one text (Positive)." in said
+    assert 'merge "Positive" (1) into "positive"?' in said
+    typed, line = merge_labels(inputs)
+    assert parse_texts(typed)[1][0] == ("positive", *labels[1:])
+    assert "Merged" in line

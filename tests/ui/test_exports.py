@@ -146,13 +146,13 @@ def test_a_csv_file_too_large_for_a_spreadsheet_is_refused(tmp_path: Path, monke
 
 
 def test_a_leaderboard_is_written_with_its_checkpoint_and_without_a_formula(runtime: Runtime, tmp_path: Path) -> None:
-    rows = [["=1+1", "@cmd", 0.5, -0.125, 1.0, 0.0, 0.25, "better", "-"]]
+    rows = [["=1+1", "@cmd", "use", 0.5, -0.125, 1.0, 0.0, 0.25, "better", "-"]]
     path, message = save_rows(runtime, tmp_path, INPUTS, rows)
     assert path is not None and Path(path).is_relative_to(tmp_path) and "leaderboard.csv: 1 row" in message
     header, row = rows_of(Path(path))
     assert header == [*TABLE_HEADERS, "checkpoint", "revision"]
     checkpoint = runtime.checkpoint(INPUTS.checkpoint_id)
-    written = ["'=1+1", "'@cmd", "0.5", "-0.125", "1", "0", "0.25", "better", "'-"]
+    written = ["'=1+1", "'@cmd", "use", "0.5", "-0.125", "1", "0", "0.25", "better", "'-"]
     assert row == [*written, checkpoint.id, checkpoint.revision or ""]
 
 

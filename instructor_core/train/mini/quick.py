@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.encoder import InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.train.mini.mixture import plain_wording
@@ -77,7 +78,7 @@ class QuickEvaluation:
                 for kind, instructions in asked.items():
                     for instruction in instructions:
                         embeddings = model.encode([(instruction, text) for text in entry.texts])
-                        agreements.setdefault(f"{named} {kind}", []).append(agreement(embeddings, labels))
+                        agreements.setdefault(f"{named} {kind}", []).append(nearest_agreement(embeddings, labels))
         values.update({name: float(np.mean(found)) for name, found in agreements.items()})
         return {name: round(value, 4) for name, value in values.items()}
 
@@ -112,14 +113,6 @@ def _label_set(path: Path, count: int) -> LabelSet | None:
     if not complete:
         return None
     return LabelSet(path.stem, tuple(str(record["text"]) for record in records), complete)
-
-
-def agreement(embeddings: NDArray[np.float32], labels: Sequence[str]) -> float:
-    """Return the share of texts whose nearest other text has the same label; ``embeddings`` are of unit length."""
-    similarity = embeddings @ embeddings.T
-    np.fill_diagonal(similarity, -np.inf)
-    values = np.asarray(labels)
-    return float((values[similarity.argmax(axis=1)] == values).mean())
 
 
 def spearman(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:

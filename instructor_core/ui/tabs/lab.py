@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.label_task import Metric
+from instructor_core.analysis.labels import label_issues, merged
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
 from instructor_core.ui.components import plot_view, token_view
@@ -34,7 +35,7 @@ from instructor_core.ui.experiments import (
 from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
 from instructor_core.ui.gradio_patches import cache_folder
-from instructor_core.ui.inputs import Inputs, join_ready
+from instructor_core.ui.inputs import Inputs, format_texts, join_ready
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     Page,
@@ -70,7 +71,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "morph": morph_map,
     "retrieve": search,
 }
-COLUMN_WIDTHS = ("88px", "232px", "92px", "88px", "72px", "96px", "92px", "120px", "110px")  # no word is broken
+COLUMN_WIDTHS = ("88px", "232px", "84px", "92px", "88px", "72px", "96px", "92px", "120px", "110px")  # no word is broken
 USES_CANDIDATES = ("leaderboard", "columns")
 USES_FIRST = ("words", "flips", "morph", "retrieve")
 USES_SECOND = ("flips", "morph", "retrieve")
@@ -154,7 +155,7 @@ def show_controls(question: str) -> list[Any]:
     """Return what a question uses: candidates, queries, metric, two instructions, suggestions, and what rows need."""
     compares, ranks = question in USES_CANDIDATES, question == "leaderboard"
     used = [compares, question == "retrieve", compares, question in USES_FIRST, question in USES_SECOND]
-    return [gr.update(visible=visible) for visible in [*used, compares, ranks, ranks, ranks]]
+    return [gr.update(visible=visible) for visible in [*used, compares, ranks, ranks, ranks, ranks]]
 
 
 def suggested(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
@@ -174,6 +175,15 @@ def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
     if instruction and instruction not in known:
         fields = add_instruction(instruction.strip(), count, *typed)
     return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *fields]
+
+
+def merge_labels(inputs: Inputs) -> tuple[Any, str]:
+    """Return the texts with labels that are written alike merged, for the field on the left, and a status."""
+    merges = label_issues(inputs.labels).merges if inputs.labels is not None else ()
+    if not merges or inputs.labels is None:
+        return gr.skip(), status("No two labels are written alike.")
+    done = ", ".join(f'"{merge.label}" into "{merge.into}"' for merge in merges)
+    return format_texts(replace(inputs, labels=merged(inputs.labels, merges))), status(f"Merged {done}.")
 
 
 def clicked_row(event: gr.SelectData) -> str:
@@ -200,7 +210,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     with gr.Row(elem_classes=["ic-options"]):
         a = menu("First instruction", instructions, 0)
         b = menu("Second instruction", instructions, min(1, len(instructions) - 1))
-        metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Verdict by", min_width=200)
+        metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Rank by", min_width=200)
     a.visible = b.visible = False
     with gr.Row(elem_classes=["ic-lab-inputs"]):
         candidates = gr.Textbox(
@@ -224,6 +234,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
         use = gr.Button("Open its matrix and map", size="sm", elem_id="open-instruction")
         overview = gr.Button("Back to all rows", size="sm", elem_id="all-rows")
         save = gr.Button("Rows as CSV", size="sm", elem_id="save-rows")
+        merge = gr.Button("Merge labels written alike", size="sm", elem_id="merge-labels")
         file = gr.DownloadButton(visible="hidden", elem_id="lab-file")
     table = gr.Dataframe(
         headers=list(TABLE_HEADERS),
@@ -260,7 +271,9 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
         "preprocess": False,  # a menu may still hold an instruction that the new run does not have
         **quiet,
     }
-    show_controls_for(page, question, show_controls, [candidates, queries, metric, a, b, fold, use, overview, save])
+    show_controls_for(
+        page, question, show_controls, [candidates, queries, metric, a, b, fold, use, overview, save, merge]
+    )
     question.input(lambda: "", None, row, **{**quiet, "trigger_mode": "multiple"})  # another question: no row is open
     changed = [page.active.change, page.inputs.change, page.selected.change, page.restored.change, row.change]
     chosen = [entry.input for entry in (question, metric, a, b)]
@@ -271,6 +284,8 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     overview.click(lambda: "", None, row, **quiet)
     saved = save.click(partial(save_rows, page.runtime, cache_folder()), [page.inputs, table], [file, line], **quiet)
     saved.then(None, file, js=fetch_script("lab-file"), **quiet)
+    together = merge.click(merge_labels, page.inputs, [sidebar.texts, line], **quiet)
+    together.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")
     follow_instructions(page, a, b)
     use.click(
         lambda *typed: [*open_instruction(*typed), secrets.token_hex(8)],
