@@ -149,7 +149,7 @@ def neighborhood_floor(original: NDArray[np.floating], edited: NDArray[np.floati
 def _usable_k(k: int, n_texts: int) -> int:
     """At most half of the other texts: more neighbors than that are hardly a neighborhood."""
     if n_texts < 3:
-        raise UserError(f"Comparing neighborhoods needs at least 3 texts: got {n_texts}. Add texts.")
+        raise UserError(f"Comparing neighbourhoods needs at least 3 texts: got {n_texts}. Add texts.")
     return max(1, min(k, (n_texts - 1) // 2))
 
 

@@ -121,7 +121,7 @@ def neighbor_change(first: NDArray[np.floating], second: NDArray[np.floating], t
         ValueError: when the two arrays do not have the same shape.
     """
     if k < 1:
-        raise UserError(f"At least 1 neighbor is compared: got k={k}. Choose 1 or more.")
+        raise UserError(f"At least 1 neighbour is compared: got k={k}. Choose 1 or more.")
     if first.shape != second.shape:
         raise ValueError(f"The same texts under two instructions have one shape: got {first.shape}, {second.shape}.")
     lists = []

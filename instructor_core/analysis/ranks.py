@@ -152,7 +152,7 @@ def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int
     """
     n = cosines_of_text.shape[1]
     if n < 2:
-        raise UserError(f"Neighbor ranks need at least 2 texts: got {n}. Add texts.")
+        raise UserError(f"Neighbour ranks need at least 2 texts: got {n}. Add texts.")
     cosines = cosines_of_text.astype(np.float64)
     others = np.round(cosines, 6)
     others[:, text] = -np.inf

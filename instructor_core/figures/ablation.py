@@ -14,7 +14,7 @@ HOW_TO_READ = (
     "A bar is how far the texts move, on average, when this word is left out or this slot changed. The dashed line is "
     "the noise floor: the largest move caused by an edit that means nothing. A bar that ends before it says nothing."
 )
-NOT_SHOWN = "A move is not a gain: a word may move all texts the same way and change no neighbor."
+NOT_SHOWN = "A move is not a gain: a word may move all texts the same way and change no neighbour."
 _TITLES = {
     EditKind.WORD: "Words left out",
     EditKind.SLOT: "Slots of the template changed",

@@ -65,7 +65,6 @@ def percentile_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
-    numbers: bool = True,
 ) -> PanelSet:
     """The similarity matrices coloured by percentile; the numbers in the cells stay cosines.
 
@@ -76,9 +75,8 @@ def percentile_panels(
         labels: N labels or None.
         instructions: K instructions.
         order: text indices in display order.
-        numbers: whether small matrices show their cosines.
     """
-    drawn = similarity_panels(result, texts, labels, instructions, order=order, numbers=numbers)
+    drawn = similarity_panels(result, texts, labels, instructions, order=order)
     shown = list(range(len(texts))) if order is None else [int(i) for i in order]
     for panel, values in zip(drawn.panels, percentiles, strict=True):
         (heatmap,) = panel.figure.data

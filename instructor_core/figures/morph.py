@@ -15,11 +15,11 @@ from instructor_core.figures.charts import NEUTRAL, framed, one_line
 from instructor_core.figures.panels import Panel, PanelSet
 
 HOW_TO_READ = (
-    "The slider moves the texts from the first map to the second. An arrow marks a text whose nearest neighbors in the "
-    "full space change more than under a change of punctuation."
+    "The slider moves the texts from the first map to the second. An arrow marks a text whose nearest neighbours in "
+    "the full space change more than under a change of punctuation."
 )
 NOT_SHOWN = (
-    "A long way without an arrow is a move of the picture, not of the neighbors. Positions between the two ends are "
+    "A long way without an arrow is a move of the picture, not of the neighbours. Positions between the two ends are "
     "interpolated and mean nothing by themselves."
 )
 N_STEPS = 10
@@ -61,7 +61,7 @@ def morph_panels(
     subtitle = (
         f"{result.layout}, trustworthiness {_trust(result.quality, a, b)} · {changed} of {len(texts)} texts change "
     )
-    subtitle += f"neighbors beyond noise{drawn} (Jaccard above {result.floor:.2f}, k = {result.k})"
+    subtitle += f"neighbours beyond noise{drawn} (Jaccard above {result.floor:.2f}, k = {result.k})"
     tried = "; ".join(f"{quality.layout} {_trust(quality, a, b)}" for quality in result.qualities)
     title = f"{a} {one_line(instructions[result.a])} → {b} {one_line(instructions[result.b])}"
     alt = f"Map of {len(texts)} texts moving from {a} to {b}. {subtitle}. Layouts tried: {tried}."
@@ -81,7 +81,7 @@ def _texts(points: NDArray[np.float32], rows: list[int], name: str, rank: int, r
             "size": theme.MARKER_SIZE,
         },
         customdata=rows,
-        hovertext=[f"{result.changes[i]:.0%} of the neighborhood changes" for i in rows],
+        hovertext=[f"{result.changes[i]:.0%} of the neighbourhood changes" for i in rows],
         meta={"kind": "points"},
         hoverinfo="none",
     )

@@ -100,7 +100,7 @@ def neighbor_sentences(change: NeighborChange, texts: Sequence[str], *, a: int, 
         b: index of the second.
     """
     if not change.before:
-        return ("There is no other text to be a neighbor.",)
+        return ("There is no other text to be a neighbour.",)
     k = len(change.before)
     if not change.came:
         return (f"The same {k} texts are nearest under {letter(a)} and under {letter(b)}.",)

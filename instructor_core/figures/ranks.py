@@ -18,7 +18,7 @@ FLIPS_HOW_TO_READ = (
     "second. Grey points inside the dashed lines flip no more clearly than under a change of punctuation."
 )
 FLIPS_NOT_SHOWN = "Only the clearest flips are drawn. A flip does not say which of the two orders is right."
-BUMP_HOW_TO_READ = "Each line is a text; its height is its place among the neighbors, the nearest on top."
+BUMP_HOW_TO_READ = "Each line is a text; its height is its place among the neighbours, the nearest on top."
 BUMP_NOT_SHOWN = "Places, not distances: two places may differ by a hair. The tooltip has the cosines."
 _RANK_TICKS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
@@ -78,12 +78,12 @@ def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
         ]
         figure.add_trace(rank_line(list(range(len(letters))), ranks.tolist(), text, tips, column))
     rank_axes(figure, letters, int(result.ranks.max(initial=1)))
-    title = f"Neighbors of text {result.text + 1}"
+    title = f"Neighbours of text {result.text + 1}"
     nearest = ", ".join(
         f"{name} {int(result.shown[int(row.argmin())]) + 1}" for name, row in zip(letters, result.ranks, strict=True)
     )
     subtitle = theme.shorten(texts[result.text], 80)
-    alt = f"Places of {len(result.shown)} neighbors of text {result.text + 1} under {len(letters)} instructions. "
+    alt = f"Places of {len(result.shown)} neighbours of text {result.text + 1} under {len(letters)} instructions. "
     panel = Panel("bump", title, None, figure, subtitle)
     return PanelSet((panel,), tuple(texts), alt=f"{alt}Nearest text: {nearest}.")
 

@@ -35,7 +35,6 @@ def similarity_panels(
     *,
     order: Sequence[int] | None = None,
     scale: Scale = "shared",
-    numbers: bool = True,
 ) -> PanelSet:
     """One heatmap per instruction, in instruction order, all with the texts in the same order.
 
@@ -46,7 +45,6 @@ def similarity_panels(
         instructions: K instructions, the panel titles.
         order: text indices in display order; may leave texts out. None: as given.
         scale: "shared" gives equal cosines equal colours in all panels, "each" uses each panel's own range.
-        numbers: whether small matrices show their values.
     """
     shown = _shown(order, len(texts))
     rows, columns = _text_sides(texts, labels, shown)
@@ -61,7 +59,6 @@ def similarity_panels(
             low=low,
             high=high,
             value="cosine",
-            numbers=numbers,
         )
         subtitle = "" if scale == "shared" else f"colours from {low:.2f} to {high:.2f}"
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
@@ -80,7 +77,6 @@ def difference_panels(
     labels: Sequence[str] | None,
     *,
     order: Sequence[int] | None = None,
-    numbers: bool = True,
 ) -> PanelSet:
     """The matrix A - B on a diverging scale centred on zero; `texts`, `labels`, `order` as in `similarity_panels`."""
     shown = _shown(order, len(texts))
@@ -95,7 +91,6 @@ def difference_panels(
         low=-result.limit,
         high=result.limit,
         value=f"cosine {name}",
-        numbers=numbers,
     )
     subtitle = f"positive: more similar under {a}; negative: more similar under {b}"
     alt = f"Difference {name} of the similarity of {len(texts)} texts."
@@ -106,9 +101,7 @@ def difference_panels(
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
 
-def instruction_panels(
-    result: InstructionSimilarity, texts: Sequence[str], instructions: Sequence[str], *, numbers: bool = True
-) -> PanelSet:
+def instruction_panels(result: InstructionSimilarity, texts: Sequence[str], instructions: Sequence[str]) -> PanelSet:
     """The instruction x instruction matrix of one text, or of the mean over all texts."""
     n = len(instructions)
     names = tuple(f"{letter(k)}  {instruction}" for k, instruction in enumerate(instructions))
@@ -122,7 +115,6 @@ def instruction_panels(
         low=result.low,
         high=result.high,
         value="cosine",
-        numbers=numbers,
     )
     if result.text is None:
         title = f"Instructions, mean over {len(texts)} texts"
@@ -143,7 +135,6 @@ def cross_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
-    numbers: bool = True,
 ) -> PanelSet:
     """Texts under one instruction (rows) against texts under another (columns); arguments as in `similarity_panels`."""
     shown = _shown(order, len(texts))
@@ -157,7 +148,6 @@ def cross_panels(
         low=result.low,
         high=result.high,
         value="cosine",
-        numbers=numbers,
     )
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"

@@ -10,15 +10,15 @@ from instructor_core.figures.charts import framed
 from instructor_core.figures.panels import Panel, PanelSet
 
 HOW_TO_READ = (
-    "Text: texts differ whatever the instruction. Instruction: it shifts all texts alike, neighbors stay. "
-    "Interaction: it moves texts differently, so that neighbors may change."
+    "Text: texts differ whatever the instruction. Instruction: it shifts all texts alike, neighbours stay. "
+    "Interaction: it moves texts differently, so that neighbours may change."
 )
 NOT_SHOWN = "The split does not say whether a re-arrangement is useful, or which instruction makes it."
 _COLORS = (theme.SEGMENTS["text"], theme.SEGMENTS["instruction"], theme.SEQUENTIAL[7])
 _MEANINGS = (
     "differences between texts that every instruction keeps",
-    "a shift of all texts alike: no neighbor changes",
-    "texts moved differently: neighbors may change",
+    "a shift of all texts alike: no neighbour changes",
+    "texts moved differently: neighbours may change",
 )
 
 

@@ -82,7 +82,6 @@ def test_values_are_printed_only_into_small_matrices() -> None:
 
     assert template(panels_of(MAX_NUMBERED)) == "%{z:.2f}"
     assert template(panels_of(MAX_NUMBERED + 1)) is None
-    assert template(panels_of(3, numbers=False)) is None
 
 
 def test_equal_texts_keep_their_own_rows() -> None:
