@@ -10,6 +10,7 @@ from instructor_core.figures import theme
 
 NEUTRAL = theme.SEGMENTS["end"]  # a grey that can be seen on the light and on the dark page
 ROW_HEIGHT = 24  # px per row of a chart of rows
+NO_INSTRUCTION = "(no instruction)"
 _FRAME = 56  # px around the rows: the axis and its title
 
 
@@ -61,4 +62,4 @@ def mark_value(figure: go.Figure, value: float, *, dash: str, axis: str = "x") -
 
 def one_line(instruction: str) -> str:
     """The instruction on one line, or words for the empty one."""
-    return " ".join(instruction.split()) or "(no instruction)"
+    return " ".join(instruction.split()) or NO_INSTRUCTION

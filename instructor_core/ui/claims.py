@@ -13,6 +13,7 @@ from instructor_core.analysis.calibration import background, unrelated_sentences
 from instructor_core.analysis.comparison import intervals
 from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.projection import project
 from instructor_core.analysis.scores import score_texts
 from instructor_core.cache import CachedEncoder
@@ -57,11 +58,6 @@ class Claim:
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
         """Evaluate the claim on a run."""
         raise NotImplementedError
-
-
-def number(value: float) -> str:
-    """Return a cosine or another share as a visitor reads it: three decimals, a real minus sign."""
-    return f"{value + 0.0:.3f}".replace("-", "−")
 
 
 def unit_vectors(encoder: CachedEncoder, inputs: Inputs, instruction: int) -> NDArray[np.float32]:

@@ -35,6 +35,7 @@ from instructor_core.figures import ranks as rank_figures
 from instructor_core.figures import retrieval as retrieval_figures
 from instructor_core.figures import theme
 from instructor_core.figures import variance as variance_figures
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.hub import BUNDLED
@@ -194,7 +195,7 @@ def table_of(board: Leaderboard) -> list[list[str | float]]:
     return [
         [
             row.name,
-            row.entry.instruction.strip() or "(no instruction)",
+            one_line(row.entry.instruction),
             "use" if row is board.use else "",
             *(round(score.value, 3) for score in row.scores),
             row.verdict.value,

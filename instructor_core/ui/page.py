@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.grid import letter
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import incident, status
 from instructor_core.ui.inputs import Inputs
@@ -157,8 +158,7 @@ def changed_by_visitor(option: Any) -> Any:
 def instruction_choices(inputs: Inputs) -> list[tuple[str, int]]:
     """Return (label, index) of each instruction for a menu."""
     return [
-        (f"{letter(k)} · {shorten(instruction.strip(), 60) or '(no instruction)'}", k)
-        for k, instruction in enumerate(inputs.instructions)
+        (f"{letter(k)} · {shorten(one_line(instruction), 60)}", k) for k, instruction in enumerate(inputs.instructions)
     ]
 
 
