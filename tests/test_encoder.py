@@ -7,9 +7,7 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
-import textwrap
+import sqlite3
 from collections import deque, namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,17 +69,13 @@ class TestCall:
     def test_the_call_agrees_with_encode(self, model: InstructorModel) -> None:
         np.testing.assert_allclose(model(PAIRS)[0].numpy(), model.encode(PAIRS), atol=1e-5)
 
-    def test_no_pairs_give_empty_results(self, model: InstructorModel) -> None:
-        embeddings, tokens, instruction_tokens = model([])
-        assert embeddings.shape == (0, 48)
-        assert tokens == instruction_tokens == []
-
 
 class TestEncode:
-    def test_no_pairs_give_an_empty_array_of_the_right_shape(self, model: InstructorModel) -> None:
-        assert model.encode([]).shape == (0, 48)
+    def test_no_pairs_give_empty_results_of_the_right_shape(self, model: InstructorModel) -> None:
+        embeddings, tokens, instruction_tokens = model([])
+        assert embeddings.shape == model.encode([]).shape == (0, 48)
         assert model.encode([]).dtype == np.float32
-        assert model.encode_tokens([]) == []
+        assert tokens == instruction_tokens == model.encode_tokens([]) == []
 
     def test_batching_order_and_padding_change_nothing(
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
@@ -155,7 +149,7 @@ class TestEncode:
         query = trainable.transformer.encoder.block[0].layer[0].SelfAttention.q.weight
         assert query.grad is not None and query.grad.abs().sum() > 0
 
-    def test_a_model_packed_for_inference_refuses_to_train(self, model: InstructorModel) -> None:
+    def test_a_model_merged_for_inference_refuses_to_train(self, model: InstructorModel) -> None:
         with pytest.raises(EncoderError, match="trainable=True"):
             model.train()
 
@@ -226,7 +220,7 @@ class TestTokens:
     def test_the_embedding_row_does_not_know_the_instruction(self, model: InstructorModel) -> None:
         a, b = model.encode_tokens([("Topic: ", "Cold soup"), (REVIEW, "Cold soup")], layers=True)
         assert a.layers is not None and b.layers is not None
-        assert a.layers.shape == (len(model.backbone.t5.blocks) + 1, a.n_encoded, 96)
+        assert a.layers.shape == (len(model.backbone.blocks) + 1, a.n_encoded, 96)
         np.testing.assert_array_equal(a.layers[0][a.pooling_mask], b.layers[0][b.pooling_mask])
         assert np.abs(a.layers[1][a.pooling_mask] - b.layers[1][b.pooling_mask]).max() > 1e-3
 
@@ -259,6 +253,8 @@ class Record:
 
 FRAME = pd.DataFrame({"text": ["Soup", "Rain again"], "instruction": ["Topic: ", REVIEW]})
 TWO = [("Topic: ", "Soup"), (REVIEW, "Rain again")]
+DATABASE = sqlite3.connect(":memory:")
+DATABASE.row_factory = sqlite3.Row
 ORDERED = FRAME[["instruction", "text"]]
 CONTAINERS: dict[str, Callable[[], object]] = {
     "lists": lambda: [list(pair) for pair in TWO],
@@ -278,6 +274,7 @@ CONTAINERS: dict[str, Callable[[], object]] = {
     "dict views": lambda: dict(TWO).items(),
     "deque": lambda: deque(TWO),
     "named tuples in another order": lambda: [Named(text, instruction) for instruction, text in TWO],
+    "rows of a database": lambda: DATABASE.execute("VALUES ('Topic: ', 'Soup'), (?, 'Rain again')", [REVIEW]),
     "records": lambda: [Record(text, instruction) for instruction, text in TWO],
 }
 
@@ -301,32 +298,29 @@ class TestPairs:
     @pytest.mark.parametrize(
         ("pairs", "message"),
         [
-            ("a string", "str 'a string'"),
-            (b"bytes", "bytes"),
-            (None, "NoneType 'None'"),
-            (5, "int '5'"),
-            (np.array("x"), "ndarray"),
-            ({"Topic: ": "Soup"}, "dict gives its keys alone"),
-            ({"ab": 1, "cd": 2}, "dict gives its keys alone"),
-            (set(TWO), "set has no order"),
-            (frozenset(TWO), "frozenset has no order"),
-            (ORDERED, "DataFrame gives the names of its columns"),
+            ("a string", r"got str 'a string'\. Write one pair as \[\(instruction, text\)\]"),
+            (b"bytes", "got bytes"),
+            (None, "got NoneType 'None'"),
+            (5, "got int '5'"),
+            (np.array("x"), "got ndarray 'x'"),
+            ({"Topic: ": "Soup"}, "got dict .* gives its keys alone"),
+            (set(TWO), "got set .* no order"),
+            (frozenset(TWO), "got frozenset .* no order"),
+            (ORDERED, "got DataFrame .* names of its columns"),
             (("Topic: ", "Soup"), r"pair 0 is str 'Topic: '\. Write one pair as \[\(instruction, text\)\]"),
-            (["ab"], "pair 0 is str 'ab'"),
             ([*TWO, b"ab"], "pair 2 is bytes"),
             (np.array(["Topic: ", "Soup"]), "pair 0 is str_ 'Topic: '"),
-            ([("one",)], "pair 0 is a tuple of 1"),
-            ([*TWO, ["Topic: ", "Soup", 0]], "pair 2 is a list of more than two"),
-            (ORDERED.rename(columns={"text": "body"}).itertuples(), "pair 0 is a Pandas of more than two"),
-            ([{"instruction": "Topic: ", "text": "Soup"}], r'pair 0 is a dict\. Write \(entry\["instruction"\]'),
-            ([{"ab": 1, "cd": 2}], "pair 0 is a dict"),
+            ([("one",)], "pair 0 is tuple .* has 1 members"),
+            ([*TWO, ["Topic: ", "Soup", 0]], "pair 2 is list .* more than two"),
+            (ORDERED.rename(columns={"text": "body"}).itertuples(), "pair 0 is Pandas .* more than two"),
+            ([{"instruction": "Topic: ", "text": "Soup"}], r'pair 0 is dict .* \(entry\["instruction"\]'),
+            ([{"ab": 1, "cd": 2}], "pair 0 is dict"),
+            (DATABASE.execute("SELECT 'Soup' AS text, 'Topic: ' AS instruction"), "pair 0 is Row .* Write a tuple"),
             ([{"Topic: ", "Soup"}], "pair 0 is set .* no order"),
             ([5], "pair 0 is int '5'"),
             ([*TWO, ("Topic: ", None)], "the text of pair 2 is NoneType 'None'"),
-            ([(None, "b")], "the instruction of pair 0 is NoneType"),
             ([("a", float("nan"))], "the text of pair 0 is float 'nan'"),
             ([("a", pd.NA)], "the text of pair 0 is NAType"),
-            ([("a", 1)], "the text of pair 0 is int '1'"),
             ([(b"a", "b")], "the instruction of pair 0 is bytes"),
             ([Record("a", None)], "the instruction of pair 0 is NoneType"),  # type: ignore[arg-type]
             (zip_longest(["a", "b"], ["c"]), "the text of pair 1 is NoneType"),
@@ -337,9 +331,8 @@ class TestPairs:
     def test_what_would_mean_something_else_is_refused_by_place(
         self, model: InstructorModel, pairs: Any, message: str
     ) -> None:
-        with pytest.raises(EncoderError, match=message) as caught:
+        with pytest.raises(EncoderError, match=rf"two strings each, \[\(instruction, text\), ...\]: {message}"):
             model.encode(pairs)
-        assert "(instruction, text)" in str(caught.value) or '(entry["instruction"]' in str(caught.value)
 
     def test_a_wrong_pair_far_behind_is_found_before_any_is_encoded(
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
@@ -411,7 +404,7 @@ class TestCopies:
         model = InstructorModel(checkpoint_a, trainable=True)
         other = pickle.loads(pickle.dumps(model)).train()
         other(TWO)[0].sum().backward()
-        assert other.backbone.t5.blocks[0].qkv[0].weight.grad is not None
+        assert other.backbone.blocks[0].qkv[0].weight.grad is not None
         assert all(weight.grad is None for weight in model.parameters())
 
     def test_a_folder_that_was_trained_on_meanwhile_is_not_taken_for_the_model(
@@ -442,14 +435,14 @@ class TestOwnProducts:
             for pays in (True, False):
                 monkeypatch.setattr(encoder_module, "_packing_pays", lambda *_, pays=pays: pays)
                 model = InstructorModel(folder, "cpu")
-                assert isinstance(model.backbone.t5.blocks[0].out, encoder_module._PackedLinear) is pays
+                assert model.backbone.blocks[0].out.is_packed is pays
                 vectors[pays] = model.encode(PAIRS)
-            monkeypatch.undo()
             np.testing.assert_allclose(vectors[True], vectors[False], atol=1e-6)
-            encoder_module._packing_pays.cache_clear()
-            monkeypatch.setattr(encoder_module._PackedLinear, "__call__", broken)
-            np.testing.assert_array_equal(InstructorModel(folder, "cpu").encode(PAIRS), vectors[False])
             monkeypatch.undo()
+            encoder_module._packing_pays.cache_clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", broken)
+                np.testing.assert_array_equal(InstructorModel(folder, "cpu").encode(PAIRS), vectors[False])
             encoder_module._packing_pays.cache_clear()
 
     def test_a_transformers_with_other_names_is_reported(self, mini: InstructorModel) -> None:
@@ -465,20 +458,21 @@ class TestRefusals:
         assert np.isfinite(model.encode([("word " * 510, "text")])).all()
 
     @pytest.mark.parametrize(
-        "missing",
-        ["modules.json", "1_Pooling/config.json", "2_Dense/config.json", "sentence_bert_config.json"],
+        ("missing", "named"),
+        [
+            ("modules.json", "no modules.json"),
+            ("1_Pooling/config.json", "1_Pooling has no config.json"),
+            ("2_Dense/config.json", "2_Dense has no config.json"),
+            ("sentence_bert_config.json", "no sentence_bert_config.json"),
+            ("pytorch_model.bin", "pytorch_model"),
+            ("2_Dense/pytorch_model.bin", "2_Dense needs .* pytorch_model.bin"),
+            ("tokenizer.json", "no tokenizer.json"),
+        ],
     )
-    def test_a_missing_file_is_named(self, checkpoint_a: Path, tmp_path: Path, missing: str) -> None:
+    def test_a_missing_file_is_named(self, checkpoint_a: Path, tmp_path: Path, missing: str, named: str) -> None:
         folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
         (folder / missing).unlink()
-        with pytest.raises(EncoderError, match=Path(missing).name):
-            InstructorModel(folder)
-
-    @pytest.mark.parametrize("missing", ["pytorch_model.bin", "2_Dense/pytorch_model.bin", "tokenizer.json"])
-    def test_missing_weights_or_tokenizer_are_named(self, checkpoint_a: Path, tmp_path: Path, missing: str) -> None:
-        folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
-        (folder / missing).unlink()
-        with pytest.raises(EncoderError, match=Path(missing).stem):
+        with pytest.raises(EncoderError, match=named):
             InstructorModel(folder)
 
     @pytest.mark.parametrize(
@@ -521,25 +515,6 @@ class TestRefusals:
     def test_a_name_outside_the_grammar_is_refused(self, name: str) -> None:
         with pytest.raises(EncoderError, match="owner/name"):
             InstructorModel(name)
-
-
-def test_the_file_works_when_copied_alone(checkpoint_a: Path, tmp_path: Path) -> None:
-    shutil.copyfile(encoder_module.__file__, tmp_path / "instructor.py")
-    code = textwrap.dedent(
-        f"""
-        import sys
-        from instructor import InstructorModel
-        model = InstructorModel({str(checkpoint_a)!r})
-        print(model.encode([("Topic: ", "Soup"), ("", "")]).shape)
-        others = ("instructor_core", "sentence_transformers", "sklearn", "gradio")
-        print([name for name in others if name in sys.modules])
-        """
-    )
-    result = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"],
-        capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path,
-    )  # fmt: skip
-    assert result.stdout.split("\n")[:2] == ["(2, 64)", "[]"]
 
 
 def test_the_bundled_checkpoint_loads_by_its_name(mini: InstructorModel) -> None:
