@@ -47,6 +47,8 @@ from transformers import AutoTokenizer, T5EncoderModel
 
 Pair = Sequence[str]
 Record = list[tuple[Tensor, list[Tensor]]]  # per block: what enters it, its attention weights run by run
+Run = tuple[int, int, Tensor | None]  # n sequences of one width that share a call of attention; (n, width) bool padding
+Embedded = tuple[NDArray[np.int64], NDArray[np.float32]]  # (b,) positions, (b, D) embeddings
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # per batch, padding included; small ones stay inside a CPU's cache
@@ -172,14 +174,6 @@ class _Tokenizer:
 # ---- ids to states ---------------------------------------------------------------------------------------------------
 
 
-class _Run(NamedTuple):
-    """Sequences that go through attention together; ``padding`` is ``(n, width)``, None if there is none."""
-
-    n: int
-    width: int
-    padding: Tensor | None
-
-
 class T5Block:
     """The parts of a block; ``wide`` may be two layers, of which the first, behind the activation, gates the second."""
 
@@ -213,7 +207,7 @@ class T5Block:
 class T5:
     """Transformers' T5 encoder taken apart: the one place that knows its names. Training reads its weights here too.
 
-    Another encoder would be another class with ``run``, ``norm`` and ``n_layers``.
+    Another encoder would be another class with ``run``, ``final_norm`` and ``blocks``.
     """
 
     def __init__(self, model: Any, merge_on: torch.device | None = None) -> None:
@@ -227,18 +221,17 @@ class T5:
             self.activation, self.is_gated = config.dense_act_fn, config.is_gated_act
             self.epsilon: float = config.layer_norm_epsilon
         except (AttributeError, IndexError, TypeError, ValueError) as error:
+            known = "This file is right for transformers 5.0 to 5.23: install one of these."
             raise EncoderError(
-                f"transformers {transformers.__version__} names the parts of T5 in a way not known here ({error}). "
-                "It is right for transformers 5.0 to 5.23: install one of these."
+                f"transformers {transformers.__version__} has parts of T5 not known here ({error}). {known}"
             ) from error
-        self.n_layers = len(self.blocks)
         self._bias = torch.empty(0, 0)
         self._is_merged = merge_on is not None
         if merge_on is not None:
             for block in self.blocks:
                 block.merge(merge_on)
 
-    def run(self, ids: Tensor, runs: Sequence[_Run], record: Record | None = None) -> Tensor:
+    def run(self, ids: Tensor, runs: Sequence[Run], record: Record | None = None) -> Tensor:
         """Return the last hidden states ``(R, h)`` float32 of the ``(R,)`` ids of all runs.
 
         Only attention needs to know where a sequence ends; norms and linear layers take one token at a time. So a batch
@@ -246,17 +239,17 @@ class T5:
         per block, its input and its attention weights ``(n, heads, width, width)``; last, what leaves the last block.
         """
         states = self.dropout(self.embed(ids))
-        biases = [self._position_bias(run, ids.device) for run in runs]
-        sizes = [run.n * run.width for run in runs]
+        biases = [self._position_bias(width, padding, ids.device) for _, width, padding in runs]
+        sizes = [n * width for n, width, _ in runs]
         for block in self.blocks:
             normed = block.attention_norm(states)
             products = [linear(normed) for linear in block.qkv]
             merged = products[0] if len(products) == 1 else torch.cat(products, dim=-1)
             dropout = block.attention.dropout if block.attention.training else 0.0
             mixed, weights = [], []
-            for run, bias, part in zip(runs, biases, torch.split(merged, sizes), strict=True):
+            for (n, width, _), bias, part in zip(runs, biases, torch.split(merged, sizes), strict=True):
                 # Each (n, heads, width, d_kv).
-                query, key, value = part.view(run.n, run.width, 3, block.n_heads, -1).permute(2, 0, 3, 1, 4)
+                query, key, value = part.view(n, width, 3, block.n_heads, -1).permute(2, 0, 3, 1, 4)
                 if record is not None:
                     weights.append(torch.softmax((query @ key.transpose(2, 3) + bias).float(), dim=-1))
                 # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
@@ -274,21 +267,17 @@ class T5:
             record.append((states, []))
         return self.dropout(self.final_norm(states)).float()  # type: ignore[no-any-return]
 
-    def norm(self, states: Tensor) -> Tensor:
-        """Apply the norm behind the last block: float32."""
-        return self.final_norm(states).float()  # type: ignore[no-any-return]
-
-    def _position_bias(self, run: _Run, device: torch.device) -> Tensor:
+    def _position_bias(self, width: int, padding: Tensor | None, device: torch.device) -> Tensor:
         """Return what is added to the scores of a run: ``(1 or n, heads, width, width)``."""
         bias = self._bias
-        if not self._is_merged or bias.shape[-1] < run.width:
-            bias = self._first.compute_bias(run.width, run.width, device=device)
+        if bias.shape[-1] < width:
+            bias = self._first.compute_bias(width, width, device=device)
             self._bias = bias if self._is_merged else self._bias  # training changes the table
-        bias = bias[..., : run.width, : run.width]  # it depends on distances alone
-        if run.padding is None:
+        bias = bias[..., :width, :width]  # it depends on distances alone
+        if padding is None:
             return bias
         # The lowest finite number, not -inf: a row of nothing but padding would be NaN.
-        return bias.masked_fill(run.padding.to(device)[:, None, None, :], torch.finfo(bias.dtype).min)
+        return bias.masked_fill(padding.to(device)[:, None, None, :], torch.finfo(bias.dtype).min)
 
     def position_buckets(self, n: int, device: torch.device) -> Tensor:
         """Row of ``position_table`` for every (query, key) pair of positions: ``(n, n)`` int64."""
@@ -450,7 +439,7 @@ class InstructorModel(nn.Module):
         self.tokenizer, self.pad_id = self._tokenizer.full, self._tokenizer.pad
         self.max_seq_length = int(_read_json(folder / "sentence_bert_config.json").get("max_seq_length") or 512)
         self.backbone = T5(self.transformer, None if trainable else self.device)
-        self.n_layers = self.backbone.n_layers
+        self.n_layers = len(self.backbone.blocks)
         self.to(device=self.device).eval()
         self._loaded = 0 if trainable else self._checksum()
 
@@ -512,7 +501,8 @@ class InstructorModel(nn.Module):
     def _states(self, batch: Sequence[Sequence[_Item]], record: Record | None = None) -> tuple[Tensor, list[range]]:
         """Run a batch: last hidden states ``(R, h)`` float32, padding included, and the rows of each item."""
         ids: list[int] = []
-        rows, runs = [], []
+        rows: list[range] = []
+        runs: list[Run] = []
         for items in batch:
             width = len(items[0].ids)
             for item in items:
@@ -521,10 +511,10 @@ class InstructorModel(nn.Module):
             padding = None
             if len(items[-1].ids) < width:
                 padding = torch.arange(width) >= torch.tensor([[len(item.ids)] for item in items])
-            runs.append(_Run(len(items), width, padding))
+            runs.append((len(items), width, padding))
         return self.backbone.run(torch.tensor(ids).to(self.device), runs, record), rows
 
-    def _pool(self, hidden: Tensor, items: Sequence[_Item], rows: Sequence[range]) -> Tensor:
+    def _pool(self, hidden: Tensor, rows: Sequence[range], items: Sequence[_Item]) -> Tensor:
         """Mean over the rows of each item that are not masked, then the linear layer: ``(b, D)``, not normalised.
 
         The instruction has done its work inside attention; its own tokens stay out of the mean, so that texts under one
@@ -554,7 +544,7 @@ class InstructorModel(nn.Module):
         items = [item for run in batch for item in run]
         with torch.inference_mode(not self.training):
             hidden, rows = self._states(batch)
-            embeddings = self._pool(hidden, items, rows)
+            embeddings = self._pool(hidden, rows, items)
             if normalize:
                 embeddings, hidden = F.normalize(embeddings, dim=-1), F.normalize(hidden, dim=-1)
             order = sorted(range(len(items)), key=lambda i: items[i].position)
@@ -563,28 +553,20 @@ class InstructorModel(nn.Module):
             return embeddings[torch.tensor(order).to(self.device)], text, instruction
 
     @torch.inference_mode()
-    def _embed(
-        self, batch: Sequence[Sequence[_Item]], normalize: bool
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _embed(self, batch: Sequence[Sequence[_Item]], normalize: bool) -> Embedded:
         items = [item for run in batch for item in run]
-        hidden, rows = self._states(batch)
-        embeddings = self._pool(hidden, items, rows)
+        embeddings = self._pool(*self._states(batch), items)
         embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
         return np.asarray([item.position for item in items], dtype=np.int64), np.asarray(embeddings.cpu())
 
-    def _encode_read(
-        self, pairs: Iterator[tuple[str, str]], normalize: bool
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def _encode_read(self, pairs: Iterator[tuple[str, str]], normalize: bool) -> Iterator[Embedded]:
         start = 0
         while items := self._prepare(islice(pairs, _WINDOW), start):
-            for batch in self._batches(items):
-                yield self._embed(batch, normalize)
+            yield from (self._embed(batch, normalize) for batch in self._batches(items))
             start += len(items)
 
     @_explain_names
-    def encode_batches(
-        self, pairs: Iterable[Pair], *, normalize: bool = True
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def encode_batches(self, pairs: Iterable[Pair], *, normalize: bool = True) -> Iterator[Embedded]:
         """Embed pairs batch by batch; stopping the iteration stops the work. Some thousand pairs are read at a time.
 
         Returns:
@@ -651,11 +633,10 @@ class InstructorModel(nn.Module):
         encoded, cut = rows[: n - 1], rows[n - 1 :]
         listed = [*encoded, end, *cut]  # what was cut comes last
 
-        def segment(start: int, stop: int) -> Segment:
-            if start >= boundary:
-                return Segment.TEXT
-            return Segment.INSTRUCTION if stop <= boundary else Segment.STRADDLING
-
+        segments = [
+            Segment.TEXT if start >= boundary else Segment.STRADDLING if stop > boundary else Segment.INSTRUCTION
+            for _, _, (start, stop) in encoded
+        ]
         return {
             "instruction": item.instruction,
             "text": item.text,
@@ -663,7 +644,7 @@ class InstructorModel(nn.Module):
             "token_ids": np.asarray([row[0] for row in listed], dtype=np.int64),
             "tokens": tuple(row[1] for row in listed),
             "spans": np.asarray([row[2] for row in listed], dtype=np.int64).reshape(-1, 2),
-            "segments": (*(segment(*row[2]) for row in encoded), Segment.END, *[Segment.CUT] * len(cut)),
+            "segments": (*segments, Segment.END, *[Segment.CUT] * len(cut)),
             "pooling_mask": np.arange(n) >= item.n_masked,
             "n_instruction_tokens": item.n_masked,
             "max_seq_length": self.max_seq_length,
@@ -681,7 +662,7 @@ class InstructorModel(nn.Module):
         """
         with torch.inference_mode():
             tensor = torch.from_numpy(np.ascontiguousarray(states)).to(self.device, self.dtype)
-            return np.asarray(self.dense(self.backbone.norm(tensor)).cpu())
+            return np.asarray(self.dense(self.backbone.final_norm(tensor).float()).cpu())
 
     # ---- copies and other processes ---------------------------------------------------------------------------------
 
@@ -795,10 +776,8 @@ def _load_transformer(folder: Path, dtype: torch.dtype, width: int) -> Any:
         raise EncoderError(f"The T5 encoder in {folder} cannot be loaded: {error}") from error
     missing = sorted(set(info["missing_keys"]) - {"encoder.embed_tokens.weight", "shared.weight"})
     if missing or model.config.d_model != width:
-        raise EncoderError(
-            f"The weights in {folder} do not fit its configuration: missing {missing[:3]}, hidden size "
-            f"{model.config.d_model} against a projection of {width} inputs."
-        )
+        sizes = f"hidden size {model.config.d_model} against a projection of {width} inputs"
+        raise EncoderError(f"The weights in {folder} do not fit its configuration: missing {missing[:3]}, {sizes}.")
     return model
 
 
@@ -808,9 +787,8 @@ def _load_transformer(folder: Path, dtype: torch.dtype, width: int) -> Any:
 class _Product:
     """Multiplies rows by a transposed weight (and applies a ReLU); on a CPU in oneDNN's blocked layout where that pays.
 
-    torch sends a float32 ``nn.Linear`` to MKL, which on processors not made by Intel reaches about half of oneDNN's
-    rate or less; with bfloat16 the gain is that nothing is reordered at each call. The two operators are private to
-    PyTorch (2.6 to 2.13).
+    torch sends float32 to MKL, which on processors not made by Intel reaches about half of oneDNN's rate or less; with
+    bfloat16 nothing is reordered at each call. The two operators are private to PyTorch (2.6 to 2.13).
     """
 
     def __init__(self, weight: Tensor, relu: bool = False, *, pack: bool | None = None) -> None:
