@@ -632,7 +632,6 @@ class InstructorModel(nn.Module):
         *rows, end = self._tokenizer.rows(joined)
         encoded, cut = rows[: n - 1], rows[n - 1 :]
         listed = [*encoded, end, *cut]  # what was cut comes last
-
         segments = [
             Segment.TEXT if start >= boundary else Segment.STRADDLING if stop > boundary else Segment.INSTRUCTION
             for _, _, (start, stop) in encoded
