@@ -4,6 +4,8 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
   "use strict";
 
   const { el } = InstructorLinking;
+  const { unescape, matrixOf, pointLines } = InstructorFigure;
+  const POLICY = window.InstructorTheme.policy; // of a file that may ask nobody for anything
   const KINDS = [
     ["png", "PNG"],
     ["svg", "SVG"],
@@ -13,11 +15,9 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
   const BAR = 130; // px for the scale beside a matrix
   const HEADING = 34; // px
   const ALONE = 760; // px, width of a figure in a file of its own
-  const POLICY =
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'";
   const ARROW = "M8 2v8M4.5 6.5 8 10l3.5-3.5M3 13.5h10";
 
-  const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+  const escape = (text) => InstructorFigure.escape(text).replace(/"/g, "&quot;");
   /** JSON that may stand inside a script: without a single "<". */
   const inert = (value) => JSON.stringify(value).replace(/</g, "\\u003c");
   const fileName = (title) => title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60).replace(/^-|-$/g, "") || "figure";
@@ -48,35 +48,16 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
     return Plotly.downloadImage({ data: withScale(gd, scale), layout }, options);
   }
 
-  /** Runs in the saved file: draws the figure, with the words of the page's tooltips in those of Plotly. */
-  function draw() {
-    const { data, layout, frames, items } = JSON.parse(document.getElementById("figure-data").textContent);
-    const plain = (text) =>
-      String(text ?? "").slice(0, 300).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\n/g, "<br>");
-    const side = (names, ids, i) => (names ? plain(names[i]) : `${(ids ? ids[i] : i) + 1}  ${plain(items[ids ? ids[i] : i])}`);
-    for (const trace of data) {
-      const { kind, rows, columns, row_names, column_names, value } = trace.meta || {};
-      const own = (i) => (Array.isArray(trace.hovertext) ? plain(trace.hovertext[i]) : plain(trace.hovertext));
-      if (kind === "matrix") {
-        trace.hovertext = trace.z.map((line, r) =>
-          line.map((number, c) => `${side(row_names, rows, r)}<br>${side(column_names, columns, c)}<br>${plain(value || "value")} ${Number(number).toFixed(3)}`),
-        );
-      } else if (kind === "points") {
-        trace.hovertext = trace.customdata.map((item, i) => [`${item + 1}  ${plain(items[item])}`, own(i)].filter(Boolean).join("<br>"));
-      } else if (Array.isArray(trace.customdata) && typeof trace.customdata.flat()[0] === "string") {
-        trace.hovertext = trace.customdata.map((tip) => (Array.isArray(tip) ? tip.map(plain) : plain(tip)));
-      } else continue;
-      delete trace.hoverinfo;
-      trace.hovertemplate = "%{hovertext}<extra></extra>";
-    }
-    const config = { responsive: false, displaylogo: false, showSendToCloud: false, plotlyServerURL: "" };
-    Plotly.newPlot("figure", { data, layout, frames, config });
+  /** The text of a script of this page, to be put into the saved file. */
+  async function source(name) {
+    const script = [...document.scripts].find((entry) => entry.src.split("?")[0].endsWith(`/${name}`));
+    const answer = await fetch(script.src);
+    if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+    return answer.text();
   }
 
   async function page({ gd, title, subtitle, scale, items, frames, alt }) {
-    const script = [...document.scripts].find((entry) => /\/plotly\.min\.js(\?|$)/.test(entry.src));
-    const answer = await fetch(script.src);
-    if (!answer.ok) throw new Error(`Plotly's script: ${answer.status}`);
+    const scripts = await Promise.all(["plotly.min.js", "figure.js"].map(source));
     const style = getComputedStyle(document.body);
     const { font } = gd._fullLayout; // of the light or the dark page
     const { width, height } = size(gd, scale);
@@ -98,8 +79,9 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
       "h1 { font-size: 1.1rem; margin: 0; } p { margin: .2rem 0 1rem; max-width: 60rem; opacity: .8; }</style></head>",
       `<body><h1>${escape(title)}</h1><p>${escape([subtitle, alt].filter(Boolean).join(". "))}</p><div id="figure"></div>`,
       `<script type="application/json" id="figure-data">${inert({ data: withScale(gd, scale), layout, frames, items })}</script>`,
-      `<script>${await answer.text()}</script>`,
-      `<script>(${draw})();</script></body></html>\n`,
+      ...scripts.map((text) => `<script>${text}</script>`),
+      '<script>InstructorFigure.show("figure", JSON.parse(document.getElementById("figure-data").textContent), false);</script>',
+      "</body></html>\n",
     ].join("\n");
   }
 
@@ -113,20 +95,17 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
 
   /** The values of a figure: a matrix as rows and columns with their names, anything else as one row per mark. */
   function table({ gd, items }) {
-    const unescaped = (value) =>
-      typeof value === "string" ? value.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&") : value;
-    const matrix = gd.data.find((trace) => trace.meta?.kind === "matrix");
-    if (matrix) {
-      const { rows, columns, row_names, column_names, value } = matrix.meta;
-      const name = (names, ids, i) => (names ? names[i] : items[ids ? ids[i] : i]);
-      const head = Array.from(matrix.z[0] || [], (_, c) => name(column_names, columns, c));
-      return [[value || "value", ...head], ...matrix.z.map((line, r) => [name(row_names, rows, r), ...line])];
+    const unescaped = (value) => (typeof value === "string" ? unescape(value) : value);
+    const drawn = gd.data.find((trace) => trace.meta?.kind === "matrix");
+    if (drawn) {
+      const { z, value, rows, columns } = matrixOf(drawn, items);
+      const head = Array.from(z[0] || [], (_, c) => columns.name(c));
+      return [[value, ...head], ...z.map((line, r) => [rows.name(r), ...line])];
     }
     const lines = [["series", "x", "y", "z", "text"]];
     for (const trace of gd.data.filter((entry) => entry.meta?.kind !== "mark")) {
-      const { x, y, z, customdata, hovertext } = trace;
-      const tip = (i) => (Array.isArray(hovertext) ? hovertext[i] : hovertext);
-      const text = (i) => (trace.meta?.kind === "points" ? [items[customdata[i]], tip(i)] : [customdata?.[i]]);
+      const { x, y, z, customdata } = trace;
+      const text = (i) => (trace.meta?.kind === "points" ? pointLines(trace, items, i).map(([, line]) => line) : [customdata?.[i]]);
       const n = Math.max(x?.length || 0, y?.length || 0, z?.length || 0);
       for (let i = 0; i < n; i += 1) {
         const words = text(i).filter((entry) => typeof entry === "string").join("\n");

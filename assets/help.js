@@ -6,25 +6,13 @@
 
   // {tab or "page": {label of a control, ## and a heading, or # and the id of a figure: words}}
   const WORDS = window.InstructorHelpWords;
-  // One element of each tab, to tell which one a control is in.
-  const ANCHORS = {
-    similarity: "#similarity-plots",
-    map: "#map-plots",
-    tokens: "#token-plots",
-    explain: "#explain-plots",
-    lab: "#lab-plots",
-  };
   const EDGE = 8; // px that stay free at the edge of the window
   const BESIDE = 6; // px from the label to its button
 
   let box = null;
   let opener = null; // the button whose words are shown
 
-  function placeOf(node) {
-    const panel = node.closest(".tabitem");
-    const found = panel && Object.keys(ANCHORS).find((tab) => panel.querySelector(ANCHORS[tab]));
-    return found || (panel ? "" : "page");
-  }
+  const placeOf = (node) => node.closest(".tabitem")?.id.replace(/^tab-/, "") ?? "page";
 
   function close() {
     if (!opener) return;

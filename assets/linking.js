@@ -3,6 +3,7 @@
 window.InstructorLinking = window.InstructorLinking || (() => {
   "use strict";
 
+  const { number } = InstructorFigure;
   const LIST_ITEM = ".ic-list [data-item]";
 
   function el(tag, className, text) {
@@ -113,15 +114,6 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     return `#${mixed.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
   }
 
-  const MINUS = "\u2212";
-
-  /** A number with a fixed count of decimals and a real minus sign; "no value" for null. */
-  function number(value, decimals = 3) {
-    if (value === null || value === undefined || Number.isNaN(value)) return "no value";
-    const text = Number(value).toFixed(decimals);
-    return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", MINUS);
-  }
-
   /** The bar with its label and ticks; `pin(value)` on the returned node marks a value, `pin(null)` none. */
   function scaleBar(scale, twins) {
     const bar = el("div", "ic-scale");
@@ -163,5 +155,5 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     return node;
   }
 
-  return { el, isDark, onThemeChange, hover, select, itemsOf, tooltip, inkOn, colorAt, number, scaleBar, chip };
+  return { el, isDark, onThemeChange, hover, select, itemsOf, tooltip, inkOn, colorAt, scaleBar, chip };
 })();

@@ -1,10 +1,10 @@
 /* The plot view: draws the JSON of a PanelSet (instructor_core/figures/panels.py) as a grid of Plotly figures with
-   one scale bar, one tooltip, linked marks, and keys. See ui/plot_view.py for the events that go back to Python. */
+   one scale bar, one tooltip, linked marks, and keys. See ui/components.py for the events that go back to Python. */
 window.InstructorPlotView = window.InstructorPlotView || (() => {
   "use strict";
 
-  const { el, isDark, onThemeChange, hover, select, itemsOf, tooltip, inkOn, colorAt, number, scaleBar, chip } =
-    InstructorLinking;
+  const { el, isDark, onThemeChange, hover, select, itemsOf, tooltip, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
+  const { CONFIG, escape, unescape, number, matrixOf, cellLines, pointLines } = InstructorFigure;
   const THEME = window.InstructorTheme; // {light, dark, twins}, from the head of the page
   const SVG = "http://www.w3.org/2000/svg";
   const GAP = 20; // px between panels
@@ -16,7 +16,6 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
   const range = (n) => Array.from({ length: n }, (_, i) => i);
   const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-  const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   /** How much larger letters are than on a page read from near: 1, or what the presenter view sets. */
   const letterScale = () => Number(getComputedStyle(document.body).getPropertyValue("--ic-figure-scale")) || 1;
   const tickSize = () => Math.round(TICK * letterScale());
@@ -57,23 +56,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const content = { kind: "plain", matrix: null, points: [], threeD: false };
     content.threeD = figure.data.some((trace) => /3d$|^surface$|^mesh3d$/.test(trace.type || ""));
     if (index >= 0) {
-      const trace = figure.data[index];
-      const meta = trace.meta;
-      const side = (names, ids, count) => ({
-        n: count,
-        linked: !names,
-        items: ids || range(count),
-        name: (i) => (names ? names[i] : items[(ids || range(count))[i]]) ?? "",
-        number: (i) => (names ? "" : String((ids || range(count))[i] + 1)),
-      });
       content.kind = "matrix";
-      content.matrix = {
-        index,
-        z: trace.z,
-        value: meta.value || "value",
-        rows: side(meta.row_names, meta.rows, trace.z.length),
-        columns: side(meta.column_names, meta.columns, trace.z[0]?.length || 0),
-      };
+      content.matrix = { index, ...matrixOf(figure.data[index], items) };
     }
     figure.data.forEach((trace, number) => {
       if (trace.meta?.kind !== "points") return;
@@ -139,8 +123,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
   /** The labels that the figure gives to a side that is no texts: position -> words, as many as it chose. */
   function ownTicks(side, axis) {
-    const plain = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
-    const own = side.linked ? [] : (axis?.tickvals || []).map((at, i) => [at, plain(String(axis.ticktext?.[i] ?? at))]);
+    const own = side.linked ? [] : (axis?.tickvals || []).map((at, i) => [at, unescape(String(axis.ticktext?.[i] ?? at))]);
     return new Map(own.length ? own : range(side.n).map((i) => [i, side.number(i) || side.name(i)]));
   }
 
@@ -351,9 +334,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     /** Made once per panel: Plotly draws from scratch, and forgets the zoom, when a function in it is a new one. */
     const configure = (panel) => ({
-      displaylogo: false,
-      showSendToCloud: false,
-      plotlyServerURL: "",
+      ...CONFIG,
       displayModeBar: coarse() ? false : "hover",
       modeBarButtons: buttons(panel),
       doubleClick: "reset",
@@ -551,40 +532,37 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     // ---------------------------------------------------------------------------------- what is under the pointer
 
-    function itemLine(side, i) {
+    function itemLine([tag, text]) {
       const line = el("p", "ic-tip-item");
-      const tag = side.number(i);
       if (tag) line.append(el("b", "", tag));
-      line.append(el("span", "", side.name(i)));
+      line.append(el("span", "", text));
       return line;
     }
 
     /** The value here and, where the set has the same cell under other instructions, there. */
     function cellTip(panel, r, c) {
       const { matrix } = panel.content;
+      const [[value, here], ...texts] = cellLines(matrix, r, c);
       const [rowItem, columnItem] = [matrix.rows.items[r], matrix.columns.items[c]];
       const values = el("p", "ic-tip-values");
       for (const other of view.panels.values()) {
         const twin = other.content.matrix;
-        if (!twin || (other !== panel && twin.value !== matrix.value)) continue;
+        if (!twin || (other !== panel && twin.value !== value)) continue;
         const [i, j] = [twin.rows.items.indexOf(rowItem), twin.columns.items.indexOf(columnItem)];
         if (other !== panel && (i < 0 || j < 0 || twin.rows.linked !== matrix.rows.linked)) continue;
         const entry = el("span", other === panel ? "ic-here" : "");
         if (other.data.chip) entry.append(chip(other.data.chip, other.data.accent));
         else if (other.key.length <= 3) entry.append(el("span", "ic-tip-key", other.key));
         else if (other !== panel) continue;
-        entry.append(el("b", "", number(other === panel ? matrix.z[r][c] : twin.z[i][j])));
+        entry.append(el("b", "", other === panel ? here : number(twin.z[i][j])));
         values.append(entry);
       }
-      return [el("p", "ic-tip-name", matrix.value), values, itemLine(matrix.rows, r), itemLine(matrix.columns, c)];
+      return [el("p", "ic-tip-name", value), values, ...texts.map(itemLine)];
     }
 
     function pointTip(panel, point) {
-      const trace = panel.data.figure.data[point.trace];
-      const line = el("p", "ic-tip-item");
-      line.append(el("b", "", String(point.item + 1)), el("span", "", view.payload.items[point.item] ?? ""));
-      const extra = Array.isArray(trace.hovertext) ? trace.hovertext[point.at] : trace.hovertext;
-      return extra ? [line, el("p", "ic-tip-note", extra)] : [line];
+      const [text, ...notes] = pointLines(panel.data.figure.data[point.trace], view.payload.items, point.at);
+      return [itemLine(text), ...notes.map(([, words]) => el("p", "ic-tip-note", words))];
     }
 
     function overCell(panel, r, c, x, y, say) {

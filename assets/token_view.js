@@ -3,7 +3,8 @@
 window.InstructorTokenView = window.InstructorTokenView || (() => {
   "use strict";
 
-  const { el, onThemeChange, tooltip, inkOn, colorAt, number, scaleBar, chip } = InstructorLinking;
+  const { el, onThemeChange, tooltip, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
+  const { number } = InstructorFigure;
   const THEME = window.InstructorTheme; // {light, dark, twins}, from the head of the page
   const SECTION = { instruction: "instruction", straddling: "instruction and text", text: "text", cut: "cut off" };
   const SPOKEN = { ...SECTION, end: "end of sequence" };

@@ -23,8 +23,8 @@ from instructor_core.analysis.similarity import self_similarity
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint
-from instructor_core.ui.api import Api, register_api, unwrapped, with_messages
-from instructor_core.ui.api_checks import MAX_API_TEXTS
+from instructor_core.ui.api import Api, register_api, with_messages
+from instructor_core.ui.api_contract import MAX_API_TEXTS, unwrapped
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 

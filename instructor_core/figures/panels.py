@@ -1,6 +1,6 @@
 """A view as data: panels, each with a Plotly figure, and the texts and the colour scale that they share.
 
-`PanelSet.to_json` is the payload of the browser component (`ui/plot_view.py`), which draws the panels as one
+`PanelSet.to_json` is the payload of the browser component (`ui/components.py`), which draws the panels as one
 responsive grid. What a trace shows is said in its `meta`, see `to_json`.
 """
 

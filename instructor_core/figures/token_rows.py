@@ -1,4 +1,4 @@
-"""Rows of tokens as data: what the token view of the browser (`ui/token_view.py`) draws."""
+"""Rows of tokens as data: what the token view of the browser (`ui/components.py`) draws."""
 
 from __future__ import annotations
 

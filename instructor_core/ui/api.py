@@ -29,9 +29,16 @@ from instructor_core.analysis.scores import score_instructions
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
-from instructor_core.ui.api_answers import Board, BoardRow, Encoded, Moved, Projected, Similarities, Terms, TokenRow
-from instructor_core.ui.api_checks import (
+from instructor_core.ui.api_contract import (
     MAX_API_TOKEN_TEXTS,
+    Board,
+    BoardRow,
+    Encoded,
+    Moved,
+    Projected,
+    Similarities,
+    Terms,
+    TokenRow,
     check_choice,
     check_flag,
     check_integer,
@@ -39,6 +46,7 @@ from instructor_core.ui.api_checks import (
     checked_inputs,
     shown,
     strings,
+    unwrapped,
 )
 from instructor_core.ui.experiments import larger_than
 from instructor_core.ui.feedback import message_for
@@ -365,21 +373,6 @@ def with_messages(function: Callable[..., Any]) -> Callable[..., Any]:
     # Gradio reads the types of an answer from the signature, as they stand there: strings in this module.
     call.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
     return call
-
-
-def unwrapped(docstring: str) -> str:
-    """Return a docstring with every argument, and what is returned, on one line each: Gradio reads line by line."""
-    lines: list[str] = []
-    section = ""
-    for line in docstring.splitlines():
-        indent = len(line) - len(line.lstrip())
-        if line and indent == 0:
-            section = line
-        if indent > 4 or (indent == 4 and section == "Returns:" and lines[-1] != section):
-            lines[-1] = f"{lines[-1]} {line.strip()}"
-        else:
-            lines.append(line)
-    return "\n".join(lines)
 
 
 def _board_row(row: boards.Row, metric: Metric) -> BoardRow:

@@ -10,7 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,26 +20,25 @@ from starlette.middleware import Middleware
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
+from instructor_core.ui.components import mark_json, plotly_head, script_routes, selection_mark
 from instructor_core.ui.draft import build_draft, draft_head
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
-from instructor_core.ui.gate import Gate, open_no_addresses
+from instructor_core.ui.gate import Gate
+from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
 from instructor_core.ui.health import health_route
+from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
-from instructor_core.ui.plot_view import plotly_head, plotly_routes
 from instructor_core.ui.runtime import Runtime, warm_up
-from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link_menu import build_link
 from instructor_core.ui.scene.selection import build_selection
 from instructor_core.ui.scene.stage import Stage, Updates, follow_words
-from instructor_core.ui.sessions import MAX_SESSIONS, keep_forgetting
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, projection, similarity, tokens
-from instructor_core.ui.text_list import mark_json, selection_mark
 from instructor_core.ui.theme import page_head, page_theme
-from instructor_core.ui.tools import answer_in_json, mcp_is_installed
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
@@ -87,30 +86,26 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                 bar = learn.lesson_bar()
                 with gr.Tabs(selected=similarity.TAB) as tabs:
                     page = Page(runtime, inputs, selected, active, tabs, restored)
-                    with gr.Tab("Similarity", id=similarity.TAB) as first:
-                        options = similarity.build(page, start)
-                    with gr.Tab("Map", id=projection.TAB, render_children=True) as second:
-                        options |= projection.build(page)
-                    with gr.Tab("Tokens", id=tokens.TAB, render_children=True) as third:
-                        options |= tokens.build(page, start)
-                    with gr.Tab("Explain", id=explain.TAB, render_children=True) as fourth:
-                        options |= explain.build(page, start)
-                    with gr.Tab("Lab", id=lab.TAB, render_children=True) as fifth:
-                        options |= lab.build(page, start, sidebar)
-                    with gr.Tab("Learn", id=learn.TAB, render_children=True) as sixth:
-                        learn_tab = gr.Column()
+                    build: dict[str, Callable[[], dict[str, TabOption]]] = {
+                        similarity.TAB: lambda: similarity.build(page, start),
+                        projection.TAB: lambda: projection.build(page),
+                        tokens.TAB: lambda: tokens.build(page, start),
+                        explain.TAB: lambda: explain.build(page, start),
+                        lab.TAB: lambda: lab.build(page, start, sidebar),
+                    }
+                    options: dict[str, TabOption] = {}
+                    shown: dict[str, gr.Tab] = {}
+                    for tab_id, title in TABS.items():
+                        later = tab_id != similarity.TAB
+                        with gr.Tab(title, id=tab_id, elem_id=f"tab-{tab_id}", render_children=later) as shown[tab_id]:
+                            if tab_id in build:
+                                options |= build[tab_id]()
+                            else:
+                                learn_tab = gr.Column()  # filled once everything is there that lessons set up
                 build_selection(page, start)
         stage = Stage(page, sidebar, menu, point, example, options, words)
         with learn_tab:
             learn.build(stage, bar)
-        shown = {
-            similarity.TAB: first,
-            projection.TAB: second,
-            tokens.TAB: third,
-            explain.TAB: fourth,
-            lab.TAB: fifth,
-            learn.TAB: sixth,
-        }
         for tab_id, tab in shown.items():
             tab.select(
                 partial(str, tab_id),
@@ -122,7 +117,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             )
         with menus:
             build_export(page)
-            build_link(demo, stage, places=list(shown))
+            build_link(demo, stage, places=list(TABS))
             build_draft(stage)
         register_api(runtime)
         _connect(stage, line, examples)
@@ -196,9 +191,8 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
     Raises:
         UserError: If host and port cannot be listened on.
     """
-    open_no_addresses()
+    prepare(demo)
     warm_up()
-    keep_forgetting(demo)
     demo.queue(default_concurrency_limit=8, max_size=MAX_EVENTS)
     try:
         demo.launch(
@@ -206,7 +200,7 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_port=port,
             theme=page_theme(),
             head=plotly_head() + page_head() + draft_head(),
-            app_kwargs={"routes": [*plotly_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
+            app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,
             max_threads=runtime.queue.max_requests + 40,  # who waits for the model holds a thread

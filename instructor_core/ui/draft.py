@@ -10,9 +10,10 @@ import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from instructor_core.errors import UserError
+from instructor_core.ui.components import script_tags
 from instructor_core.ui.feedback import note
+from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, parse_texts
-from instructor_core.ui.plot_view import script_tags
 from instructor_core.ui.scene.stage import Stage, Updates, Words
 from instructor_core.ui.sidebar import instruction_fields
 from instructor_core.ui.strings import well_formed
@@ -61,6 +62,6 @@ def build_draft(stage: Stage) -> None:
     )
 
     def fill(event: gr.EventData) -> Updates:
-        return restore(stage, event._data)
+        return restore(stage, event_data(event))
 
     box.typed(fill, None, stage.components, show_progress="hidden", api_visibility="private")

@@ -11,7 +11,6 @@ from pydantic.dataclasses import dataclass
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, join_ready
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "examples"
-TABS = ("similarity", "map", "tokens", "explain", "lab", "learn")
 MAX_TEXTS = 24
 
 

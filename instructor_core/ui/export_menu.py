@@ -21,6 +21,7 @@ from instructor_core.ui.exports import (
     write_similarity_csv,
 )
 from instructor_core.ui.feedback import message_for, note
+from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, follow
 from instructor_core.ui.report import report_html
@@ -99,7 +100,7 @@ def build_export(page: Page) -> None:
             language="python", label="The same in Python", interactive=False, max_lines=14, elem_id="export-code"
         )
     written = button.click(
-        partial(write, page.runtime, Path(file.GRADIO_CACHE)),
+        partial(write, page.runtime, cache_folder()),
         [page.inputs, kind],
         [file, message],
         concurrency_limit=2,

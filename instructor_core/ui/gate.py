@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import re
 
-import gradio as gr
-from gradio import processing_utils
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,15 +19,6 @@ MAX_REQUEST_BYTES = 16_000_000
 _ESCAPES = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-
-
-def open_no_addresses() -> None:
-    """Keep Gradio from fetching the file behind an address that a visitor sends in place of an upload."""
-
-    async def refuse(url: str, cache_dir: str) -> str:
-        raise gr.Error("Addresses are not opened here. Upload the file instead.", print_exception=False)
-
-    processing_utils.async_ssrf_protected_download = refuse
 
 
 class Gate:

@@ -17,10 +17,9 @@ from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.ui.claim_format import ClaimError, parse_claim
 from instructor_core.ui.claims import Claim, Measured
-from instructor_core.ui.examples import TABS
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, join_ready
 from instructor_core.ui.page import Selected
-from instructor_core.ui.scene import Option, Scene
+from instructor_core.ui.scene import TABS, Option, Scene
 
 LESSONS_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "lessons"
 GLOSSARY_FILE = LESSONS_FOLDER.parent / "glossary.json"
@@ -253,7 +252,7 @@ def _step(value: Any, defaults: Any) -> Step:
         say=_words(value, "say"),
         inputs=inputs,
         selected=_selected(sets.get("selected", [0, 1, 0]), inputs),
-        tab=_one_of("tab", sets.get("tab", TABS[0]), TABS[:-1]),
+        tab=_one_of("tab", sets.get("tab", "similarity"), tuple(TABS)[:-1]),
         options=_options(sets.get("options", {})),
         look=_look(value["look"]),
         question=_words(ask, "question"),

@@ -10,18 +10,12 @@ from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import Panel, PanelSet, inert_json
 from instructor_core.figures.similarity import similarity_panels
+from instructor_core.ui.components import ASSETS, FILE_POLICY, PLOTLY_JS
 from instructor_core.ui.exports import Run, snippet, versions
-from instructor_core.ui.plot_view import PLOTLY_JS
 from instructor_core.ui.strings import well_formed
 
 MAX_DRAWN = 120  # texts in a matrix
 MAX_SHOWN = 2000  # characters of a text
-
-# Scripts and styles of the file itself run, and nothing else: no request can leave it.
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
-    "base-uri 'none'; form-action 'none'"
-)
 
 _STYLE = """
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: var(--ic-ink); background: var(--ic-page);
@@ -36,21 +30,12 @@ pre { padding: .8rem; overflow: auto; background: var(--ic-raised); font: 13px/1
 """
 
 _SCRIPT = """
-const view = JSON.parse(document.getElementById("view").textContent);
-const plain = (text) => String(text).slice(0, 200).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-const config = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "" };
-view.panels.forEach((panel, number) => {
-  for (const trace of panel.figure.data) {
-    const { rows, columns } = trace.meta;
-    trace.hoverinfo = undefined;
-    trace.hovertext = rows.map((row, r) => columns.map((column, c) =>
-      `${row + 1}  ${plain(view.items[row])}<br>${column + 1}  ${plain(view.items[column])}<br>` +
-      `cosine ${trace.z[r][c].toFixed(3)}`));
-    trace.hovertemplate = "%{hovertext}<extra></extra>";
-    Object.assign(trace, { showscale: true, colorbar: { thickness: 10, outlinewidth: 0 } });
-  }
-  const layout = { ...panel.figure.layout, template: view.template, autosize: true };
-  Plotly.newPlot(`figure-${number}`, panel.figure.data, layout, config);
+const { panels, items, template } = JSON.parse(document.getElementById("view").textContent);
+panels.forEach(({ figure }, number) => {
+  const scale = { showscale: true, colorbar: { thickness: 10, outlinewidth: 0 } };
+  for (const trace of figure.data) Object.assign(trace, scale);
+  const layout = { ...figure.layout, template, autosize: true };
+  InstructorFigure.show(`figure-${number}`, { data: figure.data, layout, items }, true);
 });
 """
 
@@ -100,11 +85,12 @@ def _page(title: str, body: str, panels: PanelSet) -> str:
     view = panels.to_json()[:-1] + ',"template":' + inert_json(theme.light_template()) + "}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{FILE_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{theme.css_variables()}{_STYLE}</style></head>\n<body>\n{body}\n"
         f'<script type="application/json" id="view">{well_formed(view)}</script>\n'
-        f"<script>{PLOTLY_JS.read_text(encoding='utf-8')}</script>\n<script>{_SCRIPT}</script>\n</body></html>\n"
+        f"<script>{PLOTLY_JS.read_text(encoding='utf-8')}</script>\n"
+        f"<script>{(ASSETS / 'figure.js').read_text(encoding='utf-8')}{_SCRIPT}</script>\n</body></html>\n"
     )
 
 

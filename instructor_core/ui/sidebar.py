@@ -13,12 +13,13 @@ import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.suggest import Slots, load_builder
+from instructor_core.ui.components import rows_json, text_list
 from instructor_core.ui.feedback import message_for, note, status
+from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.text_list import rows_json, text_list
 
 WORDING_NOTE = (
     "instructor-mini reads key words. The tasks marked · in the builder were tested; other wordings work less surely. "
@@ -224,7 +225,7 @@ def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Tex
 
 def select_text(event: gr.EventData, selected: Selected) -> Selected:
     """Return the selection after a click in the list: the new text takes the row, the former row the column."""
-    item = (event._data or {}).get("item")
+    item = event_data(event).get("item")
     if item is None or int(item) == selected.row:
         return selected
     return Selected(int(item), selected.row, selected.instruction)

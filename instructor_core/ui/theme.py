@@ -6,6 +6,7 @@ The interface itself is ink on paper. Colour is left to the data, so buttons, ta
 from __future__ import annotations
 
 import inspect
+import json
 
 import gradio as gr
 
@@ -19,8 +20,7 @@ from instructor_core.figures.theme import (
     dark_twins,
     light_template,
 )
-from instructor_core.ui.help import help_head
-from instructor_core.ui.plot_view import ASSETS
+from instructor_core.ui.components import ASSETS, FILE_POLICY
 
 # Gradio's theme variable -> value. The `--ic-` properties follow the light or dark page by themselves.
 COLORS = {
@@ -156,10 +156,22 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_head() -> str:
-    """Return the stylesheet of the page, the colours that its scripts draw with, and help, for `launch(head=...)`.
+    """Return the stylesheet of the page, what its scripts share with Python, and help, for `launch(head=...)`.
 
     Gradio's own `css` argument rewrites the rules: it repeats them under a prefix and drops some at-rules.
     """
     style = f"{css_variables()}\n{(ASSETS / 'style.css').read_text(encoding='utf-8')}"
-    colors = inert_json({"light": light_template(), "dark": dark_template(), "twins": dark_twins()})
-    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {colors};</script>\n{help_head()}"
+    shared = {"light": light_template(), "dark": dark_template(), "twins": dark_twins(), "policy": FILE_POLICY}
+    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n{help_head()}"
+
+
+def help_head() -> str:
+    """Return the script that puts help at its places, for the head of the page."""
+    script = (ASSETS / "help.js").read_text(encoding="utf-8")
+    return f"<script>window.InstructorHelpWords = {inert_json(help_words())};</script>\n<script>{script}</script>"
+
+
+def help_words() -> dict[str, dict[str, str]]:
+    """Return help by tab ("page" outside of them), then by label, `## heading` or `#id` of a figure."""
+    words: dict[str, dict[str, str]] = json.loads((ASSETS / "help.json").read_text(encoding="utf-8"))
+    return words

@@ -117,11 +117,11 @@ def steps_of(n: int) -> Iterator[Step]:
     """Do what the page does with n texts, step by step."""
     from instructor_core.analysis.projection import warm_up
     from instructor_core.hub import CHECKPOINTS
+    from instructor_core.ui.components import rows_json
     from instructor_core.ui.experiments import Request, ScoreBook, compare_instructions
     from instructor_core.ui.inputs import parse_inputs
     from instructor_core.ui.page import Selected
     from instructor_core.ui.runtime import Runtime
-    from instructor_core.ui.text_list import rows_json
     from instructor_core.ui.views import draw
 
     texts, labels = made_texts(n)

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from instructor_core.figures import theme
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, Selection
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
-from instructor_core.ui.plot_view import plot_view, plotly_routes
+from instructor_core.ui.components import plot_view, script_routes, token_view
 from instructor_core.ui.theme import page_head, page_theme
-from instructor_core.ui.token_view import token_view
 
 HOSTILE = (
     "<img src=x onerror=\"window.hit='img'\"> under <b>bold</b>",
@@ -240,7 +239,7 @@ def build() -> gr.Blocks:
 
 if __name__ == "__main__":
     build().launch(
-        app_kwargs={"routes": plotly_routes()},
+        app_kwargs={"routes": script_routes()},
         theme=page_theme(),
         head=page_head(),
         footer_links=["settings"],

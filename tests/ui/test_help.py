@@ -9,8 +9,8 @@ import pytest
 
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.demo import build_demo
-from instructor_core.ui.help import PAGE, help_words
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.theme import help_words
 
 CONTROLS = (
     *(gr.Textbox, gr.Number, gr.Slider, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup),
@@ -26,7 +26,7 @@ def tab_of(block: gr.blocks.Block) -> str:
         if isinstance(parent, gr.Tab):
             return str(parent.id)
         parent = parent.parent
-    return PAGE
+    return "page"
 
 
 def key_of(block: gr.blocks.Block) -> str | None:

@@ -15,13 +15,13 @@ from instructor_core.errors import UserError
 from instructor_core.hub import local_checkpoint
 from instructor_core.ui import experiments
 from instructor_core.ui.canvas import changed
+from instructor_core.ui.components import rows_json
 from instructor_core.ui.experiments import Request, ScoreBook
 from instructor_core.ui.inputs import MAX_ALL_CHARACTERS, MAX_TEXTS, Inputs
 from instructor_core.ui.page import MAX_LISTED, Selected, text_choices
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.samples import relinked, sample
 from instructor_core.ui.tabs import similarity
-from instructor_core.ui.text_list import rows_json
 from tests.ui.test_tabs import event, shown, similar
 
 LABELS = ("good", "bad", "rare")

@@ -116,7 +116,7 @@ def test_a_port_that_is_taken_is_explained(monkeypatch: pytest.MonkeyPatch) -> N
         taken.listen()
         port = taken.getsockname()[1]
         monkeypatch.setattr(demo, "warm_up", lambda: None)
-        monkeypatch.setattr(demo, "keep_forgetting", lambda page: None)
+        monkeypatch.setattr(demo, "prepare", lambda page: None)
         with pytest.raises(UserError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: it is in use"):
             demo.launch(page, build_runtime(Settings()), host="127.0.0.1", port=port)
 

@@ -13,6 +13,15 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Selected
 
 Option = str | int | float | bool | None
+# Id and title of the tabs, in their order. The id of a tab's element is "tab-" and this id.
+TABS = {
+    "similarity": "Similarity",
+    "map": "Map",
+    "tokens": "Tokens",
+    "explain": "Explain",
+    "lab": "Lab",
+    "learn": "Learn",
+}
 # The option of a place that says which of its views is shown; the map has one view.
 VIEW_OPTIONS = {
     "similarity": "similarity.view",

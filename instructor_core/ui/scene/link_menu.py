@@ -13,6 +13,7 @@ import gradio as gr
 
 from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.feedback import boundary, note
+from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import (
     MAX_FILE_BYTES,
@@ -95,7 +96,7 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
     @boundary(lambda words: (None, note(words, error=True)))
     def write(*values: Any) -> tuple[str | None, str]:
         content = scene_file(stage.scene(*values))
-        path = new_path(Path(file.GRADIO_CACHE), FILE_NAME)
+        path = new_path(cache_folder(), FILE_NAME)
         path.write_bytes(content)
         return str(path), note(f"{FILE_NAME}, {len(content) / 1000:.0f} kB")
 

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
+from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.explanations import (
     Answer,
     Question,
@@ -31,9 +32,7 @@ from instructor_core.ui.page import (
     menu,
     text_choices,
 )
-from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.token_view import token_view
 
 TAB = "explain"
 Explain = Callable[[Runtime, Inputs, Question], Answer]

@@ -16,6 +16,7 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.labels import label_issues, merged
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
+from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.experiments import (
     TABLE_HEADERS,
@@ -33,6 +34,7 @@ from instructor_core.ui.experiments import (
 )
 from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
+from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.inputs import Inputs, format_texts, join_ready
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
@@ -44,11 +46,9 @@ from instructor_core.ui.page import (
     menu,
     show_controls_for,
 )
-from instructor_core.ui.plot_view import plot_view
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import Sidebar, add_instruction, counted, shown_rows
 from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
-from instructor_core.ui.token_view import token_view
 
 TAB = "lab"
 QUESTIONS = [
@@ -282,9 +282,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     connect_stop(stop, jobs, line)
     table.select(clicked_row, None, row, **{**quiet, "trigger_mode": "multiple"})  # keeps the event data of each click
     overview.click(lambda: "", None, row, **quiet)
-    saved = save.click(
-        partial(save_rows, page.runtime, Path(file.GRADIO_CACHE)), [page.inputs, table], [file, line], **quiet
-    )
+    saved = save.click(partial(save_rows, page.runtime, cache_folder()), [page.inputs, table], [file, line], **quiet)
     saved.then(None, file, js=fetch_script("lab-file"), **quiet)
     together = merge.click(merge_labels, page.inputs, [sidebar.texts, line], **quiet)
     together.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")

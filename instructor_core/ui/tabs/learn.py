@@ -15,7 +15,9 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
+from instructor_core.ui.components import ASSETS
 from instructor_core.ui.feedback import message_for
+from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
     GlossaryEntry,
@@ -28,7 +30,6 @@ from instructor_core.ui.lessons import (
     load_lessons,
 )
 from instructor_core.ui.page import follow
-from instructor_core.ui.plot_view import ASSETS
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.stage import Stage, Updates
@@ -238,7 +239,7 @@ def build(stage: Stage, bar: gr.HTML) -> None:
     delivery = _delivery()
 
     def handle(event: gr.EventData, at: Place | None, *values: Any) -> Updates:
-        now, data = stage.scene(*values), event._data or {}
+        now, data = stage.scene(*values), event_data(event)
         if data.get("action") == "worksheet":
             return {delivery: _printed(page.runtime, lessons, now.inputs.checkpoint_id, data)}
         after, scene = act(page.runtime, lessons, at, now, str(data.get("action")), data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 
@@ -11,9 +10,10 @@ from instructor_core.analysis.projection import project_grid
 from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
+from instructor_core.ui.components import plot_view
+from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected
-from instructor_core.ui.plot_view import plot_view
 
 TAB = "map"
 METHODS = [("UMAP", "umap"), ("PCA", "pca")]
@@ -52,7 +52,7 @@ VIEWS = (View("map", "Map", TAB, draw_map),)
 
 def select(event: gr.EventData, selected: Selected) -> Selected:
     """Return the selection after a click on a point: the new text takes the row, the former row the column."""
-    point: dict[str, Any] = event._data or {}
+    point = event_data(event)
     if point.get("item") is None or int(point["item"]) == selected.row:
         return selected
     return Selected(int(point["item"]), selected.row, int(point["instruction"]))

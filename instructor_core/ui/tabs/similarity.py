@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
@@ -41,6 +40,8 @@ from instructor_core.figures.similarity import (
     similarity_panels,
 )
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
+from instructor_core.ui.components import plot_view
+from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
@@ -50,7 +51,6 @@ from instructor_core.ui.page import (
     instruction_choices,
     menu,
 )
-from instructor_core.ui.plot_view import plot_view
 
 TAB = "similarity"
 MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pixels
@@ -191,7 +191,7 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
 
 def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
     """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
-    cell: dict[str, Any] = event._data or {}
+    cell = event_data(event)
     if cell.get("kind") == "points" and cell.get("item") is not None:
         return Selected(selected.row, int(cell["item"]), int(cell["instruction"]))
     if view == "instructions" or cell.get("row") is None or is_large(inputs):

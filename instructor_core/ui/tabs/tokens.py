@@ -17,11 +17,10 @@ from instructor_core.figures.panels import ColorScale
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 from instructor_core.figures.tokens import token_dimension_panels, token_similarity_panels
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
+from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, follow, menu, text_choices
-from instructor_core.ui.plot_view import plot_view
-from instructor_core.ui.token_view import token_view
 
 if TYPE_CHECKING:
     from instructor_core.encoder import TokenEncoding

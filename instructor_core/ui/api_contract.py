@@ -1,8 +1,12 @@
-"""The limits of the endpoints, and the checks of everything that a program sends: it may be any JSON."""
+"""What the endpoints take and answer: limits and checks of what a program sends, which may be any JSON, and types.
+
+Answers are plain lists and objects; their types are the schema that a caller reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from instructor_core.errors import UserError
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, Inputs, join_ready
@@ -73,3 +77,116 @@ def check_numbers(n: int) -> None:
 def shown(value: object) -> str:
     """What was got, short: its kind for what may be long or deep."""
     return repr(value)[:40] if isinstance(value, str | int | float | bool | None) else type(value).__name__
+
+
+def unwrapped(docstring: str) -> str:
+    """Return a docstring with every argument, and what is returned, on one line each: Gradio reads line by line."""
+    lines: list[str] = []
+    section = ""
+    for line in docstring.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line and indent == 0:
+            section = line
+        if indent > 4 or (indent == 4 and section == "Returns:" and lines[-1] != section):
+            lines[-1] = f"{lines[-1]} {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+class Encoded(TypedDict):
+    """Answer of `encode`."""
+
+    checkpoint: str
+    revision: str
+    dimensions: int
+    embeddings: list[list[list[float]]]
+    norms: list[list[float]]
+
+
+class Similarities(TypedDict):
+    """Answer of `similarity`."""
+
+    checkpoint: str
+    matrices: list[list[list[float]]]
+
+
+class TokenRow(TypedDict):
+    """One text in the answer of `tokens`."""
+
+    tokens: list[str]
+    segments: list[str]
+    pooled: list[bool]
+    alignment: list[float]
+    cut_off: int
+
+
+class Projected(TypedDict):
+    """Answer of `project`."""
+
+    method: str
+    notes: list[str]
+    coordinates: list[list[list[float]]]
+    trustworthiness: list[float | None]
+
+
+class Terms(TypedDict):
+    """Answer of `ledger`."""
+
+    cosine: float
+    rows: list[str]
+    columns: list[str]
+    values: list[list[float]]
+
+
+class BoardRow(TypedDict):
+    """One instruction in the answer of `leaderboard`."""
+
+    name: str
+    role: str
+    instruction: str
+    rank: int
+    value: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+    standing: str
+
+
+class Board(TypedDict):
+    """Answer of `leaderboard`."""
+
+    metric: str
+    k: int
+    decision: str
+    use: str
+    instruction: str
+    held_out: float
+    held_out_none: float
+    gain: list[float]
+    best: str
+    conclusion: list[str]
+    texts_used: int
+    rows: list[BoardRow]
+
+
+class TaskLikeness(TypedDict):
+    """One tested task in the answer of `fingerprint`."""
+
+    task: str
+    correlation: float
+    floor: float
+
+
+class Moved(TypedDict):
+    """Answer of `fingerprint`."""
+
+    sentence: str
+    verdict: str
+    like: list[str]
+    distance: float
+    noise: float
+    order_change: float
+    order_noise: float
+    n_texts: int
+    tasks: list[TaskLikeness]

@@ -1,0 +1,183 @@
+"""The page's own components: figures, tokens, and the list of texts, each drawn by a script of `assets/`.
+
+`gr.Plot` has no events, no frames, no dark page, and forgets the zoom at each update, hence our own: a `gr.HTML` with
+a fixed, empty template whose script draws from JSON. What visitors typed is put on the page by the script as text nodes
+only, never by the template. A component has no properties of its own: Gradio drops those when an update reaches it in a
+tab that was never opened. The colours of the light and the dark page come with `ui.theme.page_head`. The handler of an
+event reads what was sent by `gradio_patches.event_data`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+import plotly
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
+
+from instructor_core.figures import theme
+from instructor_core.figures.panels import PanelSet, inert_json, shortened
+from instructor_core.figures.projection import label_names
+from instructor_core.figures.token_rows import TokenRows
+from instructor_core.ui.inputs import Inputs
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+OWN = ("figure.js", "linking.js", "figure_files.js", "plot_view.js", "token_view.js", "text_list.js", "draft.js")
+SCRIPTS = {"plotly.min.js": PLOTLY_JS, **{name: ASSETS / name for name in OWN}}
+# Of a file for visitors: its own scripts and styles run, and nothing else; no request can leave it.
+FILE_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+A_YEAR = 31_536_000  # seconds
+MAX_LIST_BYTES = 1_500_000  # of all texts of the list, as UTF-8
+
+
+def plot_view(
+    panels: PanelSet | None = None,
+    *,
+    elem_id: str,
+    label: str,
+    empty: str = "Nothing to draw yet: enter texts and an instruction.",
+) -> gr.HTML:
+    """Return a component that draws a set of panels; its value is `PanelSet.to_json()`, or None.
+
+    `view.item_click(handler, ...)` sends
+    `{"panel": key, "instruction": index | None, "kind": "matrix", "row": item, "column": item, "value": float}` or
+    `{"panel": key, "instruction": index | None, "kind": "points", "item": item}`;
+    `view.item_select(handler, ...)` sends `{"panel": key, "items": [item, ...]}` after a box or lasso selection, with
+    no items when it was taken back.
+    """
+    return _component(
+        None if panels is None else panels.to_json(),
+        f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
+        "InstructorPlotView.mount(element, props, watch, trigger, 'item_click', 'item_select');",
+        scripts=("plotly.min.js", "figure.js", "linking.js", "figure_files.js", "plot_view.js"),
+        elem_id=elem_id,
+        label=label,
+        elem_class="ic-view",
+    )
+
+
+def token_view(
+    rows: TokenRows | None = None, *, elem_id: str, label: str, empty: str = "No tokens yet: choose a text."
+) -> gr.HTML:
+    """Return a component that draws rows of tokens, wrapped like text; its value is `TokenRows.to_json()`, or None.
+
+    `view.token_click(handler, ...)` sends `{"row": position of the row, "index": index of the token}`.
+    """
+    return _component(
+        None if rows is None else rows.to_json(),
+        f"<div class='ic-tokens' data-empty='{escape(empty)}'></div>",
+        "InstructorTokenView.mount(element, props, watch, trigger, 'token_click');",
+        scripts=("figure.js", "linking.js", "token_view.js"),
+        elem_id=elem_id,
+        label=label,
+        elem_class="ic-view",
+    )
+
+
+def text_list(inputs: Inputs, *, elem_id: str) -> gr.HTML:
+    """Return the numbered list of texts, marked as the figures are; `list.item_click` sends `{"item": index}`."""
+    return _component(
+        rows_json(inputs),
+        "<ol class='ic-list' role='listbox' aria-label='Texts'></ol>",
+        "InstructorTextList.mount(element, props, watch, trigger, 'item_click');",
+        scripts=("figure.js", "linking.js", "text_list.js"),
+        elem_id=elem_id,
+        label="Texts",
+    )
+
+
+def rows_json(inputs: Inputs) -> str:
+    """Return the texts of a run, with their labels and the colours that maps give them, as the list's value.
+
+    Very many or very long texts are shortened alike, so that the value stays below two megabytes or so.
+    """
+    labels = inputs.labels or ()
+    names = label_names(labels)
+    place = {name: at for at, name in enumerate(names)}
+    return inert_json(
+        {
+            "texts": shortened(inputs.texts, MAX_LIST_BYTES),
+            "labels": [place.get(label, -1) for label in labels],
+            "names": shortened(names, MAX_LIST_BYTES // 4),
+            "colors": [theme.label_color(rank) for rank in range(len(names))],
+        }
+    )
+
+
+def selection_mark(*, elem_id: str) -> gr.HTML:
+    """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
+    return _component(
+        None,
+        "<span></span>",
+        "watch('value', () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); });",
+        scripts=("figure.js", "linking.js"),
+        elem_id=elem_id,
+        elem_class="ic-hidden",
+    )
+
+
+def mark_json(row: int, column: int) -> str:
+    """Return the value that marks two texts."""
+    return inert_json({"row": row, "column": column, "items": []})
+
+
+def _component(
+    value: str | None,
+    template: str,
+    on_load: str,
+    *,
+    scripts: tuple[str, ...],
+    elem_id: str,
+    label: str | None = None,
+    elem_class: str | None = None,
+) -> gr.HTML:
+    """Gradio turns the names that are quoted in `on_load` into listener methods, such as `view.item_click(...)`."""
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        elem_classes=elem_class,
+        label=label,
+        html_template=template,
+        js_on_load=on_load,
+        head=script_tags(*scripts),
+        apply_default_css=False,
+    )
+
+
+def script_routes() -> list[Route]:
+    """Return the routes of all scripts that the components load, for `launch(app_kwargs={"routes": ...})`.
+
+    Plotly's script is served from the installed package, and compressed by Gradio. The addresses in the page
+    are relative and carry a version, so they work behind a `root_path` and may be cached for a year.
+    """
+    return [_route(name, path) for name, path in SCRIPTS.items()]
+
+
+def script_tags(*names: str) -> str:
+    """Return the `<script>` tags of some of `SCRIPTS`, for the head of a component or of the page."""
+    return "".join(f'<script src="{name}?v={_version(SCRIPTS[name])}"></script>' for name in names)
+
+
+def plotly_head() -> str:
+    """Return what lets the browser fetch Plotly's script before it knows the components, for `launch(head=...)`."""
+    return f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">'
+
+
+def _route(name: str, path: Path) -> Route:
+    def send(_: Request) -> FileResponse:
+        headers = {"Cache-Control": f"public, max-age={A_YEAR}, immutable"}
+        return FileResponse(path, media_type="text/javascript", headers=headers)
+
+    return Route(f"/{name}", send)
+
+
+def _version(path: Path) -> str:
+    return plotly.__version__ if path == PLOTLY_JS else hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,127 @@
+"""Every name of Gradio that is not documented, in one place, with the version in which it is as used here.
+
+Another version is not refused: `missing_names` says at the start what is gone, and a test fails at every upgrade.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import gradio as gr
+from gradio import processing_utils, state_holder, utils
+
+logger = logging.getLogger(__name__)
+
+RIGHT_FOR = "6.31.0"
+MAX_SESSIONS = 300  # of which the one used longest ago is forgotten first; its page embeds anew what it shows
+IDLE_S = 10.0
+EVERY_S = 5.0
+
+
+def missing_names() -> list[str]:
+    """Return the names used here that this Gradio does not have."""
+    with gr.Blocks(analytics_enabled=False) as page:
+        holder: Any = state_holder.StateHolder()  # type: ignore[no-untyped-call]
+        session = state_holder.SessionState(page)
+    used: dict[str, tuple[Any, list[str]]] = {
+        "gradio.processing_utils": (processing_utils, ["async_ssrf_protected_download"]),
+        "gradio.utils": (utils, ["get_upload_folder"]),
+        "EventData": (gr.EventData(None, {}), ["_data"]),
+        "Blocks": (page, ["default_config", "mcp_server_obj"]),
+        "Blocks.default_config": (page.default_config, ["blocks"]),
+        "StateHolder": (holder, ["session_data", "time_last_used", "lock"]),
+        "SessionState": (session, ["state_data", "blocks_config"]),
+    }
+    if mcp_is_installed():
+        from gradio.mcp import GradioMCPServer
+
+        used["GradioMCPServer"] = (GradioMCPServer, ["postprocess_output_data"])
+    return [f"{place}.{name}" for place, (owner, names) in used.items() for name in names if not hasattr(owner, name)]
+
+
+def prepare(demo: gr.Blocks) -> None:
+    """Before the start: say what does not fit, open no addresses, and forget sessions that hold nothing."""
+    if gr.__version__ != RIGHT_FOR:
+        logger.warning("Gradio is %s: this app is tested with %s.", gr.__version__, RIGHT_FOR)
+    missing = missing_names()
+    if missing:
+        logger.error(
+            "Gradio %s has no %s: uploads by address may be opened, and empty sessions and tools' answers stay as "
+            "Gradio makes them. Install gradio==%s.",
+            *(gr.__version__, ", ".join(missing), RIGHT_FOR),
+        )
+    _open_no_addresses()
+    if not missing:
+        Thread(target=_keep_forgetting, args=[demo], name="forget-sessions", daemon=True).start()
+
+
+def event_data(event: gr.EventData) -> dict[str, Any]:
+    """Return what a component of our own sent with its event; empty if nothing came."""
+    return event._data or {}
+
+
+def cache_folder() -> Path:
+    """Return the folder whose files Gradio serves, and deletes after a while (`delete_cache`)."""
+    return Path(utils.get_upload_folder())
+
+
+def _open_no_addresses() -> None:
+    """Keep Gradio from fetching the file behind an address that a visitor sends in place of an upload."""
+
+    async def refuse(url: str, cache_dir: str) -> str:
+        raise gr.Error("Addresses are not opened here. Upload the file instead.", print_exception=False)
+
+    processing_utils.async_ssrf_protected_download = refuse
+
+
+def forget_empty_sessions(demo: gr.Blocks, *, idle_s: float = IDLE_S) -> int:
+    """Forget the sessions without state that were not used for a while; returns how many.
+
+    Gradio gives every call of the API a session of its own with a copy of the description of the page (0.4 MB), and
+    keeps it until there are too many; then the one used longest ago goes, though it may be a visitor's.
+    """
+    holder, original = demo.state_holder, demo.default_config.blocks
+    before = datetime.now() - timedelta(seconds=idle_s)
+    forgotten = 0
+    for name, used in list(holder.time_last_used.items()):
+        session = holder.session_data.get(name)
+        if session is None or used > before or session.state_data:
+            continue
+        if any(original.get(number) is not block for number, block in session.blocks_config.blocks.items()):
+            continue  # a component of this page was changed, such as the choices of a menu
+        with holder.lock:
+            holder.session_data.pop(name, None)
+            holder.time_last_used.pop(name, None)
+        forgotten += 1
+    return forgotten
+
+
+def _keep_forgetting(demo: gr.Blocks) -> None:
+    while True:
+        time.sleep(EVERY_S)
+        if hasattr(demo, "state_holder"):  # Gradio makes it when the server starts
+            forget_empty_sessions(demo)
+
+
+def mcp_is_installed() -> bool:
+    """Return whether the app can speak the Model Context Protocol; without the package it says nothing of it."""
+    return find_spec("mcp") is not None
+
+
+def answer_in_json(demo: gr.Blocks) -> None:
+    """Have the tools of a running page answer in JSON; Gradio would write what Python prints (None, True)."""
+    server: Any = getattr(demo, "mcp_server_obj", None)
+    if server is None:
+        return
+
+    def contents(answers: list[Any], root_url: str) -> list[Any]:
+        return [server.types.TextContent(type="text", text=json.dumps(answer)) for answer in answers]
+
+    server.postprocess_output_data = contents
