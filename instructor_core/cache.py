@@ -36,19 +36,12 @@ SPEED = {"cuda": 16}
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a request is.
+    """How far a request is."""
 
-    Attributes:
-        done: Pairs that are ready.
-        total: Pairs asked for.
-        n_new: Different pairs that had to be encoded.
-        n_others: Other requests that the model works on at the same time.
-    """
-
-    done: int
-    total: int
-    n_new: int
-    n_others: int = 0
+    done: int  # pairs that are ready
+    total: int  # pairs asked for
+    n_new: int  # different pairs that had to be encoded
+    n_others: int = 0  # other requests that the model works on at the same time
 
 
 class BoundedStore(Generic[Value]):
@@ -137,14 +130,9 @@ class CachedEncoder:
         return self._embeddings.n_bytes + self._tokens.n_bytes + self._deep_tokens.n_bytes
 
     def encode_steps(self, pairs: Iterable[Pair]) -> Generator[Progress, None, NDArray[np.float32]]:
-        """Embed pairs in steps: yields at each step, returns ``(N, D)`` float32 vectors, not normalised.
+        """Embed pairs in steps, each different one once: returns ``(N, D)`` float32 vectors, not normalised.
 
-        A pair that occurs twice is encoded once. Closing the generator stops the work after the slice at hand; what
-        was done by then stays in the cache.
-
-        Raises:
-            UserError: If there are too many new pairs, or if the queue is full.
-            EncoderError: As the encoder does.
+        Closing the generator stops the work after the slice at hand; what was done by then stays in the cache.
         """
         keys = _read(pairs)
         out = np.empty((len(keys), self.model.dim), dtype=np.float32)
@@ -178,16 +166,7 @@ class CachedEncoder:
                 return vectors
 
     def encode_tokens(self, pairs: Iterable[Pair], *, deep: bool = False) -> list[TokenEncoding]:
-        """Return the token encodings of pairs, in their order.
-
-        Args:
-            pairs: ``N`` pairs (instruction, text).
-            deep: With the residual stream and the attention weights of every layer.
-
-        Raises:
-            UserError: If there are too many new pairs, or if the queue is full.
-            EncoderError: As the encoder does.
-        """
+        """Return the token encodings of pairs, in their order; ``deep``: with layers and attention weights."""
         store = self._deep_tokens if deep else self._tokens
         keys = _read(pairs)
         found = {key: store.get(key) for key in dict.fromkeys(keys)}
@@ -199,11 +178,7 @@ class CachedEncoder:
         return [encoding for key in keys if (encoding := found[key]) is not None]
 
     def read_out(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Apply the final norm and the linear layer to residual states ``(..., h)``: ``(..., D)`` float32.
-
-        Raises:
-            UserError: If the queue is full.
-        """
+        """Apply the final norm and the linear layer to residual states ``(..., h)``: ``(..., D)`` float32."""
         results = self.queue.work(object(), {0: 1}, lambda _: [self._run_read_out(states)])
         return next(part[0] for part in results if part)
 

@@ -7,9 +7,7 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
-import textwrap
+import sqlite3
 from collections import deque, namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,27 +61,21 @@ class TestCall:
         means = torch.stack([rows.mean(dim=0) for rows in tokens])
         torch.testing.assert_close(model.dense(means).detach(), embeddings, atol=1e-5, rtol=0)
 
-    def test_normalize_gives_unit_length_everywhere(self, model: InstructorModel) -> None:
+    def test_normalize_gives_unit_length_everywhere_as_encode_does(self, model: InstructorModel) -> None:
         embeddings, tokens, instruction_tokens = model(PAIRS, normalize=True)
+        np.testing.assert_allclose(embeddings.numpy(), model.encode(PAIRS), atol=1e-5)
         for rows in [embeddings, *tokens, *[rows for rows in instruction_tokens if len(rows)]]:
             torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)), atol=1e-5, rtol=0)
 
-    def test_the_call_agrees_with_encode(self, model: InstructorModel) -> None:
-        np.testing.assert_allclose(model(PAIRS)[0].numpy(), model.encode(PAIRS), atol=1e-5)
-
-    def test_no_pairs_give_empty_results(self, model: InstructorModel) -> None:
-        embeddings, tokens, instruction_tokens = model([])
-        assert embeddings.shape == (0, 48)
-        assert tokens == instruction_tokens == []
-
 
 class TestEncode:
-    def test_no_pairs_give_an_empty_array_of_the_right_shape(self, model: InstructorModel) -> None:
-        assert model.encode([]).shape == (0, 48)
+    def test_no_pairs_give_empty_results_of_the_right_shape(self, model: InstructorModel) -> None:
+        embeddings, tokens, instruction_tokens = model([])
+        assert embeddings.shape == model.encode([]).shape == (0, 48)
         assert model.encode([]).dtype == np.float32
-        assert model.encode_tokens([]) == []
+        assert tokens == instruction_tokens == model.encode_tokens([]) == []
 
-    def test_batching_order_and_padding_change_nothing(
+    def test_batching_order_padding_and_windows_change_nothing(
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         one_by_one = np.concatenate([model.encode([pair]) for pair in PAIRS])
@@ -92,6 +84,8 @@ class TestEncode:
         for budget in (1, 64, 100_000):
             monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", budget)
             np.testing.assert_allclose(model.encode(PAIRS), one_by_one, atol=1e-5)
+        monkeypatch.setattr(encoder_module, "_WINDOW", 2)
+        np.testing.assert_allclose(model.encode(PAIRS), one_by_one, atol=1e-5)
 
     @pytest.mark.parametrize("call_tokens", [0, 10, 10_000])
     def test_sequences_that_share_a_call_of_attention_do_not_see_each_other_or_padding(
@@ -117,11 +111,6 @@ class TestEncode:
         n_tokens = sum(encoding.n_encoded for encoding in model.encode_tokens(PAIRS))
         assert n_tokens <= sum(positions) < 1.05 * n_tokens
 
-    def test_windows_of_pairs_keep_their_places(self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = model.encode(PAIRS)
-        monkeypatch.setattr(encoder_module, "_WINDOW", 2)
-        np.testing.assert_allclose(model.encode(PAIRS), whole, atol=1e-5)
-
     def test_unnormalised_embeddings_point_the_same_way(self, model: InstructorModel) -> None:
         raw, unit = model.encode(PAIRS, normalize=False), model.encode(PAIRS)
         lengths = np.linalg.norm(raw, axis=1, keepdims=True)
@@ -132,21 +121,17 @@ class TestEncode:
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", 1)
-        calls = 0
+        calls: list[object] = []
         embed = model._embed
-
-        def counted(*arguments: object) -> object:
-            nonlocal calls
-            calls += 1
-            return embed(*arguments)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(model, "_embed", counted)
+        monkeypatch.setattr(model, "_embed", lambda *arguments: calls.append(arguments) or embed(*arguments))
         batches = model.encode_batches(PAIRS)
         next(batches)
         batches.close()
-        assert calls == 1
+        assert len(calls) == 1
 
-    def test_gradients_flow_in_training_mode_only(self, checkpoint_a: Path) -> None:
+    def test_gradients_flow_in_training_mode_alone_which_a_merged_model_refuses(
+        self, checkpoint_a: Path, model: InstructorModel
+    ) -> None:
         trainable = InstructorModel(checkpoint_a, trainable=True)
         assert not trainable(PAIRS[:2])[0].requires_grad
         trainable.train()
@@ -154,8 +139,6 @@ class TestEncode:
         assert trainable.dense.weight.grad is not None
         query = trainable.transformer.encoder.block[0].layer[0].SelfAttention.q.weight
         assert query.grad is not None and query.grad.abs().sum() > 0
-
-    def test_a_model_packed_for_inference_refuses_to_train(self, model: InstructorModel) -> None:
         with pytest.raises(EncoderError, match="trainable=True"):
             model.train()
 
@@ -226,7 +209,7 @@ class TestTokens:
     def test_the_embedding_row_does_not_know_the_instruction(self, model: InstructorModel) -> None:
         a, b = model.encode_tokens([("Topic: ", "Cold soup"), (REVIEW, "Cold soup")], layers=True)
         assert a.layers is not None and b.layers is not None
-        assert a.layers.shape == (len(model.backbone.t5.blocks) + 1, a.n_encoded, 96)
+        assert a.layers.shape == (len(model.backbone.blocks) + 1, a.n_encoded, 96)
         np.testing.assert_array_equal(a.layers[0][a.pooling_mask], b.layers[0][b.pooling_mask])
         assert np.abs(a.layers[1][a.pooling_mask] - b.layers[1][b.pooling_mask]).max() > 1e-3
 
@@ -259,6 +242,8 @@ class Record:
 
 FRAME = pd.DataFrame({"text": ["Soup", "Rain again"], "instruction": ["Topic: ", REVIEW]})
 TWO = [("Topic: ", "Soup"), (REVIEW, "Rain again")]
+DATABASE = sqlite3.connect(":memory:")
+DATABASE.row_factory = sqlite3.Row
 ORDERED = FRAME[["instruction", "text"]]
 CONTAINERS: dict[str, Callable[[], object]] = {
     "lists": lambda: [list(pair) for pair in TWO],
@@ -278,6 +263,7 @@ CONTAINERS: dict[str, Callable[[], object]] = {
     "dict views": lambda: dict(TWO).items(),
     "deque": lambda: deque(TWO),
     "named tuples in another order": lambda: [Named(text, instruction) for instruction, text in TWO],
+    "rows of a database": lambda: DATABASE.execute("VALUES ('Topic: ', 'Soup'), (?, 'Rain again')", [REVIEW]),
     "records": lambda: [Record(text, instruction) for instruction, text in TWO],
 }
 
@@ -301,32 +287,29 @@ class TestPairs:
     @pytest.mark.parametrize(
         ("pairs", "message"),
         [
-            ("a string", "str 'a string'"),
-            (b"bytes", "bytes"),
-            (None, "NoneType 'None'"),
-            (5, "int '5'"),
-            (np.array("x"), "ndarray"),
-            ({"Topic: ": "Soup"}, "dict gives its keys alone"),
-            ({"ab": 1, "cd": 2}, "dict gives its keys alone"),
-            (set(TWO), "set has no order"),
-            (frozenset(TWO), "frozenset has no order"),
-            (ORDERED, "DataFrame gives the names of its columns"),
+            ("a string", r"got str 'a string'\. Write one pair as \[\(instruction, text\)\]"),
+            (b"bytes", "got bytes"),
+            (None, "got NoneType 'None'"),
+            (5, "got int '5'"),
+            (np.array("x"), "got ndarray 'x'"),
+            ({"Topic: ": "Soup"}, "got dict .* gives its keys alone"),
+            (set(TWO), "got set .* no order"),
+            (frozenset(TWO), "got frozenset .* no order"),
+            (ORDERED, "got DataFrame .* names of its columns"),
             (("Topic: ", "Soup"), r"pair 0 is str 'Topic: '\. Write one pair as \[\(instruction, text\)\]"),
-            (["ab"], "pair 0 is str 'ab'"),
             ([*TWO, b"ab"], "pair 2 is bytes"),
             (np.array(["Topic: ", "Soup"]), "pair 0 is str_ 'Topic: '"),
-            ([("one",)], "pair 0 is a tuple of 1"),
-            ([*TWO, ["Topic: ", "Soup", 0]], "pair 2 is a list of more than two"),
-            (ORDERED.rename(columns={"text": "body"}).itertuples(), "pair 0 is a Pandas of more than two"),
-            ([{"instruction": "Topic: ", "text": "Soup"}], r'pair 0 is a dict\. Write \(entry\["instruction"\]'),
-            ([{"ab": 1, "cd": 2}], "pair 0 is a dict"),
+            ([("one",)], "pair 0 is tuple .* has 1 members"),
+            ([*TWO, ["Topic: ", "Soup", 0]], "pair 2 is list .* more than two"),
+            (ORDERED.rename(columns={"text": "body"}).itertuples(), "pair 0 is Pandas .* more than two"),
+            ([{"instruction": "Topic: ", "text": "Soup"}], r'pair 0 is dict .* \(entry\["instruction"\]'),
+            ([{"ab": 1, "cd": 2}], "pair 0 is dict"),
+            (DATABASE.execute("SELECT 'Soup' AS text, 'Topic: ' AS instruction"), "pair 0 is Row .* Write a tuple"),
             ([{"Topic: ", "Soup"}], "pair 0 is set .* no order"),
             ([5], "pair 0 is int '5'"),
             ([*TWO, ("Topic: ", None)], "the text of pair 2 is NoneType 'None'"),
-            ([(None, "b")], "the instruction of pair 0 is NoneType"),
             ([("a", float("nan"))], "the text of pair 0 is float 'nan'"),
             ([("a", pd.NA)], "the text of pair 0 is NAType"),
-            ([("a", 1)], "the text of pair 0 is int '1'"),
             ([(b"a", "b")], "the instruction of pair 0 is bytes"),
             ([Record("a", None)], "the instruction of pair 0 is NoneType"),  # type: ignore[arg-type]
             (zip_longest(["a", "b"], ["c"]), "the text of pair 1 is NoneType"),
@@ -337,9 +320,8 @@ class TestPairs:
     def test_what_would_mean_something_else_is_refused_by_place(
         self, model: InstructorModel, pairs: Any, message: str
     ) -> None:
-        with pytest.raises(EncoderError, match=message) as caught:
+        with pytest.raises(EncoderError, match=rf"two strings each, \[\(instruction, text\), ...\]: {message}"):
             model.encode(pairs)
-        assert "(instruction, text)" in str(caught.value) or '(entry["instruction"]' in str(caught.value)
 
     def test_a_wrong_pair_far_behind_is_found_before_any_is_encoded(
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
@@ -386,7 +368,7 @@ class TestCopies:
 
     @pytest.mark.parametrize("trainable", [True, False])
     @pytest.mark.parametrize("write", ["in place", "through data", "replaced"])
-    def test_changed_weights_travel_and_need_no_folder(
+    def test_changed_weights_travel_need_no_folder_and_train_by_themselves(
         self, checkpoint_a: Path, tmp_path: Path, trainable: bool, write: str
     ) -> None:
         folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
@@ -406,13 +388,10 @@ class TestCopies:
             np.testing.assert_allclose(other.encode(TWO), model.encode(TWO), atol=1e-6)
             assert other.trainable is trainable
             assert other.dense.weight.data_ptr() != model.dense.weight.data_ptr()
-
-    def test_a_copy_of_a_model_in_training_trains_by_itself(self, checkpoint_a: Path) -> None:
-        model = InstructorModel(checkpoint_a, trainable=True)
-        other = pickle.loads(pickle.dumps(model)).train()
-        other(TWO)[0].sum().backward()
-        assert other.backbone.t5.blocks[0].qkv[0].weight.grad is not None
-        assert all(weight.grad is None for weight in model.parameters())
+            if trainable:
+                other.train()(TWO)[0].sum().backward()
+                assert other.backbone.blocks[0].qkv[0].weight.grad is not None
+                assert all(weight.grad is None for weight in model.parameters())
 
     def test_a_folder_that_was_trained_on_meanwhile_is_not_taken_for_the_model(
         self, checkpoint_a: Path, checkpoint_b: Path, tmp_path: Path
@@ -442,14 +421,14 @@ class TestOwnProducts:
             for pays in (True, False):
                 monkeypatch.setattr(encoder_module, "_packing_pays", lambda *_, pays=pays: pays)
                 model = InstructorModel(folder, "cpu")
-                assert isinstance(model.backbone.t5.blocks[0].out, encoder_module._PackedLinear) is pays
+                assert model.backbone.blocks[0].out.is_packed is pays
                 vectors[pays] = model.encode(PAIRS)
-            monkeypatch.undo()
             np.testing.assert_allclose(vectors[True], vectors[False], atol=1e-6)
-            encoder_module._packing_pays.cache_clear()
-            monkeypatch.setattr(encoder_module._PackedLinear, "__call__", broken)
-            np.testing.assert_array_equal(InstructorModel(folder, "cpu").encode(PAIRS), vectors[False])
             monkeypatch.undo()
+            encoder_module._packing_pays.cache_clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", broken)
+                np.testing.assert_array_equal(InstructorModel(folder, "cpu").encode(PAIRS), vectors[False])
             encoder_module._packing_pays.cache_clear()
 
     def test_a_transformers_with_other_names_is_reported(self, mini: InstructorModel) -> None:
@@ -465,20 +444,21 @@ class TestRefusals:
         assert np.isfinite(model.encode([("word " * 510, "text")])).all()
 
     @pytest.mark.parametrize(
-        "missing",
-        ["modules.json", "1_Pooling/config.json", "2_Dense/config.json", "sentence_bert_config.json"],
+        ("missing", "named"),
+        [
+            ("modules.json", "no modules.json"),
+            ("1_Pooling/config.json", "1_Pooling has no config.json"),
+            ("2_Dense/config.json", "2_Dense has no config.json"),
+            ("sentence_bert_config.json", "no sentence_bert_config.json"),
+            ("pytorch_model.bin", "pytorch_model"),
+            ("2_Dense/pytorch_model.bin", "2_Dense needs .* pytorch_model.bin"),
+            ("tokenizer.json", "no tokenizer.json"),
+        ],
     )
-    def test_a_missing_file_is_named(self, checkpoint_a: Path, tmp_path: Path, missing: str) -> None:
+    def test_a_missing_file_is_named(self, checkpoint_a: Path, tmp_path: Path, missing: str, named: str) -> None:
         folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
         (folder / missing).unlink()
-        with pytest.raises(EncoderError, match=Path(missing).name):
-            InstructorModel(folder)
-
-    @pytest.mark.parametrize("missing", ["pytorch_model.bin", "2_Dense/pytorch_model.bin", "tokenizer.json"])
-    def test_missing_weights_or_tokenizer_are_named(self, checkpoint_a: Path, tmp_path: Path, missing: str) -> None:
-        folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
-        (folder / missing).unlink()
-        with pytest.raises(EncoderError, match=Path(missing).stem):
+        with pytest.raises(EncoderError, match=named):
             InstructorModel(folder)
 
     @pytest.mark.parametrize(
@@ -521,25 +501,6 @@ class TestRefusals:
     def test_a_name_outside_the_grammar_is_refused(self, name: str) -> None:
         with pytest.raises(EncoderError, match="owner/name"):
             InstructorModel(name)
-
-
-def test_the_file_works_when_copied_alone(checkpoint_a: Path, tmp_path: Path) -> None:
-    shutil.copyfile(encoder_module.__file__, tmp_path / "instructor.py")
-    code = textwrap.dedent(
-        f"""
-        import sys
-        from instructor import InstructorModel
-        model = InstructorModel({str(checkpoint_a)!r})
-        print(model.encode([("Topic: ", "Soup"), ("", "")]).shape)
-        others = ("instructor_core", "sentence_transformers", "sklearn", "gradio")
-        print([name for name in others if name in sys.modules])
-        """
-    )
-    result = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"],
-        capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path,
-    )  # fmt: skip
-    assert result.stdout.split("\n")[:2] == ["(2, 64)", "[]"]
 
 
 def test_the_bundled_checkpoint_loads_by_its_name(mini: InstructorModel) -> None:

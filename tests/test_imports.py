@@ -8,6 +8,8 @@ Imports inside functions, under TYPE_CHECKING and through `importlib.import_modu
 from __future__ import annotations
 
 import ast
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -168,20 +170,42 @@ def test_an_import_that_the_design_allows_is_not_flagged(module: str, source: st
     assert violations(source, module) == []
 
 
-def loaded_by(*names: str) -> set[str]:
-    """Top-level packages in a fresh interpreter after importing `names`."""
-    code = f"import sys, {', '.join(names)}; print(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+ALONE = """
+import json, sys
+
+def loaded(*names):
+    for name in names:
+        __import__(name)
+    return sorted({name.split(".")[0] for name in sys.modules})
+
+root, copies, checkpoint, *layers = json.loads(sys.argv[1])
+sys.path.insert(0, root)
+answer = {"package": loaded("instructor_core"), "layers": loaded(*layers)}
+for name in [name for name in sys.modules if name.split(".")[0] == "instructor_core"]:
+    del sys.modules[name]
+sys.path[0] = copies
+before = set(loaded())
+from instructor import InstructorModel
+
+answer["shape"] = InstructorModel(checkpoint).encode([("Topic: ", "Soup"), ("", "")]).shape
+answer["copy"] = sorted(set(loaded()) - before)
+print(json.dumps(answer))
+"""
 
 
-def test_importing_the_package_loads_no_heavy_library() -> None:
-    loaded = loaded_by(PACKAGE)
-    assert PACKAGE in loaded
-    assert loaded.isdisjoint({"gradio", "plotly", "umap", "sklearn", "torch", "transformers"})
-
-
-def test_importing_analysis_and_figures_loads_no_model_library() -> None:
+def test_a_fresh_interpreter_loads_no_more_than_it_needs(checkpoint_a: Path, tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / PACKAGE / "encoder.py", tmp_path / "instructor.py")
     layers = (f"{PACKAGE}.analysis", f"{PACKAGE}.figures")
     names = [name for _, name in modules() if any(within(name, layer) for layer in layers)]
-    assert loaded_by(*names).isdisjoint({"gradio", "umap", "numba", "torch", "transformers"})
+    arguments = json.dumps([str(ROOT), str(tmp_path), str(checkpoint_a), *names])
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(done.stdout)
+    assert PACKAGE in loaded["package"]
+    assert not {"gradio", "plotly", "umap", "sklearn", "torch", "transformers"}.intersection(loaded["package"])
+    assert not {"gradio", "umap", "numba", "torch", "transformers"}.intersection(loaded["layers"])
+    # The encoder works when its file is copied alone.
+    assert loaded["shape"] == [2, 64]
+    assert {"instructor", "torch", "transformers"} <= set(loaded["copy"])
+    assert not {PACKAGE, "sentence_transformers", "sklearn", "gradio"}.intersection(loaded["copy"])

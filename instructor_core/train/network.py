@@ -124,7 +124,7 @@ class TrainingNetwork:
     """
 
     def __init__(self, model: InstructorModel, *, bfloat16: bool, workers: int = 1) -> None:
-        t5 = model.backbone.t5
+        t5 = model.backbone
         if t5.activation not in _ACTIVATIONS:
             raise UserError(
                 f"Training needs an activation of {sorted(_ACTIVATIONS)}: this checkpoint has "

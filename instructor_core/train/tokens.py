@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from instructor_core.encoder import InstructorModel, Pair
+from instructor_core.encoder import InstructorModel, Pair, read_pairs
 
 # Lengths are padded up to a multiple, and a chunk's number of rows is the same for the same length. The first pass of
 # a shape costs up to half as much again: oneDNN compiles its products for every shape, and keeps about a thousand.
@@ -63,9 +63,9 @@ def tokenize(model: InstructorModel, pairs: Sequence[Pair], *, max_tokens: int |
     Raises:
         EncoderError: If a pair is not two strings or an instruction leaves no room for text.
     """
-    prepared = model._prepare(pairs)
+    prepared = model._prepare(read_pairs(pairs))
     ids = [item.ids for item in prepared]
-    masked = [item.pooled.start for item in prepared]
+    masked = [item.n_masked for item in prepared]
     if max_tokens is not None:
         # </s> stands behind the text and is kept.
         limits = [count + max_tokens for count in masked]
