@@ -92,11 +92,11 @@ class Visitor:
         name = f"Visitor {self.number} round {self.round}"
         return [f"{name}, {i}: the {self.rng.choice(SUBJECTS)} {self.rng.choice(OPINIONS)}." for i in range(n)]
 
-    async def visit(self, until: float, think: float) -> None:
-        """Ask until the time is over."""
+    async def visit(self, rounds: int, think: float) -> None:
+        """Ask again and again, and think in between."""
         await asyncio.sleep(self.rng.random() * think)
         act = self.press_embed if self.number % 2 else self.call
-        while time.monotonic() < until:
+        for _ in range(rounds):
             started = time.monotonic()
             try:
                 kind = await act()
@@ -205,10 +205,10 @@ async def warm(http: httpx.AsyncClient, checkpoint: str) -> None:
         raise ValueError(f"project answered {answer.text[:200]}")
 
 
-async def watch_memory(pid: int, until: float, findings: Findings) -> None:
-    """Note the resident memory of a process of this machine twice a second."""
+async def watch_memory(pid: int, findings: Findings) -> None:
+    """Note the resident memory of a process of this machine twice a second, as long as it is there."""
     status, started = Path(f"/proc/{pid}/status"), time.monotonic()
-    while status.exists() and time.monotonic() < until:
+    while status.exists():
         (kilobytes,) = re.findall(r"^VmRSS:\s+(\d+) kB", status.read_text(), flags=re.MULTILINE)
         findings.memory.append((time.monotonic() - started, int(kilobytes) / 1024))
         await asyncio.sleep(0.5)
@@ -227,20 +227,22 @@ def check_vectors(findings: Findings, folder: str) -> None:
         findings.errors.append(f"{wrong} of {len(expected)} embeddings are not those of the texts that were sent")
 
 
-async def run(url: str, checkpoint: str, *, visitors: int, seconds: float, think: float, pid: int | None) -> Findings:
-    """Keep visitors busy; returns what they met."""
+async def run(url: str, checkpoint: str, *, visitors: int, rounds: int, think: float, pid: int | None) -> Findings:
+    """Have each visitor ask so many times; returns what they met."""
     findings = Findings()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=visitors, keepalive_expiry=KEEP_S)
     async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits, trust_env=False) as http:
         await page_of(http)
         await warm(http, checkpoint)
-        until = time.monotonic() + seconds
-        everybody = [
-            Visitor(number, http, checkpoint, findings, random.Random(number)).visit(until, think)
-            for number in range(visitors)
-        ]
-        watching = [watch_memory(pid, until, findings)] if pid else []
-        await asyncio.gather(*everybody, *watching)
+        watching = asyncio.create_task(watch_memory(pid, findings)) if pid else None
+        await asyncio.gather(
+            *(
+                Visitor(number, http, checkpoint, findings, random.Random(number)).visit(rounds, think)
+                for number in range(visitors)
+            )
+        )
+        if watching:
+            watching.cancel()
     return findings
 
 
@@ -251,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", default="instructor-mini", help="name in the menu (instructor-mini)")
     parser.add_argument("--folder", help="folder of the checkpoint, if its name is not a bundled one")
     parser.add_argument("--visitors", type=int, default=50, help="at the same time (50)")
-    parser.add_argument("--seconds", type=float, default=60, help="how long (60)")
+    parser.add_argument("--rounds", type=int, default=30, help="requests of each (30)")
     parser.add_argument("--think", type=float, default=0.5, help="seconds between two requests of a visitor (0.5)")
     parser.add_argument("--pid", type=int, help="process of the server, to watch its memory")
     options = parser.parse_args(arguments)
@@ -260,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.url,
             options.checkpoint,
             visitors=options.visitors,
-            seconds=options.seconds,
+            rounds=options.rounds,
             think=options.think,
             pid=options.pid,
         )

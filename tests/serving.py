@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,6 +84,19 @@ def wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
     pytest.fail(f"the app did not answer within {READY_WITHIN_S:.0f} s:\n{server.log_tail()}", pytrace=False)
 
 
+def mounted(folders: Sequence[Path]) -> list[str]:
+    """What goes before a command so that it finds folders read-only; nothing if that cannot be done here."""
+    mounts = "".join(
+        f"mount --bind {place} {place} && mount -o remount,ro,bind {place} && "
+        for place in (shlex.quote(str(folder.resolve())) for folder in folders)
+    )
+    for namespace in ("-m", "-rm") if folders and shutil.which("unshare") else ():
+        command = ["unshare", namespace, "sh", "-c", f'{mounts}exec "$@"', "sh"]
+        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+            return command
+    return []
+
+
 @contextmanager
 def serving(
     folder: Path,
@@ -90,13 +105,17 @@ def serving(
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
     checkout: Path = ROOT,
+    read_only: Sequence[Path] = (),
 ) -> Iterator[Server]:
-    """Run Python with arguments until the block ends; a server that died by then, except of `kill`, fails the test."""
+    """Run Python with arguments until the block ends; a server that died by then, except of `kill`, fails the test.
+
+    Where this user may make mounts of its own, the folders `read_only` cannot be written by the server.
+    """
     port = port or free_port()
     log = folder / "server.log"
     with log.open("ab") as opened:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [*mounted(read_only), sys.executable, *arguments],
             cwd=checkout,
             env=server_environment(folder, port) | dict(environment or {}),
             stdin=subprocess.DEVNULL,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -200,11 +199,9 @@ def test_a_request_outside_the_limits_is_refused_before_any_work(
 ) -> None:
     monkeypatch.setattr(CachedEncoder, "encode_steps", lambda *_: pytest.fail("it was encoded"))
     monkeypatch.setattr(CachedEncoder, "encode_tokens", lambda *_: pytest.fail("it was encoded"))
-    start = time.monotonic()
     with pytest.raises(UserError) as caught:
         getattr(api, name)(*arguments)
     assert words in str(caught.value) and len(str(caught.value)) < 300
-    assert time.monotonic() - start < 1
 
 
 def test_a_bug_shows_no_detail_to_the_caller() -> None:

@@ -16,6 +16,7 @@ from sentence_transformers import SentenceTransformer
 from instructor_core import InstructorModel, find_checkpoint
 
 TOLERANCE = 1e-5
+MEASURED = 1.8e-7  # the largest difference of a component; its last bits depend on the processor's order of summation
 
 INSTRUCTIONS = (
     "Represent the review for classifying its sentiment: ",
@@ -69,7 +70,7 @@ def test_embeddings_equal_those_of_sentence_transformers(name: str, request: pyt
     assert len(PAIRS) >= 60
     ours = InstructorModel(folder).encode(PAIRS)
     assert ours.shape == (len(PAIRS), InstructorModel(folder).dim)
-    np.testing.assert_allclose(ours, reference(folder, PAIRS), atol=TOLERANCE)
+    assert np.abs(ours - reference(folder, PAIRS)).max() < 5 * MEASURED < TOLERANCE
 
 
 def test_leading_spaces_of_a_text_equal_those_of_sentence_transformers(checkpoint_a: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from instructor_core import InstructorModel, find_checkpoint
 from instructor_core.hub import CHECKPOINTS
-from tests.test_parity import INSTRUCTIONS, LONG, PAIRS, TEXTS, TOLERANCE, reference
+from tests.test_parity import INSTRUCTIONS, LONG, MEASURED, PAIRS, TEXTS, TOLERANCE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -116,12 +116,8 @@ def test_the_front_matter_names_the_checkpoints_and_fits_the_hub() -> None:
     assert len(description) <= 60
 
 
-def test_the_numbers_about_exactness_are_those_of_the_parity_tests(checkpoint_a: Path, checkpoint_b: Path) -> None:
+def test_the_numbers_about_exactness_are_those_of_the_parity_tests() -> None:
     assert f"{len(PAIRS)} pairs of {len(INSTRUCTIONS)} instructions and {len(set(TEXTS) | {LONG})} texts" in SPOKEN
     (tolerance,) = re.findall(r"No component may differ by more than (\S+);", SPOKEN)
     (stated,) = re.findall(r"the largest difference measured is (\S+)\.", SPOKEN)
-    assert float(tolerance) == TOLERANCE
-    for folder in (checkpoint_a, checkpoint_b, find_checkpoint("instructor-mini")):
-        difference = np.abs(InstructorModel(folder, device="cpu").encode(PAIRS) - reference(folder, PAIRS)).max()
-        # The last bits depend on the processor's order of summation.
-        assert difference < 5 * float(stated)
+    assert (float(tolerance), float(stated)) == (TOLERANCE, MEASURED)

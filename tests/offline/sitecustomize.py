@@ -1,7 +1,8 @@
-"""Cuts the interpreter that imports this off from every machine but its own.
+"""Cuts the interpreter that imports this off from every machine but its own, and notes what it writes.
 
-The tests import it. The server that the browser tests start has this folder on its path, and Python imports
-a module of this name before anything else. Attempts are refused, and written to $FOREIGN_HOSTS_LOG if set.
+The tests import it. The servers that tests start have this folder on their path, and Python imports a module of this
+name before anything else. Hosts are refused, and written to $FOREIGN_HOSTS_LOG if set; what is written, made, moved or
+removed on the disk is allowed, and its path goes to $WRITES_LOG if set.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -42,4 +44,43 @@ def refuse_foreign_hosts(event: str, arguments: tuple[Any, ...]) -> None:
     raise PermissionError(f"tried to reach {host!r}: the tests use this machine only")
 
 
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# Events of the interpreter by which the disk is changed: how many paths they begin with, and where their folders are.
+CHANGES = {
+    "os.chmod": (1, (2,)),
+    "os.link": (2, (2, 3)),
+    "os.mkdir": (1, (2,)),
+    "os.remove": (1, (1,)),
+    "os.rename": (2, (2, 3)),
+    "os.rmdir": (1, (1,)),
+    "os.symlink": (2, (2, 2)),
+    "os.truncate": (1, ()),
+    "os.utime": (1, (3,)),
+    "sqlite3.connect": (1, ()),
+}
+
+
+def note_writes(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open":
+        paths = [arguments[0]] if arguments[2] & WRITING else []
+    elif event in CHANGES:
+        count, folders = CHANGES[event]
+        paths = list(arguments[:count])
+        for at, where in enumerate(folders):
+            if arguments[where] not in (-1, None) and not isinstance(paths[at], int):
+                paths[at] = os.path.join(os.readlink(f"/proc/self/fd/{arguments[where]}"), os.fsdecode(paths[at]))
+    else:
+        return
+    log = os.environ["WRITES_LOG"]
+    for path in paths:
+        if isinstance(path, int) or (event == "os.mkdir" and os.path.isdir(path)):
+            continue  # it was noted when it was opened; or it is there already
+        found = os.path.abspath(os.fsdecode(path))
+        if found != log:
+            with suppress(OSError), open(log, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(f"{found}\n")
+
+
 sys.addaudithook(refuse_foreign_hosts)
+if os.environ.get("WRITES_LOG"):
+    sys.addaudithook(note_writes)
