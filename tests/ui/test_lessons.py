@@ -17,7 +17,6 @@ from instructor_core.ui.claims import KINDS
 from instructor_core.ui.inputs import Inputs, format_texts, parse_texts
 from instructor_core.ui.lessons import (
     GLOSSARY_FILE,
-    Lesson,
     LessonError,
     Step,
     judge,
@@ -30,7 +29,6 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.tabs.learn import Place, act, bar_json, find, notice
-from instructor_core.ui.worksheet import worksheet
 
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
@@ -268,28 +266,6 @@ def test_an_event_that_makes_no_sense_changes_nothing(runtime: Runtime, action: 
 @pytest.mark.parametrize(("step", "expected"), [(2, 1), (0, 0), (-5, 0), (99, 2), ("x", 0), (None, 0)])
 def test_a_link_leads_into_the_lesson_whatever_step_it_names(step: object, expected: int) -> None:
     assert find(LESSONS, LESSONS[0].id, step) == (0, expected)
-
-
-# The worksheet
-
-
-@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.id for lesson in LESSONS])
-def test_a_worksheet_holds_questions_figures_and_answers_and_needs_nothing_else(
-    encoder: CachedEncoder, lesson: Lesson
-) -> None:
-    page = worksheet(encoder, lesson, "instructor-mini")
-    assert not re.search(r"https?:|<script|<link|<img|url\(", page)
-    words = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.S)
-    assert "{" not in words and "does otherwise" not in words
-    for step in lesson.steps:
-        assert step.claim.measure(encoder, step.solution or step.inputs).holds
-    assert page.count("<section") == len(lesson.steps) + 1
-    assert "<table>" in page
-
-
-def test_words_of_a_lesson_are_escaped_on_the_worksheet(encoder: CachedEncoder) -> None:
-    lesson = parse_lesson(json.dumps(GOOD | {"title": "<b>&"}), source="tiny.json")
-    assert "<h1>&lt;b&gt;&amp;</h1>" in worksheet(encoder, lesson, "instructor-mini")
 
 
 # The format
