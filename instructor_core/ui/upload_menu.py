@@ -12,7 +12,8 @@ from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import message_for, note
 from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
+from instructor_core.ui.scene.stage import Words
 from instructor_core.ui.sidebar import Sidebar, instruction_fields
 from instructor_core.ui.tables import (
     MAX_ROWS,
@@ -34,6 +35,7 @@ LIMITS = (
     f"{', '.join(kind.lstrip('.').upper() for kind in UPLOAD_TYPES)}; up to {MAX_FILE_BYTES // 1_000_000} MB and "
     f"{MAX_ROWS} rows. The page takes {MAX_TEXTS} texts of up to {MAX_CHARACTERS} characters."
 )
+MAX_NAME = 40  # characters of the name of a column in a sentence
 _PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_CHARACTERS = 5, 6, 60
 
 
@@ -109,7 +111,7 @@ def use(
     too_long: TooLong = "cut",
     cut_rows: bool = False,
 ) -> list[Any]:
-    """Return number, rows and fields of instructions, the text field, and a message.
+    """Return what is known of the texts, number, rows and fields of instructions, the text field, and a message.
 
     The fields keep what they have if something is wrong, those of instructions also if no column of them is chosen.
     """
@@ -131,13 +133,15 @@ def use(
         size = int(limit or MAX_TEXTS)
         options: dict[str, Any] = {"sample": sample, "limit": size, "seed": seeded, "too_long": too_long}
         lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
-        return [*fields, lines, note("The texts are in the field above.", left_out, about)]
+        names = tuple(shorten(table.columns[label], MAX_NAME) for label in chosen)
+        words = Words(parse_texts(lines)[0], label_names=names)
+        return [words, *fields, lines, note("The texts are in the field above.", left_out, about)]
     except Exception as error:  # as in `show`
-        return [*keep, gr.skip(), note(message_for(error), error=True)]
+        return [gr.skip(), *keep, gr.skip(), note(message_for(error), error=True)]
 
 
-def build_upload(sidebar: Sidebar, restored: gr.State) -> None:
-    """Lay out the upload; `restored` changes when the fields of the sidebar hold what was chosen."""
+def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
+    """Lay out the upload; `restored` changes when the fields of the sidebar hold what was chosen, and `words` say."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("upload a file", open=False, elem_classes=["ic-fold"]):
         file = gr.File(
@@ -184,6 +188,6 @@ def build_upload(sidebar: Sidebar, restored: gr.State) -> None:
     button.click(
         lambda *chosen: [*use(*chosen), secrets.token_hex(8)],
         [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows],
-        [*sidebar.entries, message, restored],
+        [words, *sidebar.entries, message, restored],
         **quiet,
     )

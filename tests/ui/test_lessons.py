@@ -29,6 +29,7 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.tabs.learn import Place, act, bar_json, find, notice
+from instructor_core.ui.worksheet import worksheet
 
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
@@ -266,6 +267,21 @@ def test_an_event_that_makes_no_sense_changes_nothing(runtime: Runtime, action: 
 @pytest.mark.parametrize(("step", "expected"), [(2, 1), (0, 0), (-5, 0), (99, 2), ("x", 0), (None, 0)])
 def test_a_link_leads_into_the_lesson_whatever_step_it_names(step: object, expected: int) -> None:
     assert find(LESSONS, LESSONS[0].id, step) == (0, expected)
+
+
+# The worksheet
+
+
+def test_words_of_a_lesson_are_escaped_on_its_worksheet(runtime: Runtime) -> None:
+    lesson = parse_lesson(json.dumps(GOOD | {"title": "<b>&"}), source="tiny.json")
+    defaults = {
+        "similarity.scale": "shared",
+        "similarity.order": "given",
+        "similarity.first": 0,
+        "similarity.second": 1,
+    }
+    page = worksheet(runtime, lesson, CHECKPOINTS[0].id, {**defaults, "similarity.view": "matrices"})
+    assert "<h1>&lt;b&gt;&amp;</h1>" in page and not re.search(r"https?:|<script|<link|<img|url\(", page)
 
 
 # The format
