@@ -10,7 +10,7 @@ import gradio as gr
 
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import message_for, note
+from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
 from instructor_core.ui.scene.stage import Words
@@ -55,19 +55,21 @@ def preview(table: Table) -> str:
     )
 
 
+def _nothing() -> list[Any]:
+    """What `show` returns after its message where there is no table."""
+    hidden = gr.update(visible=False)
+    return ["", *[hidden] * 5, gr.skip(), hidden, hidden]
+
+
+@boundary(lambda message: [note(message, error=True), *_nothing()])
 def show(path: str | None, header: bool | None = None) -> list[Any]:
     """Return message, preview, header box, menus of texts, labels and instructions, sampling row, number, choices."""
-    hidden = gr.update(visible=False)
-    nothing = ["", *[hidden] * 5, gr.skip(), hidden, hidden]
     if path is None:
-        return [note(LIMITS), *nothing]
-    try:
-        table = read_table(path, header=header)
-        text, label = guess_columns(table)
-        instruction = guess_instructions(table)
-        about = "" if instruction is None else instructions_of(table, instruction, text)[1]
-    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-        return [note(message_for(error), error=True), *nothing]
+        return [note(LIMITS), *_nothing()]
+    table = read_table(path, header=header)
+    text, label = guess_columns(table)
+    instruction = guess_instructions(table)
+    about = "" if instruction is None else instructions_of(table, instruction, text)[1]
     choices = [(name, column) for column, name in enumerate(table.columns)]
     more = f"The page takes {MAX_TEXTS} of them: choose which below." if len(table.rows) > MAX_TEXTS else ""
     return [
@@ -88,17 +90,19 @@ def show(path: str | None, header: bool | None = None) -> list[Any]:
     ]
 
 
+@boundary(lambda message: note(message, error=True))
 def describe(path: str | None, header: bool, text: int | None, instruction: int) -> str:
     """Return what the chosen column of instructions would do, before anything is changed."""
-    try:
-        if path is None or text is None:
-            return note(LIMITS)
-        table = read_table(path, header=header)
-        return note(table.note, "" if instruction < 0 else instructions_of(table, instruction, text)[1])
-    except Exception as error:  # as in `show`
-        return note(message_for(error), error=True)
+    if path is None or text is None:
+        return note(LIMITS)
+    table = read_table(path, header=header)
+    return note(table.note, "" if instruction < 0 else instructions_of(table, instruction, text)[1])
 
 
+KEEP = [gr.skip()] * (1 + 2 * MAX_INSTRUCTIONS)  # number, rows and fields of the instructions as they are
+
+
+@boundary(lambda message: [gr.skip(), *KEEP, gr.skip(), note(message, error=True)])
 def use(
     path: str | None,
     header: bool,
@@ -115,29 +119,25 @@ def use(
 
     The fields keep what they have if something is wrong, those of instructions also if no column of them is chosen.
     """
-    keep: list[Any] = [gr.skip()] * (1 + 2 * MAX_INSTRUCTIONS)
-    try:
-        if path is None:
-            raise UserError("There is no file to take texts from. Upload one first.")
-        table = read_table(path, header=header, cut_rows=cut_rows)
-        if text is None:  # the button was faster than the menus
-            text, label = guess_columns(table)
-            labels, instruction = [] if label is None else [label], guess_instructions(table)
-        fields, about = keep, ""
-        has_instructions = instruction is not None and instruction >= 0
-        if instruction is not None and has_instructions:
-            typed, about = instructions_of(table, instruction, text)
-            fields = instruction_fields(typed)
-        chosen = [label for label in labels if label not in (text, instruction)]
-        seeded = SEED if seed is None else int(seed)
-        size = int(limit or MAX_TEXTS)
-        options: dict[str, Any] = {"sample": sample, "limit": size, "seed": seeded, "too_long": too_long}
-        lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
-        names = tuple(shorten(table.columns[label], MAX_NAME) for label in chosen)
-        words = Words(parse_texts(lines)[0], label_names=names)
-        return [words, *fields, lines, note("The texts are in the field above.", left_out, about)]
-    except Exception as error:  # as in `show`
-        return [gr.skip(), *keep, gr.skip(), note(message_for(error), error=True)]
+    if path is None:
+        raise UserError("There is no file to take texts from. Upload one first.")
+    table = read_table(path, header=header, cut_rows=cut_rows)
+    if text is None:  # the button was faster than the menus
+        text, label = guess_columns(table)
+        labels, instruction = [] if label is None else [label], guess_instructions(table)
+    fields, about = KEEP, ""
+    has_instructions = instruction is not None and instruction >= 0
+    if instruction is not None and has_instructions:
+        typed, about = instructions_of(table, instruction, text)
+        fields = instruction_fields(typed)
+    chosen = [label for label in labels if label not in (text, instruction)]
+    seeded = SEED if seed is None else int(seed)
+    size = int(limit or MAX_TEXTS)
+    options: dict[str, Any] = {"sample": sample, "limit": size, "seed": seeded, "too_long": too_long}
+    lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
+    name = shorten(table.columns[chosen[0]], MAX_NAME) if chosen else ""  # the first labels are those that count
+    words = Words(parse_texts(lines)[0], label_name=name)
+    return [words, *fields, lines, note("The texts are in the field above.", left_out, about)]
 
 
 def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:

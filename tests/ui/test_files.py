@@ -169,7 +169,7 @@ def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path)
     assert instruction["value"] == -1
     words, *fields, texts, _ = use(path, True, 0, [1, 0], -1, "first", 2, None)
     assert texts == "One.\tx\nTwo.\ty" and unchanged(fields)
-    assert words == Words(("One.", "Two."), label_names=("label",))
+    assert words == Words(("One.", "Two."), label_name="label")
     assert use(path, True, 0, [], None, "first", 2000, 7)[-2] == "One.\nTwo.\nThree.\nFour."
     drawn = [use(path, True, 0, [], -1, "random", 2, seed) for seed in (1, 1, 2, 3, 4)]
     assert drawn[0] == drawn[1] and len({texts for *_, texts, _ in drawn}) > 1

@@ -27,12 +27,12 @@ class Words:
     Attributes:
         texts: What it was said about.
         html: What stands over the tabs instead of their number; "" for the number.
-        label_names: Names of the columns that their labels came from.
+        label_name: Name of the column that their labels came from; "" where it is not known.
     """
 
     texts: tuple[str, ...]
     html: str = ""
-    label_names: tuple[str, ...] = ()
+    label_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def words_about(inputs: Inputs, examples: Sequence[Example], said: Words | None)
         return known.html, example_id
     size = counted(len(inputs.texts), "text")
     n_labels = len({label for label in inputs.labels or () if label})
-    named = f" ({', '.join(known.label_names)})" if known.label_names else ""
+    named = f" ({known.label_name})" if known.label_name else ""
     size += f", {counted(n_labels, 'label')}{named}" if n_labels else ""
     if example is None:
         return note(f"Your {size}."), None

@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.feedback import message_for
+from instructor_core.ui.feedback import boundary
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
     GlossaryEntry,
@@ -261,6 +261,7 @@ def _follow(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, in
     return [after, gr.skip() if same else bar_json(lessons, after)]
 
 
+@boundary(lambda message: _delivered({"error": message}))
 def _printed(
     runtime: Runtime,
     lessons: Sequence[Lesson],
@@ -270,10 +271,10 @@ def _printed(
 ) -> str:
     found = find(lessons, data.get("lesson"), 1)
     lesson = lessons[found[0] if found else 0]
-    name = f"lesson-{lesson.id}.html"
-    try:
-        answer = {"name": name, "html": worksheet(runtime, lesson, checkpoint_id, defaults)}
-    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-        answer = {"error": message_for(error)}
-    # The token makes the same page news to the browser when it is asked for twice.
+    page = worksheet(runtime, lesson, checkpoint_id, defaults)
+    return _delivered({"name": f"lesson-{lesson.id}.html", "html": page})
+
+
+def _delivered(answer: dict[str, str]) -> str:
+    """A value of the delivery; the token makes the same page news to the browser when it is asked for twice."""
     return inert_json({**answer, "token": secrets.token_hex(4)})
