@@ -4,6 +4,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
 
   const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...], declined: bool}
   const PROGRESS = "instructor:lesson-progress";
+  const DELIVERED = "instructor:worksheet";
   const MARK = "ic-look";
   const PATIENCE = 8000; // ms that a view may take to appear
   function el(tag, className, text) {
@@ -352,6 +353,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   function mountList(element, props, watch, trigger, eventName) {
     const root = element.querySelector(".ic-lessons");
 
+    const status = el("p", "ic-lessons-note");
+    status.setAttribute("role", "status");
+    const told = (words) => (status.textContent = words);
+
     function open(lesson, step) {
       document.dispatchEvent(new CustomEvent("instructor:lesson-open"));
       trigger(eventName, { action: "open", lesson, step });
@@ -367,8 +372,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const label = done ? "Again" : at > 1 ? "Continue" : isFirst ? "Start here" : "Start";
       const start = button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", () => open(lesson.id, done ? 1 : at || 1));
       start.setAttribute("aria-label", `${label}: ${lesson.title}`);
-      const paper = button("Worksheet", "ic-lesson-quiet", () => trigger(eventName, { action: "worksheet", lesson: lesson.id }),
-        "The lesson as one page to print, with answers");
+      const paper = button("Worksheet", "ic-lesson-quiet", () => {
+        told(`The worksheet of “${lesson.title}” is being written …`);
+        trigger(eventName, { action: "worksheet", lesson: lesson.id, token: Date.now() }); // each click is news
+      }, "The lesson on paper: every step with its figure, and the answers");
       paper.setAttribute("aria-label", `Worksheet: ${lesson.title}`);
       node.append(words, el("span", `ic-lesson-state${done ? " ic-lesson-done" : ""}`, state), start, paper);
       return node;
@@ -395,6 +402,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       root.replaceChildren(
         el("h2", "", "Lessons"),
         el("p", "ic-lessons-note", "Each lesson works on the real page: it sets texts and instructions, opens a view and asks. Your own are put back when you leave."),
+        status,
         list,
         el("h2", "", "Glossary"),
         terms,
@@ -402,15 +410,18 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
 
     document.addEventListener(PROGRESS, draw);
+    document.addEventListener(DELIVERED, ({ detail }) => told(detail));
     watch("value", draw);
     draw();
   }
 
-  /** Saves the page that comes as a value. */
+  /** Saves the page that comes as a value, and says so. */
   function mountDelivery(element, props, watch) {
     watch("value", () => {
       if (!props.value) return;
-      const { name, html } = JSON.parse(props.value);
+      const { name, html, error } = JSON.parse(props.value);
+      document.dispatchEvent(new CustomEvent(DELIVERED, { detail: error || `${name} is saved among your downloads. Open it to print it.` }));
+      if (error) return;
       const link = el("a");
       link.href = URL.createObjectURL(new Blob([html], { type: "text/html" }));
       link.download = name;

@@ -85,7 +85,7 @@ def nearest(encoder: CachedEncoder, inputs: Inputs, instruction: int) -> tuple[N
 def mean_move(encoder: CachedEncoder, inputs: Inputs, instructions: tuple[int, int]) -> float:
     """Return how far the texts move from one instruction to another: mean ``1 - cos`` of a text with itself."""
     first, second = (unit_vectors(encoder, inputs, k) for k in instructions)
-    return float((1.0 - (first * second).sum(axis=1)).mean())
+    return max(0.0, float((1.0 - (first * second).sum(axis=1)).mean()))  # rounding may go below
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with gr.Row(elem_classes=["ic-page"]):
             with gr.Column(elem_classes=["ic-inputs"]):
                 sidebar = build_sidebar(start)
-                build_upload(sidebar, restored)
+                build_upload(sidebar, restored, words)
                 menus = gr.Column()
             with gr.Column(elem_classes=["ic-main"]):
                 point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)

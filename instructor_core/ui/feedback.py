@@ -65,9 +65,9 @@ def boundary(tell: Callable[[str], Any]) -> Callable[[Callable[..., Any]], Calla
 
     def decorate(handler: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(handler)
-        def answer(*values: Any) -> Any:
+        def answer(*values: Any, **named: Any) -> Any:
             try:
-                return handler(*values)
+                return handler(*values, **named)
             except Exception as error:
                 return tell(message_for(error))
 

@@ -10,9 +10,10 @@ import gradio as gr
 
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import message_for, note
+from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
+from instructor_core.ui.scene.stage import Words
 from instructor_core.ui.sidebar import Sidebar, instruction_fields
 from instructor_core.ui.tables import (
     MAX_ROWS,
@@ -34,6 +35,7 @@ LIMITS = (
     f"{', '.join(kind.lstrip('.').upper() for kind in UPLOAD_TYPES)}; up to {MAX_FILE_BYTES // 1_000_000} MB and "
     f"{MAX_ROWS} rows. The page takes {MAX_TEXTS} texts of up to {MAX_CHARACTERS} characters."
 )
+MAX_NAME = 40  # characters of the name of a column in a sentence
 _PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_CHARACTERS = 5, 6, 60
 
 
@@ -53,19 +55,21 @@ def preview(table: Table) -> str:
     )
 
 
+def _nothing() -> list[Any]:
+    """What `show` returns after its message where there is no table."""
+    hidden = gr.update(visible=False)
+    return ["", *[hidden] * 5, gr.skip(), hidden, hidden]
+
+
+@boundary(lambda message: [note(message, error=True), *_nothing()])
 def show(path: str | None, header: bool | None = None) -> list[Any]:
     """Return message, preview, header box, menus of texts, labels and instructions, sampling row, number, choices."""
-    hidden = gr.update(visible=False)
-    nothing = ["", *[hidden] * 5, gr.skip(), hidden, hidden]
     if path is None:
-        return [note(LIMITS), *nothing]
-    try:
-        table = read_table(path, header=header)
-        text, label = guess_columns(table)
-        instruction = guess_instructions(table)
-        about = "" if instruction is None else instructions_of(table, instruction, text)[1]
-    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-        return [note(message_for(error), error=True), *nothing]
+        return [note(LIMITS), *_nothing()]
+    table = read_table(path, header=header)
+    text, label = guess_columns(table)
+    instruction = guess_instructions(table)
+    about = "" if instruction is None else instructions_of(table, instruction, text)[1]
     choices = [(name, column) for column, name in enumerate(table.columns)]
     more = f"The page takes {MAX_TEXTS} of them: choose which below." if len(table.rows) > MAX_TEXTS else ""
     return [
@@ -86,17 +90,19 @@ def show(path: str | None, header: bool | None = None) -> list[Any]:
     ]
 
 
+@boundary(lambda message: note(message, error=True))
 def describe(path: str | None, header: bool, text: int | None, instruction: int) -> str:
     """Return what the chosen column of instructions would do, before anything is changed."""
-    try:
-        if path is None or text is None:
-            return note(LIMITS)
-        table = read_table(path, header=header)
-        return note(table.note, "" if instruction < 0 else instructions_of(table, instruction, text)[1])
-    except Exception as error:  # as in `show`
-        return note(message_for(error), error=True)
+    if path is None or text is None:
+        return note(LIMITS)
+    table = read_table(path, header=header)
+    return note(table.note, "" if instruction < 0 else instructions_of(table, instruction, text)[1])
 
 
+KEEP = [gr.skip()] * (1 + 2 * MAX_INSTRUCTIONS)  # number, rows and fields of the instructions as they are
+
+
+@boundary(lambda message: [gr.skip(), *KEEP, gr.skip(), note(message, error=True)])
 def use(
     path: str | None,
     header: bool,
@@ -109,35 +115,33 @@ def use(
     too_long: TooLong = "cut",
     cut_rows: bool = False,
 ) -> list[Any]:
-    """Return number, rows and fields of instructions, the text field, and a message.
+    """Return what is known of the texts, number, rows and fields of instructions, the text field, and a message.
 
     The fields keep what they have if something is wrong, those of instructions also if no column of them is chosen.
     """
-    keep: list[Any] = [gr.skip()] * (1 + 2 * MAX_INSTRUCTIONS)
-    try:
-        if path is None:
-            raise UserError("There is no file to take texts from. Upload one first.")
-        table = read_table(path, header=header, cut_rows=cut_rows)
-        if text is None:  # the button was faster than the menus
-            text, label = guess_columns(table)
-            labels, instruction = [] if label is None else [label], guess_instructions(table)
-        fields, about = keep, ""
-        has_instructions = instruction is not None and instruction >= 0
-        if instruction is not None and has_instructions:
-            typed, about = instructions_of(table, instruction, text)
-            fields = instruction_fields(typed)
-        chosen = [label for label in labels if label not in (text, instruction)]
-        seeded = SEED if seed is None else int(seed)
-        size = int(limit or MAX_TEXTS)
-        options: dict[str, Any] = {"sample": sample, "limit": size, "seed": seeded, "too_long": too_long}
-        lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
-        return [*fields, lines, note("The texts are in the field above.", left_out, about)]
-    except Exception as error:  # as in `show`
-        return [*keep, gr.skip(), note(message_for(error), error=True)]
+    if path is None:
+        raise UserError("There is no file to take texts from. Upload one first.")
+    table = read_table(path, header=header, cut_rows=cut_rows)
+    if text is None:  # the button was faster than the menus
+        text, label = guess_columns(table)
+        labels, instruction = [] if label is None else [label], guess_instructions(table)
+    fields, about = KEEP, ""
+    has_instructions = instruction is not None and instruction >= 0
+    if instruction is not None and has_instructions:
+        typed, about = instructions_of(table, instruction, text)
+        fields = instruction_fields(typed)
+    chosen = [label for label in labels if label not in (text, instruction)]
+    seeded = SEED if seed is None else int(seed)
+    size = int(limit or MAX_TEXTS)
+    options: dict[str, Any] = {"sample": sample, "limit": size, "seed": seeded, "too_long": too_long}
+    lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
+    name = shorten(table.columns[chosen[0]], MAX_NAME) if chosen else ""  # the first labels are those that count
+    words = Words(parse_texts(lines)[0], label_name=name)
+    return [words, *fields, lines, note("The texts are in the field above.", left_out, about)]
 
 
-def build_upload(sidebar: Sidebar, restored: gr.State) -> None:
-    """Lay out the upload; `restored` changes when the fields of the sidebar hold what was chosen."""
+def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
+    """Lay out the upload; `restored` changes when the fields of the sidebar hold what was chosen, and `words` say."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("upload a file", open=False, elem_classes=["ic-fold"]):
         file = gr.File(
@@ -184,6 +188,6 @@ def build_upload(sidebar: Sidebar, restored: gr.State) -> None:
     button.click(
         lambda *chosen: [*use(*chosen), secrets.token_hex(8)],
         [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows],
-        [*sidebar.entries, message, restored],
+        [words, *sidebar.entries, message, restored],
         **quiet,
     )

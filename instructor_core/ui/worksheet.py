@@ -2,55 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from html import escape
-
-import numpy as np
+from typing import Any
 
 from instructor_core.analysis.grid import letter
 from instructor_core.cache import CachedEncoder
-from instructor_core.figures import theme
-from instructor_core.ui.claims import unit_vectors
+from instructor_core.figures import paper
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.token_rows import TokenRows
+from instructor_core.ui.canvas import Context
+from instructor_core.ui.experiments import Finding, Request, ScoreBook
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import Lesson, Step
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.scene import VIEW_OPTIONS
+from instructor_core.ui.tabs import lab
+from instructor_core.ui.views import view_of
 
 STYLE = """
+@page { size: A4; margin: 14mm; }
 body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #111; background: #fff;
-  font: 11pt/1.45 system-ui, sans-serif; }
-h1 { font-size: 16pt; } h2 { margin-top: 1.8em; font-size: 12pt; } .who { color: #555; }
-table { margin: .5em 0 1em; border-collapse: collapse; font-size: 8pt; font-variant-numeric: tabular-nums; }
-.figures { display: flex; flex-wrap: wrap; gap: 0 2em; align-items: flex-end; }
-caption { max-width: 16em; text-align: left; font-size: 9pt; }
-th { padding: 1px 5px; font-weight: 400; text-align: right; }
-td { min-width: 2.4em; padding: 2px 3px; text-align: center; print-color-adjust: exact;
-  -webkit-print-color-adjust: exact; }
-.texts { font-size: 9.5pt; } .ask { font-weight: 600; } .choices { list-style: "\\2610\\00a0\\00a0"; }
-.line { height: 2em; border-bottom: 1px solid #999; } section { break-inside: avoid-page; }
+  font: 10.5pt/1.4 system-ui, sans-serif; }
+@media print { body { max-width: none; margin: 0; padding: 0; } }
+h1 { margin-top: 0; font-size: 16pt; } h2 { margin: 1.2em 0 0; font-size: 12pt; } p { margin: .5em 0; }
+.who, .names { color: #555; font-size: 9pt; } .texts { margin: .5em 0; font-size: 9pt; }
+.texts.many { columns: 2; font-size: 8.5pt; } .ask { font-weight: 600; } .choices { list-style: "\\2610\\00a0\\00a0"; }
+.line { height: 2em; border-bottom: 1px solid #999; } section { break-inside: avoid; }
 .answers { break-before: page; }
 """
+MANY = 8  # texts from which a list takes two columns, and only the matrix that a step looks at is printed
 
 
-def worksheet(encoder: CachedEncoder, lesson: Lesson, checkpoint_id: str) -> str:
-    """Return the page: every step with its texts, similarities and question, and the answers on a page of their own."""
-    parts = [
-        f"<h1>{escape(lesson.title)}</h1>",
-        f"<p>{escape(lesson.goal)}</p>",
-        f'<p class="who">Computed with {escape(checkpoint_id)}. Name: ____________________ Date: ____________</p>',
-    ]
-    answers = []
+def worksheet(runtime: Runtime, lesson: Lesson, checkpoint_id: str, defaults: Mapping[str, Any]) -> str:
+    """Return the page: every step with the figure that it asks about, and the answers on a page of their own.
+
+    Args:
+        runtime: Loaded checkpoints.
+        lesson: What is printed.
+        checkpoint_id: What computes.
+        defaults: Value of each option of a view that a step leaves as it is, by name.
+    """
+    encoder = runtime.encoder(checkpoint_id)
+    title = (
+        f"<h1>{escape(lesson.title)}</h1><p>{escape(lesson.goal)}</p>"
+        f'<p class="who">Computed with {escape(checkpoint_id)}. Live: open the page with ?lesson={escape(lesson.id)} '
+        "after its address.<br>Name: ____________________ Date: ____________</p>"
+    )
+    parts, answers = [], []
     before: Inputs | None = None
     for number, step in enumerate(lesson.steps, start=1):
-        figures = "" if step.inputs == before else _figures(encoder, step.inputs)
+        said = f"<h2>{number}</h2><p>{escape(step.say)}</p>{_texts(step.inputs, before)}"
+        figures = _figures(runtime, step, checkpoint_id, defaults)
+        parts.append(f"<section>{title if number == 1 else ''}{said}{figures}{_question(step)}</section>")
+        answers.append(f"<li>{_answer(encoder, step, checkpoint_id)}</li>")
         before = step.inputs
-        said = f"<h2>{number}</h2><p>{escape(step.say)}</p>"
-        parts.append(f"<section>{said}{figures}{_question(step)}</section>")
-        answers.append(f"<li>{escape(_answer(encoder, step, checkpoint_id))}</li>")
     parts.append(f'<section class="answers"><h2>Answers</h2><ol>{"".join(answers)}</ol></section>')
-    head = f'<meta charset="utf-8"><title>{escape(lesson.title)}</title>'
+    head = f'<meta charset="utf-8"><title>{escape(lesson.title)}</title><style>{STYLE}{paper.STYLE}</style>'
     body = "\n".join(parts)
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n'
-    )
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
 def _question(step: Step) -> str:
@@ -65,40 +76,60 @@ def _answer(encoder: CachedEncoder, step: Step, checkpoint_id: str) -> str:
     measured = step.claim.measure(encoder, replace(inputs, checkpoint_id=checkpoint_id))
     if not measured.holds:
         listed = ", ".join(f"{slot.replace('_', ' ')} {words}" for slot, words in measured.numbers)
-        return f"{checkpoint_id} does otherwise: {listed}."
+        return escape(f"{checkpoint_id} does otherwise: {listed}.")
     if step.solution is None:
-        return f"{step.choices[step.answer].rstrip('.')}. {measured.fill(step.explain)}"
-    changed = [text for text in step.solution.texts if text not in step.inputs.texts]
-    return f"For example: {' '.join(changed)} {measured.fill(step.explain)}"
+        right = step.choices[step.answer]
+    else:
+        right = "For example: " + " ".join(text for text in step.solution.texts if text not in step.inputs.texts)
+    return f"<b>{escape(right)}</b><br>{escape(measured.fill(step.explain))}"
 
 
-def _figures(encoder: CachedEncoder, inputs: Inputs) -> str:
-    """The numbered texts, and one table of cosines per instruction, coloured on one scale."""
-    texts = "".join(f"<li>{escape(text)}</li>" for text in inputs.texts)
-    matrices = [unit_vectors(encoder, inputs, k) for k in range(len(inputs.instructions))]
-    cosines = [vectors @ vectors.T for vectors in matrices]
-    beside = ~np.eye(len(inputs.texts), dtype=bool)
-    low = min((float(each[beside].min()) for each in cosines if beside.any()), default=0.0)
-    tables = []
-    for k, (instruction, matrix) in enumerate(zip(inputs.instructions, cosines, strict=True)):
-        numbers = "".join(f"<th>{i + 1}</th>" for i in range(len(matrix)))
-        rows = "".join(
-            f"<tr><th>{i + 1}</th>{''.join(_cell(float(value), low) for value in row)}</tr>"
-            for i, row in enumerate(matrix)
+def _texts(inputs: Inputs, before: Inputs | None) -> str:
+    """The instructions, and the numbered texts with their labels; what stood in the step before is not repeated."""
+    parts = []
+    if before is None or inputs.instructions != before.instructions:
+        named = (f"{letter(k)} · {each.strip() or '(no instruction)'}" for k, each in enumerate(inputs.instructions))
+        parts.append(f'<p class="names">{"<br>".join(map(escape, named))}</p>')
+    if before is None or (inputs.texts, inputs.labels) != (before.texts, before.labels):
+        labels = inputs.labels or ("",) * len(inputs.texts)
+        items = (
+            f"<li>{escape(text)}{f' <b>{escape(label)}</b>' if label else ''}</li>"
+            for text, label in zip(inputs.texts, labels, strict=True)
         )
-        name = escape(instruction.strip() or "(no instruction)")
-        tables.append(f"<table><caption>{letter(k)} · {name}</caption><tr><th></th>{numbers}</tr>{rows}</table>")
-    return f'<ol class="texts">{texts}</ol><div class="figures">{"".join(tables)}</div>'
+        parts.append(f'<ol class="texts{" many" if len(inputs.texts) > MANY else ""}">{"".join(items)}</ol>')
+    return "".join(parts)
 
 
-def _cell(value: float, low: float) -> str:
-    """One coloured cell with its cosine in two decimals."""
-    colors = [[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in theme.SEQUENTIAL]
-    place = min(1.0, max(0.0, (value - low) / max(1e-6, 1.0 - low))) * (len(colors) - 1)
-    below = min(int(place), len(colors) - 2)
-    mixed = [
-        round(start + (end - start) * (place - below))
-        for start, end in zip(colors[below], colors[below + 1], strict=True)
-    ]
-    color = "#" + "".join(f"{c:02x}" for c in mixed)
-    return f'<td style="background:{color};color:{theme.ink_on(color)}">{value:.2f}</td>'
+def _figures(runtime: Runtime, step: Step, checkpoint_id: str, defaults: Mapping[str, Any]) -> str:
+    """The tokens or the figures that a step looks at."""
+    panels, rows = _drawn(runtime, step, checkpoint_id, defaults)
+    if step.look.at.endswith("-rows") and rows is not None:
+        return "".join(map(paper.token_row_html, rows.rows)) + f'<p class="who">{escape(paper.TOKEN_KEY)}</p>'
+    if panels is None:
+        return ""
+    looked_at = [each for each in panels.panels if each.instruction is not None]
+    looked_at = [each for each in looked_at if letter(each.instruction or 0) == step.look.panel]
+    shown = looked_at if looked_at and len(step.inputs.texts) > MANY else panels.panels
+    return "".join(paper.panel_html(panel, panels.items) for panel in shown)
+
+
+def _drawn(
+    runtime: Runtime, step: Step, checkpoint_id: str, defaults: Mapping[str, Any]
+) -> tuple[PanelSet | None, TokenRows | None]:
+    """What the view of a step shows; of an experiment the figure that its verdict rests on."""
+    inputs, options = step.scene(checkpoint_id).inputs, {**defaults, **step.options}
+    name = str(options.get(VIEW_OPTIONS.get(step.tab, ""), ""))
+    if step.tab == lab.TAB:
+        finding = _finished(lab.EXPERIMENTS[name](runtime, ScoreBook(), inputs, Request()))
+        return replace(finding.panels, panels=finding.panels.panels[:1]), finding.rows
+    drawing = view_of(step.tab, name).draw(Context(runtime, inputs, step.selected, options))
+    return drawing.panels, drawing.rows
+
+
+def _finished(steps: Any) -> Finding:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            finding: Finding = stop.value
+            return finding

@@ -66,7 +66,7 @@ def test_axe_finds_nothing_on_any_tab_and_every_control_has_its_help(
     found = {}
     for tab, ready in TABS.items():
         open_tab(page, tab)
-        page.locator(ready).first.wait_for()
+        page.locator(ready).first.wait_for(timeout=90_000)  # a first map compiles UMAP
         for fold in page.locator(".tabitem:visible .ic-fold > button.label-wrap").all():
             fold.click()
         page.wait_for_function(f"({WITHOUT_HELP})().length === 0")

@@ -75,6 +75,40 @@ def test_editing_one_text_encodes_that_text_under_each_instruction(page: Page, m
     np.testing.assert_allclose(matrices(page, 3)[0], cosines(mini, FIRST.instructions[0], changed), atol=1e-3)
 
 
+def test_after_an_upload_the_line_is_about_its_texts_and_a_click_on_the_map_names_them(page: Page):
+    line, about_the_example = page.locator("#example-point"), re.compile(re.escape(FIRST.point[:40]))
+    expect(line).to_have_text(about_the_example)
+    remarks = [f"Customer {i} wrote about case {i % 8}." for i in range(300)]
+    rows = "\n".join(f"{remark},case {i % 8}" for i, remark in enumerate(remarks))
+    upload = {"name": "own.csv", "mimeType": "text/csv", "buffer": f"message,category\n{rows}\n".encode()}
+    matrices(page, 3)
+    page.get_by_role("button", name=re.compile("^upload a file")).click()
+    page.locator("#upload-file input[type=file]").set_input_files(upload)
+    expect(page.locator("#upload-preview table")).to_be_visible()
+    page.locator("#upload-use").click()
+    expect(line).to_have_text("Your 300 texts, 8 labels (category).", timeout=60_000)
+    expect(page.get_by_text(about_the_example)).to_have_count(0)
+    assert FIRST.title not in page.locator("#example input").input_value()
+    open_tab(page, "Map")
+    figure = drawn(page, "map-plots", 3).first
+    at = page.evaluate("""() => {
+      const gd = document.querySelector('#map-plots .ic-plot');
+      gd.scrollIntoView({block: 'center'});
+      const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout, trace = gd.data[0];
+      const near = (k) => Math.min(...gd.data.flatMap((other, t) => [...other.x].map((x, i) => t === 0 && i === k
+        ? Infinity : (x - trace.x[k]) ** 2 + (other.y[i] - trace.y[k]) ** 2)));
+      const k = [...trace.x.keys()].reduce((best, i) => near(i) > near(best) ? i : best, 0);
+      return [box.left + xaxis._offset + xaxis.d2p(trace.x[k]), box.top + yaxis._offset + yaxis.d2p(trace.y[k]),
+        trace.customdata[k]];
+    }""")
+    expect(figure).to_be_visible()
+    page.mouse.move(at[0] - 3, at[1])
+    page.mouse.move(at[0], at[1])
+    page.mouse.click(at[0], at[1])
+    expect(page.locator("#selection-line")).to_contain_text(f"text {at[2] + 1} ", timeout=20_000)
+    expect(page.locator("#selection-line")).to_contain_text("case")
+
+
 def test_instructions_are_added_built_and_removed_up_to_eight(page: Page):
     shown = page.locator(".ic-instruction:visible")
     add = page.locator("#add-instruction")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from instructor_core.errors import UserError
 from instructor_core.ui.files import MAX_FILE_BYTES, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
+from instructor_core.ui.scene.stage import Words
 from instructor_core.ui.strings import one_line, well_formed
 from instructor_core.ui.tables import MAX_ROWS, Table, guess_columns, instructions_of, sampled, to_lines
 from instructor_core.ui.upload_menu import describe, preview, show, use
@@ -166,8 +167,9 @@ def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path)
     assert (note, header["value"], text["value"], label["value"], limit) == ("", True, 0, [1], 4)
     assert "<td>Four.</td>" in table
     assert instruction["value"] == -1
-    *fields, texts, _ = use(path, True, 0, [1, 0], -1, "first", 2, None)
+    words, *fields, texts, _ = use(path, True, 0, [1, 0], -1, "first", 2, None)
     assert texts == "One.\tx\nTwo.\ty" and unchanged(fields)
+    assert words == Words(("One.", "Two."), label_name="label")
     assert use(path, True, 0, [], None, "first", 2000, 7)[-2] == "One.\nTwo.\nThree.\nFour."
     drawn = [use(path, True, 0, [], -1, "random", 2, seed) for seed in (1, 1, 2, 3, 4)]
     assert drawn[0] == drawn[1] and len({texts for *_, texts, _ in drawn}) > 1
@@ -193,7 +195,7 @@ def test_a_column_of_instructions_fills_their_list_and_each_text_is_taken_once(t
     note, _, _, text, label, instruction, *_ = show(path)
     assert (text["value"], label["value"], instruction["value"]) == (1, [2], 0)
     assert "3 different instructions, which replace the list above. Each text appears under every one" in note
-    count, *rows = use(path, True, 1, [2, 0], 0, "first", 10, None)
+    _, count, *rows = use(path, True, 1, [2, 0], 0, "first", 10, None)
     fields, texts, message = rows[MAX_INSTRUCTIONS:-2], rows[-2], rows[-1]
     assert count == 3 and fields[:4] == ["Topic:", "Mood:", "", ""] and len(fields) == MAX_INSTRUCTIONS
     assert [row["visible"] for row in rows[:4]] == [True, True, True, False]

@@ -456,5 +456,7 @@ def test_the_line_over_the_tabs_is_about_the_texts_on_screen() -> None:
     assert "under instructions of your own" in reworded[0] and reworded[1] == "reviews"
     edited = replace(own, texts=("Mine.", *own.texts[1:]))
     assert words_about(edited, examples, None) == (note("Your 16 texts, 2 labels."), None)
+    named = words_about(edited, examples, Words(edited.texts, label_name="mood"))[0]
+    assert named == note("Your 16 texts, 2 labels (mood).")
     assert words_about(INPUTS, examples, Words(INPUTS.texts, "Restored.")) == ("Restored.", None)
     assert words_about(edited, examples, Words(INPUTS.texts, "Restored."))[0] == note("Your 16 texts, 2 labels.")

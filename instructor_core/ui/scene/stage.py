@@ -22,10 +22,17 @@ Updates = dict[Any, Any]
 
 @dataclass(frozen=True)
 class Words:
-    """What is said over the tabs for as long as the texts are those that it was said about."""
+    """What is known of the texts on screen, for as long as they are those that it was said about.
+
+    Attributes:
+        texts: What it was said about.
+        html: What stands over the tabs instead of their number; "" for the number.
+        label_name: Name of the column that their labels came from; "" where it is not known.
+    """
 
     texts: tuple[str, ...]
-    html: str
+    html: str = ""
+    label_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,11 +111,13 @@ def words_about(inputs: Inputs, examples: Sequence[Example], said: Words | None)
     """Return the line over the tabs as HTML, and the id of the example that the texts are, or None."""
     example = next((entry for entry in examples if (entry.texts, entry.labels) == (inputs.texts, inputs.labels)), None)
     example_id = None if example is None else example.id
-    if said is not None and said.texts == inputs.texts:
-        return said.html, example_id
+    known = said if said is not None and said.texts == inputs.texts else Words(inputs.texts)
+    if known.html:
+        return known.html, example_id
     size = counted(len(inputs.texts), "text")
     n_labels = len({label for label in inputs.labels or () if label})
-    size += f", {counted(n_labels, 'label')}" if n_labels else ""
+    named = f" ({known.label_name})" if known.label_name else ""
+    size += f", {counted(n_labels, 'label')}{named}" if n_labels else ""
     if example is None:
         return note(f"Your {size}."), None
     if example.inputs(inputs.checkpoint_id).instructions == inputs.instructions:

@@ -7,7 +7,7 @@ are components of our own, drawn by `assets/lessons.js`; what happens in them ar
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import gradio as gr
 
 from instructor_core.figures.panels import inert_json
 from instructor_core.ui.components import ASSETS
-from instructor_core.ui.feedback import message_for
+from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
@@ -237,11 +237,12 @@ def build(stage: Stage, bar: gr.HTML) -> None:
     lessons, page = load_lessons(), stage.page
     catalogue, place = _catalogue(lessons, load_glossary(lessons)), gr.State(None)
     delivery = _delivery()
+    defaults = {name: option.component.value for name, option in stage.options.items()}
 
     def handle(event: gr.EventData, at: Place | None, *values: Any) -> Updates:
         now, data = stage.scene(*values), event_data(event)
         if data.get("action") == "worksheet":
-            return {delivery: _printed(page.runtime, lessons, now.inputs.checkpoint_id, data)}
+            return {delivery: _printed(page.runtime, lessons, now.inputs.checkpoint_id, data, defaults)}
         after, scene = act(page.runtime, lessons, at, now, str(data.get("action")), data)
         updates = {} if scene is None else stage.show(scene)
         return {**updates, place: after, bar: bar_json(lessons, after)}
@@ -261,12 +262,20 @@ def _follow(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, in
     return [after, gr.skip() if same else bar_json(lessons, after)]
 
 
-def _printed(runtime: Runtime, lessons: Sequence[Lesson], checkpoint_id: str, data: dict[str, Any]) -> str:
+@boundary(lambda message: _delivered({"error": message}))
+def _printed(
+    runtime: Runtime,
+    lessons: Sequence[Lesson],
+    checkpoint_id: str,
+    data: dict[str, Any],
+    defaults: Mapping[str, Any],
+) -> str:
     found = find(lessons, data.get("lesson"), 1)
     lesson = lessons[found[0] if found else 0]
-    try:
-        page = worksheet(runtime.encoder(checkpoint_id), lesson, checkpoint_id)
-    except Exception as error:  # told on the page that is handed over, as a drawing that fails is told in its tab
-        page = message_for(error)
-    # The token makes the same page news to the browser when it is asked for twice.
-    return inert_json({"name": f"lesson-{lesson.id}.html", "html": page, "token": secrets.token_hex(4)})
+    page = worksheet(runtime, lesson, checkpoint_id, defaults)
+    return _delivered({"name": f"lesson-{lesson.id}.html", "html": page})
+
+
+def _delivered(answer: dict[str, str]) -> str:
+    """A value of the delivery; the token makes the same page news to the browser when it is asked for twice."""
+    return inert_json({**answer, "token": secrets.token_hex(4)})
