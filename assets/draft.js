@@ -15,6 +15,11 @@
     return JSON.stringify({texts: texts.value, instructions: fields.map(field => field.value), checkpoint});
   };
 
+  // What stands on the page is not of what was typed, until the next run ends.
+  addEventListener("input", ({target}) => {
+    if (target.matches(".ic-instruction textarea, #texts textarea")) document.body.classList.add("ic-typed");
+  });
+
   const stored = () => {
     try {
       const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";

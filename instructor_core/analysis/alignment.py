@@ -14,6 +14,7 @@ from instructor_core.analysis.projection import GridProjection, Method, Metric, 
 def aligned_maps(
     grid: EmbeddingGrid,
     *,
+    center: bool = False,
     method: Method = "pca",
     n_components: int = 2,
     n_neighbors: int = 15,
@@ -29,6 +30,7 @@ def aligned_maps(
     result = project_grid(
         grid,
         layout="separate",
+        center=center,
         method=method,
         n_components=n_components,
         n_neighbors=n_neighbors,
@@ -41,7 +43,7 @@ def aligned_maps(
     else:
         target = project(grid.embeddings[0], method="pca", n_components=n_components).coordinates
     coordinates = np.stack([rotated(fit.coordinates, target) for fit in result.projections])
-    return replace(result, coordinates=coordinates)
+    return replace(result, coordinates=coordinates, turned=True)
 
 
 def rotated(points: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -148,12 +148,12 @@ def fingerprint(
 
 def describe(result: Fingerprint) -> str:
     """The fingerprint in one line: `moves the texts .21 (punctuation .01) · like "topic"`."""
-    size = f"{_figure(result.distance)} (punctuation {_figure(result.noise)})"
+    moved, noise = _figure(result.distance), _figure(result.noise)
     if result.verdict != "moves":
-        return f"hardly changes anything: moves the texts {size}"
+        return f"hardly changes anything ({moved}; punctuation {noise})"
+    size = f"{moved} (punctuation {noise})"
     if not result.named:
-        kept = max(0.0, 1.0 - result.order_change)
-        return f"moves the texts {size} · like no tested task; order of no instruction kept to {_figure(kept)}"
+        return f"moves the texts {size} · like no tested task"
     *others, last = (f'"{name}"' for name in result.named)
     return f"moves the texts {size} · like {' or '.join([', '.join(others), last] if others else [last])}"
 

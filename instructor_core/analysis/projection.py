@@ -86,6 +86,7 @@ class GridProjection:
         projections: one for a joint layout, K for a separate one (before they were turned).
         trustworthiness: K figures, each for the texts of that panel alone; None below four distinct texts.
         trust_neighbors: K neighborhood sizes behind them.
+        turned: whether the panels were rotated onto the first PCA: beside it, the axes are no principal components.
     """
 
     coordinates: NDArray[np.float32]
@@ -94,6 +95,7 @@ class GridProjection:
     projections: tuple[Projection, ...]
     trustworthiness: tuple[float | None, ...]
     trust_neighbors: tuple[int, ...]
+    turned: bool = False
 
     @property
     def method(self) -> Method:

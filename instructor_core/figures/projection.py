@@ -13,6 +13,7 @@ from instructor_core.analysis.projection import GridProjection
 from instructor_core.figures import theme
 from instructor_core.figures.panels import PanelSet, instruction_panel
 
+MAX_WORDED = 24  # texts up to which points carry the beginnings of their texts, where there is room
 MAX_NUMBERED = 40  # texts up to which points carry their numbers
 MAX_SVG_POINTS = 1000  # above it points are drawn by WebGL
 MAX_SYMBOLS = 6  # labels up to which the marker shape is a second channel
@@ -21,7 +22,9 @@ MAX_LEGEND = 12  # labels up to which a legend fits over a panel
 _NEUTRAL = theme.SEGMENTS["end"]  # a grey that can be seen on the light and on the dark page
 _LABEL_LENGTH = 18  # characters of a label in the legend
 _MAX_TOLD = 500  # points of which the nearest ones are told in words
-_PANEL_WIDTH = 300.0  # px, the width that placing the numbers reckons with
+_WORDS_LENGTH = 24  # characters of a text beside its point
+_MIN_WIDTH = 440  # px of a panel, below which panels stack
+_PANEL_WIDTH = 400.0  # px, the width that placing numbers and words reckons with
 _MARGIN_SHARE = 0.12  # room for the numbers beside the outermost points
 _SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open")  # the few shapes there are in 3D
 _EYE = {"x": 1.6, "y": 1.6, "z": 1.1}  # far enough for the axis titles to stay in the panel
@@ -54,11 +57,16 @@ def projection_panels(
     panels = []
     for k, instruction in enumerate(instructions):
         draw = _flat_map if n_components == 2 else _solid_map
-        figure = draw(result.coordinates[k], boxes[k], labels)
-        _name_axes(figure, result.explained_variance_ratio(k), n_components)
+        figure = draw(result.coordinates[k], boxes[k], texts, labels)
+        ratio = result.explained_variance_ratio(k)
         subtitle = _quality(result.trustworthiness[k], result.trust_neighbors[k])
+        if ratio is not None and result.turned and k > 0:
+            figure.update_layout(margin={"l": 26, "r": 8, "t": 8, "b": 26})  # as large as the first
+            subtitle += f" · {100 * float(ratio.sum()):.0f} % of variance"
+        else:
+            _name_axes(figure, ratio, n_components)
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=aspect))
-    return PanelSet(tuple(panels), tuple(texts), alt=_alt(result, labels))
+    return PanelSet(tuple(panels), tuple(texts), min_width=_MIN_WIDTH, alt=_alt(result, labels))
 
 
 def label_names(labels: Sequence[str]) -> tuple[str, ...]:
@@ -66,9 +74,11 @@ def label_names(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for label in labels if label))
 
 
-def _flat_map(points: NDArray[np.float32], box: NDArray[np.float64], labels: Sequence[str] | None) -> go.Figure:
+def _flat_map(
+    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], labels: Sequence[str] | None
+) -> go.Figure:
     """Scatter of one panel in two dimensions, one trace per label."""
-    names, places = _numbers(points, box)
+    names, places = _names(points, box, texts)
     trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
     figure = go.Figure()
     for name, members, color, rank in _groups(labels, len(points)):
@@ -78,7 +88,7 @@ def _flat_map(points: NDArray[np.float32], box: NDArray[np.float64], labels: Seq
                 x=points[members, 0],
                 y=points[members, 1],
                 mode="markers+text" if names else "markers",
-                text=[names[i] for i in members] if names else None,
+                text=[theme.escape(names[i]) for i in members] if names else None,
                 textposition=[places[i] for i in members] if names else None,
                 textfont={"size": theme.SIZE_SMALL},
                 marker={"color": color, "symbol": symbol, "size": theme.MARKER_SIZE, "opacity": 0.9},
@@ -94,7 +104,9 @@ def _flat_map(points: NDArray[np.float32], box: NDArray[np.float64], labels: Seq
     return _finished(figure, labels)
 
 
-def _solid_map(points: NDArray[np.float32], box: NDArray[np.float64], labels: Sequence[str] | None) -> go.Figure:
+def _solid_map(
+    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], labels: Sequence[str] | None
+) -> go.Figure:
     """Scatter of one panel in three dimensions, one trace per label."""
     numbered = len(points) <= MAX_NUMBERED
     figure = go.Figure()
@@ -126,6 +138,7 @@ def _common(name: str, members: Sequence[int]) -> dict[str, object]:
         "name": theme.escape(theme.shorten(name, _LABEL_LENGTH)),
         "customdata": list(members),
         "meta": {"kind": "points"},
+        "hovertext": name,  # the component writes it as plain text
         "hoverinfo": "none",
     }
 
@@ -133,6 +146,8 @@ def _common(name: str, members: Sequence[int]) -> dict[str, object]:
 def _finished(figure: go.Figure, labels: Sequence[str] | None) -> go.Figure:
     """The figure with transparent paper, thin margins, and a legend where there are a few labels."""
     n_names = 0 if labels is None else len(label_names(labels))
+    if labels is None:
+        figure.update_traces(hovertext=None)
     figure.update_layout(
         showlegend=0 < n_names <= MAX_LEGEND,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
@@ -170,11 +185,12 @@ def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.stack([low - extra, high + extra])
 
 
-def _numbers(points: NDArray[np.float32], box: NDArray[np.float64]) -> tuple[list[str], list[str]]:
-    """Number of each point and where it stands, "" where no place is free; nothing for many points.
+def _names(points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is written at each point and where, "" where no place is free; nothing for many points.
 
-    Points are served in order; a number takes the first place around its point that covers no marker and
-    no number placed before it, reckoned on a panel 300 px wide.
+    Numbers are placed first, then words take the place of numbers where there is room for them. Points are served in
+    order; each takes the first place around its point that covers no marker and nothing placed before it, reckoned on
+    a panel 400 px wide.
     """
     n = len(points)
     if n > MAX_NUMBERED:
@@ -183,15 +199,21 @@ def _numbers(points: NDArray[np.float32], box: NDArray[np.float64]) -> tuple[lis
     half = theme.MARKER_SIZE / 2
     taken = [(x - half, y - half, x + half, y + half) for x, y in np.unique(pixels, axis=0).tolist()]
     names, places = [""] * n, [_PLACES[0][0]] * n
-    for i, (x, y) in enumerate(pixels.tolist()):
-        width, height = 0.6 * theme.SIZE_SMALL * len(str(i + 1)), float(theme.SIZE_SMALL)
+    standing: dict[int, tuple[float, ...]] = {}
+    wanted = [(i, str(i + 1)) for i in range(n)]
+    if n <= MAX_WORDED:
+        wanted += [(i, f"{i + 1} {theme.shorten(texts[i], _WORDS_LENGTH)}") for i in range(n)]
+    for i, words in wanted:
+        x, y = pixels[i].tolist()
+        width, height = 0.6 * theme.SIZE_SMALL * len(words), float(theme.SIZE_SMALL)
+        others = [*taken, *(rectangle for j, rectangle in standing.items() if j != i)]
         for place, right, up in _PLACES:
             left = x + right * (half + 1) + (right - 1) / 2 * width
             bottom = y + up * (half + 1) + (up - 1) / 2 * height
             rectangle = (left, bottom, left + width, bottom + height)
-            if not any(_overlap(rectangle, other) for other in taken):
-                names[i], places[i] = str(i + 1), place
-                taken.append(rectangle)
+            inside = words == str(i + 1) or (left >= 0 and left + width <= _PANEL_WIDTH)
+            if inside and not any(_overlap(rectangle, other) for other in others):
+                names[i], places[i], standing[i] = words, place, rectangle
                 break
     return names, places
 

@@ -25,6 +25,7 @@ from instructor_core.ui.draft import build_draft, draft_head
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
+from instructor_core.ui.fingerprints import follow_fingerprints
 from instructor_core.ui.gate import Gate
 from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
 from instructor_core.ui.health import health_route
@@ -43,6 +44,10 @@ from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "See what an instruction does to a text embedding."
+# draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded.
+NOT_TYPED = """() => { setTimeout(() => {
+  if (!document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
+}, 100); }"""
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
@@ -122,6 +127,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         register_api(runtime)
         _connect(stage, line, examples)
         connect_listeners(page)
+        follow_fingerprints(page, demo, sidebar.fingerprints)
     return demo
 
 
@@ -171,6 +177,8 @@ def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> 
     embed = partial(run, page.runtime)
     typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
     runs = gr.on([sidebar.update.click, menu.input, page.restored.change, *typed], embed, **job)
+
+    runs.then(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)

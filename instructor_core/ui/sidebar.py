@@ -14,17 +14,12 @@ import gradio as gr
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.suggest import Slots, load_builder
 from instructor_core.ui.components import rows_json, text_list
-from instructor_core.ui.feedback import message_for, note, status
+from instructor_core.ui.feedback import message_for, status
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
-
-WORDING_NOTE = (
-    "instructor-mini reads key words. The tasks marked · in the builder were tested; other wordings work less surely. "
-    "An empty field is the control: no instruction."
-)
 
 
 @dataclass(frozen=True)
@@ -32,6 +27,7 @@ class Sidebar:
     """Components of the left column."""
 
     fields: list[gr.Textbox]
+    fingerprints: list[gr.HTML]
     rows: list[gr.Row]
     count: gr.State
     texts: gr.Textbox
@@ -139,7 +135,7 @@ def build_instruction(domain: str | None, text_type: str | None, objective: str 
 
 def build_sidebar(start: Inputs) -> Sidebar:
     """Lay out the column, filled with ``start``."""
-    fields, rows, removers = [], [], []
+    fields, fingerprints, rows, removers = [], [], [], []
     count = gr.State(len(start.instructions))
     gr.HTML("<h2>Instructions</h2>", padding=False)
     for k in range(MAX_INSTRUCTIONS):
@@ -163,12 +159,12 @@ def build_sidebar(start: Inputs) -> Sidebar:
                 )
             )
             removers.append(gr.Button("×", size="sm", min_width=24, elem_classes=["ic-remove"], elem_id=f"remove-{k}"))
+            fingerprints.append(gr.HTML("", padding=False, elem_id=f"fingerprint-{k}", elem_classes=["ic-told"]))
         rows.append(row)
     with gr.Row(elem_classes=["ic-buttons"]):
         add = gr.Button("+ add", size="sm", min_width=60, elem_id="add-instruction")
     everything = [count, *rows, *fields]
     _builder(count, everything, fields)
-    gr.HTML(note(WORDING_NOTE), padding=False)
     gr.HTML("<h2>Texts</h2>", padding=False)
     texts = gr.Textbox(
         format_texts(start),
@@ -188,7 +184,7 @@ def build_sidebar(start: Inputs) -> Sidebar:
     add.click(partial(add_instruction, ""), [count, *fields], everything, **quiet)
     for k, remove in enumerate(removers):
         remove.click(partial(remove_instruction, k), [count, *fields], everything, **quiet)
-    return Sidebar(fields, rows, count, texts, summary, preview, update, stop, line)
+    return Sidebar(fields, fingerprints, rows, count, texts, summary, preview, update, stop, line)
 
 
 def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Textbox]) -> None:
@@ -205,7 +201,12 @@ def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Tex
             text_type = gr.Dropdown(
                 list(lists.text_types), value="review", label="text type", allow_custom_value=True, min_width=110
             )
-        objective = gr.Dropdown(objectives, value=objectives[0][1], label="task objective", allow_custom_value=True)
+        objective = gr.Dropdown(
+            objectives,
+            value=objectives[0][1],
+            label="task objective",
+            allow_custom_value=True,
+        )
         insert = gr.Button("Add this instruction", size="sm", elem_id="build-instruction")
 
     def add_built(

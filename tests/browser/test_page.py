@@ -92,7 +92,15 @@ def test_the_map_follows_its_options(page: Page):
         == [[["scatter", "positive", 8], ["scatter", "negative", 8]]] * 3
     )
     expect(page.locator("#map-plots .ic-panel-subtitle").first).to_contain_text("trustworthiness 0.")
+    page.locator("#map-plots .ic-figure").first.focus()
+    for key in ("End", "Enter", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#selection-line")).to_contain_text(re.compile("text 15 .* × text 16 "))
+    expect(page.locator("#map-plots .ic-overlay").nth(1).locator("circle.ic-halo")).to_have_count(2)
+    expect(page.locator(".ic-tip-note:visible")).to_have_text("negative")
     title = "document.querySelector('#map-plots .ic-plot')._fullLayout.xaxis.title.text"
+    page.get_by_role("radio", name="UMAP").check()
+    page.wait_for_function(f"{title} === undefined || !/PC/.test({title})")
     page.get_by_role("radio", name="PCA").check()
     page.wait_for_function(f"/PC 1 · \\d+ % of variance/.test({title})")
     page.get_by_role("radio", name="joint").check()

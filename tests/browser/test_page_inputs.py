@@ -133,6 +133,22 @@ def test_instructions_are_added_built_and_removed_up_to_eight(page: Page):
     assert len(matrices(page, 7)) == 7
 
 
+def test_under_each_instruction_stands_what_it_does_to_the_texts(page: Page):
+    lines = page.locator(".ic-fingerprint:visible")
+    expect(lines).to_have_count(3)
+    expect(lines.nth(1)).to_contain_text("sentiment")
+    instruction(page, 0).fill("banana banana banana:")
+    expect(page.locator("body")).to_have_class(re.compile("ic-typed"))
+    instruction(page, 1).fill("Is the author happy or annoyed?")
+    embed(page, 48)
+    expect(lines.nth(0)).to_contain_text("hardly changes anything (.")
+    expect(lines.nth(1)).to_have_text(re.compile(r"^moves the texts \.\d\d \(punctuation \.\d\d\) · like .*sentiment"))
+    expect(page.locator("body")).not_to_have_class(re.compile("ic-typed"))
+    texts(page).fill("one text\nand another")
+    embed(page, 6)
+    expect(lines.nth(0)).to_contain_text("from 4 different texts on")
+
+
 def test_an_empty_text_field_is_answered_in_place_and_nothing_is_lost(page: Page):
     before = matrices(page, 3)
     texts(page).fill("")

@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from instructor_core.analysis.alignment import aligned_maps
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.projection import GridProjection, project_grid
 from instructor_core.figures import theme
@@ -151,7 +152,7 @@ def test_numbers_of_texts_in_one_place_stand_around_it() -> None:
     coordinates[0, 4] = 1
     trace = panels_of(like_umap(coordinates)).panels[0].figure.data[0]
     assert len(set(trace.textposition[:4])) == 4
-    assert list(trace.text) == ["1", "2", "3", "4", "5"]
+    assert [name.split()[0] for name in trace.text] == ["1", "2", "3", "4", "5"]
 
 
 def test_numbers_keep_clear_of_each_other_and_of_the_points() -> None:
@@ -163,6 +164,17 @@ def test_numbers_keep_clear_of_each_other_and_of_the_points() -> None:
     placed = [place for name, place in zip(trace.text, trace.textposition, strict=True) if name]
     assert "middle right" in placed
     assert placed[1:].count("top center") <= 1
+
+
+def test_few_texts_stand_beside_their_points_as_words_and_turned_panels_name_no_components() -> None:
+    coordinates = np.array([[[0.0, 0.0], [4.0, 1.0], [1.0, 3.0], [3.0, 4.0]]] * 2)
+    panels = panels_of(like_umap(coordinates), ("a", "b", "a", "b")).panels
+    assert [trace.text for trace in panels[0].figure.data] == [("1 text 0", "3 text 2"), ("2 text 1", "4 text 3")]
+    assert [trace.hovertext for trace in panels[0].figure.data] == ["a", "b"]
+    grid = EmbeddingGrid(INSTRUCTIONS, ("a", "b", "c", "d", "e"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
+    first, second = projection_panels(aligned_maps(grid), grid.texts, None, INSTRUCTIONS).panels
+    assert "of variance" in first.figure.layout.xaxis.title.text
+    assert second.figure.layout.xaxis.title.text is None and second.subtitle.endswith("% of variance")
 
 
 def test_numbers_that_find_no_free_place_are_left_out() -> None:

@@ -20,7 +20,7 @@ from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected, instruction_choices, text_choices
 from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
-from instructor_core.ui.scene.selection import describe_selection
+from instructor_core.ui.scene.selection import describe_nearest, describe_selection
 from instructor_core.ui.tabs import projection, similarity, tokens
 from instructor_core.ui.views import VIEWS, draw
 
@@ -142,6 +142,20 @@ def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
     assert shown == pytest.approx([float(unit[k, 2] @ unit[k, 5]) for k in range(3)], abs=6e-4)
     assert "text 3 " in line and "(bad)" in line
     assert "text 6 " in line and "(good)" in line
+
+
+def test_the_line_of_the_nearest_texts_counts_what_an_instruction_changes(
+    runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]
+):
+    nearest = [(one @ one.T - 2 * np.eye(len(TEXTS))).argmax(axis=1) for one in unit]
+    line = describe_nearest(runtime, inputs)
+    for k, name in ((1, "B"), (2, "C")):
+        n = int((nearest[k] != nearest[0]).sum())
+        assert (f"{n} of 6 texts ha" in line) == (n > 0) and f"nearest text under {name}" in line
+    shares = [np.mean([LABELS[i] == LABELS[j] for i, j in enumerate(row)]) for row in nearest]
+    told = re.findall(r"[ABC] (\d?\.\d\d)", line)
+    assert [float(share) for share in told] == pytest.approx(shares, abs=0.006)
+    assert describe_nearest(runtime, parse_inputs(inputs.checkpoint_id, ["", "x"], "alone")) == ""
 
 
 def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs):

@@ -1,15 +1,20 @@
-"""The line about the two selected texts, the same under every view."""
+"""The lines under every view: what the instructions did to the texts, and the two that are selected."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import gradio as gr
 
 from instructor_core.analysis.grid import letter, unit_vectors
+from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import status
+from instructor_core.ui.feedback import note, status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, Selected, follow
 from instructor_core.ui.runtime import Runtime
+
+MAX_TEXTS = 2000  # of which the nearest are found within the time that a page may take to follow
 
 
 def describe_selection(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
@@ -25,13 +30,28 @@ def describe_selection(runtime: Runtime, inputs: Inputs, selected: Selected) -> 
     return status(f"selected: {first} × {second} — cosine {cosines}")
 
 
+def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
+    """Return the sentences on how many texts have another nearest text than under A, and one of their own label."""
+    n_instructions, n_texts = len(inputs.instructions), len(inputs.texts)
+    if n_texts < 2 or n_texts > MAX_TEXTS:
+        return ""
+    result = nearest_change(runtime.grid(inputs).embeddings, inputs.labels)
+    said = [describe_change(result, k) for k in range(1, n_instructions)]
+    if result.agreement is not None:
+        names = [letter(k) for k in range(n_instructions)]
+        agreement = describe_agreement(result.agreement, names).replace("   ", " · ")
+        said.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
+    return note(*said)
+
+
 def _named(inputs: Inputs, index: int) -> str:
     label = inputs.labels[index] if inputs.labels else ""
     return f'text {index + 1} "{shorten(inputs.texts[index], 48)}"' + (f" ({shorten(label, 24)})" if label else "")
 
 
 def build_selection(page: Page, start: Inputs) -> None:
-    """Lay out the line and the way from it to the ledger."""
+    """Lay out the lines and the way to the ledger."""
+    nearest = gr.HTML(describe_nearest(page.runtime, start), elem_id="nearest-line", padding=False)
     with gr.Row(elem_classes=["ic-status-row", "ic-selection"]):
         line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
         open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
@@ -41,6 +61,12 @@ def build_selection(page: Page, start: Inputs) -> None:
         [page.inputs, page.selected],
         [line],
     )
+
+    @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
+    def nearest_of(inputs: Inputs) -> str:
+        return describe_nearest(page.runtime, inputs)
+
+    follow(page, lambda inputs: [nearest_of(inputs)], [page.inputs], [nearest])
     open_ledger.click(
         lambda: (gr.Tabs(selected="explain"), "explain"),
         None,

@@ -284,8 +284,12 @@ def build(page: Page, start: Inputs, sidebar: Sidebar) -> dict[str, TabOption]:
     overview.click(lambda: "", None, row, **quiet)
     saved = save.click(partial(save_rows, page.runtime, cache_folder()), [page.inputs, table], [file, line], **quiet)
     saved.then(None, file, js=fetch_script("lab-file"), **quiet)
-    together = merge.click(merge_labels, page.inputs, [sidebar.texts, line], **quiet)
-    together.then(None, js="() => { document.querySelector('#update').click(); }", api_visibility="private")
+    merge.click(
+        lambda inputs: [*merge_labels(inputs), secrets.token_hex(8)],
+        page.inputs,
+        [sidebar.texts, line, page.restored],
+        **quiet,
+    )
     follow_instructions(page, a, b)
     use.click(
         lambda *typed: [*open_instruction(*typed), secrets.token_hex(8)],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import gradio as gr
 
+from instructor_core.analysis.alignment import aligned_maps
 from instructor_core.analysis.projection import project_grid
 from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
@@ -16,9 +18,9 @@ from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected
 
 TAB = "map"
-METHODS = [("UMAP", "umap"), ("PCA", "pca")]
+METHODS = [("PCA", "pca"), ("UMAP", "umap")]
 DIMENSIONS = [("2D", 2), ("3D", 3)]
-LAYOUTS = [("joint, places comparable", "joint"), ("one fit for each", "separate")]
+LAYOUTS = [("joint", "joint"), ("one fit for each, turned onto A", "separate")]
 METRICS = ["cosine", "euclidean", "manhattan"]
 
 NOTE = (
@@ -31,9 +33,9 @@ def draw_map(context: Context) -> Drawing:
     """One map per instruction."""
     option = {name.removeprefix("map."): value for name, value in context.options.items()}
     inputs, selected = context.inputs, context.selected
-    result = project_grid(
+    fit = partial(project_grid, layout="joint") if option["layout"] == "joint" else aligned_maps
+    result = fit(
         context.grid,
-        layout=option["layout"],
         center=option["center"],
         method=option["method"],
         n_components=option["n_components"],
@@ -61,7 +63,7 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
 def build(page: Page) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with gr.Row(elem_classes=["ic-options"]):
-        method = gr.Radio(METHODS, value="umap", label="Method", min_width=120)
+        method = gr.Radio(METHODS, value="pca", label="Method", min_width=120)
         n_components = gr.Radio(DIMENSIONS, value=2, label="Dimensions", min_width=100)
         layout = gr.Radio(LAYOUTS, value="separate", label="Layout", min_width=460)
         center = gr.Checkbox(False, label="subtract each instruction's mean", container=False, min_width=260)
