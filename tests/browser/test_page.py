@@ -152,6 +152,7 @@ def test_a_click_and_keys_select_two_texts_everywhere(page: Page, mini: Instruct
     def expect_selected(row: int, column: int) -> None:
         expect(page.locator("#selection-line")).to_contain_text(re.compile(rf"text {row + 1} .* × text {column + 1} "))
         assert selected_cosines(page) == pytest.approx([matrix[row, column] for matrix in truth], abs=1e-3)
+        expect(page.locator("#why-card")).to_contain_text(f"Why text {row + 1} and text {column + 1} ")
         marked = page.locator("#text-list .ic-selected")
         expect(marked).to_have_count(2)
         assert {marked.nth(i).get_attribute("data-item") for i in range(2)} == {str(row), str(column)}

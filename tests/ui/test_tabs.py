@@ -20,7 +20,7 @@ from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected, instruction_choices, text_choices
 from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
-from instructor_core.ui.scene.selection import describe_nearest, describe_selection
+from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
 from instructor_core.ui.tabs import projection, similarity, tokens
 from instructor_core.ui.views import VIEWS, draw
 
@@ -142,6 +142,17 @@ def test_the_line_of_the_selection_has_the_cosine_under_every_instruction(
     assert shown == pytest.approx([float(unit[k, 2] @ unit[k, 5]) for k in range(3)], abs=6e-4)
     assert "text 3 " in line and "(bad)" in line
     assert "text 6 " in line and "(good)" in line
+
+
+def test_the_card_says_why_two_texts_are_alike_under_each_instruction(
+    runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]
+):
+    card = describe_why(runtime, inputs, Selected(0, 1))
+    told = [float(value) for value in re.findall(r"<li>[ABC] (-?\d\.\d\d), [^<]*percentile\): [^<]* × ", card)]
+    cosines = [float(one[0] @ one[1]) for one in unit]
+    assert told == pytest.approx(cosines, abs=0.006)
+    assert f"by {max(cosines) - min(cosines):.2f}: " in card
+    assert describe_why(runtime, inputs, Selected(1, 1)) == ""
 
 
 def test_the_line_of_the_nearest_texts_counts_what_an_instruction_changes(

@@ -6,14 +6,18 @@ from functools import lru_cache
 
 import gradio as gr
 
+from instructor_core.analysis.calibration import background, unrelated_sentences
 from instructor_core.analysis.grid import letter, unit_vectors
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
+from instructor_core.analysis.why import why
+from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import note, status
+from instructor_core.ui.feedback import incident, note, sentence_list, status
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, Selected, follow
 from instructor_core.ui.runtime import Runtime
 
+N_TIES = 3  # pairs of words that are named
 MAX_TEXTS = 2000  # of which the nearest are found within the time that a page may take to follow
 
 
@@ -44,6 +48,31 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
     return note(*said)
 
 
+def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
+    """Return why the two selected texts are alike: under each instruction, by its strongest pairs of words."""
+    chosen = selected.within(inputs)
+    if chosen.row == chosen.column:
+        return ""
+    encoder, sentences = runtime.encoder(inputs.checkpoint_id), unrelated_sentences()
+    first, second = (
+        encoder.encode_tokens([(instruction, inputs.texts[at]) for instruction in inputs.instructions])
+        for at in (chosen.row, chosen.column)
+    )
+    unrelated = encoder.encode([(one, text) for one in inputs.instructions for text in sentences.texts])
+    by_instruction = unrelated.reshape(len(inputs.instructions), len(sentences.texts), -1)
+    found = why(first, second, [background(one, sentences.domains) for one in by_instruction])
+    said = [f"Why text {chosen.row + 1} and text {chosen.column + 1} are as alike as they are"]
+    for k, one in enumerate(found.under):
+        ties = ", ".join(f"{tie.first} × {tie.second} {tie.contribution:+.2f}" for tie in one.ties[:N_TIES])
+        said.append(f"{letter(k)} {one.cosine:.2f}, {one.words}: {ties}")
+    if found.largest is not None:
+        high, low = found.largest
+        gap = found.under[high].cosine - found.under[low].cosine
+        ties = ", ".join(f"{tie.first} × {tie.second} {tie.contribution:+.2f}" for tie in found.changed[:N_TIES])
+        said.append(f"Most apart are {letter(high)} and {letter(low)}, by {gap:.2f}: {ties}")
+    return sentence_list(said)
+
+
 def _named(inputs: Inputs, index: int) -> str:
     label = inputs.labels[index] if inputs.labels else ""
     return f'text {index + 1} "{shorten(inputs.texts[index], 48)}"' + (f" ({shorten(label, 24)})" if label else "")
@@ -55,11 +84,31 @@ def build_selection(page: Page, start: Inputs) -> None:
     with gr.Row(elem_classes=["ic-status-row", "ic-selection"]):
         line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
         open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
+    card = gr.HTML("", elem_id="why-card", padding=False)
     follow(
         page,
         lambda inputs, selected: [describe_selection(page.runtime, inputs, selected)],
         [page.inputs, page.selected],
         [line],
+    )
+
+    def why_now(inputs: Inputs, selected: Selected) -> str:
+        try:
+            return describe_why(page.runtime, inputs, selected)
+        except UserError:
+            return ""  # too many wait: the line above is there
+        except Exception as error:  # the boundary to the visitor
+            incident(error)
+            return ""
+
+    gr.on(
+        [page.selected.change, page.inputs.change],
+        why_now,
+        [page.inputs, page.selected],
+        card,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="always_last",
     )
 
     @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
