@@ -86,11 +86,9 @@ def test_an_added_candidate_is_the_only_one_that_is_encoded_and_scored(
     model = runtime.encoder(INPUTS.checkpoint_id).model
     encoded: list[str] = []
     scored: list[int] = []
-    encode, score = model.encode_batches, experiments.score_texts
+    encode, score = model.encode, experiments.score_texts
     monkeypatch.setattr(
-        model,
-        "encode_batches",
-        lambda pairs, **options: encoded.extend(i for i, _ in pairs) or encode(pairs, **options),
+        model, "encode", lambda pairs, **options: encoded.extend(i for i, _ in pairs) or encode(pairs, **options)
     )
     monkeypatch.setattr(experiments, "score_texts", lambda *given: scored.append(1) or score(*given))
     new = "Represent the remark for its mood and weather: "

@@ -351,7 +351,7 @@ SET: dict[str, Any] = {
     "similarity.order": "clustered",
     "similarity.first": 1,
     "similarity.second": 0,
-    "map.method": "pca",
+    "map.method": "umap",
     "map.n_components": 3,
     "map.layout": "joint",
     "map.center": True,
