@@ -236,10 +236,8 @@ def test_a_change_is_noticed_as_soon_as_it_is_there(runtime: Runtime) -> None:
     before = scene_of(step).inputs
     assert step.solution is not None and len(lesson.steps) == 3
     assert notice(runtime, LESSONS, place, OWN) is place  # the run of the step before is still on screen
-    arrived = notice(runtime, LESSONS, place, before)
-    assert arrived == replace(place, arrived=True)
-    assert notice(runtime, LESSONS, arrived, before) is arrived
-    place = arrived
+    assert notice(runtime, LESSONS, place, before) is place
+    # A quick learner's change may run before the step's own inputs did.
     other = notice(runtime, LESSONS, place, replace(before, texts=(*before.texts[:3], "The hotel bed was broken.")))
     assert other is not None and other.verdict is not None and other.verdict.kind == "not-yet"
     done = notice(runtime, LESSONS, other, replace(step.solution, checkpoint_id=OWN.checkpoint_id))

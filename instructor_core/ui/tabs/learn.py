@@ -48,7 +48,7 @@ class Place:
         own: The learner's own scene, options and all.
         turn: Counts what the bar was told, so that saying the same again is news.
         verdict: On the answer to this step; None before there is one.
-        arrived: Whether the inputs of this step have been on screen: what comes after them is the learner's doing.
+        before: The inputs on screen when this step began: until its own are there, they are no answer to it.
     """
 
     lesson: int
@@ -56,7 +56,7 @@ class Place:
     own: Scene
     turn: int = 0
     verdict: Verdict | None = None
-    arrived: bool = False
+    before: Inputs | None = None
 
 
 def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
@@ -161,9 +161,7 @@ def notice(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inp
     step = step_of(lessons, place)
     if place is None or step is None or step.solution is None:
         return place
-    if inputs == replace(step.inputs, checkpoint_id=inputs.checkpoint_id):
-        return place if place.arrived else replace(place, arrived=True)
-    if not place.arrived:  # the run of the step before is still on screen
+    if inputs in (place.before, replace(step.inputs, checkpoint_id=inputs.checkpoint_id)):
         return place
     verdict = judge_change(runtime.encoder(inputs.checkpoint_id), step, inputs)
     return place if verdict == place.verdict else _told(place, verdict)
@@ -183,7 +181,7 @@ def _entered(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place
     if step is None:
         return place, None
     scene = step.scene(now.inputs.checkpoint_id)
-    return replace(place, arrived=now.inputs == scene.inputs), scene
+    return replace(place, before=now.inputs), scene
 
 
 # ---- components ------------------------------------------------------------------------------------------------------
