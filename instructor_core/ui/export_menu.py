@@ -88,7 +88,7 @@ def build_export(page: Page) -> None:
     """Lay out the export and connect it."""
     quiet: dict[str, Any] = {"api_visibility": "private"}
     choices = [(entry.label, kind) for kind, entry in FORMATS.items() if kind != "parquet" or has_pyarrow()]
-    with gr.Accordion("export", open=False, elem_classes=["ic-fold"], elem_id="export") as fold:
+    with gr.Accordion("export", open=False, elem_classes=["ic-fold"], elem_id="export"):
         with gr.Row(elem_classes=["ic-buttons"]):
             kind = gr.Dropdown(
                 choices, value="report", label="What", show_label=False, min_width=180, elem_id="export-kind"
@@ -97,7 +97,12 @@ def build_export(page: Page) -> None:
         message = gr.HTML("", elem_id="export-note", padding=False)
         file = gr.DownloadButton(visible="hidden", elem_id=FILE_ID)
         snippet_view = gr.Code(
-            language="python", label="The same in Python", interactive=False, max_lines=14, elem_id="export-code"
+            code(page.runtime, page.inputs.value),
+            language="python",
+            label="The same in Python",
+            interactive=False,
+            max_lines=14,
+            elem_id="export-code",
         )
     written = button.click(
         partial(write, page.runtime, cache_folder()),
@@ -110,5 +115,4 @@ def build_export(page: Page) -> None:
         **quiet,
     )
     written.then(None, file, js=fetch_script(FILE_ID), **quiet)
-    fold.expand(partial(code, page.runtime), page.inputs, snippet_view, show_progress="hidden", **quiet)
     follow(page, lambda inputs: [code(page.runtime, inputs)], [page.inputs], [snippet_view])
