@@ -603,8 +603,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     }
 
     function choosePoint(panel, point) {
-      const before = itemsOf(view.selection)[0] ?? point.item; // as in the list: the former text is the other of the pair
-      if (point.item !== before) select({ panel: panel.key, items: [point.item, before], source: panel.box });
+      const before = itemsOf(view.selection)[0]; // as in the list: the former text is the other of the pair
+      const items = before === undefined ? [point.item] : [point.item, before];
+      if (point.item !== before) select({ panel: panel.key, items, source: panel.box });
       trigger(clickEvent, { panel: panel.key, instruction: panel.data.instruction, kind: "points", item: point.item });
     }
 

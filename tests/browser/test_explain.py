@@ -118,6 +118,6 @@ def test_going_down_to_one_instruction_keeps_every_menu_usable(page: Page) -> No
     expect(page.locator("#status")).to_contain_text("16 pairs", timeout=20_000)
     drawn(page, "explain-plots", 1)
     open_tab(page, "Lab")
-    expect(page.locator("#lab-findings")).to_contain_text("of 1 candidate", timeout=40_000)
+    expect(page.locator("#lab-findings")).to_contain_text("the one tried", timeout=40_000)
     open_tab(page, "Similarity")
     matrices(page, 1)
