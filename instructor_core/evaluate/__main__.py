@@ -17,6 +17,7 @@ from instructor_core.evaluate.evaluation import evaluate_checkpoint
 from instructor_core.evaluate.markdown import to_markdown
 from instructor_core.evaluate.reference import ReferenceModel
 from instructor_core.evaluate.report import to_json
+from instructor_core.table import Notes
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("checkpoint", nargs="?", default="instructor-mini", help="name or folder (instructor-mini)")
     parser.add_argument("--label-sets", nargs="+", type=Path, metavar="PATH", help="folders or files, not the bundled")
     parser.add_argument("--sts", nargs="+", type=Path, default=[], metavar="FILE", help="more files, usually of pairs")
+    parser.add_argument(
+        "--bad-rows", choices=["refuse", "leave-out"], default="refuse", help="what becomes of a row that is broken"
+    )
     parser.add_argument("--wordings", type=Path, metavar="FILE", help="instructions to use, not the bundled")
     parser.add_argument("--reference", type=Path, metavar="FOLDER", help="a model without instructions to compare with")
     parser.add_argument("--free", type=int, metavar="N", help="use the first N free wordings of each axis (all)")
@@ -54,7 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         paths = [*(options.label_sets or [bundled_label_sets()]), *options.sts]
-        sets, pairs = read_data(paths, max_texts=options.max_texts, seed=options.seed)
+        notes = Notes()
+        bad_rows = options.bad_rows.replace("-", " ")
+        sets, pairs = read_data(paths, max_texts=options.max_texts, seed=options.seed, bad_rows=bad_rows, notes=notes)
+        for sentence in notes.sentences():
+            print(sentence, file=sys.stderr)
         wordings = read_wordings(options.wordings)
         model = InstructorModel(options.checkpoint, device=options.device, dtype=options.dtype)
         report = evaluate_checkpoint(

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from instructor_core.errors import UserError
-from instructor_core.table import is_json, read_values
+from instructor_core.table import Notes, is_json, read_values
+from instructor_core.table.structured import BadRows
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -125,7 +126,12 @@ def read_wordings(path: Path | None = None) -> Wordings:
 
 
 def read_data(
-    paths: Sequence[Path], *, max_texts: int = 4000, seed: int = 0
+    paths: Sequence[Path],
+    *,
+    max_texts: int = 4000,
+    seed: int = 0,
+    bad_rows: BadRows = "refuse",
+    notes: Notes | None = None,
 ) -> tuple[tuple[LabelSet, ...], tuple[PairSet, ...]]:
     """Read files, and every ``*.jsonl`` of folders, as label sets and sets of pairs.
 
@@ -133,6 +139,8 @@ def read_data(
         paths: files or folders.
         max_texts: a larger set is sampled down to so many texts (or pairs).
         seed: of the sample, which also depends on the set's name and on nothing else.
+        bad_rows: what becomes of a row that cannot be read.
+        notes: takes what was guessed, replaced or left out.
 
     Raises:
         UserError: if a path or its content is not usable; the message names file and line.
@@ -145,7 +153,7 @@ def read_data(
         files += found
     sets, pairs = [], []
     for file in files:
-        rows = _rows(file)
+        rows = _rows(file, bad_rows, notes)
         kept = rows
         if len(rows) > max_texts:
             order = random.Random(f"{seed}:{file.stem}").sample(range(len(rows)), max_texts)
@@ -174,10 +182,10 @@ def _is_data(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith((".jsonl", ".csv", ".tsv", ".parquet"))
 
 
-def _rows(file: Path) -> list[Mapping[str, Any]]:
+def _rows(file: Path, bad_rows: BadRows, notes: Notes | None) -> list[Mapping[str, Any]]:
     """Rows of a file; those of a table get their columns of few values as labels, or their score as a number."""
     rows: list[Mapping[str, Any]] = []
-    for where, row in read_values(file):
+    for where, row in read_values(file, bad_rows=bad_rows, notes=notes):
         if not isinstance(row, dict):
             raise UserError(f"{where}: expected a JSON object, got {str(row)[:40]!r}.")
         rows.append(row)

@@ -12,6 +12,7 @@ import torch
 
 from instructor_core.encoder import EncoderError, InstructorModel
 from instructor_core.errors import UserError
+from instructor_core.table import Notes
 from instructor_core.train.card import model_card
 from instructor_core.train.held_out import HeldOutEvaluation
 from instructor_core.train.records import read_records, set_aside
@@ -72,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     add("out", type=Path, metavar="OUT", help="folder of the run")
     add("--from", dest="start", default="instructor-mini", help="checkpoint: hub name, folder or %(default)s")
     length = parser.add_mutually_exclusive_group()
+    parser.add_argument(
+        "--bad-rows", choices=["refuse", "leave-out"], default="refuse", help="what becomes of a row that is broken"
+    )
     length.add_argument("--epochs", type=float, default=1.0, help="times that every record is seen (%(default)s)")
     length.add_argument("--steps", type=int, help="batches, in place of epochs")
     add("--batch-size", type=int, default=64, help="records of a batch (%(default)s)")
@@ -99,7 +103,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    records, held_out = set_aside(read_records(*options.data), options.held_out, seed=options.seed)
+    notes = Notes()
+    read = read_records(*options.data, bad_rows=options.bad_rows.replace("-", " "), notes=notes)
+    for sentence in notes.sentences():
+        print(sentence, file=sys.stderr)
+    records, held_out = set_aside(read, options.held_out, seed=options.seed)
     batches = {
         "batch_size": options.batch_size,
         "temperature": options.temperature,

@@ -12,6 +12,7 @@ import pytest
 from instructor_core.errors import UserError
 from instructor_core.evaluate import read_data, read_wordings
 from instructor_core.evaluate.data import LabelSet, bundled_label_sets
+from instructor_core.table import Notes
 
 SETS, PAIRS = read_data([bundled_label_sets()])
 
@@ -65,6 +66,14 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, content: str, message
     (tmp_path / "s.jsonl").write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=message):
         read_data([tmp_path])
+
+
+def test_a_broken_row_is_left_out_by_choice_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"text": "x", "labels": {"t": "a"}}\n{"text": \n', encoding="utf-8")
+    notes = Notes()
+    ((labels,), _) = read_data([tmp_path], bad_rows="leave out", notes=notes)
+    assert labels.texts == ("x",)
+    assert notes.sentences() == ("1 row that is not valid JSON was left out (line 2).",)
 
 
 def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
