@@ -101,7 +101,7 @@ def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -
         page.inputs,
         list(lines),
         trigger_mode="always_last",
-        concurrency_limit=4,
+        concurrency_limit=2,
         show_progress="hidden",
         api_visibility="private",
     )

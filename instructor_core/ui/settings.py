@@ -37,7 +37,7 @@ class Settings:
     dtype: str = "float32"
     host: str | None = None
     port: int | None = None
-    queue_size: int = 32
+    queue_size: int = 64
     cache_mb: int = 256
     max_pairs: int = 30_000
     threads: int | None = None

@@ -106,6 +106,7 @@ def build_selection(page: Page, start: Inputs) -> None:
         why_now,
         [page.inputs, page.selected],
         card,
+        concurrency_limit=2,
         show_progress="hidden",
         api_visibility="private",
         trigger_mode="always_last",
