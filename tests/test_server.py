@@ -105,7 +105,7 @@ def own_frames(log: str) -> list[str]:
 def test_health_tells_how_the_app_is_and_names_no_path(server: Server, checkpoint_a: Path) -> None:
     found = health(server)
     assert (found["status"], found["checkpoint"], found["loaded"]) == ("ok", "random-a", ["random-a"])
-    assert (found["queue"], found["queue_size"]) == (0, 32)
+    assert (found["queue"], found["queue_size"]) == (0, 64)
     assert found["version"] and found["uptime_s"] > 0 and found["cache_bytes"] > 0
     assert "/" not in json.dumps(found)
 
