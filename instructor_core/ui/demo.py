@@ -11,6 +11,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from starlette.middleware import Middleware
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
-from instructor_core.ui.components import mark_json, plotly_head, script_routes, selection_mark
+from instructor_core.ui.components import mark_json, plotly_head, script_routes, script_tags, selection_mark
 from instructor_core.ui.draft import build_draft, draft_head
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
@@ -34,16 +35,18 @@ from instructor_core.ui.page import Page, Selected, connect_listeners, connect_s
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link_menu import build_link
-from instructor_core.ui.scene.selection import build_selection
+from instructor_core.ui.scene.selection import build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
-from instructor_core.ui.tabs import explain, lab, learn, projection, similarity, tokens
+from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
 from instructor_core.ui.theme import page_head, page_theme
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
-TAGLINE = "See what an instruction does to a text embedding."
+TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
+PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 # draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded.
 NOT_TYPED = """() => { setTimeout(() => {
   if (!document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
@@ -77,85 +80,106 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
     start = examples[0].inputs(runtime.checkpoints[0].id)
     demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with demo:
-        inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(similarity.TAB)
+        inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(projection.TAB)
         words = gr.State(None)
         restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
-        menu, line, example = _header(runtime, start.checkpoint_id, examples)
+        header = _header(runtime, start.checkpoint_id, examples)
+        with gr.Column(elem_id="panel-texts", elem_classes=["ic-over"]):
+            upload = gr.Column()
+        with gr.Column(elem_id="panel-share", elem_classes=["ic-over"]):
+            share = gr.Column()
+        entered = gr.Column(elem_classes=["ic-inputs"])
         with gr.Row(elem_classes=["ic-page"]):
-            with gr.Column(elem_classes=["ic-inputs"]):
-                sidebar = build_sidebar(start)
-                build_upload(sidebar, restored, words)
-                menus = gr.Column()
-            with gr.Column(elem_classes=["ic-main"]):
-                point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)
-                bar = learn.lesson_bar()
-                with gr.Tabs(selected=similarity.TAB) as tabs:
-                    page = Page(runtime, inputs, selected, active, tabs, restored)
-                    build: dict[str, Callable[[], dict[str, TabOption]]] = {
-                        similarity.TAB: lambda: similarity.build(page, start),
-                        projection.TAB: lambda: projection.build(page),
-                        tokens.TAB: lambda: tokens.build(page, start),
-                        explain.TAB: lambda: explain.build(page, start),
-                        lab.TAB: lambda: lab.build(page, start, sidebar),
-                    }
-                    options: dict[str, TabOption] = {}
-                    shown: dict[str, gr.Tab] = {}
-                    for tab_id, title in TABS.items():
-                        later = tab_id != similarity.TAB
-                        with gr.Tab(title, id=tab_id, elem_id=f"tab-{tab_id}", render_children=later) as shown[tab_id]:
-                            if tab_id in build:
-                                options |= build[tab_id]()
-                            else:
-                                learn_tab = gr.Column()  # filled once everything is there that lessons set up
-                build_selection(page, start)
-        stage = Stage(page, sidebar, menu, point, example, options, words)
+            canvas = gr.Column(elem_classes=["ic-main"])
+            drawer = gr.Column(elem_classes=["ic-drawer"])
+        with entered:
+            sidebar = build_sidebar(start, drawer)
+        with upload:
+            build_upload(sidebar, restored, words)
+        with canvas:
+            point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)
+            bar = learn.lesson_bar()
+            with gr.Tabs(selected=projection.TAB) as tabs:
+                page = Page(runtime, inputs, selected, active, tabs, restored)
+                build: dict[str, Callable[[], dict[str, TabOption] | None]] = {
+                    projection.TAB: lambda: projection.build(page, start),
+                    similarity.TAB: lambda: similarity.build(page, start),
+                    nearest.TAB: lambda: nearest.build(page),
+                    tokens.TAB: lambda: tokens.build(page, start),
+                    explain.TAB: lambda: explain.build(page, start),
+                    lab.TAB: lambda: lab.build(page, start, sidebar),
+                }
+                options: dict[str, TabOption] = {}
+                for tab_id, title in TABS.items():
+                    later = tab_id != projection.TAB
+                    with gr.Tab(title, id=tab_id, elem_id=f"tab-{tab_id}", render_children=later) as tab:
+                        if tab_id in build:
+                            options |= build[tab_id]() or {}
+                        else:
+                            learn_tab = gr.Column()  # filled once everything is there that lessons set up
+                    tab.select(partial(str, tab_id), None, active, **QUIET)
+        with drawer:
+            build_selection(page, start, options["explain.view"].component)
+        with gr.Row(elem_classes=["ic-bottom"]):
+            build_bottom(page, start)
+        stage = Stage(page, sidebar, header.checkpoint, point, header.example, options, words)
         with learn_tab:
             learn.build(stage, bar)
-        for tab_id, tab in shown.items():
-            tab.select(
-                partial(str, tab_id),
-                None,
-                active,
-                show_progress="hidden",
-                api_visibility="private",
-                trigger_mode="always_last",
-            )
-        with menus:
-            build_export(page)
+        with share:
             build_link(demo, stage, places=list(TABS))
+            build_export(page)
             build_draft(stage)
         register_api(runtime)
-        _connect(stage, line, examples)
+        for place, button in header.places.items():
+            button.click(
+                partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **QUIET
+            )
+        active.change(None, active, None, js="place => InstructorShell.place(place)", **QUIET)
+        _connect(stage, header.facts, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)
     return demo
 
 
-def _header(
-    runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]
-) -> tuple[gr.Dropdown, gr.HTML, gr.Dropdown]:
-    """The line at the top: name, checkpoint, examples."""
+@dataclass(frozen=True)
+class Header:
+    """Components of the line at the top."""
+
+    places: dict[str, gr.Button]  # by the tab that each brings to the front
+    example: gr.Dropdown
+    checkpoint: gr.Dropdown
+    facts: gr.HTML
+
+
+def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
+    """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
         gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
-        toggle = gr.Button("Inputs", size="sm", min_width=70, elem_id="toggle-inputs")
-        menu = gr.Dropdown(
-            [(checkpoint.label, checkpoint.id) for checkpoint in runtime.checkpoints],
-            value=checkpoint_id,
-            label="Checkpoint",
-            elem_id="checkpoint",
-            min_width=260,
-        )
-        line = gr.HTML(facts(runtime, checkpoint_id), elem_id="checkpoint-facts", padding=False)
+        with gr.Row(elem_classes=["ic-places"]):
+            places = {
+                tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
+                for words, tab_id in PLACES.items()
+            }
         example = gr.Dropdown(
             [(entry.title, entry.id) for entry in examples],
             value=examples[0].id,
             label="Example",
             elem_id="example",
-            min_width=260,
+            min_width=160,
             interactive=True,  # Gradio would take a menu that no handler reads for one that only shows
         )
-    toggle.click(None, js="() => { document.body.classList.toggle('ic-inputs-open'); }", api_visibility="private")
-    return menu, line, example
+        for words, panel in (("Your texts", "texts"), ("Share", "share")):
+            button = gr.Button(words, size="sm", min_width=60, elem_id=f"open-{panel}")
+            button.click(None, js=f"() => InstructorShell.panel('{panel}')", api_visibility="private")
+        menu = gr.Dropdown(
+            [(checkpoint.label, checkpoint.id) for checkpoint in runtime.checkpoints],
+            value=checkpoint_id,
+            label="Checkpoint",
+            elem_id="checkpoint",
+            min_width=160,
+        )
+        line = gr.HTML(facts(runtime, checkpoint_id), elem_id="checkpoint-facts", padding=False)
+    return Header(places, example, menu, line)
 
 
 def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> None:
@@ -165,7 +189,7 @@ def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> 
     mark = selection_mark(elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
-        "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu],
+        "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],
         "trigger_mode": "always_last",
         "concurrency_limit": page.runtime.queue.max_requests + 1,  # what is too much hears of the full queue at once
         "concurrency_id": "run",
@@ -176,9 +200,12 @@ def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> 
     one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
     typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
-    runs = gr.on([sidebar.update.click, menu.input, page.restored.change, *typed], embed, **job)
-
-    runs.then(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
+    # What is asked for runs; what typing leads to runs by itself if it is short.
+    asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
+    by_typing = partial(embed, ask=True)
+    runs = [asked, gr.on([sidebar.edited.change, *typed], by_typing, **job), sidebar.live.paused(by_typing, **job)]
+    for one in runs:
+        one.then(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
@@ -186,7 +213,8 @@ def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> 
 
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **one_by_one)
-    connect_stop(sidebar.stop, [runs], sidebar.status)
+    connect_stop(sidebar.stop, runs, sidebar.status)
+    sidebar.stop.click(lambda: gr.update(visible=False), None, sidebar.stop, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [facts_line])
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
@@ -207,7 +235,7 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_name=host,
             server_port=port,
             theme=page_theme(),
-            head=plotly_head() + page_head() + draft_head(),
+            head=plotly_head() + page_head() + draft_head() + script_tags("shell.js"),
             app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,

@@ -172,6 +172,11 @@ def text_choices(inputs: Inputs, *chosen: int) -> list[tuple[str, int]]:
     return [(f"{i + 1} · {shorten(inputs.texts[i], 70)}", i) for i in shown]
 
 
+def options_menu() -> gr.Accordion:
+    """Return the fold over a figure that holds what few visitors change."""
+    return gr.Accordion("how it is drawn", open=False, elem_classes=["ic-fold", "ic-drawn"])
+
+
 def menu(label: str, choices: list[tuple[str, int]], value: int) -> gr.Dropdown:
     """Return a menu of instructions or texts."""
     return gr.Dropdown(choices, value=value, label=label, min_width=140)

@@ -1,18 +1,23 @@
-"""The left column: instructions, texts, and the run that turns them into embeddings."""
+"""What a visitor enters: the rows of instructions, the list of texts, and the run that turns them into embeddings."""
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.suggest import Slots, load_builder
+from instructor_core.cache import CachedEncoder
+from instructor_core.figures.charts import NO_INSTRUCTION
 from instructor_core.ui.components import rows_json, text_list
 from instructor_core.ui.feedback import message_for, status
 from instructor_core.ui.gradio_patches import event_data
@@ -21,10 +26,22 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
 
+LIVE_SECONDS = 5.0  # of encoding, by estimate, that typing may start by itself; what takes longer is asked for
+OPERATIONS_PER_SECOND = 5e10  # of a processor that two threads share with other visitors
+# What may be tried by a click: (words on the chip, the template's objective, one that the bundled checkpoint was tested
+# for; "" for no instruction).
+CHIPS = (
+    ("mood", "classifying the emotion"),
+    ("question or statement", "distinguishing questions from statements and commands"),
+    ("who speaks", "classifying the grammatical person"),
+    ("formality", "deciding whether it is formal or casual"),
+    ("no instruction", ""),
+)
+
 
 @dataclass(frozen=True)
 class Sidebar:
-    """Components of the left column."""
+    """Components of instructions and texts."""
 
     fields: list[gr.Textbox]
     fingerprints: list[gr.HTML]
@@ -36,6 +53,8 @@ class Sidebar:
     update: gr.Button
     stop: gr.Button
     status: gr.HTML
+    live: gr.HTML  # fires when typing has paused
+    edited: gr.State  # changes when a click has changed the instructions
 
     @property
     def entries(self) -> list[Any]:
@@ -55,39 +74,55 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+def estimated_seconds(encoder: CachedEncoder, pairs: Sequence[tuple[str, str]], share: float) -> float:
+    """Return about how long a share of pairs takes: two operations per weight and token, a token of 4 characters."""
+    tokens = share * sum(len(instruction) + len(text) for instruction, text in pairs) / 4
+    weights = sum(weight.numel() for weight in encoder.model.parameters())
+    return 2.0 * weights * tokens / OPERATIONS_PER_SECOND / encoder.speed
+
+
 def run(
-    runtime: Runtime, before: Inputs, checkpoint_id: str, typed_texts: str, count: int, *typed: str
+    runtime: Runtime, before: Inputs, checkpoint_id: str, typed_texts: str, count: int, *typed: str, ask: bool = False
 ) -> Generator[list[Any], None, None]:
-    """Embed what was entered, yielding (inputs, status, summary, list, checkpoint) after every batch.
+    """Embed what was entered, yielding (inputs, status, summary, list, checkpoint, run, stop) after every batch.
 
     Nothing on the page changes until the new embeddings are there; an error leaves everything as it is, and a
-    checkpoint that cannot be had leaves the one in use.
+    checkpoint that cannot be had leaves the one in use. With ``ask``, what would take long waits for the button.
     """
     keep = gr.skip()
+    shown, hidden = gr.update(visible=True), gr.update(visible=False)
     try:
         inputs = parse_inputs(checkpoint_id, typed[:count], typed_texts)
+        pairs = inputs.pairs
         if inputs == before:
-            yield [keep, status(f"{len(inputs.pairs)} pairs · 0 new"), keep, keep, keep]  # an old error goes away
+            line = status(f"{len(pairs)} pairs · 0 new")
+            yield [keep, line, keep, keep, keep, hidden, hidden]  # an old error goes away
             return
         started = time.monotonic()
         loading = runtime.load_steps(checkpoint_id)
-        encoder = yield from described(loading, lambda words: [keep, status(words), keep, keep, keep])
+        encoder = yield from described(loading, lambda words: [keep, status(words), keep, keep, keep, hidden, shown])
         n_new, n_found, rate = 0, -1, rate_line()
-        steps = encoder.encode_steps(inputs.pairs)
+        steps = encoder.encode_steps(pairs)
         with closing(steps):
             for progress in steps:
                 n_new = progress.n_new
-                n_found = progress.done if n_found < 0 else n_found  # the first step tells what the cache had
+                if n_found < 0:  # the first step tells what the cache had
+                    n_found = progress.done
+                    seconds = estimated_seconds(encoder, pairs, 1 - progress.done / len(pairs))
+                    if ask and seconds > LIVE_SECONDS:
+                        line = status(f"{len(pairs) - n_found} pairs to embed, about {seconds:.0f} s")
+                        yield [keep, line, keep, keep, keep, gr.update(visible=True, value="Embed them"), hidden]
+                        return
                 if progress.done < progress.total:
-                    yield [keep, status(rate(progress)), keep, keep, keep]
+                    yield [keep, status(rate(progress)), keep, keep, keep, hidden, shown]
         seconds = time.monotonic() - started
         done = status(
-            f"{len(inputs.pairs)} pairs · {n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · "
-            f"{seconds:.2f} s"
+            f"{len(pairs)} pairs · {n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · {seconds:.2f} s"
         )
-        yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id]
+        yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id, hidden, hidden]
     except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-        yield [keep, status(message_for(error), error=True), keep, keep, before.checkpoint_id]
+        line = status(message_for(error), error=True)
+        yield [keep, line, keep, keep, before.checkpoint_id, hidden, hidden]
 
 
 def shown_rows(count: int) -> list[Any]:
@@ -133,11 +168,20 @@ def build_instruction(domain: str | None, text_type: str | None, objective: str 
     return Slots(*slots).instruction.strip()
 
 
-def build_sidebar(start: Inputs) -> Sidebar:
-    """Lay out the column, filled with ``start``."""
+def try_chip(chip: int, count: int, *typed: str) -> list[Any]:
+    """Return count, row visibilities and fields with a proposed instruction in the place of the second one."""
+    objective = CHIPS[chip][1]
+    kind = re.match(r"Represent the (?:[\w-]+ )??([\w-]+) for ", typed[0])
+    instruction = build_instruction("", kind[1] if kind else "sentence", objective) if objective else ""
+    if count < 2:
+        return add_instruction(instruction, count, *typed)
+    return [count, *shown_rows(count), typed[0], instruction, *typed[2:]]
+
+
+def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
+    """Lay out the instructions here and the texts in the drawer, filled with ``start``."""
     fields, fingerprints, rows, removers = [], [], [], []
-    count = gr.State(len(start.instructions))
-    gr.HTML("<h2>Instructions</h2>", padding=False)
+    count, edited = gr.State(len(start.instructions)), gr.State("")
     for k in range(MAX_INSTRUCTIONS):
         typed = start.instructions[k].strip() if k < len(start.instructions) else ""
         with gr.Row(visible=k < len(start.instructions), elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
@@ -152,7 +196,7 @@ def build_sidebar(start: Inputs) -> Sidebar:
                     typed,
                     label=f"Instruction {letter(k)}",
                     show_label=False,
-                    placeholder="(no instruction)",
+                    placeholder=NO_INSTRUCTION,
                     lines=1,
                     max_lines=4,
                     elem_id=f"instruction-{k}",
@@ -161,41 +205,71 @@ def build_sidebar(start: Inputs) -> Sidebar:
             removers.append(gr.Button("×", size="sm", min_width=24, elem_classes=["ic-remove"], elem_id=f"remove-{k}"))
             fingerprints.append(gr.HTML("", padding=False, elem_id=f"fingerprint-{k}", elem_classes=["ic-told"]))
         rows.append(row)
-    with gr.Row(elem_classes=["ic-buttons"]):
+    with gr.Row(elem_classes=["ic-tools"]):
         add = gr.Button("+ add", size="sm", min_width=60, elem_id="add-instruction")
+        chips = gr.HTML(
+            "<span class='ic-try'>try</span>"
+            + "".join(
+                f"<button type='button' data-chip='{k}'>{escape(words)}</button>" for k, (words, _) in enumerate(CHIPS)
+            ),
+            js_on_load="InstructorShell.chips(element, trigger, 'pick');",
+            elem_id="chips",
+            elem_classes=["ic-chips"],
+            padding=False,
+            apply_default_css=False,
+        )
+        update = gr.Button("Embed them", variant="primary", size="sm", min_width=90, elem_id="update", visible=False)
+        stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop", visible=False)
+        line = gr.HTML(status(""), elem_id="status", padding=False)
+        live = gr.HTML(
+            html_template="<span></span>",
+            js_on_load="InstructorShell.live(trigger, 'paused');",
+            elem_id="live",
+            padding=False,
+            apply_default_css=False,
+        )
     everything = [count, *rows, *fields]
-    _builder(count, everything, fields)
-    gr.HTML("<h2>Texts</h2>", padding=False)
-    texts = gr.Textbox(
-        format_texts(start),
-        label="One text per line; a label may follow after a tab or |",
-        lines=8,
-        max_lines=8,
-        elem_id="texts",
-    )
-    with gr.Row(elem_classes=["ic-buttons"]):
-        update = gr.Button("Embed", variant="primary", size="sm", min_width=90, elem_id="update")
-        stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop")
-    with gr.Row(elem_classes=["ic-status-row"]):
-        summary = gr.HTML(summary_of(start), elem_id="summary", padding=False)
-        line = gr.HTML(status("ready"), elem_id="status", padding=False)
-    preview = text_list(start, elem_id="text-list")
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-    add.click(partial(add_instruction, ""), [count, *fields], everything, **quiet)
+    with drawer:
+        with gr.Row(elem_classes=["ic-status-row", "ic-texts-head"]):
+            gr.HTML("<h2>Texts</h2>", padding=False)
+            summary = gr.HTML(summary_of(start), elem_id="summary", padding=False)
+            edit = gr.Button("edit", size="sm", min_width=50, elem_id="edit-texts")
+        texts = gr.Textbox(
+            format_texts(start),
+            label="One text per line; a label may follow after a tab or |",
+            lines=10,
+            max_lines=10,
+            elem_id="texts",
+        )
+        preview = text_list(start, elem_id="text-list")
+    edit.click(None, js="() => InstructorShell.edit()", api_visibility="private")
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    def change(handler: Callable[..., list[Any]]) -> dict[str, Any]:
+        outputs = [*everything, edited]
+        return {"fn": lambda *typed: [*handler(*typed), secrets.token_hex(8)], "outputs": outputs, **quiet}
+
+    add.click(**change(partial(add_instruction, "")), inputs=[count, *fields], trigger_mode="always_last")
     for k, remove in enumerate(removers):
-        remove.click(partial(remove_instruction, k), [count, *fields], everything, **quiet)
-    return Sidebar(fields, fingerprints, rows, count, texts, summary, preview, update, stop, line)
+        remove.click(**change(partial(remove_instruction, k)), inputs=[count, *fields], trigger_mode="always_last")
+
+    def picked(event: gr.EventData, count: int, *typed: str) -> list[Any]:
+        chip = event_data(event).get("chip")
+        known = isinstance(chip, int) and 0 <= chip < len(CHIPS)
+        return [*try_chip(chip if known else 0, count, *typed), secrets.token_hex(8)]
+
+    chips.pick(picked, [count, *fields], [*everything, edited], trigger_mode="multiple", concurrency_limit=1, **quiet)
+    _builder(change, [count, *fields])
+    return Sidebar(fields, fingerprints, rows, count, texts, summary, preview, update, stop, line, live, edited)
 
 
-def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Textbox]) -> None:
+def _builder(change: Callable[..., dict[str, Any]], entered: Sequence[Any]) -> None:
     """The form that writes an instruction in the paper's template."""
     lists = load_builder()
     objectives = [
         (f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective) for entry in lists.objectives
     ]
-    with gr.Accordion(
-        "builder: Represent the (domain) (text type) for (objective):", open=False, elem_classes=["ic-fold"]
-    ):
+    with gr.Accordion("write one in the paper's template", open=False, elem_classes=["ic-fold"]):
         with gr.Row(elem_classes=["ic-options"]):
             domain = gr.Dropdown(["", *lists.domains], value="", label="domain", allow_custom_value=True, min_width=110)
             text_type = gr.Dropdown(
@@ -214,14 +288,7 @@ def _builder(count: gr.State, everything: Sequence[Any], fields: Sequence[gr.Tex
     ) -> list[Any]:
         return add_instruction(build_instruction(domain, text_type, objective), count, *typed)
 
-    insert.click(
-        add_built,
-        [domain, text_type, objective, count, *fields],
-        list(everything),
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
-    )
+    insert.click(**change(add_built), inputs=[domain, text_type, objective, *entered], trigger_mode="always_last")
 
 
 def select_text(event: gr.EventData, selected: Selected) -> Selected:

@@ -9,9 +9,15 @@ from instructor_core.ui.canvas import Context, Drawing, View
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.tabs import explain, projection, similarity, tokens
+from instructor_core.ui.tabs import explain, nearest, projection, similarity, tokens
 
-VIEWS: tuple[View, ...] = (*similarity.VIEWS, *projection.VIEWS, *tokens.VIEWS, *explain.VIEWS)
+VIEWS: tuple[View, ...] = (
+    *projection.VIEWS,
+    *similarity.VIEWS,
+    *nearest.VIEWS,
+    *tokens.VIEWS,
+    *explain.VIEWS,
+)
 
 
 def view_of(tab: str, name: str = "") -> View:

@@ -15,14 +15,15 @@ from instructor_core.ui.page import Selected
 Option = str | int | float | bool | None
 # Id and title of the tabs, in their order. The id of a tab's element is "tab-" and this id.
 TABS = {
-    "similarity": "Similarity",
     "map": "Map",
+    "similarity": "Matrix",
+    "nearest": "Nearest",
     "tokens": "Tokens",
-    "explain": "Explain",
-    "lab": "Lab",
+    "explain": "Why",
+    "lab": "Test",
     "learn": "Learn",
 }
-# The option of a place that says which of its views is shown; the map has one view.
+# The option of a place that says which of its views is shown; map and nearest have one view.
 VIEW_OPTIONS = {
     "similarity": "similarity.view",
     "tokens": "tokens.view",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import secrets
+from functools import lru_cache, partial
+from typing import Any
 
 import gradio as gr
 
@@ -17,6 +19,8 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, Selected, follow
 from instructor_core.ui.runtime import Runtime
 
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
 N_TIES = 3  # pairs of words that are named
 MAX_TEXTS = 2000  # of which the nearest are found within the time that a page may take to follow
 
@@ -78,13 +82,32 @@ def _named(inputs: Inputs, index: int) -> str:
     return f'text {index + 1} "{shorten(inputs.texts[index], 48)}"' + (f" ({shorten(label, 24)})" if label else "")
 
 
-def build_selection(page: Page, start: Inputs) -> None:
-    """Lay out the lines and the way to the ledger."""
+def build_bottom(page: Page, start: Inputs) -> None:
+    """Lay out the line that says what the instructions did to the texts, and the way to the test."""
     nearest = gr.HTML(describe_nearest(page.runtime, start), elem_id="nearest-line", padding=False)
-    with gr.Row(elem_classes=["ic-status-row", "ic-selection"]):
-        line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
-        open_ledger = gr.Button("open the ledger", size="sm", min_width=110, elem_id="open-ledger")
+    test = gr.Button("Test your instructions", size="sm", min_width=90, elem_id="test-it")
+
+    @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
+    def nearest_of(inputs: Inputs) -> str:
+        return describe_nearest(page.runtime, inputs)
+
+    follow(page, lambda inputs: [nearest_of(inputs)], [page.inputs], [nearest])
+    test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **QUIET)
+
+
+def build_selection(page: Page, start: Inputs, why_view: gr.components.Component) -> None:
+    """Lay out what is said of the two selected texts, and the ways into the explanation."""
+    line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
     card = gr.HTML("", elem_id="why-card", padding=False)
+    with gr.Row(elem_classes=["ic-buttons"]):
+        for words, view in WAYS:
+            button = gr.Button(words, size="sm", min_width=60, elem_id=f"why-{view}")
+            button.click(
+                partial(lambda view: (gr.Tabs(selected="explain"), "explain", view, secrets.token_hex(8)), view),
+                None,
+                [page.tabs, page.active, why_view, page.restored],
+                **QUIET,
+            )
     follow(
         page,
         lambda inputs, selected: [describe_selection(page.runtime, inputs, selected)],
@@ -107,20 +130,6 @@ def build_selection(page: Page, start: Inputs) -> None:
         [page.inputs, page.selected],
         card,
         concurrency_limit=2,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
-    )
-
-    @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
-    def nearest_of(inputs: Inputs) -> str:
-        return describe_nearest(page.runtime, inputs)
-
-    follow(page, lambda inputs: [nearest_of(inputs)], [page.inputs], [nearest])
-    open_ledger.click(
-        lambda: (gr.Tabs(selected="explain"), "explain"),
-        None,
-        [page.tabs, page.active],
         show_progress="hidden",
         api_visibility="private",
         trigger_mode="always_last",

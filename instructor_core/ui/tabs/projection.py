@@ -14,8 +14,9 @@ from instructor_core.figures.projection import projection_panels
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
 from instructor_core.ui.components import plot_view
 from instructor_core.ui.gradio_patches import event_data
+from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected
+from instructor_core.ui.page import Page, Selected, options_menu
 
 TAB = "map"
 METHODS = [("PCA", "pca"), ("UMAP", "umap")]
@@ -60,22 +61,23 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
     return Selected(int(point["item"]), selected.row, int(point["instruction"]))
 
 
-def build(page: Page) -> dict[str, TabOption]:
+def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
-    with gr.Row(elem_classes=["ic-options"]):
-        method = gr.Radio(METHODS, value="pca", label="Method", min_width=120)
-        n_components = gr.Radio(DIMENSIONS, value=2, label="Dimensions", min_width=100)
-        layout = gr.Radio(LAYOUTS, value="separate", label="Layout", min_width=460)
-        center = gr.Checkbox(False, label="subtract each instruction's mean", container=False, min_width=260)
-    with gr.Accordion("parameters of UMAP", open=False, elem_classes=["ic-fold"]), gr.Row(elem_classes=["ic-options"]):
-        n_neighbors = gr.Slider(2, 50, value=10, step=1, label="n_neighbors", min_width=140)
-        min_dist = gr.Slider(0.0, 1.0, value=0.1, step=0.05, label="min_dist", min_width=140)
-        metric = gr.Dropdown(METRICS, value="cosine", label="metric", min_width=120)
-        random_state = gr.Number(42, precision=0, minimum=0, maximum=2**32 - 1, label="random_state", min_width=120)
-    explanation = gr.HTML(padding=False)
+    with options_menu():
+        with gr.Row(elem_classes=["ic-options"]):
+            method = gr.Radio(METHODS, value="pca", label="Method", min_width=120)
+            n_components = gr.Radio(DIMENSIONS, value=2, label="Dimensions", min_width=100)
+            layout = gr.Radio(LAYOUTS, value="separate", label="Layout", min_width=460)
+            center = gr.Checkbox(False, label="subtract each instruction's mean", container=False, min_width=260)
+        with gr.Row(elem_classes=["ic-options"]):
+            n_neighbors = gr.Slider(2, 50, value=10, step=1, label="n_neighbors", min_width=140)
+            min_dist = gr.Slider(0.0, 1.0, value=0.1, step=0.05, label="min_dist", min_width=140)
+            metric = gr.Dropdown(METRICS, value="cosine", label="metric", min_width=120)
+            random_state = gr.Number(42, precision=0, minimum=0, maximum=2**32 - 1, label="random_state", min_width=120)
     plots = plot_view(
         elem_id="map-plots", label="Maps", empty="The map is being drawn. The first one takes some seconds."
     )
+    explanation = gr.HTML(padding=False)
     options = {
         "map.method": method,
         "map.n_components": n_components,
@@ -86,7 +88,10 @@ def build(page: Page) -> dict[str, TabOption]:
         "map.metric": metric,
         "map.random_state": random_state,
     }
-    redraw(page, VIEWS, Canvas(explanation, plots), options)
+    canvas = Canvas(explanation, plots)
+    at_first = Context(page.runtime, start, Selected(), {name: option.value for name, option in options.items()})
+    explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
+    redraw(page, VIEWS, canvas, options)
     plots.item_click(
         select,
         page.selected,

@@ -10,6 +10,7 @@ import gradio as gr
 
 from instructor_core.analysis.calibration import background, percentile_matrices, unrelated_sentences
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import named_groups
 from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
 from instructor_core.analysis.similarity import (
     cluster_order,
@@ -50,6 +51,7 @@ from instructor_core.ui.page import (
     follow_instructions,
     instruction_choices,
     menu,
+    options_menu,
 )
 
 TAB = "similarity"
@@ -57,8 +59,17 @@ MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pix
 MAX_COMPARED = 400  # texts of which all pairs are computed; past that nearest texts and means of groups are shown
 N_NEAREST = 20
 
-SCALES = [("shared", "shared"), ("each its own", "each"), ("percentile", "percentile")]
-ORDERS = [("as given", "given"), ("clustered under A", "clustered"), ("by label", "label")]
+SCALES = [
+    ("percentile of unrelated pairs", "percentile"),
+    ("cosine, one scale", "shared"),
+    ("cosine, each its own", "each"),
+]
+ORDERS = [
+    ("by label, else by group", "auto"),
+    ("as given", "given"),
+    ("clustered under A", "clustered"),
+    ("by label", "label"),
+]
 
 NOTES = {
     "matrices": "Each cell is the cosine of two texts under that instruction; brighter is more alike. Colours span the "
@@ -184,8 +195,11 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     if order == "clustered":
         first = grid.embeddings[0, : len(indices)]
         indices = [int(i) for i in cluster_order(cosine_matrix(first, first))]
-    elif order == "label" and grid.labels is not None:
+    elif order in ("label", "auto") and grid.labels is not None:
         indices = label_order(grid.labels[: len(indices)])
+    elif order == "auto":
+        found = named_groups(grid.texts[: len(indices)], None, grid.embeddings[0, : len(indices)])
+        indices = sorted(indices, key=lambda i: int(found.groups.index[i]))
     return indices, cut
 
 
@@ -238,15 +252,15 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     instructions = instruction_choices(start)
     second = min(1, len(instructions) - 1)
-    with gr.Row(elem_classes=["ic-options"]):
+    with options_menu(), gr.Row(elem_classes=["ic-options"]):
         view = gr.Dropdown(choices(VIEWS), value="matrices", label="Show", min_width=180)
-        scale = gr.Radio(SCALES, value="shared", label="Colour scale", min_width=160)
-        order = gr.Radio(ORDERS, value="given", label="Order of texts", min_width=340)
+        scale = gr.Dropdown(SCALES, value="percentile", label="Colour scale", min_width=160)
+        order = gr.Dropdown(ORDERS, value="auto", label="Order of texts", min_width=160)
         a = menu("First (rows)", instructions, 0)
         b = menu("Second (columns)", instructions, second)
     a.visible = b.visible = False
-    explanation = gr.HTML(padding=False)
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
+    explanation = gr.HTML(padding=False)
     options = {
         "similarity.view": view,
         "similarity.scale": scale,
@@ -254,11 +268,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         "similarity.first": a,
         "similarity.second": b,
     }
-    canvas = Canvas(explanation, plots)
-    at_first = Context(page.runtime, start, Selected(), {name: option.value for name, option in options.items()})
-    explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
-
-    redraw(page, VIEWS, canvas, options)
+    redraw(page, VIEWS, Canvas(explanation, plots), options)
     follow_instructions(page, a, b)
     plots.item_click(
         select,

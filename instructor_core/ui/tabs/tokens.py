@@ -20,7 +20,7 @@ from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, r
 from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, follow, menu, text_choices
+from instructor_core.ui.page import Page, Selected, follow, menu, options_menu, text_choices
 
 if TYPE_CHECKING:
     from instructor_core.encoder import TokenEncoding
@@ -111,14 +111,14 @@ def chosen_text(inputs: Inputs, selected: Selected) -> list[dict[str, Any]]:
 
 def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
-    with gr.Row(elem_classes=["ic-options"]):
-        text = menu("Text", text_choices(start), 0)
+    text = menu("Text", text_choices(start), 0)
+    with options_menu(), gr.Row(elem_classes=["ic-options"]):
         view = gr.Radio(choices(VIEWS), value="dimensions", label="Heatmap", min_width=290)
         order = gr.Dropdown(ORDERS, value="seriation", label="Order of dimensions", min_width=160)
         n_dimensions = gr.Slider(8, 128, value=48, step=8, label="Dimensions shown", min_width=160)
-    explanation = gr.HTML(padding=False)
     rows = token_view(elem_id="token-rows", label="Tokens of the text under each instruction")
     plots = plot_view(elem_id="token-plots", label="Token heatmaps")
+    explanation = gr.HTML(padding=False)
     options = {"tokens.view": view, "tokens.order": order, "tokens.n_dimensions": n_dimensions}
     redraw(page, VIEWS, Canvas(explanation, plots, rows=rows), options)
     follow(page, chosen_text, [page.inputs, page.selected], [text])

@@ -1,0 +1,85 @@
+/* The frame of the page: what is typed runs after a pause, chips, the panels that the header opens, files dropped
+   anywhere. */
+window.InstructorShell = window.InstructorShell || (() => {
+  "use strict";
+  const PAUSE = 350; // ms without a key until the figures follow
+  const FIELDS = ".ic-instruction textarea, #texts textarea";
+  const root = document.documentElement;
+
+  function live(trigger, event) {
+    let waiting = 0;
+    addEventListener("input", ({ target }) => {
+      if (!target.matches?.(FIELDS)) return;
+      clearTimeout(waiting);
+      waiting = setTimeout(() => trigger(event, {}), PAUSE);
+    });
+  }
+
+  /** A row of buttons of which one takes part in the order of Tab; the arrow keys go on from there. */
+  function chips(element, trigger, event) {
+    const all = () => [...element.querySelectorAll("[data-chip]")];
+    const reach = (at) => all().forEach((chip, k) => (chip.tabIndex = k === at ? 0 : -1));
+    reach(0);
+    element.addEventListener("click", ({ target }) => {
+      const chip = target.closest("[data-chip]");
+      if (chip) trigger(event, { chip: Number(chip.dataset.chip) });
+    });
+    element.addEventListener("keydown", (key) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
+      if (!step) return;
+      const list = all();
+      const at = Math.max(0, Math.min(list.indexOf(document.activeElement) + step, list.length - 1));
+      reach(at);
+      list[at].focus();
+      key.preventDefault();
+    });
+  }
+
+  const place = (name) => {
+    root.dataset.place = name;
+    panel("");
+  };
+
+  /** Opens a panel under the header, or closes what is open. */
+  function panel(name) {
+    const next = root.dataset.panel === name ? "" : name;
+    root.dataset.panel = next;
+    for (const one of ["texts", "share"]) {
+      document.querySelector(`#open-${one}`)?.setAttribute("aria-expanded", String(next === one));
+    }
+    if (next) document.querySelector(`#panel-${next} :is(button, input, textarea)`)?.focus();
+  }
+
+  function edit() {
+    const on = root.classList.toggle("ic-editing");
+    const button = document.querySelector("#edit-texts");
+    button.textContent = on ? "done" : "edit";
+    button.setAttribute("aria-expanded", String(on));
+    if (on) document.querySelector("#texts textarea")?.focus();
+  }
+
+  addEventListener("keydown", (key) => {
+    if (key.key !== "Escape" || !root.dataset.panel) return;
+    const opener = document.querySelector(`#open-${root.dataset.panel}`);
+    panel("");
+    opener?.focus();
+  });
+  addEventListener("pointerdown", ({ target }) => {
+    if (root.dataset.panel && !target.closest(".ic-over, #open-texts, #open-share, .options")) panel("");
+  });
+
+  const holdsFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  addEventListener("dragover", (event) => {
+    if (holdsFile(event)) event.preventDefault();
+  });
+  addEventListener("drop", (event) => {
+    const input = document.querySelector("#upload-file input[type=file]");
+    if (!holdsFile(event) || !input || event.target.closest?.("#upload-file, #state-open")) return;
+    event.preventDefault();
+    if (root.dataset.panel !== "texts") panel("texts");
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  return { live, chips, place, panel, edit };
+})();

@@ -1,0 +1,53 @@
+"""Nearest: the texts nearest to the selected one, in words, under each instruction, at every size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gradio as gr
+
+from instructor_core.analysis.neighbors import nearest_texts
+from instructor_core.figures.neighbors import NEAREST_HOW_TO_READ, nearest_panels
+from instructor_core.figures.panels import Selection
+from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
+from instructor_core.ui.components import plot_view
+from instructor_core.ui.gradio_patches import event_data
+from instructor_core.ui.page import Page, Selected
+
+TAB = "nearest"
+N_NEAREST = 20
+
+
+def draw_nearest(context: Context) -> Drawing:
+    """One list of nearest texts per instruction."""
+    grid, selected = context.grid, context.selected
+    drawn = nearest_panels(nearest_texts(grid, selected.row, k=N_NEAREST), grid.texts, grid.instructions)
+    marked = replace(drawn, selected=Selection(items=(selected.row, selected.column)))
+    return Drawing((NEAREST_HOW_TO_READ,), marked)
+
+
+VIEWS = (View("nearest", "Nearest", TAB, draw_nearest, follows_selection=lambda _: True),)
+
+
+def select(event: gr.EventData, selected: Selected) -> Selected:
+    """Return the selection after a click on one of the nearest texts, which takes the column."""
+    point = event_data(event)
+    if point.get("item") is None:
+        return selected
+    return Selected(selected.row, int(point["item"]), int(point["instruction"]))
+
+
+def build(page: Page) -> None:
+    """Lay out the tab and connect it; it has no options."""
+    plots = plot_view(elem_id="nearest-plots", label="Nearest texts")
+    explanation = gr.HTML(padding=False)
+    redraw(page, VIEWS, Canvas(explanation, plots), {})
+    plots.item_click(
+        select,
+        page.selected,
+        page.selected,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
+        concurrency_limit=1,
+    )
