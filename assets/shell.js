@@ -58,6 +58,14 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (on) document.querySelector("#texts textarea")?.focus();
   }
 
+  /** The drawer of a narrow page: the selected texts at the lower edge, all of it when it is open. */
+  function sheet() {
+    const on = root.classList.toggle("ic-sheet");
+    const handle = document.querySelector("#sheet-handle");
+    handle.textContent = on ? "less" : "more";
+    handle.setAttribute("aria-expanded", String(on));
+  }
+
   addEventListener("keydown", (key) => {
     if (key.key !== "Escape" || !root.dataset.panel) return;
     const opener = document.querySelector(`#open-${root.dataset.panel}`);
@@ -81,5 +89,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, place, panel, edit };
+  return { live, chips, place, panel, edit, sheet };
 })();

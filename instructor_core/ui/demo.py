@@ -80,7 +80,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
     start = examples[0].inputs(runtime.checkpoints[0].id)
     demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with demo:
-        inputs, selected, active = gr.State(start), gr.State(Selected()), gr.State(projection.TAB)
+        inputs, selected, active = gr.State(start), gr.State(Selected(*examples[0].selected)), gr.State(projection.TAB)
         words = gr.State(None)
         restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
         header = _header(runtime, start.checkpoint_id, examples)
@@ -94,6 +94,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
+        sidebar.facts.value = facts(runtime, start.checkpoint_id)
         with upload:
             build_upload(sidebar, restored, words)
         with canvas:
@@ -102,7 +103,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             with gr.Tabs(selected=projection.TAB) as tabs:
                 page = Page(runtime, inputs, selected, active, tabs, restored)
                 build: dict[str, Callable[[], dict[str, TabOption] | None]] = {
-                    projection.TAB: lambda: projection.build(page, start),
+                    projection.TAB: lambda: projection.build(page, start, selected.value),
                     similarity.TAB: lambda: similarity.build(page, start),
                     nearest.TAB: lambda: nearest.build(page),
                     tokens.TAB: lambda: tokens.build(page, start),
@@ -119,7 +120,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                             learn_tab = gr.Column()  # filled once everything is there that lessons set up
                     tab.select(partial(str, tab_id), None, active, **QUIET)
         with drawer:
-            build_selection(page, start, options["explain.view"].component)
+            build_selection(page, start, selected.value, options["explain.view"].component)
         with gr.Row(elem_classes=["ic-bottom"]):
             build_bottom(page, start)
         stage = Stage(page, sidebar, header.checkpoint, point, header.example, options, words)
@@ -135,7 +136,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                 partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **QUIET
             )
         active.change(None, active, None, js="place => InstructorShell.place(place)", **QUIET)
-        _connect(stage, header.facts, examples)
+        _connect(stage, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)
     return demo
@@ -148,7 +149,6 @@ class Header:
     places: dict[str, gr.Button]  # by the tab that each brings to the front
     example: gr.Dropdown
     checkpoint: gr.Dropdown
-    facts: gr.HTML
 
 
 def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
@@ -160,29 +160,29 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
                 for words, tab_id in PLACES.items()
             }
-        example = gr.Dropdown(
-            [(entry.title, entry.id) for entry in examples],
-            value=examples[0].id,
-            label="Example",
-            elem_id="example",
-            min_width=160,
-            interactive=True,  # Gradio would take a menu that no handler reads for one that only shows
-        )
-        for words, panel in (("Your texts", "texts"), ("Share", "share")):
-            button = gr.Button(words, size="sm", min_width=60, elem_id=f"open-{panel}")
-            button.click(None, js=f"() => InstructorShell.panel('{panel}')", api_visibility="private")
-        menu = gr.Dropdown(
-            [(checkpoint.label, checkpoint.id) for checkpoint in runtime.checkpoints],
-            value=checkpoint_id,
-            label="Checkpoint",
-            elem_id="checkpoint",
-            min_width=160,
-        )
-        line = gr.HTML(facts(runtime, checkpoint_id), elem_id="checkpoint-facts", padding=False)
-    return Header(places, example, menu, line)
+        with gr.Row(elem_classes=["ic-menus"]):
+            example = gr.Dropdown(
+                [(entry.title, entry.id) for entry in examples],
+                value=examples[0].id,
+                label="Example",
+                elem_id="example",
+                min_width=160,
+                interactive=True,  # Gradio would take a menu that no handler reads for one that only shows
+            )
+            for words, panel in (("Your texts", "texts"), ("Share", "share")):
+                button = gr.Button(words, size="sm", min_width=60, elem_id=f"open-{panel}")
+                button.click(None, js=f"() => InstructorShell.panel('{panel}')", api_visibility="private")
+            menu = gr.Dropdown(
+                [(checkpoint.label, checkpoint.id) for checkpoint in runtime.checkpoints],
+                value=checkpoint_id,
+                label="Checkpoint",
+                elem_id="checkpoint",
+                min_width=160,
+            )
+    return Header(places, example, menu)
 
 
-def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> None:
+def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
@@ -209,14 +209,16 @@ def _connect(stage: Stage, facts_line: gr.HTML, examples: Sequence[Example]) -> 
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
-        return stage.show(Scene(entry.inputs(checkpoint_id), entry.tab, options=None), note(entry.point))
+        return stage.show(
+            Scene(entry.inputs(checkpoint_id), entry.tab, Selected(*entry.selected), options=None), note(entry.point)
+        )
 
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **one_by_one)
     connect_stop(sidebar.stop, runs, sidebar.status)
     sidebar.stop.click(lambda: gr.update(visible=False), None, sidebar.stop, **quiet)
     follow_words(stage, examples)
-    follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [facts_line])
+    follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 

@@ -31,7 +31,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 Instruction = Annotated[str, AfterValidator(_ready)]
 Texts = Annotated[tuple[Words, ...], Field(min_length=1, max_length=MAX_TEXTS)]
 Instructions = Annotated[tuple[Instruction, ...], Field(min_length=1, max_length=MAX_INSTRUCTIONS)]
-Place = Literal["similarity", "map", "tokens", "explain", "lab"]
+Place = Literal["map", "similarity", "nearest", "tokens", "explain", "lab"]
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -46,6 +46,7 @@ class Example:
         texts: N texts.
         labels: N labels, "" where a text has none; None if the set is unlabelled.
         tab: The view to open first.
+        selected: The two texts that are chosen at first.
     """
 
     id: Name
@@ -55,6 +56,7 @@ class Example:
     texts: Texts
     labels: tuple[str, ...] | None = None
     tab: Place = "similarity"
+    selected: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         """Check that labels are as many as texts."""

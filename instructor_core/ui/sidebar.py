@@ -53,6 +53,7 @@ class Sidebar:
     update: gr.Button
     stop: gr.Button
     status: gr.HTML
+    facts: gr.HTML  # about the checkpoint
     live: gr.HTML  # fires when typing has paused
     edited: gr.State  # changes when a click has changed the instructions
 
@@ -182,29 +183,34 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     """Lay out the instructions here and the texts in the drawer, filled with ``start``."""
     fields, fingerprints, rows, removers = [], [], [], []
     count, edited = gr.State(len(start.instructions)), gr.State("")
-    for k in range(MAX_INSTRUCTIONS):
-        typed = start.instructions[k].strip() if k < len(start.instructions) else ""
-        with gr.Row(visible=k < len(start.instructions), elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
-            gr.HTML(
-                f'<span class="ic-chip" aria-hidden="true" '
-                f'style="background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)">{letter(k)}</span>',
-                elem_classes=["ic-letter"],
-                padding=False,
-            )
-            fields.append(
-                gr.Textbox(
-                    typed,
-                    label=f"Instruction {letter(k)}",
-                    show_label=False,
-                    placeholder=NO_INSTRUCTION,
-                    lines=1,
-                    max_lines=4,
-                    elem_id=f"instruction-{k}",
+    with gr.Column(elem_classes=["ic-instructions"]):
+        for k in range(MAX_INSTRUCTIONS):
+            typed = start.instructions[k].strip() if k < len(start.instructions) else ""
+            with gr.Row(
+                visible=k < len(start.instructions), elem_classes=["ic-instruction", f"ic-instruction-{k}"]
+            ) as row:
+                gr.HTML(
+                    f'<span class="ic-chip" aria-hidden="true" '
+                    f'style="background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)">{letter(k)}</span>',
+                    elem_classes=["ic-letter"],
+                    padding=False,
                 )
-            )
-            removers.append(gr.Button("×", size="sm", min_width=24, elem_classes=["ic-remove"], elem_id=f"remove-{k}"))
-            fingerprints.append(gr.HTML("", padding=False, elem_id=f"fingerprint-{k}", elem_classes=["ic-told"]))
-        rows.append(row)
+                fields.append(
+                    gr.Textbox(
+                        typed,
+                        label=f"Instruction {letter(k)}",
+                        show_label=False,
+                        placeholder=NO_INSTRUCTION,
+                        lines=1,
+                        max_lines=4,
+                        elem_id=f"instruction-{k}",
+                    )
+                )
+                removers.append(
+                    gr.Button("×", size="sm", min_width=24, elem_classes=["ic-remove"], elem_id=f"remove-{k}")
+                )
+                fingerprints.append(gr.HTML("", padding=False, elem_id=f"fingerprint-{k}", elem_classes=["ic-told"]))
+            rows.append(row)
     with gr.Row(elem_classes=["ic-tools"]):
         add = gr.Button("+ add", size="sm", min_width=60, elem_id="add-instruction")
         chips = gr.HTML(
@@ -218,9 +224,11 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
             padding=False,
             apply_default_css=False,
         )
+        builder = gr.Column(min_width=60)
         update = gr.Button("Embed them", variant="primary", size="sm", min_width=90, elem_id="update", visible=False)
         stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop", visible=False)
         line = gr.HTML(status(""), elem_id="status", padding=False)
+        facts = gr.HTML(padding=False, elem_id="checkpoint-facts")
         live = gr.HTML(
             html_template="<span></span>",
             js_on_load="InstructorShell.live(trigger, 'paused');",
@@ -230,7 +238,8 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
         )
     everything = [count, *rows, *fields]
     with drawer:
-        with gr.Row(elem_classes=["ic-status-row", "ic-texts-head"]):
+        sheet = gr.Button("more", size="sm", min_width=50, elem_id="sheet-handle")
+        with gr.Row(elem_classes=["ic-texts-head"]):
             gr.HTML("<h2>Texts</h2>", padding=False)
             summary = gr.HTML(summary_of(start), elem_id="summary", padding=False)
             edit = gr.Button("edit", size="sm", min_width=50, elem_id="edit-texts")
@@ -243,6 +252,7 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
         )
         preview = text_list(start, elem_id="text-list")
     edit.click(None, js="() => InstructorShell.edit()", api_visibility="private")
+    sheet.click(None, js="() => InstructorShell.sheet()", api_visibility="private")
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def change(handler: Callable[..., list[Any]]) -> dict[str, Any]:
@@ -256,11 +266,12 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     def picked(event: gr.EventData, count: int, *typed: str) -> list[Any]:
         chip = event_data(event).get("chip")
         known = isinstance(chip, int) and 0 <= chip < len(CHIPS)
-        return [*try_chip(chip if known else 0, count, *typed), secrets.token_hex(8)]
+        return [*try_chip(int(chip or 0) if known else 0, count, *typed), secrets.token_hex(8)]
 
+    with builder:
+        _builder(change, [count, *fields])
     chips.pick(picked, [count, *fields], [*everything, edited], trigger_mode="multiple", concurrency_limit=1, **quiet)
-    _builder(change, [count, *fields])
-    return Sidebar(fields, fingerprints, rows, count, texts, summary, preview, update, stop, line, live, edited)
+    return Sidebar(fields, fingerprints, rows, count, texts, summary, preview, update, stop, line, facts, live, edited)
 
 
 def _builder(change: Callable[..., dict[str, Any]], entered: Sequence[Any]) -> None:
@@ -269,7 +280,7 @@ def _builder(change: Callable[..., dict[str, Any]], entered: Sequence[Any]) -> N
     objectives = [
         (f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective) for entry in lists.objectives
     ]
-    with gr.Accordion("write one in the paper's template", open=False, elem_classes=["ic-fold"]):
+    with gr.Accordion("the paper's template", open=False, elem_classes=["ic-fold", "ic-drawn"]):
         with gr.Row(elem_classes=["ic-options"]):
             domain = gr.Dropdown(["", *lists.domains], value="", label="domain", allow_custom_value=True, min_width=110)
             text_type = gr.Dropdown(

@@ -1,20 +1,22 @@
-"""The lines under every view: what the instructions did to the texts, and the two that are selected."""
+"""What is said beside every view: what the instructions did to the texts, and why two of them are alike."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import lru_cache, partial
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from instructor_core.analysis.calibration import background, unrelated_sentences
-from instructor_core.analysis.grid import letter, unit_vectors
+from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
-from instructor_core.analysis.why import why
+from instructor_core.analysis.why import Tie, why
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import incident, note, sentence_list, status
+from instructor_core.ui.feedback import incident, note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, Selected, follow
 from instructor_core.ui.runtime import Runtime
@@ -25,17 +27,12 @@ N_TIES = 3  # pairs of words that are named
 MAX_TEXTS = 2000  # of which the nearest are found within the time that a page may take to follow
 
 
-def describe_selection(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
-    """Return the line about the two selected texts, their labels, and their cosine under every instruction."""
+def describe_selection(inputs: Inputs, selected: Selected) -> str:
+    """Return the two selected texts with their labels, as HTML."""
     chosen = selected.within(inputs)
     i, j = chosen.row, chosen.column
-    pairs = [(instruction, inputs.texts[index]) for instruction in inputs.instructions for index in (i, j)]
-    vectors = unit_vectors(runtime.encoder(inputs.checkpoint_id).encode(pairs))
-    cosines = " · ".join(
-        f"{letter(k)} {vectors[2 * k] @ vectors[2 * k + 1]:.3f}" for k in range(len(inputs.instructions))
-    )
-    first, second = (_named(inputs, index) for index in (i, j))
-    return status(f"selected: {first} × {second} — cosine {cosines}")
+    texts = "".join(_named(inputs, index) for index in (i, j))
+    return f'<div class="ic-pair" role="status">{texts}</div>'
 
 
 def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
@@ -53,10 +50,10 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
 
 
 def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
-    """Return why the two selected texts are alike: under each instruction, by its strongest pairs of words."""
+    """Return why the two selected texts are alike, by the strongest pairs of words of each instruction, as HTML."""
     chosen = selected.within(inputs)
     if chosen.row == chosen.column:
-        return ""
+        return note("Click another text, in the list or in a figure, to see what ties the two.")
     encoder, sentences = runtime.encoder(inputs.checkpoint_id), unrelated_sentences()
     first, second = (
         encoder.encode_tokens([(instruction, inputs.texts[at]) for instruction in inputs.instructions])
@@ -65,21 +62,31 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     unrelated = encoder.encode([(one, text) for one in inputs.instructions for text in sentences.texts])
     by_instruction = unrelated.reshape(len(inputs.instructions), len(sentences.texts), -1)
     found = why(first, second, [background(one, sentences.domains) for one in by_instruction])
-    said = [f"Why text {chosen.row + 1} and text {chosen.column + 1} are as alike as they are"]
-    for k, one in enumerate(found.under):
-        ties = ", ".join(f"{tie.first} × {tie.second} {tie.contribution:+.2f}" for tie in one.ties[:N_TIES])
-        said.append(f"{letter(k)} {one.cosine:.2f}, {one.words}: {ties}")
+    said = "".join(
+        f"<li>{_chip(k)} <b>{one.cosine:.3f}</b> {escape(one.words)}<br>{_ties(one.ties)}</li>"
+        for k, one in enumerate(found.under)
+    )
+    apart = ""
     if found.largest is not None:
         high, low = found.largest
         gap = found.under[high].cosine - found.under[low].cosine
-        ties = ", ".join(f"{tie.first} × {tie.second} {tie.contribution:+.2f}" for tie in found.changed[:N_TIES])
-        said.append(f"Most apart are {letter(high)} and {letter(low)}, by {gap:.2f}: {ties}")
-    return sentence_list(said)
+        apart = f"<p>{_chip(high)} and {_chip(low)} are {gap:.2f} apart, most by {_ties(found.changed)}</p>"
+    title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
+    return f'<section class="ic-why"><h3>{title}</h3><ul>{said}</ul>{apart}</section>'
+
+
+def _ties(ties: Sequence[Tie]) -> str:
+    return ", ".join(f"{escape(tie.first)} × {escape(tie.second)} {tie.contribution:+.2f}" for tie in ties[:N_TIES])
+
+
+def _chip(k: int) -> str:
+    style = f"background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)"
+    return f'<span class="ic-chip" style="{style}">{letter(k)}</span>'
 
 
 def _named(inputs: Inputs, index: int) -> str:
-    label = inputs.labels[index] if inputs.labels else ""
-    return f'text {index + 1} "{shorten(inputs.texts[index], 48)}"' + (f" ({shorten(label, 24)})" if label else "")
+    label = f" <i>{escape(shorten(inputs.labels[index], 24))}</i>" if inputs.labels and inputs.labels[index] else ""
+    return f"<p><b>{index + 1}</b> <span>{escape(shorten(inputs.texts[index], 120))}{label}</span></p>"
 
 
 def build_bottom(page: Page, start: Inputs) -> None:
@@ -95,10 +102,10 @@ def build_bottom(page: Page, start: Inputs) -> None:
     test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **QUIET)
 
 
-def build_selection(page: Page, start: Inputs, why_view: gr.components.Component) -> None:
+def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.components.Component) -> None:
     """Lay out what is said of the two selected texts, and the ways into the explanation."""
-    line = gr.HTML(describe_selection(page.runtime, start, Selected()), elem_id="selection-line", padding=False)
-    card = gr.HTML("", elem_id="why-card", padding=False)
+    line = gr.HTML(describe_selection(start, selected), elem_id="selection-line", padding=False)
+    card = gr.HTML(describe_why(page.runtime, start, selected), elem_id="why-card", padding=False)
     with gr.Row(elem_classes=["ic-buttons"]):
         for words, view in WAYS:
             button = gr.Button(words, size="sm", min_width=60, elem_id=f"why-{view}")
@@ -110,7 +117,7 @@ def build_selection(page: Page, start: Inputs, why_view: gr.components.Component
             )
     follow(
         page,
-        lambda inputs, selected: [describe_selection(page.runtime, inputs, selected)],
+        lambda inputs, selected: [describe_selection(inputs, selected)],
         [page.inputs, page.selected],
         [line],
     )

@@ -61,7 +61,7 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
     return Selected(int(point["item"]), selected.row, int(point["instruction"]))
 
 
-def build(page: Page, start: Inputs) -> dict[str, TabOption]:
+def build(page: Page, start: Inputs, selected: Selected) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with options_menu():
         with gr.Row(elem_classes=["ic-options"]):
@@ -89,7 +89,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         "map.random_state": random_state,
     }
     canvas = Canvas(explanation, plots)
-    at_first = Context(page.runtime, start, Selected(), {name: option.value for name, option in options.items()})
+    at_first = Context(page.runtime, start, selected, {name: option.value for name, option in options.items()})
     explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
     redraw(page, VIEWS, canvas, options)
     plots.item_click(
