@@ -50,6 +50,11 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (next) document.querySelector(`#panel-${next} :is(button, input, textarea)`)?.focus();
   }
 
+  /** After a file was taken over: the page shows its texts, unless something is still to be said. */
+  const used = () => {
+    if (!document.querySelector("#upload-note .ic-error")) panel("");
+  };
+
   function edit() {
     const on = root.classList.toggle("ic-editing");
     const button = document.querySelector("#edit-texts");
@@ -89,5 +94,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, place, panel, edit, sheet };
+  return { live, chips, place, panel, edit, sheet, used };
 })();

@@ -109,8 +109,8 @@ def run(
                 n_new = progress.n_new
                 if n_found < 0:  # the first step tells what the cache had
                     n_found = progress.done
-                    seconds = estimated_seconds(encoder, pairs, 1 - progress.done / len(pairs))
-                    if ask and seconds > LIVE_SECONDS:
+                    seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else 0.0
+                    if seconds > LIVE_SECONDS:
                         line = status(f"{len(pairs) - n_found} pairs to embed, about {seconds:.0f} s")
                         yield [keep, line, keep, keep, keep, gr.update(visible=True, value="Embed them"), hidden]
                         return

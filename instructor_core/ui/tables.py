@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
+from instructor_core.figures.theme import shorten
 from instructor_core.table import is_blank
 from instructor_core.table.header import INSTRUCTION_NAMES, LABEL_NAMES, NUMBER, TEXT_NAMES, words_of
 from instructor_core.ui.inputs import (
@@ -30,6 +33,11 @@ SEED = 42
 _MAX_LABELS = 30
 _MAX_LABEL_LENGTH = 40
 _WEAK_NAMES = {"title", "description", "query", "question", "passage", "content", "body"}
+
+MAX_PROPOSED = 3  # columns of labels that an instruction is proposed for
+MAX_NAMED = 4  # labels that stand in an instruction instead of the name of their column
+MAX_OBJECTIVE = 100  # characters
+SAYS_NOTHING = {"label", "labels", "class", "target", "y", "gold", "tag", "output", "annotation", "column"}
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,32 @@ def guess_instructions(table: Table) -> int | None:
     """Return the column that is called "instruction" or "instructions", or None."""
     names = [name.casefold() for name in table.columns]
     return next((names.index(name) for name in INSTRUCTION_NAMES if name in names), None)
+
+
+def propose_instructions(table: Table, text: int, labels: Sequence[int]) -> tuple[str, ...]:
+    """Return instructions in the paper's template for the columns of labels, and none to hold them against.
+
+    A column whose name says nothing is named by its labels, if they are few; without labels topic and sentiment are
+    proposed.
+    """
+    builder = load_builder()
+    words = re.findall(r"[a-z]+", table.columns[text].lower())
+    kinds = [word.removesuffix("s") for word in words if word.removesuffix("s") in builder.text_types]
+    kind = kinds[-1] if kinds else "text"
+    objectives = []
+    for column in labels[:MAX_PROPOSED]:
+        name = " ".join(re.findall(r"[^\W_]+", table.columns[column]))
+        values = sorted({row[column] for row in table.rows if not is_blank(row[column])})
+        if not name or name.lower() in SAYS_NOTHING or name.isdecimal():
+            few = 2 <= len(values) <= MAX_NAMED and all(value[:1].isalpha() for value in values)
+            listed = " or ".join((", ".join(values[:-1]), values[-1])) if few else ""
+            objectives.append(f"determining if it is {listed}" if few else "classifying it")
+        else:
+            objectives.append(f"classifying the {name.lower()}")
+    proposed = [f"Represent the {kind} for {shorten(objective, MAX_OBJECTIVE)}:" for objective in objectives]
+    if not proposed:
+        return tuple(f"Represent the {kind} for classifying the {axis}:" for axis in ("topic", "sentiment"))
+    return (*proposed, "")
 
 
 def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ...], str]:

@@ -1,8 +1,9 @@
-"""The upload under the text field: a file, its columns with a preview, and a button that fills the fields."""
+"""The panel for own texts: a file, its columns with a preview, and a button that fills the fields."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -10,6 +11,7 @@ import gradio as gr
 
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
+from instructor_core.ui.examples import load_examples
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
@@ -24,12 +26,14 @@ from instructor_core.ui.tables import (
     guess_columns,
     guess_instructions,
     instructions_of,
+    propose_instructions,
     to_lines,
     too_long_texts,
 )
 
 TOO_LONG = [("are cut", "cut"), ("are left out", "leave out")]
 SAMPLES = [("the first", "first"), ("evenly spread", "spread"), ("at random", "random")]
+PROPOSED = ("proposed from the labels", -2)
 NO_INSTRUCTIONS = ("none: keep those above", -1)
 LIMITS = (
     f"{', '.join(kind.lstrip('.').upper() for kind in UPLOAD_TYPES)}; up to {MAX_FILE_BYTES // 1_000_000} MB and "
@@ -37,6 +41,13 @@ LIMITS = (
 )
 MAX_NAME = 40  # characters of the name of a column in a sentence
 _PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_CHARACTERS = 5, 6, 60
+
+
+def are_of_an_example(typed: Sequence[str]) -> bool:
+    """Return whether the instructions are those of an example, so that nothing a visitor wrote is lost."""
+    written = {instruction.strip() for instruction in typed if instruction.strip()}
+    known = {instruction.strip() for example in load_examples() for instruction in example.instructions}
+    return written <= known
 
 
 def preview(table: Table) -> str:
@@ -62,7 +73,7 @@ def _nothing() -> list[Any]:
 
 
 @boundary(lambda message: [note(message, error=True), *_nothing()])
-def show(path: str | None, header: bool | None = None) -> list[Any]:
+def show(path: str | None, header: bool | None = None, *typed: str) -> list[Any]:
     """Return message, preview, header box, menus of texts, labels and instructions, sampling row, number, choices."""
     if path is None:
         return [note(LIMITS), *_nothing()]
@@ -79,9 +90,11 @@ def show(path: str | None, header: bool | None = None) -> list[Any]:
         gr.update(choices=choices, value=text, visible=True),
         gr.update(choices=choices, value=[] if label is None else [label], visible=True),
         gr.update(
-            choices=[NO_INSTRUCTIONS, *choices],
-            value=NO_INSTRUCTIONS[1] if instruction is None else instruction,
-            visible=len(choices) > 1,
+            choices=[PROPOSED, NO_INSTRUCTIONS, *choices],
+            value=(PROPOSED if are_of_an_example(typed) else NO_INSTRUCTIONS)[1]
+            if instruction is None
+            else instruction,
+            visible=True,
         ),
         gr.update(visible=True),
         min(len(table.rows), MAX_TEXTS),
@@ -126,6 +139,8 @@ def use(
         text, label = guess_columns(table)
         labels, instruction = [] if label is None else [label], guess_instructions(table)
     fields, about = KEEP, ""
+    if instruction == PROPOSED[1]:
+        fields = instruction_fields(propose_instructions(table, text, labels))
     has_instructions = instruction is not None and instruction >= 0
     if instruction is not None and has_instructions:
         typed, about = instructions_of(table, instruction, text)
@@ -137,13 +152,14 @@ def use(
     lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
     name = shorten(table.columns[chosen[0]], MAX_NAME) if chosen else ""  # the first labels are those that count
     words = Words(parse_texts(lines)[0], label_name=name)
-    return [words, *fields, lines, note("The texts are in the field above.", left_out, about)]
+    return [words, *fields, lines, note("The texts are in the list.", left_out, about)]
 
 
 def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
     """Lay out the upload; `restored` changes when the fields of the sidebar hold what was chosen, and `words` say."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    with gr.Accordion("upload a file", open=False, elem_classes=["ic-fold"]):
+    gr.HTML("<h2>Your texts</h2>", padding=False)
+    with gr.Column(min_width=100):
         file = gr.File(
             file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=90, elem_id="upload-file"
         )
@@ -155,9 +171,9 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
                 [], label="Labels", multiselect=True, visible=False, min_width=110, elem_id="upload-labels"
             )
             instruction = gr.Dropdown(
-                [NO_INSTRUCTIONS],
-                value=NO_INSTRUCTIONS[1],
-                label="Instructions (optional)",
+                [PROPOSED, NO_INSTRUCTIONS],
+                value=PROPOSED[1],
+                label="Instructions",
                 visible=False,
                 min_width=110,
                 elem_id="upload-instructions",
@@ -179,15 +195,16 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
                 elem_id="upload-cut-rows",
             )
         with gr.Row(elem_classes=["ic-buttons"]):
-            button = gr.Button("Use these texts", size="sm", min_width=110, elem_id="upload-use")
+            button = gr.Button("Use these texts", variant="primary", size="sm", min_width=110, elem_id="upload-use")
     shown = [message, table, header, text, labels, instruction, sampling, limit, too_long, cut_rows]
-    file.change(show, file, shown, **quiet)
-    header.input(show, [file, header], shown, **quiet)
+    file.change(lambda path, *typed: show(path, None, *typed), [file, *sidebar.fields], shown, **quiet)
+    header.input(show, [file, header, *sidebar.fields], shown, **quiet)
     gr.on([instruction.input, text.input], describe, [file, header, text, instruction], message, **quiet)
     sample.input(lambda chosen: gr.update(visible=chosen == "random"), sample, seed, **quiet)
-    button.click(
+    used = button.click(
         lambda *chosen: [*use(*chosen), secrets.token_hex(8)],
         [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows],
         [words, *sidebar.entries, message, restored],
         **quiet,
     )
+    used.then(None, js="() => InstructorShell.used()", **quiet)

@@ -27,6 +27,6 @@ def small_stage(demo: gr.Blocks) -> Stage:
             "map.method": TabOption(gr.Radio(["umap", "pca"], value="umap")),
             "map.center": TabOption(gr.Checkbox()),
         }
-        stage = Stage(page, build_sidebar(INPUTS), menu, line, example, options, words)
+        stage = Stage(page, build_sidebar(INPUTS, gr.Column()), menu, line, example, options, words)
         build_link(demo, stage, places=PLACES)
     return stage

@@ -166,7 +166,7 @@ def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path)
     note, table, header, text, label, instruction, _, limit, *_ = show(path)
     assert (note, header["value"], text["value"], label["value"], limit) == ("", True, 0, [1], 4)
     assert "<td>Four.</td>" in table
-    assert instruction["value"] == -1
+    assert instruction["value"] == -2  # proposed
     words, *fields, texts, _ = use(path, True, 0, [1, 0], -1, "first", 2, None)
     assert texts == "One.\tx\nTwo.\ty" and unchanged(fields)
     assert words == Words(("One.", "Two."), label_name="label")

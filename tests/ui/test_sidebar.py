@@ -14,12 +14,15 @@ import pytest
 from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
+from instructor_core.analysis.suggest import load_builder
 from instructor_core.hub import Checkpoint, local_checkpoint
 from instructor_core.queueing import ModelQueue
+from instructor_core.ui import sidebar
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import (
+    CHIPS,
     add_instruction,
     build_instruction,
     fill,
@@ -28,6 +31,7 @@ from instructor_core.ui.sidebar import (
     select_text,
     shown_rows,
     summary_of,
+    try_chip,
 )
 
 EIGHT = ("one", "two", "three", "", "", "", "", "")
@@ -81,7 +85,7 @@ def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, chec
 
 
 def nothing_but_status(step: list[Any]) -> bool:
-    inputs, _, summary, texts, checkpoint = step
+    inputs, _, summary, texts, checkpoint, *_ = step
     return [inputs, summary, texts, checkpoint] == [SKIP] * 4
 
 
@@ -93,12 +97,42 @@ def test_a_run_says_how_far_it_is_and_changes_the_page_once_at_its_end(
     assert f"loading {before.checkpoint_id}" in progress[0][1]
     told = [step[1].split(" pairs")[0].split(">")[1] for step in progress[1:]]
     assert told[0] == "0 of 6" and told == sorted(told) and set(told) <= {f"{i} of 6" for i in range(6)}
-    inputs, status, summary, texts, checkpoint = last
+    inputs, status, summary, texts, checkpoint, embed, stop = last
     assert inputs == replace(before, texts=("one", "two", "four"), labels=("", "B", "C"))
     assert "6 pairs · 6 new · " in status
     assert "3 texts · 2 labels" in summary
     assert '"texts":["one","two","four"]' in texts
     assert checkpoint == before.checkpoint_id
+    assert embed["visible"] is False and stop["visible"] is False
+    assert all(step[-1]["visible"] for step in progress)  # what runs can be stopped
+
+
+def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
+    runtime: Runtime, before: Inputs, encoded: Counted, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sidebar, "OPERATIONS_PER_SECOND", 1.0)
+    typed = (before, before.checkpoint_id, "one\ntwo\nthree more", 1, "Represent the text:")
+    *_, last = run(runtime, *typed, ask=True)
+    assert "3 pairs to embed, about " in last[1] and last[5]["visible"] is True
+    assert last[0] == gr.skip() and encoded.pairs == []
+    *_, asked_for = run(runtime, *typed)
+    assert asked_for[0].texts == ("one", "two", "three more") and len(encoded.pairs) == 3
+
+
+def test_a_chip_takes_the_place_of_the_second_instruction_and_keeps_the_kind_of_text():
+    count, *rest = try_chip(0, 2, "Represent the customer message for retrieval:", "old", *[""] * 6)
+    fields = rest[MAX_INSTRUCTIONS:]
+    assert count == 2
+    assert fields[:2] == [
+        "Represent the customer message for retrieval:",
+        "Represent the message for classifying the emotion:",
+    ]
+    assert try_chip(len(CHIPS) - 1, 1, "A:", *[""] * 7)[0] == 2  # "no instruction", beside the only one
+
+
+def test_every_chip_is_a_task_that_the_bundled_checkpoint_was_tested_for():
+    tested = {entry.objective for entry in load_builder().objectives if entry.mini}
+    assert {objective for _, objective in CHIPS if objective} <= tested
 
 
 def test_unchanged_inputs_are_not_embedded_again(runtime: Runtime, before: Inputs, encoded: Counted):
