@@ -77,7 +77,11 @@ def instruction(page: Page, k: int) -> Locator:
 
 
 def texts(page: Page) -> Locator:
-    return page.locator("#texts textarea")
+    """The field of the texts, in the place of their list."""
+    field = page.locator("#texts textarea")
+    if not field.is_visible():
+        page.locator("#edit-texts").click()
+    return field
 
 
 def status(page: Page) -> Locator:
@@ -85,7 +89,20 @@ def status(page: Page) -> Locator:
 
 
 def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
+    """Brings a view of Look to the front, or one of the other places."""
+    if name in ("Test", "Learn"):
+        page.locator(f"#place-{name.lower()}").click()
+        return
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if not tab.is_visible():
+        page.locator("#place-look").click()
+    tab.click()
+
+
+def open_panel(page: Page, name: str) -> None:
+    """Opens "texts" or "share" under the header."""
+    if page.locator(f"#open-{name}").get_attribute("aria-expanded") != "true":
+        page.locator(f"#open-{name}").click()
 
 
 def choose(page: Page, menu: Locator, option: str) -> None:
@@ -100,6 +117,6 @@ def is_narrow(page: Page) -> bool:
 
 
 def embed(page: Page, pairs: int) -> None:
-    """Runs and waits for the end of the run."""
-    page.locator("#update").click()
+    """Waits until the figures have followed what was typed."""
+    page.wait_for_function("!document.body.classList.contains('ic-typed')", timeout=30_000)
     expect(status(page)).to_contain_text(f"{pairs} pairs · ", timeout=30_000)
