@@ -35,11 +35,6 @@ window.InstructorShell = window.InstructorShell || (() => {
     });
   }
 
-  const place = (name) => {
-    root.dataset.place = name;
-    panel("");
-  };
-
   /** Opens a panel under the header, or closes what is open. */
   function panel(name) {
     const next = root.dataset.panel === name ? "" : name;
@@ -94,5 +89,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, place, panel, edit, sheet, used };
+  return { live, chips, panel, edit, sheet, used };
 })();

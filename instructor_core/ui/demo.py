@@ -135,7 +135,6 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             button.click(
                 partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **QUIET
             )
-        active.change(None, active, None, js="place => InstructorShell.place(place)", **QUIET)
         _connect(stage, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)

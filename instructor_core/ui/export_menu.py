@@ -88,7 +88,7 @@ def build_export(page: Page) -> None:
     """Lay out the export and connect it."""
     quiet: dict[str, Any] = {"api_visibility": "private"}
     choices = [(entry.label, kind) for kind, entry in FORMATS.items() if kind != "parquet" or has_pyarrow()]
-    with gr.Accordion("export", open=False, elem_classes=["ic-fold"], elem_id="export"):
+    with gr.Accordion("export", open=True, elem_classes=["ic-fold"], elem_id="export"):
         with gr.Row(elem_classes=["ic-buttons"]):
             kind = gr.Dropdown(
                 choices, value="report", label="What", show_label=False, min_width=180, elem_id="export-kind"

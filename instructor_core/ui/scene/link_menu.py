@@ -75,7 +75,7 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
         "places": places,
     }
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    with gr.Accordion("link to this page", open=False, elem_classes=["ic-fold"], elem_id="link"):
+    with gr.Accordion("link to this page", open=True, elem_classes=["ic-fold"], elem_id="link"):
         with gr.Row(elem_classes=["ic-buttons"]):
             copy = gr.Button("Copy link", size="sm", min_width=80, elem_id="link-copy")
             save = gr.Button("Save state", size="sm", min_width=80, elem_id="state-save")

@@ -30,6 +30,7 @@ from instructor_core.ui.page import (
     follow_instructions,
     instruction_choices,
     menu,
+    options_menu,
     text_choices,
 )
 from instructor_core.ui.runtime import Runtime
@@ -85,19 +86,19 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     texts, instructions = text_choices(start), instruction_choices(start)
     view = gr.Radio(choices(VIEWS), value="pair", label="Question", elem_id="explain-view")
-    with gr.Row(elem_classes=["ic-options"]):
+    with options_menu(), gr.Row(elem_classes=["ic-options"]):
         first, second = menu("Text", texts, 0), menu("compared with", texts, 1)
         a, b = menu("under", instructions, 0), menu("and under", instructions, min(1, len(instructions) - 1))
         by = gr.Radio(COUNTS, value="word", label="Count by", min_width=160)
-        layer = gr.Slider(
-            0,
-            page.runtime.encoder(start.checkpoint_id).model.n_layers,
-            value=0,
-            step=1,
-            label="Layer, 0 is the embedding",
-            min_width=240,
-            visible=False,
-        )
+    layer = gr.Slider(
+        0,
+        page.runtime.encoder(start.checkpoint_id).model.n_layers,
+        value=0,
+        step=1,
+        label="Layer, 0 is the embedding",
+        min_width=240,
+        visible=False,
+    )
     sentences = gr.HTML(padding=False, elem_id="explain-sentences")
     rows = token_view(elem_id="explain-rows", label="Texts as tokens", empty="")
     plots = plot_view(elem_id="explain-plots", label="Explanation", empty="")

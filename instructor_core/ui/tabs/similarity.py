@@ -8,7 +8,7 @@ from functools import partial
 
 import gradio as gr
 
-from instructor_core.analysis.calibration import background, percentile_matrices, unrelated_sentences
+from instructor_core.analysis.calibration import Background, background, percentile_matrices, unrelated_sentences
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import named_groups
 from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
@@ -126,29 +126,33 @@ def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: 
 def percentiles(context: Context, order: str) -> Drawing:
     """Return note and matrices coloured by the share of unrelated sentence pairs that are less alike."""
     grid, selected = context.grid, context.selected
-    sentences = unrelated_sentences()
-    pairs = [(instruction, text) for instruction in grid.instructions for text in sentences.texts]
-    vectors = context.runtime.encoder(context.inputs.checkpoint_id).encode(pairs)
-    by_instruction = vectors.reshape(grid.n_instructions, len(sentences.texts), -1)
-    backgrounds = [background(one, sentences.domains) for one in by_instruction]
     result = similarity(grid)
     shown, cut = shown_order(grid, order)
     drawn = percentile_panels(
         result,
-        percentile_matrices(result.matrices, backgrounds),
+        percentile_matrices(result.matrices, backgrounds_of(context)),
         grid.texts,
         grid.labels,
         grid.instructions,
         order=shown,
     )
-    curves = calibration_panels(backgrounds, grid.instructions)
-    marked = replace(
-        drawn,
-        panels=(*drawn.panels, *curves.panels),
-        alt=f"{drawn.alt} {curves.alt}",
-        selected=Selection(selected.row, selected.column),
-    )
+    marked = replace(drawn, selected=Selection(selected.row, selected.column))
     return Drawing((CALIBRATION_HOW_TO_READ, CALIBRATION_NOT_SHOWN, cut), marked)
+
+
+def draw_unrelated(context: Context) -> Drawing:
+    """How alike unrelated sentences are under each instruction: where zero is."""
+    grid = context.grid
+    return Drawing((CALIBRATION_HOW_TO_READ,), calibration_panels(backgrounds_of(context), grid.instructions))
+
+
+def backgrounds_of(context: Context) -> list[Background]:
+    """The cosines of unrelated sentences under each instruction of the run."""
+    grid, sentences = context.grid, unrelated_sentences()
+    pairs = [(instruction, text) for instruction in grid.instructions for text in sentences.texts]
+    vectors = context.runtime.encoder(context.inputs.checkpoint_id).encode(pairs)
+    by_instruction = vectors.reshape(grid.n_instructions, len(sentences.texts), -1)
+    return [background(one, sentences.domains) for one in by_instruction]
 
 
 def panels(grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int) -> Drawing:
@@ -245,6 +249,7 @@ VIEWS = (
         ("similarity.order",),
         lambda _: True,
     ),
+    View("unrelated", "Unrelated sentences: where zero is", TAB, draw_unrelated),
 )
 
 
