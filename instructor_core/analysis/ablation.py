@@ -37,34 +37,21 @@ class EditKind(StrEnum):
 
 @dataclass(frozen=True)
 class Edit:
-    """One edited instruction.
+    """One edited instruction."""
 
-    Attributes:
-        kind: what was done.
-        name: in words for the screen: the word, or what was changed.
-        instruction: the edited instruction, as it is encoded.
-        word: index of the word that was left out; None for other edits.
-    """
-
-    kind: EditKind
-    name: str
-    instruction: str
-    word: int | None = None
+    kind: EditKind  # what was done
+    name: str  # in words for the screen: the word, or what was changed
+    instruction: str  # the edited instruction, as it is encoded
+    word: int | None = None  # index of the word that was left out; None for other edits
 
 
 @dataclass(frozen=True, eq=False)
 class AblationPlan:
-    """What has to be encoded to take an instruction apart.
+    """What has to be encoded to take an instruction apart."""
 
-    Attributes:
-        instruction: as it is encoded, with exactly one space at its end.
-        words: its words in order, the last without its closing punctuation.
-        edits: words first, then slots, then meaning-free edits; none equals the instruction.
-    """
-
-    instruction: str
-    words: tuple[str, ...]
-    edits: tuple[Edit, ...]
+    instruction: str  # as it is encoded, with exactly one space at its end
+    words: tuple[str, ...]  # its words in order, the last without its closing punctuation
+    edits: tuple[Edit, ...]  # words first, then slots, then meaning-free edits; none equals the instruction
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -74,25 +61,15 @@ class AblationPlan:
 
 @dataclass(frozen=True, eq=False)
 class Ablation:
-    """Effects of the edits of a plan.
+    """Effects of the edits of a plan."""
 
-    Attributes:
-        plan: the edits.
-        effects: (E,) float64 in [0, 2], mean 1 - cosine over the texts.
-        quartiles: (E, 2) float64, 25th and 75th percentile over the texts.
-        floor: the largest effect of a meaning-free edit.
-        floor_edit: the edit that causes it.
-        above_floor: (E,) bool, whether the effect exceeds the floor; False for the meaning-free edits.
-        n_texts: number of texts behind the means.
-    """
-
-    plan: AblationPlan
-    effects: NDArray[np.float64]
-    quartiles: NDArray[np.float64]
-    floor: float
-    floor_edit: Edit
-    above_floor: NDArray[np.bool_]
-    n_texts: int
+    plan: AblationPlan  # the edits
+    effects: NDArray[np.float64]  # (E,) float64 in [0, 2], mean 1 - cosine over the texts
+    quartiles: NDArray[np.float64]  # (E, 2) float64, 25th and 75th percentile over the texts
+    floor: float  # the largest effect of a meaning-free edit
+    floor_edit: Edit  # the edit that causes it
+    above_floor: NDArray[np.bool_]  # (E,) bool, whether the effect exceeds the floor; False for the meaning-free edits
+    n_texts: int  # number of texts behind the means
 
     def word_effects(self) -> tuple[float, ...]:
         """Effect of leaving out each word, in the order of `plan.words`."""
@@ -104,13 +81,6 @@ def ablation_plan(instruction: str, *, text_types: Sequence[str] = ()) -> Ablati
     """Every word left out in turn, every slot of the template changed, and the meaning-free edits.
 
     A closing `:` or `;` belongs to no word: leaving out the last word keeps it.
-
-    Args:
-        instruction: with at least one word; outer spaces do not count.
-        text_types: known text types, for telling them from the domain; see `suggest.parse`.
-
-    Raises:
-        UserError: for an instruction without words.
     """
     core = instruction.strip()
     stem = core.rstrip(_MARKS + " ")
@@ -156,16 +126,7 @@ def meaning_free_edits(instruction: str) -> tuple[Edit, ...]:
 
 
 def ablation(plan: AblationPlan, original: NDArray[np.floating], edited: NDArray[np.floating]) -> Ablation:
-    """Effects of the edits.
-
-    Args:
-        plan: E edits.
-        original: (N, D) the texts under the instruction, of any length.
-        edited: (E, N, D) the texts under each edit, in the order of `plan.edits`.
-
-    Raises:
-        UserError: without a text.
-    """
+    """Effects of the edits."""
     if edited.shape != (len(plan.edits), *original.shape):
         raise ValueError(f"An ablation needs vectors {(len(plan.edits), *original.shape)}: got {edited.shape}.")
     if len(original) == 0:

@@ -17,15 +17,10 @@ class TestedTask:
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """What any instruction is held against.
+    """What any instruction is held against."""
 
-    Attributes:
-        tasks: the tested tasks, each with its plain instruction.
-        controls: instructions that ask for something that is no task: "Would a cat understand this? ".
-    """
-
-    tasks: tuple[TestedTask, ...]
-    controls: tuple[str, ...]
+    tasks: tuple[TestedTask, ...]  # the tested tasks, each with its plain instruction
+    controls: tuple[str, ...]  # instructions that ask for something that is no task: "Would a cat understand this? "
 
     @property
     def instructions(self) -> tuple[str, ...]:

@@ -37,17 +37,11 @@ class UnrelatedSentences:
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Cosines of unrelated sentences under one instruction.
+    """Cosines of unrelated sentences under one instruction."""
 
-    Attributes:
-        cosines: (P,) float64 in [-1, 1], sorted.
-        quantiles: (5,) float64, at the shares of `QUANTILES`.
-        curve: (201, 2) float64, columns cosine and percentile, for drawing.
-    """
-
-    cosines: NDArray[np.float64]
-    quantiles: NDArray[np.float64]
-    curve: NDArray[np.float64]
+    cosines: NDArray[np.float64]  # (P,) float64 in [-1, 1], sorted
+    quantiles: NDArray[np.float64]  # (5,) float64, at the shares of `QUANTILES`
+    curve: NDArray[np.float64]  # (201, 2) float64, columns cosine and percentile, for drawing
 
     def percentiles(self, cosines: NDArray[np.floating]) -> NDArray[np.float32]:
         """Percentage of the unrelated pairs whose cosine is not higher, any shape -> same shape, float32 in [0, 100].
@@ -68,15 +62,7 @@ def unrelated_sentences(path: Path = SENTENCES_FILE) -> UnrelatedSentences:
 
 
 def background(vectors: NDArray[np.floating], domains: Sequence[str]) -> Background:
-    """The background of one instruction: cosines of all pairs of sentences of different domains.
-
-    Args:
-        vectors: (M, D) the sentences under this instruction, of any length.
-        domains: M domains, from `UnrelatedSentences`.
-
-    Raises:
-        UserError: when fewer than two domains are given.
-    """
+    """The background of one instruction: cosines of all pairs of sentences of different domains."""
     if len(vectors) != len(domains):
         raise ValueError(f"A background needs one vector per sentence: got {len(vectors)} and {len(domains)}.")
     if len(set(domains)) < 2:

@@ -41,17 +41,11 @@ _NO_ORDER = 1e-6  # a residual shorter than this, of ranks of length 1, is round
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like one tested task an instruction is on these texts.
+    """How like one tested task an instruction is on these texts."""
 
-    Attributes:
-        task: name of the task.
-        correlation: partial rank correlation in [-1, 1].
-        floor: what a control or chance reaches.
-    """
-
-    task: str
-    correlation: float
-    floor: float
+    task: str  # name of the task
+    correlation: float  # partial rank correlation in [-1, 1]
+    floor: float  # what a control or chance reaches
 
     @property
     def strength(self) -> float:
@@ -61,25 +55,16 @@ class Likeness:
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """What an instruction does to some texts.
+    """What an instruction does to some texts."""
 
-    Attributes:
-        n_texts: number of texts that it was computed from.
-        distance: mean over the texts of 1 - cosine to the text under no instruction, in [0, 2].
-        noise: the largest such mean between the instruction and an edit of it without meaning.
-        order_change: 1 - Spearman of the cosines of all pairs, against no instruction, in [0, 2].
-        order_noise: the largest 1 - Spearman between the instruction and an edit without meaning.
-        likeness: one entry per tested task, strongest first.
-        named: names of the tasks that it is like, strongest first; tasks that cannot be told apart on these texts
-            stand together. Empty where it hardly changes anything or is like none.
-    """
-
-    n_texts: int
-    distance: float
-    noise: float
-    order_change: float
-    order_noise: float
-    likeness: tuple[Likeness, ...]
+    n_texts: int  # number of texts that it was computed from
+    distance: float  # mean over the texts of 1 - cosine to the text under no instruction, in [0, 2]
+    noise: float  # the largest such mean between the instruction and an edit of it without meaning
+    order_change: float  # 1 - Spearman of the cosines of all pairs, against no instruction, in [0, 2]
+    order_noise: float  # the largest 1 - Spearman between the instruction and an edit without meaning
+    likeness: tuple[Likeness, ...]  # one entry per tested task, strongest first
+    # names of the tasks that it is like, strongest first; tasks that cannot be told apart on these texts stand
+    # together. Empty where it hardly changes anything or is like none
     named: tuple[str, ...]
 
     @property
@@ -104,19 +89,7 @@ def fingerprint(
     controls: NDArray[np.floating],
     names: Sequence[str],
 ) -> Fingerprint:
-    """The fingerprint of an instruction on n texts, all vectors of any length.
-
-    Args:
-        vectors: (n, D) the texts under the instruction.
-        none: (n, D) under no instruction.
-        edited: (E, n, D) under edits of the instruction without meaning, at least one.
-        tasks: (T, n, D) under the plain instruction of every tested task.
-        controls: (C, n, D) under instructions that ask for no task, at least one.
-        names: T names of the tasks.
-
-    Raises:
-        UserError: below four texts: fewer than six pairs have no order worth the name.
-    """
+    """The fingerprint of an instruction on n texts, all vectors of any length."""
     if len(vectors) < MIN_TEXTS:
         raise UserError(
             f"A fingerprint of an instruction needs at least {MIN_TEXTS} texts: got {len(vectors)}. Add texts."

@@ -40,30 +40,20 @@ class LayoutQuality:
 
 @dataclass(frozen=True, eq=False)
 class Morph:
-    """Two aligned maps of the same texts.
+    """Two aligned maps of the same texts."""
 
-    Attributes:
-        a: index of the instruction to start from.
-        b: index of the instruction to move to.
-        layout: the layout that was taken. "joint": one fit to both, positions are comparable; "turned": two fits,
-            B rotated, reflected and scaled as a whole onto A (Procrustes).
-        qualities: of all layouts that were tried, the first taken in case of a tie.
-        coordinates: (2, N, 2) float32, under A and under B, no unit.
-        changes: (N,) float64 in [0, 1], Jaccard distance of a text's `k` nearest neighbors under A and under B.
-        floor: the change that noise reaches.
-        changed: (N,) bool, whether the change exceeds the floor.
-        k: number of neighbors that are compared.
-    """
-
-    a: int
-    b: int
+    a: int  # index of the instruction to start from
+    b: int  # index of the instruction to move to
+    # the layout that was taken. "joint": one fit to both, positions are comparable; "turned": two fits, B rotated,
+    # reflected and scaled as a whole onto A (Procrustes)
     layout: MorphLayout
-    qualities: tuple[LayoutQuality, ...]
-    coordinates: NDArray[np.float32]
+    qualities: tuple[LayoutQuality, ...]  # of all layouts that were tried, the first taken in case of a tie
+    coordinates: NDArray[np.float32]  # (2, N, 2) float32, under A and under B, no unit
+    # (N,) float64 in [0, 1], Jaccard distance of a text's `k` nearest neighbors under A and under B
     changes: NDArray[np.float64]
-    floor: float
-    changed: NDArray[np.bool_]
-    k: int
+    floor: float  # the change that noise reaches
+    changed: NDArray[np.bool_]  # (N,) bool, whether the change exceeds the floor
+    k: int  # number of neighbors that are compared
 
     @property
     def quality(self) -> LayoutQuality:
@@ -86,20 +76,7 @@ def morph(
     layouts: tuple[MorphLayout, ...] = ALL_LAYOUTS[:3],
     random_state: int = 42,
 ) -> Morph:
-    """Aligned maps of the texts under instructions `a` and `b`.
-
-    Args:
-        grid: at least three texts.
-        a: index of the first instruction.
-        b: index of the second one.
-        floor: Jaccard change that is reached without a change of meaning, from `neighborhood_floor`.
-        k: neighbors that are compared; lowered to half of the other texts where there are few.
-        layouts: the layouts to choose from. UMAP needs 15 distinct points and is left out below.
-        random_state: seed of UMAP.
-
-    Raises:
-        UserError: below three texts.
-    """
+    """Aligned maps of the texts under instructions `a` and `b`."""
     if not layouts:
         raise ValueError("A morph needs at least one layout to choose from: got none.")
     k = _usable_k(k, grid.n_texts)
@@ -135,13 +112,7 @@ def neighborhood_change(a: NDArray[np.floating], b: NDArray[np.floating], *, k: 
 
 
 def neighborhood_floor(original: NDArray[np.floating], edited: NDArray[np.floating], *, k: int = NEIGHBORS) -> float:
-    """The change that 95 % of the texts stay below when an instruction is edited without changing its meaning.
-
-    Args:
-        original: (N, D) the texts under an instruction.
-        edited: (E, N, D) the texts under its meaning-free edits, at least one; see `ablation.meaning_free_edits`.
-        k: as for `morph`.
-    """
+    """The change that 95 % of the texts stay below when an instruction is edited without changing its meaning."""
     changes = [neighborhood_change(original, vectors, k=k) for vectors in edited]
     return float(np.quantile(np.concatenate(changes), _FLOOR_SHARE, method="higher"))
 

@@ -30,22 +30,16 @@ STILL = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Movement:
-    """The move of one text from one instruction to another.
+    """The move of one text from one instruction to another."""
 
-    Attributes:
-        units: u units of the text, `</s>` last.
-        shares: (u,) float64, signed, sum 1: the part of the move that each unit carried; None for no move.
-        lengths: (u,) float64, how far each unit's summed contribution to the mean went, `|sum d_i| / n`, in any
-            direction; a long way with a small share went sideways.
-        distance: `|D|`, length of the move before normalising.
-        cosine: of the embeddings under the two instructions.
-    """
-
-    units: tuple[Unit, ...]
+    units: tuple[Unit, ...]  # u units of the text, `</s>` last
+    # (u,) float64, signed, sum 1: the part of the move that each unit carried; None for no move
     shares: NDArray[np.float64] | None
+    # (u,) float64, how far each unit's summed contribution to the mean went, `|sum d_i| / n`, in any direction; a long
+    # way with a small share went sideways
     lengths: NDArray[np.float64]
-    distance: float
-    cosine: float
+    distance: float  # `|D|`, length of the move before normalising
+    cosine: float  # of the embeddings under the two instructions
 
     def carriers(self, k: int) -> tuple[int, ...]:
         """The `k` units with the largest shares in magnitude, largest first; none where nothing moved."""
@@ -56,17 +50,11 @@ class Movement:
 
 @dataclass(frozen=True)
 class NeighborChange:
-    """The nearest texts of one text under two instructions.
+    """The nearest texts of one text under two instructions."""
 
-    Attributes:
-        text: the text that is asked about.
-        before: its nearest texts under the first instruction, best first.
-        after: the same under the second.
-    """
-
-    text: int
-    before: tuple[Neighbor, ...]
-    after: tuple[Neighbor, ...]
+    text: int  # the text that is asked about
+    before: tuple[Neighbor, ...]  # its nearest texts under the first instruction, best first
+    after: tuple[Neighbor, ...]  # the same under the second
 
     @property
     def came(self) -> tuple[Neighbor, ...]:
@@ -82,16 +70,7 @@ class NeighborChange:
 
 
 def movement(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Movement:
-    """How one text moved from the first instruction to the second, and which of its units carried the move.
-
-    Args:
-        first: the text under one instruction.
-        second: the same text under the other.
-        by: whether shares are those of tokens or of words.
-
-    Raises:
-        UserError: when the text has other tokens under the second instruction.
-    """
+    """How one text moved from the first instruction to the second, and which of its units carried the move."""
     groups = units(first, by=by)
     refuse_different_tokens(groups, units(second, by=by), what="The move of a text")
     left, right = pooled_vectors(first), pooled_vectors(second)
@@ -108,18 +87,7 @@ def movement(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Mo
 
 
 def neighbor_change(first: NDArray[np.floating], second: NDArray[np.floating], text: int, *, k: int) -> NeighborChange:
-    """The `k` nearest texts of one text under two instructions.
-
-    Args:
-        first: (N, D) embeddings of all texts under the first instruction, unit length or not.
-        second: the same texts under the second instruction.
-        text: row of the text that is asked about.
-        k: at most this many neighbors; fewer where there are fewer texts.
-
-    Raises:
-        UserError: for less than one neighbor.
-        ValueError: when the two arrays do not have the same shape.
-    """
+    """The `k` nearest texts of one text under two instructions."""
     if k < 1:
         raise UserError(f"At least 1 neighbour is compared: got k={k}. Choose 1 or more.")
     if first.shape != second.shape:

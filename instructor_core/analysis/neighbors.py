@@ -27,34 +27,22 @@ _UNLABELLED = "no label"
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The texts nearest to one text under each instruction.
+    """The texts nearest to one text under each instruction."""
 
-    Attributes:
-        text: index of the text that is asked about.
-        lists: per instruction its nearest other texts, best first, equal cosines by index.
-        low: lower end of the range of all cosines listed.
-        high: upper end of it; `low < high`.
-    """
-
-    text: int
+    text: int  # index of the text that is asked about
+    # per instruction its nearest other texts, best first, equal cosines by index
     lists: tuple[tuple[Neighbor, ...], ...]
-    low: float
-    high: float
+    low: float  # lower end of the range of all cosines listed
+    high: float  # upper end of it; `low < high`
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """A group for every text.
+    """A group for every text."""
 
-    Attributes:
-        names: names of the G groups, in display order.
-        index: (N,) int64, the group of each text.
-        rule: one sentence on where the groups come from.
-    """
-
-    names: tuple[str, ...]
-    index: NDArray[np.int64]
-    rule: str
+    names: tuple[str, ...]  # names of the G groups, in display order
+    index: NDArray[np.int64]  # (N,) int64, the group of each text
+    rule: str  # one sentence on where the groups come from
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -64,20 +52,14 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Mean cosine between groups of texts.
+    """Mean cosine between groups of texts."""
 
-    Attributes:
-        groups: the groups.
-        matrices: (M, G, G) float64 in [-1, 1], one per instruction or pair of instructions; a text makes no pair with
-            itself, so a group of one text has NaN on the diagonal.
-        low: lower end of the range that all matrices share.
-        high: upper end of it; `low < high`.
-    """
-
-    groups: Groups
+    groups: Groups  # the groups
+    # (M, G, G) float64 in [-1, 1], one per instruction or pair of instructions; a text makes no pair with itself, so a
+    # group of one text has NaN on the diagonal
     matrices: NDArray[np.float64]
-    low: float
-    high: float
+    low: float  # lower end of the range that all matrices share
+    high: float  # upper end of it; `low < high`
 
 
 def text_cosines(grid: EmbeddingGrid, text: int) -> NDArray[np.float32]:

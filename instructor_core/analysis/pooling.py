@@ -85,29 +85,17 @@ RECIPE_TEXTS = {
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where the instruction ends, counted in two ways, and how full the window is.
+    """Where the instruction ends, counted in two ways, and how full the window is."""
 
-    Attributes:
-        count: length of the instruction tokenized alone: the first pooled token, as in the references.
-        character: first token that reaches past the last character of the instruction.
-        n_instruction: tokens that lie inside the instruction by their characters.
-        n_straddling: tokens that hold the end of the instruction and the start of the text.
-        n_text: encoded tokens of the text, without the straddling ones.
-        n_cut: tokens that did not fit.
-        max_seq_length: the window, `</s>` included.
-        joint: the last characters of the instruction and the first of the text, as they were joined.
-        spaced: whether a space parts the two.
-    """
-
-    count: int
-    character: int
-    n_instruction: int
-    n_straddling: int
-    n_text: int
-    n_cut: int
-    max_seq_length: int
-    joint: tuple[str, str]
-    spaced: bool
+    count: int  # length of the instruction tokenized alone: the first pooled token, as in the references
+    character: int  # first token that reaches past the last character of the instruction
+    n_instruction: int  # tokens that lie inside the instruction by their characters
+    n_straddling: int  # tokens that hold the end of the instruction and the start of the text
+    n_text: int  # encoded tokens of the text, without the straddling ones
+    n_cut: int  # tokens that did not fit
+    max_seq_length: int  # the window, `</s>` included
+    joint: tuple[str, str]  # the last characters of the instruction and the first of the text, as they were joined
+    spaced: bool  # whether a space parts the two
 
     @property
     def agree(self) -> bool:
@@ -117,23 +105,14 @@ class Boundary:
 
 @dataclass(frozen=True, eq=False)
 class RecipeResult:
-    """One recipe applied to one pair.
+    """One recipe applied to one pair."""
 
-    Attributes:
-        recipe: which.
-        tokens: the n tokens that the recipe's network sees.
-        segments: their segments.
-        averaged: (n,) bool, those that enter its mean.
-        cosine: of its embedding to ours; None where the recipe gives none.
-        note: why it gives none, or what this comparison leaves out; "" for nothing.
-    """
-
-    recipe: Recipe
-    tokens: tuple[str, ...]
-    segments: tuple[str, ...]
-    averaged: NDArray[np.bool_]
-    cosine: float | None
-    note: str
+    recipe: Recipe  # which
+    tokens: tuple[str, ...]  # the n tokens that the recipe's network sees
+    segments: tuple[str, ...]  # their segments
+    averaged: NDArray[np.bool_]  # (n,) bool, those that enter its mean
+    cosine: float | None  # of its embedding to ours; None where the recipe gives none
+    note: str  # why it gives none, or what this comparison leaves out; "" for nothing
 
 
 def boundary(pair: EncodedPair) -> Boundary:
@@ -170,14 +149,7 @@ def recipe_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
 
 
 def compare_recipes(encoded: Sequence[EncodedPair]) -> tuple[RecipeResult, ...]:
-    """Every recipe's embedding of one pair against ours.
-
-    Args:
-        encoded: the encoded pairs of `recipe_pairs`, in its order; equal pairs may be one object.
-
-    Raises:
-        ValueError: when there is not one encoded pair per recipe.
-    """
+    """Every recipe's embedding of one pair against ours."""
     if len(encoded) != len(Recipe):
         raise ValueError(f"One encoded pair per recipe: got {len(encoded)}, not {len(Recipe)}.")
     ours = encoded[0]

@@ -43,58 +43,37 @@ MIN_UMAP_POINTS = 15  # below it a neighborhood graph says little and tiny input
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Coordinates of n points and how they came about.
+    """Coordinates of n points and how they came about."""
 
-    Attributes:
-        coordinates: (n, n_components) float32, no unit, the mean at the origin.
-        method: the method that was used.
-        reason: why `method` is not the one that was asked for; "" where it is.
-        notes: full sentences on everything that differs from the request, `reason` included.
-        metric: metric of UMAP and of trustworthiness.
-        n_neighbors: the one UMAP used; None for PCA.
-        min_dist: the one UMAP used; None for PCA.
-        random_state: the seed UMAP used; None for PCA, which has none.
-        explained_variance_ratio: (n_components,) float64, each in [0, 1], for PCA; None for UMAP.
-        trustworthiness: in [0, 1], 1 where no point has a false neighbor; None below four distinct points.
-        trust_neighbors: neighborhood size trustworthiness was measured with; 0 where it was not.
-        n_distinct: number of distinct points.
-    """
-
-    coordinates: NDArray[np.float32]
-    method: Method
-    reason: str
-    notes: tuple[str, ...]
-    metric: Metric
-    n_neighbors: int | None
-    min_dist: float | None
-    random_state: int | None
+    coordinates: NDArray[np.float32]  # (n, n_components) float32, no unit, the mean at the origin
+    method: Method  # the method that was used
+    reason: str  # why `method` is not the one that was asked for; "" where it is
+    notes: tuple[str, ...]  # full sentences on everything that differs from the request, `reason` included
+    metric: Metric  # metric of UMAP and of trustworthiness
+    n_neighbors: int | None  # the one UMAP used; None for PCA
+    min_dist: float | None  # the one UMAP used; None for PCA
+    random_state: int | None  # the seed UMAP used; None for PCA, which has none
+    # (n_components,) float64, each in [0, 1], for PCA; None for UMAP
     explained_variance_ratio: NDArray[np.float64] | None
-    trustworthiness: float | None
-    trust_neighbors: int
-    n_distinct: int
+    trustworthiness: float | None  # in [0, 1], 1 where no point has a false neighbor; None below four distinct points
+    trust_neighbors: int  # neighborhood size trustworthiness was measured with; 0 where it was not
+    n_distinct: int  # number of distinct points
 
 
 @dataclass(frozen=True, eq=False)
 class GridProjection:
-    """Coordinates of every text under every instruction.
+    """Coordinates of every text under every instruction."""
 
-    Attributes:
-        coordinates: (K, N, n_components) float32.
-        layout: "joint" (one fit, positions are comparable across panels) or "separate" (one fit per
-            instruction, turned towards the first, positions are only comparable within a panel).
-        centered: whether each instruction's mean was subtracted before the fit.
-        projections: one for a joint layout, K for a separate one (before they were turned).
-        trustworthiness: K figures, each for the texts of that panel alone; None below four distinct texts.
-        trust_neighbors: K neighborhood sizes behind them.
-        turned: whether the panels were rotated onto the first PCA: beside it, the axes are no principal components.
-    """
-
-    coordinates: NDArray[np.float32]
+    coordinates: NDArray[np.float32]  # (K, N, n_components) float32
+    # "joint" (one fit, positions are comparable across panels) or "separate" (one fit per instruction, turned towards
+    # the first, positions are only comparable within a panel)
     layout: Layout
-    centered: bool
-    projections: tuple[Projection, ...]
+    centered: bool  # whether each instruction's mean was subtracted before the fit
+    projections: tuple[Projection, ...]  # one for a joint layout, K for a separate one (before they were turned)
+    # K figures, each for the texts of that panel alone; None below four distinct texts
     trustworthiness: tuple[float | None, ...]
-    trust_neighbors: tuple[int, ...]
+    trust_neighbors: tuple[int, ...]  # K neighborhood sizes behind them
+    # whether the panels were rotated onto the first PCA: beside it, the axes are no principal components
     turned: bool = False
 
     @property
@@ -126,19 +105,6 @@ def project(
 
     PCA replaces UMAP below 15 distinct points. PCA ignores the metric, n_neighbors, min_dist and the seed;
     its axes are ordered by variance and point where their largest loading is positive.
-
-    Args:
-        vectors: (n, D) finite, any n from 0 on.
-        method: "umap" or "pca".
-        n_components: 2 or 3.
-        n_neighbors: at least 2; lowered to the number of other distinct points where there are fewer.
-        min_dist: from 0 to 1, how close UMAP may pack points.
-        metric: distance between vectors.
-        random_state: seed of UMAP, from 0 to 2**32 - 1.
-
-    Raises:
-        UserError: for a parameter outside these limits, and for NaN or infinity in `vectors`.
-        ValueError: when `vectors` is not two-dimensional.
     """
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
     if vectors.ndim != 2:
@@ -199,20 +165,6 @@ def project_grid(
     embedding first. A separate layout fits each instruction alone. Its UMAP panels are then rotated,
     reflected and scaled as a whole onto the first (Procrustes); its PCA panels are only flipped along their
     axes, so that the axes stay principal components.
-
-    Args:
-        grid: at least one instruction; any number of texts.
-        layout: "joint" or "separate".
-        center: whether to subtract each instruction's mean of the unit embeddings.
-        method: as for `project`; one method is used for all panels.
-        n_components: 2 or 3.
-        n_neighbors: as for `project`.
-        min_dist: as for `project`.
-        metric: as for `project`.
-        random_state: as for `project`.
-
-    Raises:
-        UserError: for a parameter outside the limits.
     """
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
     _check_choice("layout", layout, get_args(Layout))

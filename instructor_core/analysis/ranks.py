@@ -20,23 +20,14 @@ TIE = 1e-6  # cosines closer than this are equal: batching changes the last bits
 
 @dataclass(frozen=True)
 class Flip:
-    """Text `anchor` is nearer to `near_a` than to `near_b` under A, and the other way round under B.
+    """Text `anchor` is nearer to `near_a` than to `near_b` under A, and the other way round under B."""
 
-    Attributes:
-        anchor: text index.
-        near_a: text index.
-        near_b: text index.
-        lead_a: cosine to `near_a` minus cosine to `near_b` under A, positive.
-        lead_b: cosine to `near_b` minus cosine to `near_a` under B, positive.
-        above_floor: whether the margin exceeds the noise floor.
-    """
-
-    anchor: int
-    near_a: int
-    near_b: int
-    lead_a: float
-    lead_b: float
-    above_floor: bool
+    anchor: int  # text index
+    near_a: int  # text index
+    near_b: int  # text index
+    lead_a: float  # cosine to `near_a` minus cosine to `near_b` under A, positive
+    lead_b: float  # cosine to `near_b` minus cosine to `near_a` under B, positive
+    above_floor: bool  # whether the margin exceeds the noise floor
 
     @property
     def margin(self) -> float:
@@ -46,57 +37,32 @@ class Flip:
 
 @dataclass(frozen=True, eq=False)
 class RankFlips:
-    """Flips between two instructions.
+    """Flips between two instructions."""
 
-    Attributes:
-        flips: the clearest ones, by margin.
-        n_flips: number of all flips.
-        n_above_floor: number of flips whose margin exceeds the floor.
-        n_triplets: number of all triplets (text, pair of other texts).
-        floor: the margin that noise reaches; 0 where none was given.
-        tau: (N,) float64, Kendall's tau-b of each text's order of the others under A and under B: 1 - 2 flips /
-            pairs where nothing is tied. NaN where all others are tied under A or B.
-    """
-
-    flips: tuple[Flip, ...]
-    n_flips: int
-    n_above_floor: int
-    n_triplets: int
-    floor: float
+    flips: tuple[Flip, ...]  # the clearest ones, by margin
+    n_flips: int  # number of all flips
+    n_above_floor: int  # number of flips whose margin exceeds the floor
+    n_triplets: int  # number of all triplets (text, pair of other texts)
+    floor: float  # the margin that noise reaches; 0 where none was given
+    # (N,) float64, Kendall's tau-b of each text's order of the others under A and under B: 1 - 2 flips / pairs where
+    # nothing is tied. NaN where all others are tied under A or B
     tau: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class NeighborRanks:
-    """Neighbors of one text under every instruction.
+    """Neighbors of one text under every instruction."""
 
-    Attributes:
-        text: the text that is asked about.
-        shown: (m,) int64, texts that are among the nearest under at least one instruction, by their best rank.
-        ranks: (K, m) int64, from 1 for the nearest other text; equal cosines by index.
-        similarities: (K, m) float64, cosines to the text.
-        n_others: number of other texts: the last rank there is.
-    """
-
-    text: int
+    text: int  # the text that is asked about
+    # (m,) int64, texts that are among the nearest under at least one instruction, by their best rank
     shown: NDArray[np.int64]
-    ranks: NDArray[np.int64]
-    similarities: NDArray[np.float64]
-    n_others: int
+    ranks: NDArray[np.int64]  # (K, m) int64, from 1 for the nearest other text; equal cosines by index
+    similarities: NDArray[np.float64]  # (K, m) float64, cosines to the text
+    n_others: int  # number of other texts: the last rank there is
 
 
 def rank_flips(a: NDArray[np.floating], b: NDArray[np.floating], *, floor: float = 0.0, limit: int = 50) -> RankFlips:
-    """Triplets whose order flips between two matrices of cosines.
-
-    Args:
-        a: (N, N) cosines under A, the rows are the anchors.
-        b: (N, N) cosines of the same texts under B.
-        floor: margin that is reached without a change of meaning, see `noise_margin`.
-        limit: at most so many flips are listed; all are counted.
-
-    Raises:
-        UserError: below three texts.
-    """
+    """Triplets whose order flips between two matrices of cosines."""
     n = len(a)
     if n < 3:
         raise UserError(f"Rank flips need at least 3 texts: got {n}. Add texts.")
@@ -129,27 +95,13 @@ def rank_flips(a: NDArray[np.floating], b: NDArray[np.floating], *, floor: float
 
 
 def noise_margin(original: NDArray[np.floating], edited: Iterable[NDArray[np.floating]]) -> float:
-    """The largest margin of a flip caused by an edit without meaning, 0 where no edit flips anything.
-
-    Args:
-        original: (N, N) cosines under an instruction.
-        edited: (N, N) cosines under each meaning-free edit of it (punctuation, case, spaces).
-    """
+    """The largest margin of a flip caused by an edit without meaning, 0 where no edit flips anything."""
     results = [rank_flips(original, matrix, limit=1) for matrix in edited]
     return max((flip.margin for result in results for flip in result.flips), default=0.0)
 
 
 def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int = 5) -> NeighborRanks:
-    """Ranks of the texts that are among the `top` neighbors of `text` under any instruction.
-
-    Args:
-        cosines_of_text: (K, N) cosines of the text with all texts, under each instruction.
-        text: index of the text that is asked about.
-        top: neighbors per instruction that are followed through the others.
-
-    Raises:
-        UserError: below two texts.
-    """
+    """Ranks of the texts that are among the `top` neighbors of `text` under any instruction."""
     n = cosines_of_text.shape[1]
     if n < 2:
         raise UserError(f"Neighbour ranks need at least 2 texts: got {n}. Add texts.")

@@ -43,11 +43,7 @@ class DistinctPoints:
 
 
 def distinct_points(vectors: NDArray[np.floating]) -> DistinctPoints:
-    """Rows that differ after rounding to five decimals, sorted: the order of the input is forgotten.
-
-    Raises:
-        UserError: for NaN or infinity, with the number of the point.
-    """
+    """Rows that differ after rounding to five decimals, sorted: the order of the input is forgotten."""
     if not np.isfinite(vectors).all():
         row = int(np.argwhere(~np.isfinite(vectors).all(axis=1))[0, 0])
         raise UserError(

@@ -39,76 +39,46 @@ class Neighbor:
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """Text x text cosines under each instruction.
+    """Text x text cosines under each instruction."""
 
-    Attributes:
-        matrices: (K, N, N) float32 in [-1, 1], symmetric, the diagonal exactly 1.
-        low: lower end of the colour range shared by all instructions.
-        high: upper end of that range; `low < high`.
-        ranges: (K, 2) float64, the range of each instruction alone.
-        closest: per instruction the most similar pair of different texts, None where there is no such pair.
-    """
-
-    matrices: NDArray[np.float32]
-    low: float
-    high: float
-    ranges: NDArray[np.float64]
+    matrices: NDArray[np.float32]  # (K, N, N) float32 in [-1, 1], symmetric, the diagonal exactly 1
+    low: float  # lower end of the colour range shared by all instructions
+    high: float  # upper end of that range; `low < high`
+    ranges: NDArray[np.float64]  # (K, 2) float64, the range of each instruction alone
+    # per instruction the most similar pair of different texts, None where there is no such pair
     closest: tuple[TextPair | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """Cosine under instruction `a` minus cosine under instruction `b`, for every pair of texts.
+    """Cosine under instruction `a` minus cosine under instruction `b`, for every pair of texts."""
 
-    Attributes:
-        a: index of the first instruction.
-        b: index of the instruction that is subtracted.
-        matrix: (N, N) float32 in [-2, 2], symmetric, the diagonal exactly 0.
-        limit: the colour range is [-limit, limit]; above 0 also where nothing changes.
-        largest: the pair that changes most in either direction, None for a single text.
-    """
-
-    a: int
-    b: int
-    matrix: NDArray[np.float32]
-    limit: float
-    largest: TextPair | None
+    a: int  # index of the first instruction
+    b: int  # index of the instruction that is subtracted
+    matrix: NDArray[np.float32]  # (N, N) float32 in [-2, 2], symmetric, the diagonal exactly 0
+    limit: float  # the colour range is [-limit, limit]; above 0 also where nothing changes
+    largest: TextPair | None  # the pair that changes most in either direction, None for a single text
 
 
 @dataclass(frozen=True, eq=False)
 class InstructionSimilarity:
-    """Instruction x instruction cosines of the same text.
+    """Instruction x instruction cosines of the same text."""
 
-    Attributes:
-        text: the text they are about; None for the mean over all texts.
-        matrix: (K, K) float32 in [-1, 1], symmetric, the diagonal exactly 1.
-        low: lower end of the colour range.
-        high: upper end of it; `low < high`.
-    """
-
-    text: int | None
-    matrix: NDArray[np.float32]
-    low: float
-    high: float
+    text: int | None  # the text they are about; None for the mean over all texts
+    matrix: NDArray[np.float32]  # (K, K) float32 in [-1, 1], symmetric, the diagonal exactly 1
+    low: float  # lower end of the colour range
+    high: float  # upper end of it; `low < high`
 
 
 @dataclass(frozen=True, eq=False)
 class CrossSimilarity:
-    """Texts under one instruction (say, for queries) against texts under another (for documents).
+    """Texts under one instruction (say, for queries) against texts under another (for documents)."""
 
-    Attributes:
-        rows: index of the instruction of the rows.
-        columns: index of the instruction of the columns.
-        matrix: (N, N) float32 in [-1, 1]; not symmetric unless `rows == columns`.
-        low: lower end of the colour range, over all cells but those of a text with itself.
-        high: upper end of it; `low < high`.
-    """
-
-    rows: int
-    columns: int
-    matrix: NDArray[np.float32]
-    low: float
-    high: float
+    rows: int  # index of the instruction of the rows
+    columns: int  # index of the instruction of the columns
+    matrix: NDArray[np.float32]  # (N, N) float32 in [-1, 1]; not symmetric unless `rows == columns`
+    low: float  # lower end of the colour range, over all cells but those of a text with itself
+    high: float  # upper end of it; `low < high`
 
 
 def cosine_matrix(rows: NDArray[np.floating], columns: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -190,12 +160,6 @@ def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:
 
     Average linkage on `1 - cosine`; up to 600 texts the leaves are ordered so that neighbors are as close
     as the tree allows. Of the two directions the one that starts with the smaller index is returned.
-
-    Args:
-        matrix: (N, N) cosines, symmetric.
-
-    Raises:
-        ValueError: when the matrix is not square or not finite.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
@@ -213,14 +177,7 @@ def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def neighbors(matrix: NDArray[np.floating], text: int, *, k: int, include_self: bool = False) -> tuple[Neighbor, ...]:
-    """The `k` columns most similar to row `text`, best first; equal cosines by index.
-
-    Args:
-        matrix: (N, N) cosines, from `Similarity.matrices[k]` or `CrossSimilarity.matrix`.
-        text: the row that is asked about.
-        k: at most this many; fewer are returned where there are fewer texts.
-        include_self: whether the text itself may be listed; useful for a cross matrix.
-    """
+    """The `k` columns most similar to row `text`, best first; equal cosines by index."""
     ranked = np.argsort(-matrix[text].astype(np.float64), kind="stable")
     kept = [int(j) for j in ranked if include_self or j != text][: max(k, 0)]
     return tuple(Neighbor(j, float(matrix[text, j])) for j in kept)

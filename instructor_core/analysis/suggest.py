@@ -26,17 +26,11 @@ _SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.
 
 @dataclass(frozen=True)
 class Objective:
-    """What an instruction is for.
+    """What an instruction is for."""
 
-    Attributes:
-        axis: what it tells texts apart by, for grouping the choices.
-        objective: the words in the instruction.
-        mini: whether the bundled checkpoint was found to follow it.
-    """
-
-    axis: str
-    objective: str
-    mini: bool
+    axis: str  # what it tells texts apart by, for grouping the choices
+    objective: str  # the words in the instruction
+    mini: bool  # whether the bundled checkpoint was found to follow it
 
 
 @dataclass(frozen=True)
@@ -77,17 +71,7 @@ def suggest(
     objectives: Sequence[str],
     limit: int = MAX_CANDIDATES,
 ) -> tuple[str, ...]:
-    """Every combination as an instruction, each once, objectives varying fastest.
-
-    Args:
-        domains: chosen domains; "" leaves the domain out.
-        text_types: chosen text types, at least one.
-        objectives: chosen objectives; "" leaves the objective out.
-        limit: the most candidates that may come out.
-
-    Raises:
-        UserError: when there is nothing to combine, or more than `limit` combinations.
-    """
+    """Every combination as an instruction, each once, objectives varying fastest."""
     chosen = [
         [" ".join(word.split()) for word in words] for words in (domains or ("",), text_types, objectives or ("",))
     ]

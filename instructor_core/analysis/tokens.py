@@ -23,34 +23,21 @@ ROBUST_PERCENTILE = 99.0  # one outlying value in a hundred may saturate; T5 sta
 
 @dataclass(frozen=True, eq=False)
 class TokenDimensions:
-    """The same selected dimensions of the tokens of one or more sequences.
+    """The same selected dimensions of the tokens of one or more sequences."""
 
-    Attributes:
-        dimensions: (m,) int64, indices into the embedding, in display order.
-        order: the rule they were ordered by.
-        values: per sequence (n, m) float32, signed, in the unit of the projected vectors.
-        limit: the colour range is [-limit, limit] for all sequences; above 0.
-    """
-
-    dimensions: NDArray[np.int64]
-    order: Order
-    values: tuple[NDArray[np.float32], ...]
-    limit: float
+    dimensions: NDArray[np.int64]  # (m,) int64, indices into the embedding, in display order
+    order: Order  # the rule they were ordered by
+    values: tuple[NDArray[np.float32], ...]  # per sequence (n, m) float32, signed, in the unit of the projected vectors
+    limit: float  # the colour range is [-limit, limit] for all sequences; above 0
 
 
 @dataclass(frozen=True, eq=False)
 class TokenSimilarity:
-    """Token x token cosines of one sequence.
+    """Token x token cosines of one sequence."""
 
-    Attributes:
-        matrix: (n, n) float32 in [-1, 1], symmetric, the diagonal exactly 1; 0 with a zero vector.
-        low: lower end of the colour range of different tokens.
-        high: upper end of it; `low < high`.
-    """
-
-    matrix: NDArray[np.float32]
-    low: float
-    high: float
+    matrix: NDArray[np.float32]  # (n, n) float32 in [-1, 1], symmetric, the diagonal exactly 1; 0 with a zero vector
+    low: float  # lower end of the colour range of different tokens
+    high: float  # upper end of it; `low < high`
 
 
 def token_dimensions(
@@ -65,15 +52,6 @@ def token_dimensions(
       (average linkage on 1 - correlation, leaves ordered);
     - "variance": from the most to the least variable;
     - "index": as in the embedding.
-
-    Args:
-        projected: per sequence (n, D), the same D; at least one sequence with at least one token.
-        order: rule for the columns.
-        n_dimensions: how many to keep; D where it is larger.
-
-    Raises:
-        UserError: for an unknown order or less than one dimension.
-        ValueError: when the arrays do not fit together or hold no token.
     """
     if order not in get_args(Order):
         raise UserError(f"Dimensions are ordered by {', '.join(get_args(Order))}: got {order!r}. Choose one of them.")
@@ -104,11 +82,7 @@ def token_similarity(projected: NDArray[np.floating]) -> TokenSimilarity:
 
 
 def token_alignment(projected: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Cosine of every token vector with the embedding, the mean of the pooled ones: (n, D), (n,) -> (n,) in [-1, 1].
-
-    Raises:
-        ValueError: when no token is pooled.
-    """
+    """Cosine of every token vector with the embedding, the mean of the pooled ones: (n, D), (n,) -> (n,) in [-1, 1]."""
     if not pooling_mask.any():
         raise ValueError("An embedding is the mean of at least one token: none is pooled.")
     embedding = projected[pooling_mask].mean(axis=0, dtype=np.float64)

@@ -20,27 +20,16 @@ from instructor_core.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class VarianceSplit:
-    """Sums of squares of a grid of K instructions and N texts; the three parts add to the total.
+    """Sums of squares of a grid of K instructions and N texts; the three parts add to the total."""
 
-    Attributes:
-        text: sum of squares of the text effects.
-        instruction: of the instruction effects; 0 for one instruction or equal ones.
-        interaction: of what is left; 0 for one instruction or equal ones.
-        total: sum of the squared distances of all K x N vectors to their mean.
-        by_text: (N,) float64, each text's part of the interaction: which texts are re-arranged most.
-        normalized: whether vectors were brought to unit length first.
-        n_instructions: K.
-        n_texts: N.
-    """
-
-    text: float
-    instruction: float
-    interaction: float
-    total: float
-    by_text: NDArray[np.float64]
-    normalized: bool
-    n_instructions: int
-    n_texts: int
+    text: float  # sum of squares of the text effects
+    instruction: float  # of the instruction effects; 0 for one instruction or equal ones
+    interaction: float  # of what is left; 0 for one instruction or equal ones
+    total: float  # sum of the squared distances of all K x N vectors to their mean
+    by_text: NDArray[np.float64]  # (N,) float64, each text's part of the interaction: which texts are re-arranged most
+    normalized: bool  # whether vectors were brought to unit length first
+    n_instructions: int  # K
+    n_texts: int  # N
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -51,15 +40,7 @@ class VarianceSplit:
 
 
 def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceSplit:
-    """The split of a grid.
-
-    Args:
-        grid: at least one instruction and two texts.
-        normalized: True splits the unit vectors that cosines compare, False the vectors as they are pooled.
-
-    Raises:
-        UserError: below two texts or without an instruction.
-    """
+    """The split of a grid."""
     if grid.n_instructions < 1 or grid.n_texts < 2:
         raise UserError(
             f"A variance split needs at least 1 instruction and 2 texts: got {grid.n_instructions} and "
