@@ -4,9 +4,6 @@ The effect of an edit is the mean over the texts of 1 - cosine between a text un
 edited one. Punctuation, spaces and case move vectors too; the largest of those effects is the noise floor, and a word
 below it cannot be said to matter.
 
-    plan = ablation_plan(instruction)                      # plan.instructions has to be encoded, for every text
-    result = ablation(plan, original, edited)
-
 Not shown: whether a word helps. A word may move all vectors the same way and change no neighbor.
 """
 
@@ -39,7 +36,7 @@ class EditKind(StrEnum):
 class Edit:
     """One edited instruction."""
 
-    kind: EditKind  # what was done
+    kind: EditKind
     name: str  # in words for the screen: the word, or what was changed
     instruction: str  # the edited instruction, as it is encoded
     word: int | None = None  # index of the word that was left out; None for other edits
@@ -63,13 +60,13 @@ class AblationPlan:
 class Ablation:
     """Effects of the edits of a plan."""
 
-    plan: AblationPlan  # the edits
-    effects: NDArray[np.float64]  # (E,) float64 in [0, 2], mean 1 - cosine over the texts
-    quartiles: NDArray[np.float64]  # (E, 2) float64, 25th and 75th percentile over the texts
+    plan: AblationPlan
+    effects: NDArray[np.float64]  # (E,) in [0, 2], mean 1 - cosine over the texts
+    quartiles: NDArray[np.float64]  # (E, 2) 25th and 75th percentile over the texts
     floor: float  # the largest effect of a meaning-free edit
-    floor_edit: Edit  # the edit that causes it
-    above_floor: NDArray[np.bool_]  # (E,) bool, whether the effect exceeds the floor; False for the meaning-free edits
-    n_texts: int  # number of texts behind the means
+    floor_edit: Edit
+    above_floor: NDArray[np.bool_]  # (E,) whether the effect exceeds the floor; False for the meaning-free edits
+    n_texts: int
 
     def word_effects(self) -> tuple[float, ...]:
         """Effect of leaving out each word, in the order of `plan.words`."""
@@ -78,12 +75,9 @@ class Ablation:
 
 
 def ablation_plan(instruction: str, *, text_types: Sequence[str] = ()) -> AblationPlan:
-    """Every word left out in turn, every slot of the template changed, and the meaning-free edits.
-
-    A closing `:` or `;` belongs to no word: leaving out the last word keeps it.
-    """
+    """Every word left out in turn, every slot of the template changed, and the meaning-free edits."""
     core = instruction.strip()
-    stem = core.rstrip(_MARKS + " ")
+    stem = core.rstrip(_MARKS + " ")  # a closing colon belongs to no word: leaving out the last word keeps it
     words = tuple(stem.split())
     if not words:
         raise UserError(f"Leaving out words needs an instruction with 1 word or more: got {instruction!r}. Add words.")
@@ -98,10 +92,7 @@ def ablation_plan(instruction: str, *, text_types: Sequence[str] = ()) -> Ablati
 
 
 def meaning_free_edits(instruction: str) -> tuple[Edit, ...]:
-    """Edits of punctuation, spaces and case that leave the meaning as it is; each gives another string.
-
-    Also the yardstick for other views: texts that move as much under one of these have not really moved.
-    """
+    """Edits of punctuation, spaces and case, each another string: what moves as much under these has not moved."""
     core = instruction.strip()
     stem = core.rstrip(_MARKS + " ")
     if not stem:
@@ -126,7 +117,7 @@ def meaning_free_edits(instruction: str) -> tuple[Edit, ...]:
 
 
 def ablation(plan: AblationPlan, original: NDArray[np.floating], edited: NDArray[np.floating]) -> Ablation:
-    """Effects of the edits."""
+    """Effects of E edits on N texts, vectors (N, D) under the instruction and (E, N, D) under each edit."""
     if edited.shape != (len(plan.edits), *original.shape):
         raise ValueError(f"An ablation needs vectors {(len(plan.edits), *original.shape)}: got {edited.shape}.")
     if len(original) == 0:
@@ -148,10 +139,8 @@ def ablation(plan: AblationPlan, original: NDArray[np.floating], edited: NDArray
 
 
 def cosine_distances(original: NDArray[np.floating], edited: NDArray[np.floating]) -> NDArray[np.float64]:
-    """1 - cosine of each text with itself under every edit, (N, D) and (E, N, D) -> (E, N) float64 in [0, 2].
-
-    Computed as half the squared distance of unit vectors: equal vectors give exactly 0.
-    """
+    """1 - cosine of each text with itself under every edit, (N, D) and (E, N, D) -> (E, N) float64 in [0, 2]."""
+    # Half the squared distance of unit vectors: equal vectors give exactly 0.
     units, others = unit_vectors(original).astype(np.float64), unit_vectors(edited).astype(np.float64)
     distances: NDArray[np.float64] = np.minimum(np.sum((others - units) ** 2, axis=2) / 2, 2.0)
     return distances

@@ -43,7 +43,7 @@ class Contributions:
 
     rows: tuple[Unit, ...]  # r units of the first text, `</s>` last
     columns: tuple[Unit, ...]  # c units of the second text
-    values: NDArray[np.float32]  # (r, c) float32 in units of cosine
+    values: NDArray[np.float32]  # (r, c) in units of cosine
 
     @property
     def row_totals(self) -> NDArray[np.float64]:
@@ -93,12 +93,12 @@ class Ledger(Contributions):
 class LedgerDifference(Contributions):
     """What each term of a cosine gains from one instruction to another: terms under `first` minus under `second`."""
 
-    first: float  # cosine under the first instruction
-    second: float  # cosine under the second; the terms sum to `first - second`
+    first: float
+    second: float  # the terms sum to `first - second`
 
 
 def ledger(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Ledger:
-    """The contributions of all pairs of pooled units of two texts to the cosine of their embeddings."""
+    """What each pair of units of two texts adds to the cosine of their embeddings; the instructions may differ."""
     left, right = pooled_vectors(first), pooled_vectors(second)
     e, f = left.mean(axis=0), right.mean(axis=0)
     norms = float(np.linalg.norm(e) * np.linalg.norm(f))

@@ -25,10 +25,9 @@ class Dropped:
     """Similarity of a text to another vector after leaving each of its units out of the mean."""
 
     units: tuple[Unit, ...]  # u units, `</s>` last
-    other: NDArray[np.float64]  # (D,) float64 the other text's embedding, unit length
-    cosine: float  # similarity of the whole text
-    # (u,) float64 similarity without each unit; 0 where nothing but a zero vector is left
-    similarities: NDArray[np.float64]
+    other: NDArray[np.float64]  # (D,) the other text, unit length
+    cosine: float
+    similarities: NDArray[np.float64]  # (u,) without each unit; 0 where nothing but a zero vector is left
 
     @property
     def effects(self) -> NDArray[np.float64]:
@@ -46,14 +45,10 @@ class Deletion:
 
 @dataclass(frozen=True, eq=False)
 class DropOrDelete:
-    """Both ways of leaving a unit out, side by side.
+    """Both ways of leaving a unit out: effect of deleting = effect of dropping + context."""
 
-    `effect of deleting = effect of dropping + context` for every unit that can be deleted.
-    """
-
-    dropped: Dropped  # the result of leaving units out of the mean
-    # u similarities after deleting from the input; None for `</s>` and for a unit without characters
-    deleted: tuple[float | None, ...]
+    dropped: Dropped
+    deleted: tuple[float | None, ...]  # (u,) None for `</s>` and for a unit without characters
 
     @property
     def deletion_effects(self) -> tuple[float | None, ...]:
@@ -68,7 +63,7 @@ class DropOrDelete:
 
 
 def drop(pair: EncodedPair, other: NDArray[np.floating], *, by: By = "token") -> Dropped:
-    """Similarity of a text to another embedding after dropping each of its units from the mean."""
+    """Similarity of a text to another embedding (D,) after dropping each of its units from the mean."""
     vectors = pooled_vectors(pair)
     groups = units(pair, by=by)
     if len(groups) < 2:
@@ -84,12 +79,9 @@ def drop(pair: EncodedPair, other: NDArray[np.floating], *, by: By = "token") ->
 
 
 def deletions(pair: EncodedPair, groups: Sequence[Unit]) -> tuple[Deletion, ...]:
-    """The text without each of its units, for those that can be deleted.
-
-    `</s>` has no characters, and neither has a bare "▁". Only the part of the text that fitted the window is
-    edited: otherwise tokens that were cut off would move up, and their effect would be counted as context. A character
-    that several tokens share goes with each of them; one of the instruction is never touched.
-    """
+    """The text without each of its units, for those that have characters: `</s>` and a bare "▁" have none."""
+    # Only what fitted the window is edited: otherwise tokens that were cut off would move up, and their effect would be
+    # counted as context. A character that several tokens share goes with each; the instruction is never touched.
     boundary = len(pair.instruction)
     last = max((unit.end for unit in groups), default=boundary)
     edited = []
@@ -105,10 +97,10 @@ def deletions(pair: EncodedPair, groups: Sequence[Unit]) -> tuple[Deletion, ...]
 
 
 def combine(dropped: Dropped, edited: Sequence[Deletion], embeddings: NDArray[np.floating]) -> DropOrDelete:
-    """Put the similarities of the re-encoded texts beside those of dropping."""
+    """Both ways side by side: `embeddings` (len(edited), D) are of the edited texts under their instruction."""
     if len(edited) != len(embeddings):
         raise ValueError(f"One embedding per edited text: got {len(embeddings)} for {len(edited)} texts.")
-    deleted: list[float | None] = [None] * len(dropped.units)
+    deleted: list[float | None] = [None] * len(dropped.units)  # (u,) None for `</s>` and for a unit without characters
     if edited:
         cosines = unit_vectors(embeddings).astype(np.float64) @ dropped.other
         for deletion, cosine in zip(edited, cosines.tolist(), strict=True):

@@ -43,7 +43,7 @@ _NO_ORDER = 1e-6  # a residual shorter than this, of ranks of length 1, is round
 class Likeness:
     """How like one tested task an instruction is on these texts."""
 
-    task: str  # name of the task
+    task: str
     correlation: float  # partial rank correlation in [-1, 1]
     floor: float  # what a control or chance reaches
 
@@ -57,15 +57,13 @@ class Likeness:
 class Fingerprint:
     """What an instruction does to some texts."""
 
-    n_texts: int  # number of texts that it was computed from
+    n_texts: int
     distance: float  # mean over the texts of 1 - cosine to the text under no instruction, in [0, 2]
     noise: float  # the largest such mean between the instruction and an edit of it without meaning
     order_change: float  # 1 - Spearman of the cosines of all pairs, against no instruction, in [0, 2]
     order_noise: float  # the largest 1 - Spearman between the instruction and an edit without meaning
     likeness: tuple[Likeness, ...]  # one entry per tested task, strongest first
-    # names of the tasks that it is like, strongest first; tasks that cannot be told apart on these texts stand
-    # together. Empty where it hardly changes anything or is like none
-    named: tuple[str, ...]
+    named: tuple[str, ...]  # strongest first, those that cannot be told apart here together; may be empty
 
     @property
     def verdict(self) -> Verdict:

@@ -15,9 +15,7 @@ _BLOCK = 4096  # vectors that are normalised at once
 
 
 def letter(index: int) -> str:
-    """Name of the instruction at `index`: A, B, ..., Z, AA, AB, ..."""
-    if index < 0:
-        raise ValueError(f"An instruction index is 0 or more: got {index}.")
+    """Name of the instruction at `index`, from 0 on: A, B, ..., Z, AA, AB, ..."""
     name = ""
     while index >= 0:
         index, last = divmod(index, len(ascii_uppercase))
@@ -46,7 +44,7 @@ class EmbeddingGrid:
     instructions: tuple[str, ...]  # (K,) in the order of the letters A, B, C
     texts: tuple[str, ...]  # (N,), numbered from 0 here and from 1 on screen
     labels: tuple[str, ...] | None  # (N,), "" where a text has none; None where no text has one
-    vectors: NDArray[np.float32]  # (K, N, D) float32, not normalised; a private copy of what was given
+    vectors: NDArray[np.float32]  # (K, N, D) not normalised; a private copy of what was given
 
     def __post_init__(self) -> None:
         """Check the shapes and the values, and freeze the array."""

@@ -42,9 +42,9 @@ _GERMAN = (
 class NamedGroups:
     """Groups with names that a reader sees."""
 
-    groups: Groups  # names, the group of each text, and the sentence on where they come from
-    from_labels: bool  # whether they are labels
-    silhouette: float | None  # mean silhouette (cosine) of found groups; None for labels and for a single group
+    groups: Groups
+    from_labels: bool
+    silhouette: float | None  # mean, by cosine, of found groups; None for labels and for a single group
 
     @property
     def order(self) -> NDArray[np.int64]:

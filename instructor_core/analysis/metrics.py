@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import LabelTask
+from instructor_core.analysis.nearest import nearest_of_all
 from instructor_core.errors import UserError
 
 KMEANS_SEEDS = (0, 1, 2, 3, 4)
@@ -48,11 +49,6 @@ def vote(
     return winners
 
 
-def knn_predictions(cosines: NDArray[np.floating], task: LabelTask) -> NDArray[np.int64]:
-    """Label of each text by the vote of its k nearest other texts, (N, N) -> (N,); ties as in scikit-learn."""
-    return vote(nearest_others(cosines, task.k), task.index, len(task.names))
-
-
 def nearest_agreement(embeddings: NDArray[np.floating], labels: Sequence[str] | NDArray[np.generic]) -> float:
     """Share of texts whose nearest other text, by cosine, has the same label: (N, D), N labels.
 
@@ -63,11 +59,8 @@ def nearest_agreement(embeddings: NDArray[np.floating], labels: Sequence[str] | 
             f"Agreement needs one label for each of two texts or more: got {len(labels)} labels for "
             f"{len(embeddings)} embeddings. Give one label per text."
         )
-    units = unit_vectors(np.asarray(embeddings))
-    cosines = units @ units.T
-    np.fill_diagonal(cosines, -np.inf)
     kinds = np.asarray(labels)
-    return float((kinds[cosines.argmax(axis=1)] == kinds).mean())
+    return float((kinds[nearest_of_all(unit_vectors(np.asarray(embeddings)))] == kinds).mean())
 
 
 def accuracy(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:

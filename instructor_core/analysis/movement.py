@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
-from instructor_core.analysis.similarity import Neighbor
+from instructor_core.analysis.similarity import Neighbor, nearest_first
 from instructor_core.analysis.units import (
     By,
     EncodedPair,
@@ -22,7 +22,6 @@ from instructor_core.analysis.units import (
     refuse_different_tokens,
     units,
 )
-from instructor_core.errors import UserError
 
 STILL = 1e-5
 """A move shorter than this part of the embedding is what float32 leaves of the same computation done twice."""
@@ -33,13 +32,10 @@ class Movement:
     """The move of one text from one instruction to another."""
 
     units: tuple[Unit, ...]  # u units of the text, `</s>` last
-    # (u,) float64, signed, sum 1: the part of the move that each unit carried; None for no move
-    shares: NDArray[np.float64] | None
-    # (u,) float64, how far each unit's summed contribution to the mean went, `|sum d_i| / n`, in any direction; a long
-    # way with a small share went sideways
-    lengths: NDArray[np.float64]
+    shares: NDArray[np.float64] | None  # (u,) signed, sum 1, part of the move that each carried; None for no move
+    lengths: NDArray[np.float64]  # (u,) `|sum d_i| / n` in any direction: a long way with a small share went sideways
     distance: float  # `|D|`, length of the move before normalising
-    cosine: float  # of the embeddings under the two instructions
+    cosine: float
 
     def carriers(self, k: int) -> tuple[int, ...]:
         """The `k` units with the largest shares in magnitude, largest first; none where nothing moved."""
@@ -52,9 +48,9 @@ class Movement:
 class NeighborChange:
     """The nearest texts of one text under two instructions."""
 
-    text: int  # the text that is asked about
-    before: tuple[Neighbor, ...]  # its nearest texts under the first instruction, best first
-    after: tuple[Neighbor, ...]  # the same under the second
+    text: int
+    before: tuple[Neighbor, ...]  # best first
+    after: tuple[Neighbor, ...]
 
     @property
     def came(self) -> tuple[Neighbor, ...]:
@@ -87,14 +83,8 @@ def movement(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Mo
 
 
 def neighbor_change(first: NDArray[np.floating], second: NDArray[np.floating], text: int, *, k: int) -> NeighborChange:
-    """The `k` nearest texts of one text under two instructions."""
-    if k < 1:
-        raise UserError(f"At least 1 neighbour is compared: got k={k}. Choose 1 or more.")
-    if first.shape != second.shape:
-        raise ValueError(f"The same texts under two instructions have one shape: got {first.shape}, {second.shape}.")
-    lists = []
-    for vectors in (unit_vectors(first), unit_vectors(second)):
-        cosines = vectors @ vectors[text]
-        nearest = [int(j) for j in np.argsort(-cosines, kind="stable") if j != text][:k]
-        lists.append(tuple(Neighbor(j, float(cosines[j])) for j in nearest))
-    return NeighborChange(text, lists[0], lists[1])
+    """The `k` nearest texts of one text under two instructions, (N, D) twice."""
+    before, after = (
+        nearest_first(units @ units[text], text, k=k) for units in (unit_vectors(first), unit_vectors(second))
+    )
+    return NeighborChange(text, before, after)

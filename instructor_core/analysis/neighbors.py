@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.similarity import Neighbor, cosine_range
+from instructor_core.analysis.similarity import Neighbor, cosine_range, nearest_first
 
 MAX_GROUPS = 24  # labels that get a block of their own; more would be a matrix of specks
 N_CLUSTERS = 12
@@ -29,19 +29,18 @@ _UNLABELLED = "no label"
 class Nearest:
     """The texts nearest to one text under each instruction."""
 
-    text: int  # index of the text that is asked about
-    # per instruction its nearest other texts, best first, equal cosines by index
-    lists: tuple[tuple[Neighbor, ...], ...]
-    low: float  # lower end of the range of all cosines listed
-    high: float  # upper end of it; `low < high`
+    text: int
+    lists: tuple[tuple[Neighbor, ...], ...]  # per instruction, best first, equal cosines by index
+    low: float  # of the colour range of all cosines listed
+    high: float
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
     """A group for every text."""
 
-    names: tuple[str, ...]  # names of the G groups, in display order
-    index: NDArray[np.int64]  # (N,) int64, the group of each text
+    names: tuple[str, ...]  # (G,) in display order
+    index: NDArray[np.int64]  # (N,) the group of each text
     rule: str  # one sentence on where the groups come from
 
     @property
@@ -54,12 +53,10 @@ class Groups:
 class Blocks:
     """Mean cosine between groups of texts."""
 
-    groups: Groups  # the groups
-    # (M, G, G) float64 in [-1, 1], one per instruction or pair of instructions; a text makes no pair with itself, so a
-    # group of one text has NaN on the diagonal
-    matrices: NDArray[np.float64]
-    low: float  # lower end of the range that all matrices share
-    high: float  # upper end of it; `low < high`
+    groups: Groups
+    matrices: NDArray[np.float64]  # (M, G, G) a text makes no pair with itself: NaN for a group of one
+    low: float  # of the colour range of all cosines listed
+    high: float
 
 
 def text_cosines(grid: EmbeddingGrid, text: int) -> NDArray[np.float32]:
@@ -70,13 +67,9 @@ def text_cosines(grid: EmbeddingGrid, text: int) -> NDArray[np.float32]:
 
 def nearest_texts(grid: EmbeddingGrid, text: int, *, k: int = 20) -> Nearest:
     """The `k` texts nearest to one text under each instruction; fewer where there are fewer texts."""
-    lists = []
-    for cosines in text_cosines(grid, text):
-        ranked = np.argsort(-cosines, kind="stable")[: k + 1]
-        kept = [int(j) for j in ranked if j != text][:k]
-        lists.append(tuple(Neighbor(j, float(cosines[j])) for j in kept))
+    lists = tuple(nearest_first(cosines, text, k=k) for cosines in text_cosines(grid, text))
     values = np.array([neighbor.similarity for one in lists for neighbor in one])
-    return Nearest(text, tuple(lists), *cosine_range(values))
+    return Nearest(text, lists, *cosine_range(values))
 
 
 def groups_of(grid: EmbeddingGrid) -> Groups:

@@ -26,6 +26,7 @@ from instructor_core.analysis.reduction import (
     distinct_points,
     measure_trustworthiness,
     pca_positions,
+    turned,
     umap_positions,
     umap_positions_of_many,
 )
@@ -45,36 +46,24 @@ MIN_UMAP_POINTS = 15  # below it a neighborhood graph says little and tiny input
 class Projection:
     """Coordinates of n points and how they came about."""
 
-    coordinates: NDArray[np.float32]  # (n, n_components) float32, no unit, the mean at the origin
-    method: Method  # the method that was used
-    reason: str  # why `method` is not the one that was asked for; "" where it is
-    notes: tuple[str, ...]  # full sentences on everything that differs from the request, `reason` included
-    metric: Metric  # metric of UMAP and of trustworthiness
-    n_neighbors: int | None  # the one UMAP used; None for PCA
-    min_dist: float | None  # the one UMAP used; None for PCA
-    random_state: int | None  # the seed UMAP used; None for PCA, which has none
-    # (n_components,) float64, each in [0, 1], for PCA; None for UMAP
-    explained_variance_ratio: NDArray[np.float64] | None
-    trustworthiness: float | None  # in [0, 1], 1 where no point has a false neighbor; None below four distinct points
-    trust_neighbors: int  # neighborhood size trustworthiness was measured with; 0 where it was not
-    n_distinct: int  # number of distinct points
+    coordinates: NDArray[np.float32]  # (n, n_components) no unit, the mean at the origin
+    method: Method
+    notes: tuple[str, ...]  # sentences on everything that differs from the request
+    explained_variance_ratio: NDArray[np.float64] | None  # (n_components,) None for UMAP
+    trustworthiness: float | None  # None below four distinct points
+    trust_neighbors: int  # neighborhood size it was measured with; 0 where it was not
 
 
 @dataclass(frozen=True, eq=False)
 class GridProjection:
     """Coordinates of every text under every instruction."""
 
-    coordinates: NDArray[np.float32]  # (K, N, n_components) float32
-    # "joint" (one fit, positions are comparable across panels) or "separate" (one fit per instruction, turned towards
-    # the first, positions are only comparable within a panel)
-    layout: Layout
-    centered: bool  # whether each instruction's mean was subtracted before the fit
+    coordinates: NDArray[np.float32]  # (K, N, n_components)
+    layout: Layout  # "joint": one fit, positions are comparable across panels; "separate": within a panel only
     projections: tuple[Projection, ...]  # one for a joint layout, K for a separate one (before they were turned)
-    # K figures, each for the texts of that panel alone; None below four distinct texts
-    trustworthiness: tuple[float | None, ...]
-    trust_neighbors: tuple[int, ...]  # K neighborhood sizes behind them
-    # whether the panels were rotated onto the first PCA: beside it, the axes are no principal components
-    turned: bool = False
+    trustworthiness: tuple[float | None, ...]  # None below four distinct points
+    trust_neighbors: tuple[int, ...]  # neighborhood size it was measured with; 0 where it was not
+    turned: bool = False  # whether panels were rotated onto a PCA: axes are no principal components
 
     @property
     def method(self) -> Method:
@@ -107,18 +96,15 @@ def project(
     its axes are ordered by variance and point where their largest loading is positive.
     """
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
-    if vectors.ndim != 2:
-        raise ValueError(f"A projection needs vectors (n, D): got the shape {vectors.shape}.")
     points = distinct_points(vectors)
     used, reason = _usable_method(method, len(points.rows))
-    notes: tuple[str, ...] = (reason,) if reason else ()
+    notes: tuple[str, ...] = (reason,) if reason else ()  # sentences on everything that differs from the request
     if used == "pca":
         positions, ratio = pca_positions(points, n_components)
-        fit_neighbors = None
     else:
         fit_neighbors = min(n_neighbors, len(points.rows) - 1)
         if fit_neighbors < n_neighbors:
-            notes = (f"n_neighbors is {fit_neighbors}, not {n_neighbors}: no point has more neighbors.",)
+            notes = (f"n_neighbors is {fit_neighbors}, not {n_neighbors}: no point has more neighbours.",)
         fit_umap = umap_positions_of_many if len(points.rows) > MANY_POINTS else umap_positions
         positions = fit_umap(points.rows, n_components, fit_neighbors, min_dist, metric, random_state)
         ratio = None
@@ -133,16 +119,10 @@ def project(
     return Projection(
         coordinates=centered(positions, points)[points.index].astype(np.float32),
         method=used,
-        reason=reason,
         notes=notes,
-        metric=metric,
-        n_neighbors=fit_neighbors,
-        min_dist=min_dist if used == "umap" else None,
-        random_state=random_state if used == "umap" else None,
         explained_variance_ratio=ratio,
         trustworthiness=trust,
         trust_neighbors=trust_neighbors,
-        n_distinct=len(points.rows),
     )
 
 
@@ -193,11 +173,11 @@ def project_grid(
     )
     fits = [fit(group) for group in groups]
     if reason:
-        fits = [replace(one, reason=reason, notes=(reason, *one.notes)) for one in fits]
+        fits = [replace(one, notes=(reason, *one.notes)) for one in fits]
     if layout == "joint":
         coordinates = fits[0].coordinates.reshape(grid.n_instructions, grid.n_texts, n_components)
     else:
-        align = _flipped if fits[0].method == "pca" else _turned
+        align = _flipped if fits[0].method == "pca" else fitted
         coordinates = np.stack([align(one.coordinates, fits[0].coordinates) for one in fits])
     if layout == "joint":
         trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
@@ -206,7 +186,6 @@ def project_grid(
     return GridProjection(
         coordinates=coordinates,
         layout=layout,
-        centered=center,
         projections=tuple(fits),
         trustworthiness=tuple(value for value, _ in trust),
         trust_neighbors=tuple(size for _, size in trust),
@@ -265,17 +244,14 @@ def _panel_trust(
     return measure_trustworthiness(points.rows, positions, metric)
 
 
-def _turned(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coordinates rotated or reflected, and scaled as a whole, to lie as close to the target as they can."""
-    from scipy.linalg import orthogonal_procrustes
-
-    source = coordinates.astype(np.float64)
-    size = float(np.sum(source**2))
+def fitted(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centred coordinates rotated or reflected, and scaled as a whole, to lie as close to the target as they can."""
+    size = float(np.sum(coordinates.astype(np.float64) ** 2))
     if size == 0:
         return coordinates
-    rotation, overlap = orthogonal_procrustes(source, target.astype(np.float64))
-    turned: NDArray[np.float32] = (source @ rotation * (overlap / size)).astype(np.float32)
-    return turned
+    moved = turned(coordinates, target)
+    placed: NDArray[np.float32] = (moved * (float(np.sum(moved * target)) / size)).astype(np.float32)
+    return placed
 
 
 def _flipped(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -82,6 +82,15 @@ def pca_positions(points: DistinctPoints, n_components: int) -> tuple[NDArray[np
     return positions, ratio
 
 
+def turned(positions: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Positions centred, and rotated or reflected as a whole onto the target, (n, d) twice -> (n, d), n >= 1."""
+    from scipy.linalg import orthogonal_procrustes
+
+    moved = positions - positions.mean(axis=0, dtype=np.float64)
+    rotation, _ = orthogonal_procrustes(moved, target - target.mean(axis=0, dtype=np.float64))
+    return np.asarray(moved @ rotation)
+
+
 def own_folder(name: str) -> Path | None:
     """A folder of this user alone below the temporary folder, the same at every start; None where there can be none.
 

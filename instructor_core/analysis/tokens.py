@@ -25,9 +25,9 @@ ROBUST_PERCENTILE = 99.0  # one outlying value in a hundred may saturate; T5 sta
 class TokenDimensions:
     """The same selected dimensions of the tokens of one or more sequences."""
 
-    dimensions: NDArray[np.int64]  # (m,) int64, indices into the embedding, in display order
-    order: Order  # the rule they were ordered by
-    values: tuple[NDArray[np.float32], ...]  # per sequence (n, m) float32, signed, in the unit of the projected vectors
+    dimensions: NDArray[np.int64]  # (m,) indices into the embedding, in display order
+    order: Order
+    values: tuple[NDArray[np.float32], ...]  # per sequence (n, m) signed, in the unit of the projected vectors
     limit: float  # the colour range is [-limit, limit] for all sequences; above 0
 
 
@@ -35,23 +35,18 @@ class TokenDimensions:
 class TokenSimilarity:
     """Token x token cosines of one sequence."""
 
-    matrix: NDArray[np.float32]  # (n, n) float32 in [-1, 1], symmetric, the diagonal exactly 1; 0 with a zero vector
-    low: float  # lower end of the colour range of different tokens
-    high: float  # upper end of it; `low < high`
+    matrix: NDArray[np.float32]  # (n, n) in [-1, 1], symmetric, the diagonal exactly 1; 0 with a zero vector
+    low: float  # of the colour range of different tokens
+    high: float
 
 
 def token_dimensions(
     projected: Sequence[NDArray[np.floating]], *, order: Order = "seriation", n_dimensions: int = 64
 ) -> TokenDimensions:
-    """The dimensions in which the tokens differ most, ordered so that structure can be seen.
+    """The dimensions in which the tokens of all sequences (n, D) together differ most, the same for each sequence.
 
-    The `n_dimensions` with the highest variance over the tokens of all sequences together are kept, so that
-    several sequences (the same text under several instructions) show the same columns. They stand
-
-    - "seriation": so that dimensions which rise and fall together over the tokens are neighbors
-      (average linkage on 1 - correlation, leaves ordered);
-    - "variance": from the most to the least variable;
-    - "index": as in the embedding.
+    "seriation" puts dimensions that rise and fall together over the tokens side by side (average linkage on
+    1 - correlation, leaves ordered), "variance" the most variable first, "index" leaves them as in the embedding.
     """
     if order not in get_args(Order):
         raise UserError(f"Dimensions are ordered by {', '.join(get_args(Order))}: got {order!r}. Choose one of them.")
@@ -91,10 +86,7 @@ def token_alignment(projected: NDArray[np.floating], pooling_mask: NDArray[np.bo
 
 
 def symmetric_limit(values: NDArray[np.floating], *, percentile: float = ROBUST_PERCENTILE) -> float:
-    """Half width of a colour range centred on zero: a percentile of the magnitudes, outliers saturate.
-
-    Falls back to the largest magnitude where the percentile is 0, and to 1 where everything is 0.
-    """
+    """Half width of a colour range centred on zero: a percentile of the magnitudes, outliers saturate; above 0."""
     magnitudes = np.abs(values)
     if magnitudes.size == 0:
         return 1.0

@@ -79,7 +79,7 @@ class Unit:
     text: str  # as on screen: "▁goal" for a token, "goal" for a word, "</s>"
     segment: str  # that of its tokens; "straddling" where they differ
     tokens: tuple[int, ...]  # positions among the n encoded tokens, consecutive
-    token_ids: tuple[int, ...]  # vocabulary ids of these tokens
+    token_ids: tuple[int, ...]
     start: int  # first character in the joined string; -1 for `</s>`
     end: int  # one past the last character; -1 for `</s>`
     opens_word: bool = False  # whether a space goes before it
@@ -109,9 +109,8 @@ def pooled_vectors(pair: EncodedPair) -> NDArray[np.float64]:
 def units(pair: EncodedPair, *, by: By = "token") -> tuple[Unit, ...]:
     """The pooled tokens of a pair in reading order, `</s>` last, each alone or put together to words.
 
-    A word is a run of letters and digits (with its marks and an apostrophe inside), punctuation is a run of other
-    characters; tokens that share characters, as the bytes of a rare character do, stay together. A bare "▁" belongs
-    to what follows it. `</s>` is on its own.
+    A word is a run of letters and digits (with its marks and an apostrophe inside), punctuation a run of others. Tokens
+    that share characters, as the bytes of a rare one do, stay together; a bare "▁" belongs to what follows it.
     """
     if by not in get_args(By):
         raise UserError(f"Contributions are counted by {' or '.join(get_args(By))}: got {by!r}. Choose one of them.")
@@ -140,7 +139,7 @@ def group_sums(values: NDArray[np.float64], groups: Sequence[Unit], *, axis: int
 
 
 def refuse_different_tokens(first: Sequence[Unit], second: Sequence[Unit], *, what: str) -> None:
-    """Make sure that two instructions left the text with the same pooled tokens."""
+    """Raise a UserError about `what` and the first token that differs unless the pooled tokens are the same."""
     ids = [[(t, unit.text) for unit in side for t in unit.token_ids] for side in (first, second)]
     if [t for t, _ in ids[0]] == [t for t, _ in ids[1]]:
         return

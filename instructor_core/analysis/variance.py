@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.errors import UserError
@@ -22,14 +21,13 @@ from instructor_core.errors import UserError
 class VarianceSplit:
     """Sums of squares of a grid of K instructions and N texts; the three parts add to the total."""
 
-    text: float  # sum of squares of the text effects
-    instruction: float  # of the instruction effects; 0 for one instruction or equal ones
-    interaction: float  # of what is left; 0 for one instruction or equal ones
+    text: float
+    instruction: float  # 0 for one instruction or equal ones
+    interaction: float  # likewise
     total: float  # sum of the squared distances of all K x N vectors to their mean
-    by_text: NDArray[np.float64]  # (N,) float64, each text's part of the interaction: which texts are re-arranged most
-    normalized: bool  # whether vectors were brought to unit length first
-    n_instructions: int  # K
-    n_texts: int  # N
+    normalized: bool
+    n_instructions: int
+    n_texts: int
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -40,7 +38,7 @@ class VarianceSplit:
 
 
 def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceSplit:
-    """The split of a grid."""
+    """The split of a grid; `normalized` splits the unit vectors that cosines compare, not those that are pooled."""
     if grid.n_instructions < 1 or grid.n_texts < 2:
         raise UserError(
             f"A variance split needs at least 1 instruction and 2 texts: got {grid.n_instructions} and "
@@ -54,14 +52,12 @@ def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceS
     overall = by_text.mean(axis=1, keepdims=True)
     interaction = change - by_instruction - by_text + overall
     means = vectors.mean(axis=0)
-    each = np.sum(interaction**2, axis=(0, 2))
     center = vectors.mean(axis=(0, 1))
     return VarianceSplit(
         text=float(grid.n_instructions * np.sum((means - means.mean(axis=0)) ** 2)),
         instruction=float(grid.n_texts * np.sum((by_instruction - overall) ** 2)),
-        interaction=float(each.sum()),
+        interaction=float(np.sum(interaction**2)),
         total=float(np.sum((vectors - center) ** 2)),
-        by_text=each,
         normalized=normalized,
         n_instructions=grid.n_instructions,
         n_texts=grid.n_texts,

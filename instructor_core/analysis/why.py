@@ -30,8 +30,8 @@ class Tie:
 class WhyUnder:
     """Two texts under one instruction."""
 
-    cosine: float  # of their embeddings
-    percentile: float  # share of unrelated pairs under the instruction that are no more alike, in percent
+    cosine: float
+    percentile: float  # of unrelated pairs that are no more alike
     ties: tuple[Tie, ...]  # all pairs of words, largest magnitude first; they add up to the cosine
 
     @property
@@ -46,11 +46,8 @@ class Why:
     """Two texts under every instruction."""
 
     under: tuple[WhyUnder, ...]  # one entry per instruction
-    # the two instructions, higher cosine first, that differ most in it; None for a single instruction
-    largest: tuple[int, int] | None
-    # pairs of words by the change of their contribution between these two, largest magnitude first; they add up to the
-    # difference of the cosines. Empty where `largest` is None
-    changed: tuple[Tie, ...]
+    largest: tuple[int, int] | None  # higher cosine first; None for a single instruction
+    changed: tuple[Tie, ...]  # by magnitude; adds up to the difference of the cosines of `largest`
 
 
 def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds: Sequence[Background]) -> Why:

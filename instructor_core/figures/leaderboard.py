@@ -116,6 +116,6 @@ def _tip(board: Leaderboard, row: Row, metric: Metric) -> str:
         f"{row.name}: {one_line(row.entry.instruction)}",
         f"{metric.value} {score.value:.3f} ({board.task.confidence:.0%} interval {score.low:.3f} to {score.high:.3f})",
     ]
-    if row.against_empty is not None:
-        lines.append(f"{row.verdict.value} (kNN accuracy, p = {row.against_empty.p_adjusted:.2g})")
+    if row.p_value is not None:
+        lines.append(f"{row.verdict.value} (kNN accuracy, p = {row.p_value:.2g})")
     return "\n".join(lines)

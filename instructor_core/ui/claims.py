@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.attribution import ledger
 from instructor_core.analysis.calibration import background, unrelated_sentences
-from instructor_core.analysis.comparison import intervals
 from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.leaderboard import intervals
 from instructor_core.analysis.numbers import number
 from instructor_core.analysis.projection import project
 from instructor_core.analysis.scores import score_texts

@@ -96,10 +96,3 @@ def test_equal_texts_keep_their_neighbors_and_few_texts_give_few() -> None:
     assert result.came == result.went == ()
     assert len(result.before) == 2
     assert neighbor_change(vectors[:1], vectors[:1], 0, k=3).before == ()
-
-
-def test_impossible_neighbor_questions_are_explained() -> None:
-    with pytest.raises(UserError, match="k=0"):
-        neighbor_change(np.ones((2, 2)), np.ones((2, 2)), 0, k=0)
-    with pytest.raises(ValueError, match="one shape"):
-        neighbor_change(np.ones((2, 2)), np.ones((3, 2)), 0, k=1)

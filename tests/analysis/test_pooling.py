@@ -9,7 +9,6 @@ from transformers import AutoTokenizer
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.pooling import (
-    RECIPE_TEXTS,
     Recipe,
     RecipeResult,
     boundary,
@@ -137,11 +136,6 @@ def test_most_recipes_share_one_forward_pass() -> None:
     assert len(set(recipe_pairs("Mood:", "good"))) == 1
     assert len(set(recipe_pairs(REVIEW, "good"))) == 2
     assert recipe_pairs(REVIEW, "good")[0] == (REVIEW, "good")
-
-
-def test_every_recipe_is_named_and_described() -> None:
-    assert list(RECIPE_TEXTS) == list(Recipe)
-    assert all(texts.does.endswith(".") for texts in RECIPE_TEXTS.values())
 
 
 def test_the_boundaries_agree_where_a_space_parts_instruction_and_text(model: InstructorModel) -> None:
