@@ -39,7 +39,6 @@ class Edit:
     kind: EditKind
     name: str  # in words for the screen: the word, or what was changed
     instruction: str  # the edited instruction, as it is encoded
-    word: int | None = None  # index of the word that was left out; None for other edits
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ def ablation_plan(instruction: str, *, text_types: Sequence[str] = ()) -> Ablati
         raise UserError(f"Leaving out words needs an instruction with 1 word or more: got {instruction!r}. Add words.")
     closing = core[len(stem) :].strip()
     original = core + " "
-    edits = [Edit(EditKind.WORD, word, _without(words, i, closing), i) for i, word in enumerate(words)]
+    edits = [Edit(EditKind.WORD, word, _without(words, i, closing)) for i, word in enumerate(words)]
     slots = parse(core, text_types=text_types)
     if slots is not None:
         edits += _slot_edits(slots, closing)
@@ -118,8 +117,6 @@ def meaning_free_edits(instruction: str) -> tuple[Edit, ...]:
 
 def ablation(plan: AblationPlan, original: NDArray[np.floating], edited: NDArray[np.floating]) -> Ablation:
     """Effects of E edits on N texts, vectors (N, D) under the instruction and (E, N, D) under each edit."""
-    if edited.shape != (len(plan.edits), *original.shape):
-        raise ValueError(f"An ablation needs vectors {(len(plan.edits), *original.shape)}: got {edited.shape}.")
     if len(original) == 0:
         raise UserError("Leaving out words needs at least 1 text to see an effect on: got 0. Add a text.")
     each = cosine_distances(original, edited)

@@ -53,5 +53,4 @@ def rotated(points: NDArray[np.floating], target: NDArray[np.floating]) -> NDArr
         return points.astype(np.float32)
     moved = turned(points, target)
     radius = float(np.sqrt(np.mean(np.sum(moved**2, axis=1))))
-    placed: NDArray[np.float32] = (moved / (radius or 1.0)).astype(np.float32)
-    return placed
+    return (moved / (radius or 1.0)).astype(np.float32)

@@ -47,8 +47,7 @@ class Background:
         """Percentage of the unrelated pairs whose cosine is not higher, any shape -> the same, float32 in [0, 100]."""
         rounded = np.round(cosines.astype(np.float64), 6)
         below = np.searchsorted(self.cosines, rounded, side="right")
-        share: NDArray[np.float32] = (100.0 * below / len(self.cosines)).astype(np.float32)
-        return share
+        return (100.0 * below / len(self.cosines)).astype(np.float32)
 
 
 def unrelated_sentences(path: Path = SENTENCES_FILE) -> UnrelatedSentences:
@@ -60,8 +59,6 @@ def unrelated_sentences(path: Path = SENTENCES_FILE) -> UnrelatedSentences:
 
 def background(vectors: NDArray[np.floating], domains: Sequence[str]) -> Background:
     """Cosines of all pairs of sentences of different domains under one instruction: vectors (M, D), M domains."""
-    if len(vectors) != len(domains):
-        raise ValueError(f"A background needs one vector per sentence: got {len(vectors)} and {len(domains)}.")
     if len(set(domains)) < 2:
         raise UserError(f"A background needs sentences of at least 2 domains: got {len(set(domains))}. Add sentences.")
     group = np.unique(np.array(domains), return_inverse=True)[1].reshape(-1)

@@ -98,9 +98,7 @@ def deletions(pair: EncodedPair, groups: Sequence[Unit]) -> tuple[Deletion, ...]
 
 def combine(dropped: Dropped, edited: Sequence[Deletion], embeddings: NDArray[np.floating]) -> DropOrDelete:
     """Both ways side by side: `embeddings` (len(edited), D) are of the edited texts under their instruction."""
-    if len(edited) != len(embeddings):
-        raise ValueError(f"One embedding per edited text: got {len(embeddings)} for {len(edited)} texts.")
-    deleted: list[float | None] = [None] * len(dropped.units)  # (u,) None for `</s>` and for a unit without characters
+    deleted: list[float | None] = [None] * len(dropped.units)
     if edited:
         cosines = unit_vectors(embeddings).astype(np.float64) @ dropped.other
         for deletion, cosine in zip(edited, cosines.tolist(), strict=True):

@@ -161,8 +161,7 @@ def _without(ranks: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[n
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
-    scaled: NDArray[np.float64] = np.where(lengths > _NO_ORDER, values / np.maximum(lengths, _NO_ORDER), 0.0)
-    return scaled
+    return np.where(lengths > _NO_ORDER, values / np.maximum(lengths, _NO_ORDER), 0.0)
 
 
 def _chance(

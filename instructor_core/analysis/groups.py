@@ -132,8 +132,7 @@ def _largest_first(index: NDArray[np.int64]) -> NDArray[np.int64]:
     names, first, inverse, counts = np.unique(index, return_index=True, return_inverse=True, return_counts=True)
     place = np.empty(len(names), dtype=np.int64)
     place[np.lexsort((first, -counts))] = np.arange(len(names))
-    renumbered: NDArray[np.int64] = place[inverse.reshape(-1)]
-    return renumbered
+    return place[inverse.reshape(-1)]
 
 
 def _distinctive_words(groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:

@@ -105,11 +105,6 @@ def leaderboard(
     """Decision, ranks by a metric and verdicts, for entries as `with_controls` makes them and their scores."""
     roles = [entry.role for entry in entries]
     candidates = [i for i, role in enumerate(roles) if role is Role.CANDIDATE]
-    if len(entries) != len(scores) or Role.EMPTY not in roles or not candidates:
-        raise ValueError(
-            f"A leaderboard needs scores for each entry, a candidate and the empty instruction: got {len(entries)} "
-            f"entries, {len(scores)} scores, {len(candidates)} candidates."
-        )
     empty = roles.index(Role.EMPTY)
     nearest = [score.nearest for score in scores]
     decision = decide_by_neighbors(nearest, task, candidates, empty, [entry.instruction for entry in entries])
@@ -123,7 +118,7 @@ def leaderboard(
         Row(
             name=letter(i) if entry.role is Role.CANDIDATE else entry.role.value,
             entry=entry,
-            scores=intervals(scores[i], task),
+            scores=intervals(scores[i]),
             rank=1 + int((values > values[i]).sum()),
             p_value=None if i == empty else float(p_values[i]),
             verdict=verdicts[i] if i in verdicts else _verdict(leads[i], decision),
@@ -197,14 +192,8 @@ def _verdict(lead: int, decision: Decision) -> Verdict:
     return Verdict.BETTER if lead > 0 and decision.chosen is not None else Verdict.SAME
 
 
-def intervals(scores: InstructionScores, task: LabelTask) -> tuple[Score, ...]:
-    """Value and interval of every metric."""
-    pairs = zip(scores.values, scores.samples, strict=True)
-    return tuple(interval(float(value), samples, task) for value, samples in pairs)
-
-
-def interval(value: float, samples: NDArray[np.float64], task: LabelTask) -> Score:
-    """Value with the percentile interval of its resamples, widened to hold the value where it falls outside."""
-    tail = (1 - task.confidence) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return Score(value, min(float(low), value), max(float(high), value))
+def intervals(scores: InstructionScores) -> tuple[Score, ...]:
+    """Value and 95 % interval of every metric, widened to hold the value where it falls outside."""
+    bounds = np.quantile(scores.samples, [0.025, 0.975], axis=1).T.tolist()
+    pairs = zip(scores.values.tolist(), bounds, strict=True)
+    return tuple(Score(value, min(low, value), max(high, value)) for value, (low, high) in pairs)

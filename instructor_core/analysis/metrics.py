@@ -30,8 +30,7 @@ _CHUNK = 1_000_000  # weights of pairs held at once
 def nearest_others(cosines: NDArray[np.floating], m: int) -> NDArray[np.int32]:
     """The m nearest other texts of each, nearest first, equally near ones by index: (N, N) -> (N, m)."""
     others = np.where(np.eye(len(cosines), dtype=np.bool_), -np.inf, cosines)
-    nearest: NDArray[np.int32] = np.argsort(-others, axis=1, kind="stable")[:, :m].astype(np.int32)
-    return nearest
+    return np.argsort(-others, axis=1, kind="stable")[:, :m].astype(np.int32)
 
 
 def vote(
@@ -66,7 +65,7 @@ def nearest_agreement(embeddings: NDArray[np.floating], labels: Sequence[str] | 
 def accuracy(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
     """Share of correct predictions and its resamples (B,)."""
     correct = predictions == task.index
-    return float(correct.mean()), _resampled_mean(correct, task)
+    return float(correct.mean()), np.asarray(task.weights @ correct.astype(np.float64) / len(correct))
 
 
 def macro_f1(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
@@ -194,12 +193,6 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     entropy: NDArray[np.float64] = -np.einsum("bm,bm->b", shares, logs)
     return entropy
-
-
-def _resampled_mean(each: NDArray[np.generic], task: LabelTask) -> NDArray[np.float64]:
-    """Mean of a figure per text in every resample, (N,) -> (B,)."""
-    means: NDArray[np.float64] = task.weights @ each.astype(np.float64) / len(each)
-    return means
 
 
 def _around(samples: NDArray[np.float64], value: float) -> NDArray[np.float64]:

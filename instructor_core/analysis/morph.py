@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.metrics import nearest_others
 from instructor_core.analysis.projection import fitted, project_grid
 from instructor_core.analysis.similarity import self_similarity
 from instructor_core.errors import UserError
@@ -27,7 +28,7 @@ _FLOOR_SHARE = 0.95  # of the texts and edits stay below the floor
 class LayoutQuality:
     """Trustworthiness of one layout under A and under B; None below four distinct texts."""
 
-    layout: MorphLayout  # "joint": one fit; "turned": B rotated, reflected and scaled as a whole onto A
+    layout: MorphLayout
     a: float | None
     b: float | None
 
@@ -107,9 +108,8 @@ def _usable_k(k: int, n_texts: int) -> int:
 def _neighborhoods(vectors: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
     """(N, N) mask of the k nearest other texts of each text; equal cosines by index."""
     cosines = np.round(self_similarity(vectors).astype(np.float64), 6)
-    np.fill_diagonal(cosines, -np.inf)
     near = np.zeros(cosines.shape, dtype=np.bool_)
-    np.put_along_axis(near, np.argsort(-cosines, axis=1, kind="stable")[:, :k], True, axis=1)
+    np.put_along_axis(near, nearest_others(cosines, k), True, axis=1)
     return near
 
 

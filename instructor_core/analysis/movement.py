@@ -85,6 +85,6 @@ def movement(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Mo
 def neighbor_change(first: NDArray[np.floating], second: NDArray[np.floating], text: int, *, k: int) -> NeighborChange:
     """The `k` nearest texts of one text under two instructions, (N, D) twice."""
     before, after = (
-        nearest_first(units @ units[text], text, k=k) for units in (unit_vectors(first), unit_vectors(second))
+        nearest_first(rows @ rows[text], text, k=k) for rows in (unit_vectors(first), unit_vectors(second))
     )
     return NeighborChange(text, before, after)

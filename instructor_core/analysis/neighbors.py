@@ -73,10 +73,7 @@ def nearest_texts(grid: EmbeddingGrid, text: int, *, k: int = 20) -> Nearest:
 
 
 def groups_of(grid: EmbeddingGrid) -> Groups:
-    """Groups by label where there are at least two labels, else by k-means clusters under the first instruction.
-
-    The most frequent labels get a group of their own, in the order in which they first appear.
-    """
+    """Groups by label where there are at least two labels, else by k-means clusters under the first instruction."""
     by_label = groups_by_label(grid.labels or ())
     if by_label is not None:
         return by_label
@@ -84,7 +81,7 @@ def groups_of(grid: EmbeddingGrid) -> Groups:
 
 
 def groups_by_label(labels: Sequence[str]) -> Groups | None:
-    """A group for each label, as `groups_of` says; None below two labels."""
+    """A group for each of the most frequent labels, in the order in which they first appear; None below two."""
     frequent = [label for label, _ in Counter(label for label in labels if label).most_common(MAX_GROUPS)]
     if len(frequent) < 2:
         return None

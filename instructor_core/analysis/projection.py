@@ -11,7 +11,6 @@ Rules, the same for every method:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -98,7 +97,7 @@ def project(
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
     points = distinct_points(vectors)
     used, reason = _usable_method(method, len(points.rows))
-    notes: tuple[str, ...] = (reason,) if reason else ()  # sentences on everything that differs from the request
+    notes: tuple[str, ...] = (reason,) if reason else ()
     if used == "pca":
         positions, ratio = pca_positions(points, n_components)
     else:
@@ -140,11 +139,10 @@ def project_grid(
 ) -> GridProjection:
     """Coordinates of all texts under all instructions.
 
-    A joint layout fits all (instruction, text) points at once: the same place means the same in every
-    panel. It may split by instruction instead of by topic; `center` subtracts each instruction's mean
-    embedding first. A separate layout fits each instruction alone. Its UMAP panels are then rotated,
-    reflected and scaled as a whole onto the first (Procrustes); its PCA panels are only flipped along their
-    axes, so that the axes stay principal components.
+    A joint layout fits all points at once: the same place means the same in every panel. It may split by instruction
+    instead of by topic; `center` subtracts each instruction's mean embedding first. A separate layout fits each
+    instruction alone. UMAP panels are then turned and scaled onto the first (Procrustes); PCA panels are only flipped
+    along their axes, which stay principal components.
     """
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
     _check_choice("layout", layout, get_args(Layout))
@@ -162,26 +160,27 @@ def project_grid(
     if layout == "separate":
         groups = list(vectors)
         method, reason = _method_for_all(method, groups)
-    fit = partial(
-        project,
-        method=method,
-        n_components=n_components,
-        n_neighbors=n_neighbors,
-        min_dist=min_dist,
-        metric=metric,
-        random_state=random_state,
-    )
-    fits = [fit(group) for group in groups]
+    fits = [
+        project(
+            group,
+            method=method,
+            n_components=n_components,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            metric=metric,
+            random_state=random_state,
+        )
+        for group in groups
+    ]
     if reason:
         fits = [replace(one, notes=(reason, *one.notes)) for one in fits]
     if layout == "joint":
         coordinates = fits[0].coordinates.reshape(grid.n_instructions, grid.n_texts, n_components)
+        trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
     else:
         align = _flipped if fits[0].method == "pca" else fitted
         coordinates = np.stack([align(one.coordinates, fits[0].coordinates) for one in fits])
-    if layout == "joint":
-        trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
-    else:  # turned, mirrored or scaled as a whole, a panel has the neighbors of its fit
+        # Turned, mirrored or scaled as a whole, a panel has the neighbors of its fit.
         trust = [(one.trustworthiness, one.trust_neighbors) for one in fits]
     return GridProjection(
         coordinates=coordinates,
@@ -250,8 +249,7 @@ def fitted(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDA
     if size == 0:
         return coordinates
     moved = turned(coordinates, target)
-    placed: NDArray[np.float32] = (moved * (float(np.sum(moved * target)) / size)).astype(np.float32)
-    return placed
+    return (moved * (float(np.sum(moved * target)) / size)).astype(np.float32)
 
 
 def _flipped(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -47,8 +47,6 @@ class InstructionScores:
 
 def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> InstructionScores:
     """All scores of one instruction: (N, D) embeddings of any length, the labels of the same N texts."""
-    if len(embeddings) != len(task.index):
-        raise ValueError(f"Scores need one vector per label: got {len(embeddings)} and {len(task.index)}.")
     cosines = np.round(self_similarity(embeddings), _DECIMALS)
     nearest = nearest_others(cosines, task.n_neighbors_kept)
     predictions = vote(nearest[:, : task.k], task.index, len(task.names))

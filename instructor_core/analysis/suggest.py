@@ -25,7 +25,6 @@ _SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.
 class Objective:
     """What an instruction is for."""
 
-    axis: str  # what it tells texts apart by, for grouping the choices
     objective: str  # the words in the instruction
     mini: bool  # whether the bundled checkpoint was found to follow it
 
@@ -85,7 +84,7 @@ def bundled(name: str) -> Path:
 def load_builder() -> Builder:
     """The bundled lists."""
     content = json.loads(bundled("instruction_builder.json").read_text(encoding="utf-8"))
-    objectives = (Objective(item["axis"], item["objective"], item["mini"]) for item in content["objectives"])
+    objectives = (Objective(item["objective"], item["mini"]) for item in content["objectives"])
     return Builder(tuple(content["domains"]), tuple(content["text_types"]), tuple(objectives))
 
 
@@ -102,13 +101,7 @@ def yardsticks() -> Yardsticks:
     return Yardsticks(tuple(tasks), tuple(wording.rstrip() + " " for wording in wordings["unknown"]))
 
 
-def suggest(
-    *,
-    domains: Sequence[str] = ("",),
-    text_types: Sequence[str],
-    objectives: Sequence[str],
-    limit: int = MAX_CANDIDATES,
-) -> tuple[str, ...]:
+def suggest(*, domains: Sequence[str] = ("",), text_types: Sequence[str], objectives: Sequence[str]) -> tuple[str, ...]:
     """Every combination as an instruction, each once, objectives varying fastest; "" leaves a part out."""
     chosen = [
         [" ".join(word.split()) for word in words] for words in (domains or ("",), text_types, objectives or ("",))
@@ -117,9 +110,10 @@ def suggest(
         raise UserError("A suggestion needs a text type: got 0. Choose at least 1.")
     combined = (Slots(domain, kind, objective).instruction for domain, kind, objective in product(*chosen) if kind)
     candidates = tuple(dict.fromkeys(combined))
-    if len(candidates) > limit:
+    if len(candidates) > MAX_CANDIDATES:
         raise UserError(
-            f"At most {limit} candidates are compared at once: the choice makes {len(candidates)}. Choose fewer."
+            f"At most {MAX_CANDIDATES} candidates are compared at once: the choice makes {len(candidates)}. "
+            "Choose fewer."
         )
     return candidates
 

@@ -52,11 +52,7 @@ def token_dimensions(
         raise UserError(f"Dimensions are ordered by {', '.join(get_args(Order))}: got {order!r}. Choose one of them.")
     if n_dimensions < 1:
         raise UserError(f"At least 1 dimension is shown: got n_dimensions={n_dimensions}. Choose 1 or more.")
-    if not projected or any(one.ndim != 2 or one.shape[1] != projected[0].shape[1] for one in projected):
-        raise ValueError(f"Token vectors are arrays (n, D) of one D: got {[one.shape for one in projected]}.")
     tokens = np.concatenate([one.astype(np.float64) for one in projected])
-    if len(tokens) == 0:
-        raise ValueError("Token vectors of at least one token are needed: got none.")
     # A single token varies in nothing: its largest values stand out.
     spread = tokens.var(axis=0) if len(tokens) > 1 else tokens[0] ** 2
     kept = np.argsort(-spread, kind="stable")[:n_dimensions].astype(np.int64)
@@ -78,11 +74,8 @@ def token_similarity(projected: NDArray[np.floating]) -> TokenSimilarity:
 
 def token_alignment(projected: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Cosine of every token vector with the embedding, the mean of the pooled ones: (n, D), (n,) -> (n,) in [-1, 1]."""
-    if not pooling_mask.any():
-        raise ValueError("An embedding is the mean of at least one token: none is pooled.")
     embedding = projected[pooling_mask].mean(axis=0, dtype=np.float64)
-    aligned: NDArray[np.float32] = cosine_matrix(projected, embedding[None])[:, 0]
-    return aligned
+    return cosine_matrix(projected, embedding[None])[:, 0]
 
 
 def symmetric_limit(values: NDArray[np.floating], *, percentile: float = ROBUST_PERCENTILE) -> float:
@@ -90,5 +83,4 @@ def symmetric_limit(values: NDArray[np.floating], *, percentile: float = ROBUST_
     magnitudes = np.abs(values)
     if magnitudes.size == 0:
         return 1.0
-    limit = float(np.percentile(magnitudes, percentile))
-    return limit or float(magnitudes.max()) or 1.0
+    return float(np.percentile(magnitudes, percentile)) or float(magnitudes.max()) or 1.0

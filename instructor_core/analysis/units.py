@@ -102,8 +102,7 @@ class Unit:
 
 def pooled_vectors(pair: EncodedPair) -> NDArray[np.float64]:
     """(m, D) vectors of the tokens that enter the mean; their mean is the embedding before normalising."""
-    vectors: NDArray[np.float64] = pair.projected[pair.pooling_mask].astype(np.float64)
-    return vectors
+    return pair.projected[pair.pooling_mask].astype(np.float64)
 
 
 def units(pair: EncodedPair, *, by: By = "token") -> tuple[Unit, ...]:
@@ -134,8 +133,7 @@ def units(pair: EncodedPair, *, by: By = "token") -> tuple[Unit, ...]:
 def group_sums(values: NDArray[np.float64], groups: Sequence[Unit], *, axis: int = 0) -> NDArray[np.float64]:
     """Sums over the tokens of each unit along one axis, (..., m, ...) -> (..., len(groups), ...)."""
     starts = np.cumsum([0, *(len(unit.tokens) for unit in groups[:-1])])
-    sums: NDArray[np.float64] = np.add.reduceat(values, starts, axis=axis)
-    return sums
+    return np.add.reduceat(values, starts, axis=axis)
 
 
 def refuse_different_tokens(first: Sequence[Unit], second: Sequence[Unit], *, what: str) -> None:

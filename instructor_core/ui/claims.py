@@ -210,7 +210,7 @@ class IntervalContains(Claim):
         """Evaluate the claim on a run."""
         task = label_task(inputs.labels)
         scores = score_texts(unit_vectors(encoder, inputs, self.instruction), task)
-        score = intervals(scores, task)[list(Metric).index(Metric.ACCURACY)]
+        score = intervals(scores)[list(Metric).index(Metric.ACCURACY)]
         numbers = (("score", f"{score.value:.2f}"), ("low", f"{score.low:.2f}"), ("high", f"{score.high:.2f}"))
         return Measured(score.low <= self.value <= score.high, numbers)
 

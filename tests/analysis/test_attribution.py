@@ -118,12 +118,6 @@ def test_a_difference_needs_the_same_tokens(mini: InstructorModel) -> None:
         ledger_difference(spaced, glued)
 
 
-def test_ledgers_by_token_and_by_word_are_not_mixed(mini: InstructorModel) -> None:
-    first, second = mini.encode_tokens([(TOPIC, "unbelievably supercalifragilistic"), (TOPIC, "good")])
-    with pytest.raises(ValueError, match="by token and by word"):
-        ledger_difference(ledger(first, second), ledger(first, second, by="word"))
-
-
 def test_a_zero_embedding_has_no_cosine(mini: InstructorModel) -> None:
     (pair,) = mini.encode_tokens([(TOPIC, "good")])
     pair.projected[:] = 0

@@ -168,8 +168,3 @@ def test_a_full_window_is_counted(mini: InstructorModel) -> None:
     found = boundary(pair)
     assert found.n_cut == pair.n_cut > 0
     assert found.n_instruction + found.n_text + 1 == found.max_seq_length == 512
-
-
-def test_a_recipe_without_its_pair_is_a_bug(mini: InstructorModel) -> None:
-    with pytest.raises(ValueError, match="One encoded pair per recipe: got 1, not 7"):
-        compare_recipes(mini.encode_tokens([(REVIEW, "a")]))

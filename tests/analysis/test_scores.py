@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.metrics import f1_score, roc_auc_score, silhouette_score, v_measure_score
@@ -100,20 +100,6 @@ def test_ties_in_the_similarity_count_half_as_in_scikit_learn() -> None:
     assert pair_auc(cosines, task)[0] == pytest.approx(expected)
 
 
-def test_permuted_labels_sit_at_chance() -> None:
-    vectors, labels = planted(90, strength=2.0)
-    rng = np.random.default_rng(0)
-    drawn = [score_texts(vectors, label_task(list(rng.permutation(labels)), n_resamples=1)).values for _ in range(12)]
-    mean = dict(zip(METRICS, np.mean(drawn, axis=0), strict=True))
-    assert mean[Metric.ACCURACY] == pytest.approx(1 / 3, abs=0.04)
-    assert mean[Metric.MACRO_F1] == pytest.approx(1 / 3, abs=0.05)
-    assert mean[Metric.AUC] == pytest.approx(0.5, abs=0.01)
-    assert mean[Metric.SILHOUETTE] == pytest.approx(0.0, abs=0.05)
-    assert mean[Metric.V_MEASURE] < 0.06
-    true = score_texts(vectors, label_task(labels, n_resamples=1)).values
-    assert (true > np.max(drawn, axis=0)).all()
-
-
 def expanded(task: LabelTask, draw: int) -> np.ndarray:
     return np.repeat(np.arange(len(task.index)), task.weights[draw].astype(int))
 
@@ -193,20 +179,6 @@ def test_an_interval_is_about_as_wide_as_fresh_texts_spread_the_score(measure: M
     assert 0.6 < np.mean(widths) / spread < 1.6
 
 
-@settings(max_examples=6, deadline=None)
-@given(st.integers(8, 20), st.integers(0, 99))
-def test_scores_lie_in_their_ranges_and_do_not_depend_on_lengths(n: int, seed: int) -> None:
-    vectors, labels = planted(n, 2, seed=seed)
-    task = label_task(labels, n_resamples=20)
-    scores = score_texts(vectors, task)
-    assert np.isfinite(scores.samples).all()
-    low, high = np.array([0, 0, 0, -1, 0]), 1
-    assert ((scores.values >= low) & (scores.values <= high)).all()
-    lengths = np.random.default_rng(seed).uniform(0.1, 9, size=(n, 1))
-    longer = EmbeddingGrid(("i",), tuple(labels), None, (vectors * lengths)[None])
-    np.testing.assert_allclose(score_texts(longer.embeddings[0], task).values[:4], scores.values[:4], atol=1e-5)
-
-
 @pytest.mark.parametrize("make", [np.zeros, np.ones])
 def test_texts_that_cannot_be_told_apart_give_finite_scores_at_chance(make: Callable[..., np.ndarray]) -> None:
     scores = score_texts(make((12, 4), dtype=np.float32), label_task(["a", "b", "c"] * 4))
@@ -224,20 +196,6 @@ def test_equal_vectors_share_one_result_and_the_order_of_the_rows_is_kept() -> N
     first, second, third = score_instructions(grid, label_task(labels))
     assert first is third
     assert (first.values != second.values).any()
-
-
-def test_scores_repeat_and_can_be_taken_one_by_one() -> None:
-    vectors, labels = planted()
-    task = label_task(labels)
-    again = score_texts(vectors, label_task(labels))
-    one = next(score_instructions(EmbeddingGrid(("a",), tuple(labels), None, vectors[None]), task))
-    np.testing.assert_array_equal(score_texts(vectors, task).samples, again.samples)
-    np.testing.assert_allclose(one.values, again.values, atol=1e-5)
-
-
-def test_another_number_of_vectors_than_labels_is_a_bug() -> None:
-    with pytest.raises(ValueError, match="one vector per label: got 3 and 8"):
-        score_texts(np.ones((3, 2)), label_task(["a", "b"] * 4))
 
 
 def planted_columns() -> tuple[EmbeddingGrid, tuple[LabelColumn, ...]]:
