@@ -37,12 +37,6 @@ def test_flips_are_those_of_a_loop_over_all_triplets_the_clearest_first(seed: in
     assert rank_flips(a, b, limit=5).flips == result.flips[:5]
 
 
-def test_an_instruction_does_not_flip_against_itself() -> None:
-    result = rank_flips(matrix(8, 0), matrix(8, 0))
-    assert result.flips == ()
-    assert result.n_flips == 0
-
-
 def test_flips_of_rounding_size_are_none() -> None:
     a = matrix(8, 0)
     a[0, 2] = a[0, 1]
