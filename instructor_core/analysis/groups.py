@@ -40,17 +40,11 @@ _GERMAN = (
 
 @dataclass(frozen=True, eq=False)
 class NamedGroups:
-    """Groups with names that a reader sees.
-
-    Attributes:
-        groups: names, the group of each text, and the sentence on where they come from.
-        from_labels: whether they are labels.
-        silhouette: mean silhouette (cosine) of found groups; None for labels and for a single group.
-    """
+    """Groups with names that a reader sees."""
 
     groups: Groups
     from_labels: bool
-    silhouette: float | None
+    silhouette: float | None  # mean, by cosine, of found groups; None for labels and for a single group
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -61,14 +55,7 @@ class NamedGroups:
 def named_groups(
     texts: Sequence[str], labels: Sequence[str] | None, embeddings: NDArray[np.floating], *, where: str = "A"
 ) -> NamedGroups:
-    """Groups by label where there are at least two labels, else found in the embeddings and named.
-
-    Args:
-        texts: N texts.
-        labels: N labels, "" for none; None where no text has one.
-        embeddings: (N, D) the texts under the first instruction, of unit length.
-        where: name of that instruction, for the sentence.
-    """
+    """Groups by label where there are at least two labels, else found in the embeddings and named."""
     by_label = groups_by_label(labels or ())
     if by_label is not None:
         return NamedGroups(by_label, True, None)
@@ -145,8 +132,7 @@ def _largest_first(index: NDArray[np.int64]) -> NDArray[np.int64]:
     names, first, inverse, counts = np.unique(index, return_index=True, return_inverse=True, return_counts=True)
     place = np.empty(len(names), dtype=np.int64)
     place[np.lexsort((first, -counts))] = np.arange(len(names))
-    renumbered: NDArray[np.int64] = place[inverse.reshape(-1)]
-    return renumbered
+    return place[inverse.reshape(-1)]
 
 
 def _distinctive_words(groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:

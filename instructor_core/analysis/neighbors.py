@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.similarity import Neighbor, cosine_range
+from instructor_core.analysis.similarity import Neighbor, cosine_range, nearest_first
 
 MAX_GROUPS = 24  # labels that get a block of their own; more would be a matrix of specks
 N_CLUSTERS = 12
@@ -27,34 +27,21 @@ _UNLABELLED = "no label"
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The texts nearest to one text under each instruction.
-
-    Attributes:
-        text: index of the text that is asked about.
-        lists: per instruction its nearest other texts, best first, equal cosines by index.
-        low: lower end of the range of all cosines listed.
-        high: upper end of it; `low < high`.
-    """
+    """The texts nearest to one text under each instruction."""
 
     text: int
-    lists: tuple[tuple[Neighbor, ...], ...]
-    low: float
+    lists: tuple[tuple[Neighbor, ...], ...]  # per instruction, best first, equal cosines by index
+    low: float  # of the colour range of all cosines listed
     high: float
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """A group for every text.
+    """A group for every text."""
 
-    Attributes:
-        names: names of the G groups, in display order.
-        index: (N,) int64, the group of each text.
-        rule: one sentence on where the groups come from.
-    """
-
-    names: tuple[str, ...]
-    index: NDArray[np.int64]
-    rule: str
+    names: tuple[str, ...]  # (G,) in display order
+    index: NDArray[np.int64]  # (N,) the group of each text
+    rule: str  # one sentence on where the groups come from
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -64,19 +51,11 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Mean cosine between groups of texts.
-
-    Attributes:
-        groups: the groups.
-        matrices: (M, G, G) float64 in [-1, 1], one per instruction or pair of instructions; a text makes no pair with
-            itself, so a group of one text has NaN on the diagonal.
-        low: lower end of the range that all matrices share.
-        high: upper end of it; `low < high`.
-    """
+    """Mean cosine between groups of texts."""
 
     groups: Groups
-    matrices: NDArray[np.float64]
-    low: float
+    matrices: NDArray[np.float64]  # (M, G, G) a text makes no pair with itself: NaN for a group of one
+    low: float  # of the colour range of all cosines listed
     high: float
 
 
@@ -88,20 +67,13 @@ def text_cosines(grid: EmbeddingGrid, text: int) -> NDArray[np.float32]:
 
 def nearest_texts(grid: EmbeddingGrid, text: int, *, k: int = 20) -> Nearest:
     """The `k` texts nearest to one text under each instruction; fewer where there are fewer texts."""
-    lists = []
-    for cosines in text_cosines(grid, text):
-        ranked = np.argsort(-cosines, kind="stable")[: k + 1]
-        kept = [int(j) for j in ranked if j != text][:k]
-        lists.append(tuple(Neighbor(j, float(cosines[j])) for j in kept))
+    lists = tuple(nearest_first(cosines, text, k=k) for cosines in text_cosines(grid, text))
     values = np.array([neighbor.similarity for one in lists for neighbor in one])
-    return Nearest(text, tuple(lists), *cosine_range(values))
+    return Nearest(text, lists, *cosine_range(values))
 
 
 def groups_of(grid: EmbeddingGrid) -> Groups:
-    """Groups by label where there are at least two labels, else by k-means clusters under the first instruction.
-
-    The most frequent labels get a group of their own, in the order in which they first appear.
-    """
+    """Groups by label where there are at least two labels, else by k-means clusters under the first instruction."""
     by_label = groups_by_label(grid.labels or ())
     if by_label is not None:
         return by_label
@@ -109,7 +81,7 @@ def groups_of(grid: EmbeddingGrid) -> Groups:
 
 
 def groups_by_label(labels: Sequence[str]) -> Groups | None:
-    """A group for each label, as `groups_of` says; None below two labels."""
+    """A group for each of the most frequent labels, in the order in which they first appear; None below two."""
     frequent = [label for label, _ in Counter(label for label in labels if label).most_common(MAX_GROUPS)]
     if len(frequent) < 2:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.label_columns import LabelMatrix
+from instructor_core.analysis.scores import LabelMatrix
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.matrix import Side, matrix_figure

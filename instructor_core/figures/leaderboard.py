@@ -114,8 +114,8 @@ def _tip(board: Leaderboard, row: Row, metric: Metric) -> str:
     score = row.score(metric)
     lines = [
         f"{row.name}: {one_line(row.entry.instruction)}",
-        f"{metric.value} {score.value:.3f} ({board.task.confidence:.0%} interval {score.low:.3f} to {score.high:.3f})",
+        f"{metric.value} {score.value:.3f} (95% interval {score.low:.3f} to {score.high:.3f})",
     ]
-    if row.against_empty is not None:
-        lines.append(f"{row.verdict.value} (kNN accuracy, p = {row.against_empty.p_adjusted:.2g})")
+    if row.p_value is not None:
+        lines.append(f"{row.verdict.value} (kNN accuracy, p = {row.p_value:.2g})")
     return "\n".join(lines)

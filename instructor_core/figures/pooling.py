@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from instructor_core.analysis.pooling import RECIPE_TEXTS, Boundary, Recipe, RecipeResult
+from instructor_core.analysis.pooling import RECIPE_NAMES, Boundary, Recipe, RecipeResult
 from instructor_core.analysis.units import EncodedPair
 from instructor_core.figures import theme
 from instructor_core.figures.bars import NEGATIVE, unit_bars
@@ -52,13 +52,13 @@ def recipe_rows(results: Sequence[RecipeResult]) -> TokenRows:
                 zip(result.tokens, result.segments, result.averaged.tolist(), strict=True)
             )
         )
-        rows.append(TokenRow(RECIPE_TEXTS[result.recipe].name, tokens, note=recipe_sentence(result)))
+        rows.append(TokenRow(RECIPE_NAMES[result.recipe], tokens, note=recipe_sentence(result)))
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, 0.0, highest or 1.0, "weight in the mean"))
 
 
 def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     """Bars of `1 - cosine` to our embedding, one per recipe; none where a recipe gives no embedding."""
-    names = [RECIPE_TEXTS[result.recipe].name for result in results]
+    names = [RECIPE_NAMES[result.recipe] for result in results]
     known = [(i, result) for i, result in enumerate(results) if result.cosine is not None]
     bars = go.Bar(
         x=[max(1 - (result.cosine or 0.0), 0.0) for _, result in known],
@@ -73,7 +73,7 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(ticktext=[theme.escape(name) for name in names])
     alt = "Cosine to this app's embedding. " + " ".join(
-        f"{RECIPE_TEXTS[result.recipe].name}: {recipe_sentence(result)}" for result in results
+        f"{RECIPE_NAMES[result.recipe]}: {recipe_sentence(result)}" for result in results
     )
     return PanelSet((Panel("recipes", "Other ways to pool", None, figure),), (), alt=alt)
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.attribution import ledger
 from instructor_core.analysis.calibration import background, unrelated_sentences
-from instructor_core.analysis.comparison import intervals
 from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.leaderboard import intervals
 from instructor_core.analysis.numbers import number
 from instructor_core.analysis.projection import project
 from instructor_core.analysis.scores import score_texts
@@ -210,7 +210,7 @@ class IntervalContains(Claim):
         """Evaluate the claim on a run."""
         task = label_task(inputs.labels)
         scores = score_texts(unit_vectors(encoder, inputs, self.instruction), task)
-        score = intervals(scores, task)[list(Metric).index(Metric.ACCURACY)]
+        score = intervals(scores)[list(Metric).index(Metric.ACCURACY)]
         numbers = (("score", f"{score.value:.2f}"), ("low", f"{score.low:.2f}"), ("high", f"{score.high:.2f}"))
         return Measured(score.low <= self.value <= score.high, numbers)
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from instructor_core.analysis.ablation import ablation, ablation_plan, meaning_free_edits
 from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.grid import EmbeddingGrid, letter
-from instructor_core.analysis.label_columns import LabelColumn, label_matrix
 from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.labels import Merge, label_issues, usable_task
 from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion, leaderboard
@@ -21,7 +20,7 @@ from instructor_core.analysis.neighbors import text_cosines
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.ranks import RankFlips, neighbor_ranks, noise_margin, rank_flips
 from instructor_core.analysis.retrieval import quality, retrieve
-from instructor_core.analysis.scores import InstructionScores, score_texts
+from instructor_core.analysis.scores import InstructionScores, LabelColumn, label_matrix, score_texts
 from instructor_core.analysis.similarity import self_similarity, similarity
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.analysis.variance import variance_split

@@ -12,7 +12,7 @@ from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import layer_divergence, layer_similarity, pooled_layers, segment_attention
 from instructor_core.analysis.movement import movement, neighbor_change
-from instructor_core.analysis.pooling import RECIPE_TEXTS, boundary, compare_recipes, recipe_pairs
+from instructor_core.analysis.pooling import RECIPE_NAMES, boundary, compare_recipes, recipe_pairs
 from instructor_core.analysis.units import By
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
@@ -219,10 +219,7 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> An
         (
             pooling_figures.window_sentence(found),
             pooling_figures.boundary_sentence(found),
-            *(
-                f"{RECIPE_TEXTS[result.recipe].name}: {pooling_figures.recipe_sentence(result)}"
-                for result in results[1:]
-            ),
+            *(f"{RECIPE_NAMES[result.recipe]}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
         ),
         TokenRows((*tokens.rows, *recipes.rows), recipes.scale),
         pooling_figures.recipe_panels(results),

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.ablation import meaning_free_edits
-from instructor_core.analysis.bundled import Yardsticks, yardsticks
 from instructor_core.analysis.fingerprint import MIN_TEXTS, Fingerprint, describe, fingerprint, sample_texts
+from instructor_core.analysis.suggest import Yardsticks, yardsticks
 from instructor_core.errors import UserError
 from instructor_core.ui.feedback import incident
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs

@@ -32,7 +32,7 @@ def grid() -> EmbeddingGrid:
 
 @pytest.fixture(scope="module")
 def moved(grid: EmbeddingGrid) -> Morph:
-    return morph(grid, 0, 2, floor=0.8, k=3, layouts=("joint PCA",))
+    return morph(grid, 0, 2, floor=0.8, k=3)
 
 
 def test_the_variance_bar_shows_the_three_shares_of_the_whole(grid: EmbeddingGrid) -> None:

@@ -39,7 +39,7 @@ def panels_of(result: GridProjection, labels: tuple[str, ...] | None = None) -> 
 def like_umap(coordinates: np.ndarray) -> GridProjection:
     n = coordinates.shape[0]
     projection = replace(result_of(4).projections[0], method="umap", explained_variance_ratio=None)
-    return GridProjection(coordinates, "joint", False, (projection,), (0.9,) * n, (5,) * n)
+    return GridProjection(coordinates, "joint", (projection,), (0.9,) * n, (5,) * n)
 
 
 @pytest.mark.parametrize("n_components", [2, 3])
