@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
-from instructor_core.evaluate import LabelSet, PairSet, Score, Wordings, evaluate_checkpoint, to_json, to_markdown
+from instructor_core.evaluate import LabelSet, PairSet, Recovery, Wordings, evaluate_checkpoint, to_json, to_markdown
 from instructor_core.evaluate.data import AxisWordings, bundled_label_sets, read_data, read_wordings
-from instructor_core.evaluate.report import Column, EvaluationReport, Kind, Row, SetResult
+from instructor_core.evaluate.report import Column, EvaluationReport, InstructionResult, Kind, SetResult
 
 COLOURS, SHAPES = ("red", "green", "blue"), ("round", "square")
 TEXTS = [f"{colour} {shape} {copy}" for colour in COLOURS for shape in SHAPES for copy in range(4)]
@@ -115,8 +115,10 @@ def test_a_model_that_ignores_the_instruction_is_told_so_with_the_column_it_lose
 def matrix(colour_in_shape: float) -> SetResult:
     columns = (Column("colour", "colour", 3, 24, 0.3), Column("shape", "shape", 2, 24, 0.5))
     rows = (
-        Row(Kind.PLAIN, "colour", "c ", {"colour": Score(0.9, 0.9), "shape": Score(colour_in_shape, 0.1)}),
-        Row(Kind.PLAIN, "shape", "s ", {"colour": Score(0.2, 0.2), "shape": Score(0.7, 0.6)}),
+        InstructionResult(
+            Kind.PLAIN, "colour", "c ", {"colour": Recovery(0.9, 0.9), "shape": Recovery(colour_in_shape, 0.1)}
+        ),
+        InstructionResult(Kind.PLAIN, "shape", "s ", {"colour": Recovery(0.2, 0.2), "shape": Recovery(0.7, 0.6)}),
     )
     return SetResult("m", 24, 24, columns, rows)
 
