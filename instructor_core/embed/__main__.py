@@ -73,11 +73,7 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
 
 
 def reading(options: argparse.Namespace) -> Reading:
-    """Return how the file is to be read.
-
-    Raises:
-        UserError: If the delimiter is not one character.
-    """
+    """Return how the file is to be read."""
     delimiter = {"tab": "\t", "\\t": "\t"}.get(options.delimiter, options.delimiter)
     if delimiter is not None and len(delimiter) != 1:
         raise UserError(f"--delimiter must be one character, or tab: got {options.delimiter!r}.")
@@ -91,18 +87,12 @@ def reading(options: argparse.Namespace) -> Reading:
 
 
 def run(options: argparse.Namespace) -> str:
-    """Do what the command line says; return the last line to print.
-
-    Raises:
-        UserError: If it cannot be done as asked.
-        EncoderError: If the checkpoint cannot be used.
-    """
+    """Do what the command line says; return the last line to print."""
     if find_spec("pyarrow") is None:
         raise UserError("Reading and writing Parquet needs pyarrow: pip install pyarrow.")
     from instructor_core.embed.cluster import embed_on_cluster
-    from instructor_core.embed.job import Job
+    from instructor_core.embed.job import Job, Worker
     from instructor_core.embed.parts import EMBEDDING, Parts
-    from instructor_core.embed.worker import Worker
 
     for name in ("part_tokens", "cpus_per_actor"):
         if (value := getattr(options, name)) is not None and value < 1:

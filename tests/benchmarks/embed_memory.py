@@ -33,7 +33,7 @@ def peak_mb():
 
 before = peak_mb()
 job = Job(Path(sys.argv[1]), "text", "Represent the sentence: ", "instructor-mini")
-starts = job.plan()
+starts = job.plan(job.open_source())
 reader = RowReader(job.open_source())
 for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist()):
     assert len(reader.read(start, stop)) == stop - start
