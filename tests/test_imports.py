@@ -55,6 +55,13 @@ LAYERS = {
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
+    # The recipe of the bundled checkpoint is measured while it runs as the result will be.
+    f"{PACKAGE}.train.mini": Layer(
+        project=tuple(
+            f"{PACKAGE}.{name}" for name in ("train", "evaluate", "encoder", "analysis", "errors", "InstructorModel")
+        ),
+        packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
+    ),
     # Training knows how to embed and takes its scores from analysis; nothing of figures or the page.
     f"{PACKAGE}.train": Layer(
         project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "analysis", "table", "errors", "InstructorModel")),

@@ -18,8 +18,7 @@ from instructor_core import InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.train.records import Record
 from instructor_core.train.source import RecordSource
-from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, TrainingSettings, train
-from instructor_core.train.workers import Workers
+from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, TrainingSettings, Workers, train
 from tests.conftest import make_checkpoint
 
 ROOT = Path(__file__).parents[2]

@@ -32,16 +32,7 @@ _REQUEST_START = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Everything that batches are drawn from.
-
-    Attributes:
-        texts: ``N`` corpus texts.
-        embeddings: ``(N, D)`` float16 unit-length embeddings of the teacher.
-        topics: Clusters of the corpus.
-        labelled: Tasks with a label for every text.
-        triplets: Tasks of triplets.
-        pairs: Tasks of pairs.
-    """
+    """What batches are drawn from: N corpus texts, their (N, D) float16 unit embeddings and topics, and tasks."""
 
     texts: Sequence[str]
     embeddings: NDArray[np.float16]
@@ -79,11 +70,7 @@ class Material:
 
 
 def read_labelled(path: Path) -> list[Labelled]:
-    """Read labelled texts, one JSON object with ``text`` and ``labels`` (axis -> label) a line.
-
-    Raises:
-        UserError: If a line is something else.
-    """
+    """Read labelled texts, one JSON object with ``text`` and ``labels`` (axis -> label) a line."""
     entries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
@@ -98,12 +85,8 @@ def read_labelled(path: Path) -> list[Labelled]:
 def load_material(folder: Path, *, only_open: bool, seed: int, n_generated: int = 12_000) -> Material:
     """Read the sources and build all tasks; the same folder and seed give the same material.
 
-    Args:
-        folder: Holds ``corpus.txt`` with ``corpus.npy`` beside it and, if there is one, ``train.jsonl.gz``.
-        only_open: Leave out the tasks whose licence does not let a trained model be passed on. The corpus is one file
-            of texts without their sources: it is used as it is, and choosing it is up to whoever makes it.
-        seed: For the generator, the clusters and the choice of texts.
-        n_generated: Sentences per kind of the generator.
+    With `only_open` tasks are left out whose licence does not let a trained model be passed on. The corpus is one file
+    of texts without their sources: it is used as it is, and choosing it is up to whoever makes it.
     """
     texts = read_texts(folder / "corpus.txt")
     embeddings = read_embeddings(folder / "corpus.txt", len(texts))

@@ -31,18 +31,10 @@ Triplet = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Source:
-    """What the recipe knows about one task of the file.
+class TaskSource:
+    """What the recipe knows about one task of the file: the terms of its texts, and what they are trained for.
 
-    Attributes:
-        task: The record's ``task_name``.
-        terms: Licence of its texts.
-        open_licence: Whether that licence lets a trained model be passed on.
-        axis: Axis of the labels, or "" for pairs.
-        n_classes: Number of labels, or 0.
-        weight: Share among the tasks of the axis.
-        text_types: What an instruction may call the texts.
-        cues: Words by which a recovered class gets its name.
+    Pairs have no axis. A recovered class gets its name by the `cues`.
     """
 
     task: str
@@ -55,13 +47,13 @@ class Source:
     cues: Mapping[str, Sequence[str]]
 
 
-def read_sources() -> dict[str, Source]:
+def read_sources() -> dict[str, TaskSource]:
     """Return what is known about each task, by its name; a task that is not listed is not trained on."""
     listed: dict[str, Any] = json.loads(_SOURCES.read_text(encoding="utf-8"))
     sources = {}
     for entry in listed["tasks"]:
         licence = listed["licences"][entry["licence"]]
-        sources[entry["task"]] = Source(
+        sources[entry["task"]] = TaskSource(
             task=entry["task"],
             terms=licence["terms"],
             open_licence=licence["open"],
@@ -81,16 +73,10 @@ def read_medi(
     row_of: Mapping[str, int],
     coarse_topics: NDArray[np.int32],
 ) -> tuple[list[LabelTask], list[TripletTask], list[PairTask]]:
-    """Read the tasks of a file, without the held-out axes.
+    """Read the tasks of a ``.jsonl.gz`` file, without the held-out axes.
 
-    Args:
-        path: The file, ``.jsonl.gz``.
-        only_open: Leave out the tasks whose licence does not let a trained model be passed on.
-        row_of: Corpus line of a text, for those that the corpus holds.
-        coarse_topics: ``(N,)`` cluster of each corpus line, which crosses the axes that are not about content.
-
-    Raises:
-        UserError: If a line is not a record of the format.
+    `row_of` gives the corpus line of a text, for those that the corpus holds; `coarse_topics` (N,) is the cluster of
+    each line, which crosses the axes that are not about content.
     """
     sources = {name: source for name, source in read_sources().items() if source.open_licence or not only_open}
     records: dict[str, list[tuple[tuple[str, str], ...]]] = defaultdict(list)
@@ -126,7 +112,7 @@ def read_medi(
 
 
 def _supervised(
-    source: Source, triplets: Sequence[Triplet], row_of: Mapping[str, int], coarse_topics: NDArray[np.int32]
+    source: TaskSource, triplets: Sequence[Triplet], row_of: Mapping[str, int], coarse_topics: NDArray[np.int32]
 ) -> LabelTask | TripletTask:
     def rows(texts: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray([row_of.get(text, -1) for text in texts], dtype=np.int64)
@@ -164,14 +150,9 @@ def _supervised(
 
 
 def recover_labels(triplets: Sequence[Triplet], n_classes: int) -> dict[str, int]:
-    """Work out the labels of the texts of triplets, as far as they follow from the triplets.
+    """Work out the labels of the texts of triplets (text, one of its class, one of another), as far as they follow.
 
-    Args:
-        triplets: (text, text of the same class, text of another class).
-        n_classes: Number of classes.
-
-    Returns:
-        Class of each text that could be placed; empty if no ``n_classes`` groups are all set apart from each other.
+    The result is empty if no ``n_classes`` groups are all set apart from each other.
     """
     parent: dict[str, str] = {}
 
