@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
-from instructor_core.table import FILE_TYPES, Reading
+from instructor_core.table import FILE_TYPES, Reading, has_pyarrow
 
 DESCRIPTION = """\
 Embed every row of a file: of any size, in memory that does not grow with it.
@@ -88,7 +87,7 @@ def reading(options: argparse.Namespace) -> Reading:
 
 def run(options: argparse.Namespace) -> str:
     """Do what the command line says; return the last line to print."""
-    if find_spec("pyarrow") is None:
+    if not has_pyarrow():
         raise UserError("Reading and writing Parquet needs pyarrow: pip install pyarrow.")
     from instructor_core.embed.cluster import embed_on_cluster
     from instructor_core.embed.job import Job, Worker

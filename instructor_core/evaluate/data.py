@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from instructor_core.errors import UserError
-from instructor_core.table import Notes, is_json, read_values
-from instructor_core.table.structured import BadRows
+from instructor_core.table import BadRows, Notes, is_json, read_values
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 

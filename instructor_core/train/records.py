@@ -10,8 +10,7 @@ from typing import Any
 
 from instructor_core.encoder import Pair
 from instructor_core.errors import UserError
-from instructor_core.table import Notes, read_values
-from instructor_core.table.structured import BadRows
+from instructor_core.table import BadRows, Notes, read_values
 
 _QUERY = ("instruction", "text")
 _SIDES = ("query", "pos", "neg")

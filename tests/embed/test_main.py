@@ -212,6 +212,6 @@ def test_a_column_of_the_name_of_the_result_is_not_kept(
 def test_without_pyarrow_the_message_says_what_to_install(
     arguments: Arguments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("instructor_core.embed.__main__.find_spec", lambda name: None)
+    monkeypatch.setattr("instructor_core.embed.__main__.has_pyarrow", lambda: False)
     assert main(arguments("out.parquet")) == 2
     assert "pip install pyarrow" in capsys.readouterr().err
