@@ -162,21 +162,6 @@ def test_a_relative_import_in_a_package_starts_at_the_package() -> None:
     assert list(imported_names("from ..x import y", f"{PACKAGE}.ui.tabs.map")) == [f"{PACKAGE}.ui.x.y"]
 
 
-@pytest.mark.parametrize(
-    ("module", "source"),
-    [
-        (f"{PACKAGE}.encoder", "import json, torch.nn\nfrom numpy.typing import NDArray"),
-        (f"{PACKAGE}.cache", "from instructor_core.encoder import InstructorModel"),
-        (f"{PACKAGE}.analysis.projection", "def f():\n    import umap\nfrom .grid import EmbeddingGrid"),
-        (f"{PACKAGE}.figures.matrix", "from ..analysis.grid import Grid, letter\nfrom . import theme"),
-        (f"{PACKAGE}.ui.demo", "import gradio as gr\nfrom instructor_core.encoder import InstructorModel"),
-        ("app", "import os\nfrom instructor_core.ui.demo import build_demo"),
-    ],
-)
-def test_an_import_that_the_design_allows_is_not_flagged(module: str, source: str) -> None:
-    assert violations(source, module) == []
-
-
 ALONE = """
 import json, sys
 

@@ -173,7 +173,7 @@ class Parts:
 def _lock(file: IO[str]) -> bool:
     """Take the lock of a file, which ends with the process; return whether nobody had it."""
     try:
-        if sys.platform == "win32":
+        if sys.platform == "win32":  # tested with a stand-in for msvcrt, not on Windows itself
             import msvcrt
 
             os.lseek(file.fileno(), _LOCKED_BYTE, os.SEEK_SET)  # a locked byte cannot be read, so none with content

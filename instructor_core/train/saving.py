@@ -31,10 +31,10 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def replace_file(path: Path, content: bytes | str) -> None:
+def replace_file(path: Path, content: str) -> None:
     """Write a file under another name and rename it: whoever reads ``path`` finds the old content or the new."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.write_text(content, encoding="utf-8")
     os.replace(temporary, path)
 
 
@@ -103,10 +103,9 @@ def save_checkpoint(model: InstructorModel, folder: Path, *, card: str, dtype: s
         raise UserError(f"{folder} is there and is not a checkpoint. Choose another folder or empty it.")
     kind = getattr(torch, dtype)
     new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    new.mkdir(parents=True)
     try:
+        write_layout(new, width=model.dense.in_features, dim=model.dim, max_tokens=model.max_seq_length)
         # The token embeddings have two names; as Transformers does, they are stored once.
-        (new / "2_Dense").mkdir()
         weights = {
             name: _stored(tensor, kind)
             for name, tensor in model.transformer.state_dict().items()
@@ -117,7 +116,6 @@ def save_checkpoint(model: InstructorModel, folder: Path, *, card: str, dtype: s
         save_file(dense, new / "2_Dense" / "model.safetensors", metadata={"format": "pt"})
         torch.save(dense, new / "2_Dense" / "pytorch_model.bin")  # older sentence-transformers look for this one
         write_json(new / "config.json", _configuration(model))
-        write_layout(new, width=model.dense.in_features, dim=model.dim, max_tokens=model.max_seq_length)
         for name in (*_TOKENIZER_FILES, _VERSIONS):
             if (model.folder / name).is_file():
                 shutil.copyfile(model.folder / name, new / name)

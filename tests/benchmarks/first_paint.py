@@ -1,7 +1,7 @@
 """Measures how long it takes from `python app.py` to a page with its figures in Chromium.
 
     .venv/bin/python -m tests.benchmarks.first_paint                three starts
-    .venv/bin/python -m tests.benchmarks.first_paint --repeats 10 --out first_paint.json
+    .venv/bin/python -m tests.benchmarks.first_paint --repeats 10
 
 Each start is a process of its own, with the disk warm after the first one: seconds until the server answers, until the
 page has its first figure, and until it has all of them. The browser is started before and not counted. Then one more
@@ -11,7 +11,6 @@ process tells what its imports take, package by package; each module counts for 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -21,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -42,17 +41,11 @@ _ALL_DRAWN = f"""() => {{
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds since the process was started.
+    """Seconds since the process was started, until..."""
 
-    Attributes:
-        answers: The server answers.
-        first_figure: The first figure is drawn.
-        figures: All figures of the first view are drawn.
-    """
-
-    answers: float
+    answers: float  # the server answers
     first_figure: float
-    figures: float
+    figures: float  # all of the first view are drawn
 
 
 def measure(browser: Browser) -> Start:
@@ -85,11 +78,7 @@ def measure(browser: Browser) -> Start:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a server answers.
-
-    Raises:
-        RuntimeError: If it ends or does not answer in time.
-    """
+    """Wait until a server answers."""
     deadline = time.monotonic() + GIVE_UP_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -122,7 +111,6 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="where to write JSON")
     options = parser.parse_args()
     executable = find_chromium()
     if executable is None:
@@ -132,7 +120,6 @@ def main() -> None:
         starts = [measure(browser) for _ in range(options.repeats)]
         browser.close()
     imports = import_times()
-    load = f"{os.getloadavg()[0]:.1f}"
     print("| since `python app.py` | median, s | fastest, s |\n|---|---|---|")
     for name in ("answers", "first_figure", "figures"):
         values = [getattr(start, name) for start in starts]
@@ -140,10 +127,7 @@ def main() -> None:
     print("\n| import | s |\n|---|---|")
     for name, seconds in list(imports.items())[:N_PACKAGES]:
         print(f"| {name} | {seconds:.2f} |")
-    print(f"\n{options.repeats} starts, {len(os.sched_getaffinity(0))} cores, load {load}")
-    if options.out is not None:
-        result = {"load": load, "starts": [asdict(start) for start in starts], "imports": imports}
-        options.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    print(f"\n{options.repeats} starts, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,6 @@ from tests.benchmarks import first_paint, interaction, scale
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_texts_are_repeatable_different_and_labelled() -> None:
-    texts, labels = scale.made_texts(300)
-    assert (texts, labels) == scale.made_texts(300)
-    assert len(set(texts)) == 300
-    assert len(set(labels)) == len(scale.LABELS)
-
-
 def test_a_step_reports_the_memory_and_the_bytes_of_its_call() -> None:
     calls = []
 

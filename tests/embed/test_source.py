@@ -79,22 +79,6 @@ def test_reading_begins_at_a_row_group_and_goes_on_from_the_last_range(
     assert begun == [0, 390, 0]
 
 
-def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
-    def peak(n_rows: int) -> int:
-        path = tmp_path / f"{n_rows}.parquet"
-        texts = [f"{i} " + "word " * 100 for i in range(n_rows)]
-        pq.write_table(pa.table({"text": texts}), path, row_group_size=n_rows)
-        reader, before, held = RowReader(Source(path, "text")), pa.total_allocated_bytes(), []
-        for start in range(0, n_rows, 500):
-            table = reader.read(start, start + 500)
-            held.append(pa.total_allocated_bytes() - before)
-            assert len(table) == 500
-        return max(held)
-
-    small, large = peak(4_000), peak(32_000)
-    assert 0 < large < 1.5 * small
-
-
 def test_a_dictionary_of_texts_is_read_as_texts(tmp_path: Path) -> None:
     texts = pa.array(["one", "two", "one", None]).dictionary_encode()
     pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")

@@ -78,15 +78,6 @@ def test_a_killed_run_goes_on_with_the_losses_it_would_have_had(checkpoint: Path
     assert resumed.means == pytest.approx(whole.means, rel=1e-6)
 
 
-def test_a_run_in_two_parts_is_the_run_in_one(checkpoint: Path, tmp_path: Path) -> None:
-    # The rate falls over the steps of the whole run; here it stays, so that the first part may be shorter.
-    whole = run(checkpoint, tmp_path / "whole", decay=0.0)
-    first = run(checkpoint, tmp_path / "parts", n_steps=5, decay=0.0)
-    second = run(checkpoint, tmp_path / "parts", decay=0.0)
-    assert first.losses + second.losses == whole.losses
-    assert [entry["step"] for entry in logged(tmp_path / "parts")] == list(range(1, 13))
-
-
 def test_every_kind_of_step_learns_the_same(checkpoint: Path, tmp_path: Path) -> None:
     plain = run(checkpoint, tmp_path / "plain", bfloat16=False, workers=1)
     cached = run(checkpoint, tmp_path / "cached", bfloat16=False, workers=1, gradient_cache=True)

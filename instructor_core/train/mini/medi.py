@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.errors import UserError
-from instructor_core.train.mini.tasks import HELD_OUT_AXES, LabelTask, PairTask, TripletTask
+from instructor_core.train.mini.tasks import HELD_OUT_AXES, LabelledTask, PairTask, TripletTask
 
 _SOURCES = Path(__file__).parent / "data" / "sources.json"
 _MAX_RECOVERED = 10  # classes; with more, few groups are set apart from all the others
@@ -72,7 +72,7 @@ def read_medi(
     only_open: bool,
     row_of: Mapping[str, int],
     coarse_topics: NDArray[np.int32],
-) -> tuple[list[LabelTask], list[TripletTask], list[PairTask]]:
+) -> tuple[list[LabelledTask], list[TripletTask], list[PairTask]]:
     """Read the tasks of a ``.jsonl.gz`` file, without the held-out axes.
 
     `row_of` gives the corpus line of a text, for those that the corpus holds; `coarse_topics` (N,) is the cluster of
@@ -93,7 +93,7 @@ def read_medi(
                     f"{path.name}, line {number}: expected a JSON record with task_name and [instruction, text] under "
                     f"query, pos and neg, got {line[:60]!r}. Correct the line."
                 ) from error
-    labelled: list[LabelTask] = []
+    labelled: list[LabelledTask] = []
     triplets: list[TripletTask] = []
     pairs: list[PairTask] = []
     for name, rows in records.items():
@@ -104,7 +104,7 @@ def read_medi(
             pairs.append(PairTask(name, left, right, symmetric, source.weight))
             continue
         made = _supervised(source, [(row[0][1], row[1][1], row[2][1]) for row in rows], row_of, coarse_topics)
-        if isinstance(made, LabelTask):
+        if isinstance(made, LabelledTask):
             labelled.append(made)
         else:
             triplets.append(made)
@@ -113,7 +113,7 @@ def read_medi(
 
 def _supervised(
     source: TaskSource, triplets: Sequence[Triplet], row_of: Mapping[str, int], coarse_topics: NDArray[np.int32]
-) -> LabelTask | TripletTask:
+) -> LabelledTask | TripletTask:
     def rows(texts: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray([row_of.get(text, -1) for text in texts], dtype=np.int64)
 
@@ -124,7 +124,7 @@ def _supervised(
             lines = rows(texts)
             known = (lines >= 0) & (source.axis not in _TOPICAL)
             crossing = np.where(known, coarse_topics[np.maximum(lines, 0)], -1).astype(np.int32)
-            return LabelTask(
+            return LabelledTask(
                 name=source.task,
                 axis=source.axis,
                 texts=texts,

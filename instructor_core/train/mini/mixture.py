@@ -27,7 +27,7 @@ from instructor_core.train.mini.objectives import (
     supervised_contrast,
     triplet_contrast,
 )
-from instructor_core.train.mini.tasks import MANY_CLASSES, LabelTask, TripletTask
+from instructor_core.train.mini.tasks import MANY_CLASSES, LabelledTask, TripletTask
 from instructor_core.train.mini.wordings import TrainingWordings
 
 SHARES: Mapping[str, float] = {
@@ -82,7 +82,7 @@ TEXT_TYPES = ("sentence", "text", "document", "post", "message", "statement", "a
 CONTENT_AXES = frozenset({"topic", "domain", "intent"})
 
 Builder = Callable[[random.Random], Batch]
-T = TypeVar("T", LabelTask, TripletTask)
+T = TypeVar("T", LabelledTask, TripletTask)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Supervised tasks: texts whose relation under an axis is known, in three shapes.
 
-``LabelTask`` has a label for every text, ``TripletTask`` only knows that a text is closer to a second than to a third,
+``LabelledTask`` has a label for every text, ``TripletTask`` only knows a text to be closer to a second than to a third,
 ``PairTask`` knows which two texts belong together. An axis is what an instruction asks for ("sentiment", "topic").
 """
 
@@ -26,7 +26,7 @@ MANY_CLASSES = 40
 
 
 @dataclass(frozen=True, eq=False)
-class LabelTask:
+class LabelledTask:
     """Texts with one label each.
 
     Labels (n,) index into the names of the classes, which are () if they have none that could stand in an instruction.
@@ -123,11 +123,11 @@ def label_tasks(
     named: bool = True,
     axes: Iterable[str] | None = None,
     min_texts: int = 2,
-) -> list[LabelTask]:
+) -> list[LabelledTask]:
     """Make one task per axis from texts that carry labels of several axes; the other axes cross it.
 
     A text may lack some of the labels. Tasks are made of ``axes``, or of all that occur, but of none that is held out;
-    classes with fewer than ``min_texts`` are left out. Rows (n,) are as in ``LabelTask``; ``named`` says whether the
+    classes with fewer than ``min_texts`` are left out. Rows (n,) are as in ``LabelledTask``; ``named`` says whether the
     labels may stand in an instruction.
     """
     found = Counter(axis for entry in labels for axis in entry)
@@ -141,7 +141,7 @@ def label_tasks(
             continue
         others = [codes[other][0][keep] for other in sorted(found) if other != axis and other not in HELD_OUT_AXES]
         tasks.append(
-            LabelTask(
+            LabelledTask(
                 name=f"{name}:{axis}",
                 axis=axis,
                 texts=[texts[i] for i in keep.tolist()],
@@ -173,7 +173,7 @@ def corpus_tasks(
     n_texts: int,
     seed: int,
     max_per_class: int = 8000,
-) -> list[LabelTask]:
+) -> list[LabelledTask]:
     """Label real text twice: its form by rules, its topic by the teacher's clusters; each crosses the other.
 
     Fine and coarse clusters and confidence are (N,); a rule gives None where it is not sure, and at most
