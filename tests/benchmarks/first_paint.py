@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +25,10 @@ from statistics import median
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.chromium import find_chromium
-from tests.serving import ROOT, free_port, server_environment
+from tests.serving import ROOT, serving
 
 N_PACKAGES = 12
-GIVE_UP_S = 120
+GIVE_UP_MS = 120_000
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 _DRAWN = "[...document.querySelectorAll('#similarity-plots .ic-plot')].filter(gd => gd._fullLayout && gd.data)"
 _ALL_DRAWN = f"""() => {{
@@ -50,45 +48,18 @@ class Start:
 
 def measure(browser: Browser) -> Start:
     """Start the app once and open its page."""
-    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "app.py"],
-            cwd=ROOT,
-            env=server_environment(Path(folder), port),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_for(url, process)
+        with serving(Path(folder)) as server:
             answers = time.perf_counter() - started
             page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.goto(url, wait_until="commit")
-            page.wait_for_function(f"() => {_DRAWN}.length > 0", timeout=GIVE_UP_S * 1000)
+            page.goto(server.url, wait_until="commit")
+            page.wait_for_function(f"() => {_DRAWN}.length > 0", timeout=GIVE_UP_MS)
             first = time.perf_counter() - started
-            page.wait_for_function(_ALL_DRAWN, timeout=GIVE_UP_S * 1000)
+            page.wait_for_function(_ALL_DRAWN, timeout=GIVE_UP_MS)
             figures = time.perf_counter() - started
             page.close()
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
     return Start(round(answers, 2), round(first, 2), round(figures, 2))
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a server answers."""
-    deadline = time.monotonic() + GIVE_UP_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the app ended with {process.returncode}")
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.02)
-    raise RuntimeError(f"the app did not answer within {GIVE_UP_S} s")
 
 
 def import_times(code: str = "import app") -> dict[str, float]:
