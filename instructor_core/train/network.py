@@ -31,12 +31,7 @@ _ACTIVATIONS = {"relu": None, "gelu_new": "tanh", "gelu": "none"}  # name in con
 
 @dataclass(eq=False)
 class _Weight:
-    """A weight as the step computes with it and the sums of its gradients so far.
-
-    Attributes:
-        value: ``(out, in)`` in the dtype of the step.
-        gradients: ``(out, in)`` float32, one for each worker.
-    """
+    """A weight (out, in) in the dtype of the step, and the sums of its gradients so far, one for each worker."""
 
     value: Tensor
     gradients: list[Tensor]
@@ -112,15 +107,8 @@ class TrainingNetwork:
     """Forward and backward passes over a model's weights.
 
     ``start_step`` takes over the weights as they are now; ``forward`` and ``backward`` may then be called for any
-    number of chunks; ``finish_step`` writes the sums into ``.grad`` of the model's parameters.
-
-    Args:
-        model: Loaded with ``trainable=True``.
-        bfloat16: Compute linear layers and attention in bfloat16.
-        workers: Threads that call ``backward`` at the same time, each with gradient buffers of its own.
-
-    Raises:
-        UserError: If the model was not loaded for training in float32 or its activation is of an unknown kind.
+    number of chunks; ``finish_step`` writes the sums into ``.grad`` of the model's parameters. Each worker, a thread
+    that calls ``backward``, has gradient buffers of its own.
     """
 
     def __init__(self, model: InstructorModel, *, bfloat16: bool, workers: int = 1) -> None:
