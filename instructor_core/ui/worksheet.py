@@ -75,8 +75,7 @@ def _answer(encoder: CachedEncoder, step: Step, checkpoint_id: str) -> str:
     inputs = step.inputs if step.solution is None else step.solution
     measured = step.claim.measure(encoder, replace(inputs, checkpoint_id=checkpoint_id))
     if not measured.holds:
-        listed = ", ".join(f"{slot.replace('_', ' ')} {words}" for slot, words in measured.numbers)
-        return escape(f"{checkpoint_id} does otherwise: {listed}.")
+        return escape(measured.otherwise(checkpoint_id))
     if step.solution is None:
         right = step.choices[step.answer]
     else:
