@@ -73,9 +73,8 @@ class Run:
 
     def embeddings(self, instruction: int) -> NDArray[np.float32]:
         """Return the unit embeddings of all texts under one instruction, (N, D)."""
-        return unit_vectors(
-            self.encoder.encode([(self.inputs.instructions[instruction], t) for t in self.inputs.texts])
-        )
+        pairs = [(self.inputs.instructions[instruction], text) for text in self.inputs.texts]
+        return unit_vectors(self.encoder.encode(pairs))
 
     def cosine(self, cell: Cell) -> float:
         """Return the cosine of the two texts of a cell."""
@@ -115,7 +114,8 @@ def claim(*slots: str) -> Callable[[Callable[..., Answer]], Callable[..., Answer
     """Return a decorator that makes a function of a run a kind of claim, which measures these slots."""
 
     def register(check: Callable[..., Answer]) -> Callable[..., Answer]:
-        KINDS[check.__name__] = slots, validate_call(config=ConfigDict(arbitrary_types_allowed=True))(check)
+        checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(check)  # arguments come from a file
+        KINDS[check.__name__] = slots, checked
         return check
 
     return register
