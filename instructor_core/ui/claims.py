@@ -65,8 +65,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a claim is held against."""
+class EmbeddedRun:
+    """What a claim is held against: a run, and the encoder that embeds it."""
 
     encoder: CachedEncoder
     inputs: Inputs
@@ -99,11 +99,11 @@ class Claim:
 
     kind: str
     slots: tuple[str, ...]
-    check: Callable[[Run], Answer]
+    check: Callable[[EmbeddedRun], Answer]
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
         """Evaluate the claim on a run."""
-        holds, *words = self.check(Run(encoder, inputs))
+        holds, *words = self.check(EmbeddedRun(encoder, inputs))
         return Measured(holds, tuple(zip(self.slots, words, strict=True)))
 
 
@@ -129,21 +129,21 @@ def read_claim(values: dict[str, Any]) -> Claim:
 
 
 @claim("first", "second", "gap")
-def cosine_greater(run: Run, greater: Cell, than: Cell, margin: float) -> Answer:
+def cosine_greater(run: EmbeddedRun, greater: Cell, than: Cell, margin: float) -> Answer:
     """One cosine exceeds another by a margin."""
     first, second = run.cosine(greater), run.cosine(than)
     return first >= second + margin, number(first), number(second), number(first - second)
 
 
 @claim("cosine")
-def cosine_at_least(run: Run, cell: Cell, at_least: float) -> Answer:
+def cosine_at_least(run: EmbeddedRun, cell: Cell, at_least: float) -> Answer:
     """A cosine reaches a bound."""
     value = run.cosine(cell)
     return value >= at_least, number(value)
 
 
 @claim("lowest", "highest")
-def all_cosines_at_least(run: Run, instruction: Index, at_least: float) -> Answer:
+def all_cosines_at_least(run: EmbeddedRun, instruction: Index, at_least: float) -> Answer:
     """Even the two texts that are least alike reach a bound."""
     embeddings = run.embeddings(instruction)
     pairs = cosine_matrix(embeddings, embeddings)[np.triu_indices(len(embeddings), 1)]
@@ -152,7 +152,7 @@ def all_cosines_at_least(run: Run, instruction: Index, at_least: float) -> Answe
 
 
 @claim("cosine", "percentile", "typical")
-def percentile_at_most(run: Run, cell: Cell, at_most: float) -> Answer:
+def percentile_at_most(run: EmbeddedRun, cell: Cell, at_most: float) -> Answer:
     """A cosine lies at or below a percentile of unrelated sentence pairs under the same instruction."""
     value, sentences = run.cosine(cell), unrelated_sentences()
     instruction = run.inputs.instructions[cell.instruction]
@@ -164,7 +164,7 @@ def percentile_at_most(run: Run, cell: Cell, at_most: float) -> Answer:
 
 
 @claim("nearest", "cosine")
-def nearest_is(run: Run, instruction: Index, text: Index, nearest: Index) -> Answer:
+def nearest_is(run: EmbeddedRun, instruction: Index, text: Index, nearest: Index) -> Answer:
     """The text most like another is a given one."""
     embeddings = run.embeddings(instruction)
     found = int(nearest_of_all(embeddings)[text])
@@ -172,7 +172,7 @@ def nearest_is(run: Run, instruction: Index, text: Index, nearest: Index) -> Ans
 
 
 @claim("hits", "texts", "share")
-def accuracy_between(run: Run, instruction: Index, at_least: float, at_most: float) -> Answer:
+def accuracy_between(run: EmbeddedRun, instruction: Index, at_least: float, at_most: float) -> Answer:
     """The share of texts whose nearest other text has their own label lies within bounds."""
     n = len(run.inputs.texts)
     share = nearest_agreement(run.embeddings(instruction), run.inputs.labels or ("",) * n)
@@ -180,7 +180,7 @@ def accuracy_between(run: Run, instruction: Index, at_least: float, at_most: flo
 
 
 @claim("score", "low", "high")
-def interval_contains(run: Run, instruction: Index, value: float) -> Answer:
+def interval_contains(run: EmbeddedRun, instruction: Index, value: float) -> Answer:
     """The interval of an instruction's accuracy, as the Lab computes it, holds a value."""
     task = label_task(run.inputs.labels)
     score = intervals(score_texts(run.embeddings(instruction), task), task)[list(Metric).index(Metric.ACCURACY)]
@@ -188,7 +188,7 @@ def interval_contains(run: Run, instruction: Index, value: float) -> Answer:
 
 
 @claim("row", "column", "term", "cosine")
-def ledger_top_word(run: Run, cell: Cell, words: tuple[str, str]) -> Answer:
+def ledger_top_word(run: EmbeddedRun, cell: Cell, words: tuple[str, str]) -> Answer:
     """The largest term of the cosine of two texts belongs to a given pair of words."""
     table = ledger(*run.tokens(cell.instruction, *cell.pair), by="word")
     row, column = np.unravel_index(int(table.values.argmax()), table.values.shape)
@@ -197,7 +197,7 @@ def ledger_top_word(run: Run, cell: Cell, words: tuple[str, str]) -> Answer:
 
 
 @claim("instruction_tokens", "text_tokens", "pooled")
-def pooled_segments(run: Run, instruction: Index, text: Index, segments: tuple[str, ...]) -> Answer:
+def pooled_segments(run: EmbeddedRun, instruction: Index, text: Index, segments: tuple[str, ...]) -> Answer:
     """The mean is taken over exactly these segments of the input."""
     (pair,) = run.tokens(instruction, text)
     encoded = [str(segment) for segment in pair.segments[: len(pair.pooling_mask)]]
@@ -207,7 +207,7 @@ def pooled_segments(run: Run, instruction: Index, text: Index, segments: tuple[s
 
 
 @claim("whole", "dropped", "deleted")
-def delete_beats_drop(run: Run, cell: Cell, word: str, margin: float) -> Answer:
+def delete_beats_drop(run: EmbeddedRun, cell: Cell, word: str, margin: float) -> Answer:
     """Deleting a word from the input moves a cosine further than dropping it from the mean, by a margin."""
     pair, other = run.tokens(cell.instruction, *cell.pair)
     dropped = drop(pair, other.embedding, by="word")
@@ -225,7 +225,7 @@ def delete_beats_drop(run: Run, cell: Cell, word: str, margin: float) -> Answer:
 
 @claim("first", "second", "times")
 def move_greater(
-    run: Run, instructions: tuple[Index, Index], than_instructions: tuple[Index, Index], factor: float
+    run: EmbeddedRun, instructions: tuple[Index, Index], than_instructions: tuple[Index, Index], factor: float
 ) -> Answer:
     """Texts move further between two instructions than between two others, by a factor."""
     first, second = run.move(*instructions), run.move(*than_instructions)
@@ -235,7 +235,7 @@ def move_greater(
 
 @claim("hits", "queries")
 def retrieval_between(
-    run: Run, instruction: Index, column_instruction: Index, n_queries: Index, at_least: int, at_most: int
+    run: EmbeddedRun, instruction: Index, column_instruction: Index, n_queries: Index, at_least: int, at_most: int
 ) -> Answer:
     """How many of the first texts, as queries, find their document; document i is text `n_queries + i`."""
     found = retrieve(run.embeddings(instruction)[:n_queries], run.embeddings(column_instruction)[n_queries:])
@@ -244,7 +244,7 @@ def retrieval_between(
 
 
 @claim("on_map", "nearest", "share")
-def map_nearest_differs(run: Run, instruction: Index, text: Index) -> Answer:
+def map_nearest_differs(run: EmbeddedRun, instruction: Index, text: Index) -> Answer:
     """On the PCA map a text's nearest neighbour is not the one that it has in the embedding space."""
     embeddings = run.embeddings(instruction)
     result, nearest = project(embeddings, method="pca"), int(nearest_of_all(embeddings)[text])

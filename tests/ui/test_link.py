@@ -143,6 +143,9 @@ JSON = st.recursive(
 
 @settings(max_examples=200)
 @given(st.sampled_from(["checkpoint", "instructions", "texts", "labels", "tab", "selected", "options", "v"]), JSON)
+@example("selected", [-1, 0, 0])
+@example("selected", [10**30, True, 1.5])
+@example("tab", "<script>")
 def test_any_json_in_any_field_is_a_state_or_a_message(name: str, value: object) -> None:
     try:
         scene, _ = decode_scene(link_to(**{name: value}), **KNOWN)
