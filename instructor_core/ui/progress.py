@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
@@ -21,16 +22,13 @@ def described(
     steps: Generator[Step, None, Result], describe: Callable[[Step], Shown]
 ) -> Generator[Shown, None, Result]:
     """Yield a description of everything a generator yields, and return what it returns."""
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
-            yield describe(step)
-    finally:
-        steps.close()
+    with closing(steps):
+        try:
+            while True:
+                yield describe(next(steps))
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
 
 
 def rate_line() -> Callable[[Progress], str]:

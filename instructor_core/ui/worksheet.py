@@ -38,11 +38,7 @@ MANY = 8  # texts from which a list takes two columns, and only the matrix that 
 def worksheet(runtime: Runtime, lesson: Lesson, checkpoint_id: str, defaults: Mapping[str, Any]) -> str:
     """Return the page: every step with the figure that it asks about, and the answers on a page of their own.
 
-    Args:
-        runtime: Loaded checkpoints.
-        lesson: What is printed.
-        checkpoint_id: What computes.
-        defaults: Value of each option of a view that a step leaves as it is, by name.
+    `defaults` are the values of the options that a step leaves as they are.
     """
     encoder = runtime.encoder(checkpoint_id)
     title = (
@@ -75,8 +71,7 @@ def _answer(encoder: CachedEncoder, step: Step, checkpoint_id: str) -> str:
     inputs = step.inputs if step.solution is None else step.solution
     measured = step.claim.measure(encoder, replace(inputs, checkpoint_id=checkpoint_id))
     if not measured.holds:
-        listed = ", ".join(f"{slot.replace('_', ' ')} {words}" for slot, words in measured.numbers)
-        return escape(f"{checkpoint_id} does otherwise: {listed}.")
+        return escape(measured.otherwise(checkpoint_id))
     if step.solution is None:
         right = step.choices[step.answer]
     else:

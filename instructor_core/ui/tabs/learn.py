@@ -233,7 +233,7 @@ def _head() -> str:
 def build(stage: Stage, bar: gr.HTML) -> None:
     """Lay out the tab and connect it and the bar, which `lesson_bar` made and which is placed over the tabs."""
     lessons, page = load_lessons(), stage.page
-    catalogue, place = _catalogue(lessons, load_glossary(lessons)), gr.State(None)
+    catalogue, place = _catalogue(lessons, load_glossary()), gr.State(None)
     delivery = _delivery()
     defaults = {name: option.component.value for name, option in stage.options.items()}
 
