@@ -158,7 +158,7 @@ def test_a_tool_answers_with_what_the_encoder_computes(server: Server, checkpoin
 def test_a_tool_that_cannot_do_what_is_asked_says_why(server: Server) -> None:
     failed, answer = call(server, "encode", texts=TEXTS, instructions=[""] * 9)
     assert failed
-    assert "instructions takes 1 to 8 strings: got 9" in answer
+    assert "instructions: list should have at most 8 items, got 9. 1 to 8 instructions" in answer
     assert "Traceback" not in answer and str(ROOT) not in answer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,16 @@ def described(
             yield describe(step)
     finally:
         steps.close()
+
+
+def finished(steps: Generator[Any, None, Result]) -> Result:
+    """Return what a generator returns, whatever it reports on the way."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
 
 
 def rate_line() -> Callable[[Progress], str]:
