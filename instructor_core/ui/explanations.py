@@ -34,40 +34,24 @@ MAX_LAYER_TEXTS = 24  # the states of every layer of every text: bounded work an
 
 @dataclass(frozen=True)
 class Question:
-    """What the tab was asked.
-
-    Attributes:
-        first: Index of the text asked about.
-        second: Index of the text it is compared with.
-        a: Index of the instruction.
-        b: Index of the instruction it is compared with; may equal ``a``.
-        by: Count by tokens or by words.
-        layer: Layer of the read-out, from 0 (embedding); larger than the last means the last.
-    """
+    """What the tab was asked about: two texts and two instructions, which may be one, by index in the run."""
 
     first: int
     second: int
     a: int
     b: int
     by: By = "word"
-    layer: int = 99
+    layer: int = 99  # of the read-out, from 0 (embedding); larger than the last means the last
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the tab shows.
-
-    Attributes:
-        limits: One sentence on what the view does not show.
-        sentences: The result in words.
-        rows: Chips; None for none.
-        panels: Figures; None for none.
-    """
+    """What the tab shows: a sentence on what is not shown, the result in words, chips and figures."""
 
     limits: str
     sentences: tuple[str, ...]
     rows: TokenRows | None
-    panels: PanelSet | None
+    panels: PanelSet
 
 
 def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
