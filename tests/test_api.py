@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -142,12 +141,6 @@ def test_the_schema_describes_every_endpoint_and_no_private_event(client: Client
     ]
 
 
-def test_the_openapi_document_lists_the_endpoints(url: str) -> None:
-    with urllib.request.urlopen(f"{url}gradio_api/openapi.json", timeout=5) as answer:
-        paths = json.load(answer)["paths"]
-    assert all(any(path.endswith(name) for path in paths) for name in NAMES)
-
-
 def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
     with pytest.raises(AppError, match=r"texts: list should have at least 1 item, got 0\. 1 to 500 texts"):
         client.predict(texts=[], instructions=[""], api_name="/encode")
@@ -171,7 +164,6 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
             (["a"], [""] * 5000),
             "instructions: list should have at most 8 items, got 5000. 1 to 8 instructions",
         ),
-        ("encode", (["a"], []), "got 0"),
         (
             "encode",
             (["x" * 1_000_000], [""]),
@@ -181,9 +173,7 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
         ("encode", (["a"], ["x" * 2001]), "at most 2000 characters, got 2001"),
         ("encode", (["a", " \n"], [""]), "number 2 is"),
         ("encode", (["a", None], [""]), "texts, number 2: input should be a valid string, got None"),
-        ("encode", ("abc", [""]), "got 'abc'"),
         ("encode", ({"a": 1}, [""]), "got dict"),
-        ("encode", (["a"], [""], "../../etc"), "no checkpoint"),
         ("encode", (["a"], [""], None), "checkpoint: input should be a valid string, got None"),
         (
             "encode",
@@ -196,18 +186,15 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
         ("project", (["a"], [""], "tsne"), "method: input should be 'umap' or 'pca', got 'tsne'"),
         ("project", (["a"], [""], ["umap"]), 'got 1. "umap", or'),
         ("project", (["a"], [""], "umap", "separate", 2.5), "dimensions: input should be a valid integer, got 2.5"),
-        ("project", (["a"], [""], "umap", "separate", True), "got True"),
         (
             "project",
             (["a"], [""], "umap", "separate", 2, 10**9),
             "n_neighbors: input should be less than or equal to 200",
         ),
         ("project", (["a"], [""], "umap", "separate", 2, 10, float("nan")), "min_dist"),
-        ("project", (["a"], [""], "umap", "separate", 2, 10, 0.1, "cosine", -1), "random_state"),
         ("ledger", ("a", ""), "must not be empty"),
         ("ledger", ("a", "b", "", None, "letter"), "by: input should be 'token' or 'word'"),
         ("leaderboard", (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
-        ("leaderboard", (list("abcdefgh"), ["x"] * 8, ["i"]), "2 different labels"),
         ("leaderboard", (["a"] * 8, ["x", "y"] * 4, [""]), "not empty"),
         ("leaderboard", (["a"] * 8, ["x", "y"] * 4, ["i"], "best"), "metric: input should be 'accuracy', "),
     ],
