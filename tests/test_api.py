@@ -154,49 +154,27 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        (
-            "encode",
-            (["a"] * 501, [""]),
-            "texts: list should have at most 500 items, got 501. 1 to 500 texts, up to 20,000 characters each and",
-        ),
-        (
-            "encode",
-            (["a"], [""] * 5000),
-            "instructions: list should have at most 8 items, got 5000. 1 to 8 instructions",
-        ),
-        (
-            "encode",
-            (["x" * 1_000_000], [""]),
-            "texts, number 1: string should have at most 20000 characters, got 1000000. ",
-        ),
+        ("encode", (["a"] * 501, [""]), "texts: list should have at most 500 items, got 501. 1 to 500 texts, "),
+        ("encode", (["a"], [""] * 5000), "instructions: list should have at most 8 items, got 5000. "),
+        ("encode", (["x" * 1_000_000], [""]), "number 1: string should have at most 20000 characters, got 1000000"),
         ("encode", (["x" * 20_000] * 26, [""]), "500000 characters together"),
         ("encode", (["a"], ["x" * 2001]), "at most 2000 characters, got 2001"),
         ("encode", (["a", " \n"], [""]), "number 2 is"),
         ("encode", (["a", None], [""]), "texts, number 2: input should be a valid string, got None"),
         ("encode", ({"a": 1}, [""]), "got dict"),
         ("encode", (["a"], [""], None), "checkpoint: input should be a valid string, got None"),
-        (
-            "encode",
-            (["a"], [""], "instructor-mini", "yes"),
-            "normalize: input should be a valid boolean, got 'yes'. Whether embeddings have length 1.",
-        ),
+        ("encode", (["a"], [""], "instructor-mini", "yes"), "got 'yes'. Whether embeddings have length 1."),
         ("encode", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "1000000 numbers"),
         ("similarity", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "would hold 2000000"),
         ("tokens", (["a"] * 65,), "at most 64 items, got 65. 1 to 64 texts"),
         ("project", (["a"], [""], "tsne"), "method: input should be 'umap' or 'pca', got 'tsne'"),
-        ("project", (["a"], [""], ["umap"]), 'got 1. "umap", or'),
-        ("project", (["a"], [""], "umap", "separate", 2.5), "dimensions: input should be a valid integer, got 2.5"),
-        (
-            "project",
-            (["a"], [""], "umap", "separate", 2, 10**9),
-            "n_neighbors: input should be less than or equal to 200",
-        ),
+        ("project", (["a"], [""], "umap", "separate", True), "dimensions: input should be a valid integer, got True"),
+        ("project", (["a"], [""], "umap", "separate", 2, 10**9), "should be less than or equal to 200"),
         ("project", (["a"], [""], "umap", "separate", 2, 10, float("nan")), "min_dist"),
         ("ledger", ("a", ""), "must not be empty"),
         ("ledger", ("a", "b", "", None, "letter"), "by: input should be 'token' or 'word'"),
         ("leaderboard", (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
         ("leaderboard", (["a"] * 8, ["x", "y"] * 4, [""]), "not empty"),
-        ("leaderboard", (["a"] * 8, ["x", "y"] * 4, ["i"], "best"), "metric: input should be 'accuracy', "),
     ],
 )
 def test_a_request_outside_the_limits_is_refused_before_any_work(
@@ -227,9 +205,7 @@ JSON = st.recursive(
 
 
 @settings(max_examples=120)
-@given(
-    st.sampled_from(["encode", "similarity", "tokens", "project", "ledger", "leaderboard", "fingerprint"]), st.data()
-)
+@given(st.sampled_from([name[1:] for name in NAMES]), st.data())
 def test_any_json_as_arguments_is_an_answer_or_a_message(api: Api, name: str, data: st.DataObject) -> None:
     n = {"tokens": 1, "leaderboard": 3}.get(name, 2)
     arguments = data.draw(st.lists(JSON, min_size=n, max_size=n + 1))
