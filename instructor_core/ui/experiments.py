@@ -240,13 +240,13 @@ def split_variance(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: R
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
     split = variance_split(grid)
     text, instruction, interaction = split.shares
-    sentences = (
-        f"Text {text:.0%}, instruction {instruction:.0%}, interaction {interaction:.0%} of the variance of "
-        f"{grid.n_instructions} × {grid.n_texts} unit vectors.",
-    )
     return Finding(
         f"{variance_figures.HOW_TO_READ} {variance_figures.NOT_SHOWN}",
-        (*sentences, *chosen.sentences),
+        (
+            f"Text {text:.0%}, instruction {instruction:.0%}, interaction {interaction:.0%} of the variance of "
+            f"{grid.n_instructions} × {grid.n_texts} unit vectors.",
+            *chosen.sentences,
+        ),
         variance_figures.variance_panels(split),
     )
 
@@ -302,10 +302,9 @@ def follow_neighbors(runtime: Runtime, book: ScoreBook, inputs: Inputs, request:
     """The places of one text's neighbours from instruction to instruction."""
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
     result = neighbor_ranks(text_cosines(grid, request.text), request.text)
-    sentences = (f"Neighbours of text {request.text + 1}: {inputs.texts[request.text]}",)
     return Finding(
         f"{rank_figures.BUMP_HOW_TO_READ} {rank_figures.BUMP_NOT_SHOWN}",
-        sentences,
+        (f"Neighbours of text {request.text + 1}: {inputs.texts[request.text]}",),
         rank_figures.bump_panels(result, inputs.texts),
     )
 
