@@ -182,21 +182,8 @@ def accuracy_between(run: EmbeddedRun, instruction: Index, at_least: float, at_m
 @claim("score", "low", "high")
 def interval_contains(run: EmbeddedRun, instruction: Index, value: float) -> Answer:
     """The interval of an instruction's accuracy, as the Lab computes it, holds a value."""
-
-    kind = "interval_contains"
-    slots = ("score", "low", "high")
-    instruction: int
-    value: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        task = label_task(inputs.labels)
-        scores = score_texts(unit_vectors(encoder, inputs, self.instruction), task)
-        score = intervals(scores)[list(Metric).index(Metric.ACCURACY)]
-        numbers = (("score", f"{score.value:.2f}"), ("low", f"{score.low:.2f}"), ("high", f"{score.high:.2f}"))
-        return Measured(score.low <= self.value <= score.high, numbers)
     task = label_task(run.inputs.labels)
-    score = intervals(score_texts(run.embeddings(instruction), task), task)[list(Metric).index(Metric.ACCURACY)]
+    score = intervals(score_texts(run.embeddings(instruction), task))[list(Metric).index(Metric.ACCURACY)]
     return score.low <= value <= score.high, f"{score.value:.2f}", f"{score.low:.2f}", f"{score.high:.2f}"
 
 

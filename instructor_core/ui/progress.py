@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,16 @@ def described(
         try:
             while True:
                 yield describe(next(steps))
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+
+def finished(steps: Generator[Any, None, Result]) -> Result:
+    """Return what a generator returns, whatever it reports on the way."""
+    while True:
+        try:
+            next(steps)
         except StopIteration as stop:
             result: Result = stop.value
             return result

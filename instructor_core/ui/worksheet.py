@@ -10,6 +10,7 @@ from typing import Any
 from instructor_core.analysis.grid import letter
 from instructor_core.cache import CachedEncoder
 from instructor_core.figures import paper
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.canvas import Context
@@ -83,7 +84,7 @@ def _texts(inputs: Inputs, before: Inputs | None) -> str:
     """The instructions, and the numbered texts with their labels; what stood in the step before is not repeated."""
     parts = []
     if before is None or inputs.instructions != before.instructions:
-        named = (f"{letter(k)} · {each.strip() or '(no instruction)'}" for k, each in enumerate(inputs.instructions))
+        named = (f"{letter(k)} · {one_line(each)}" for k, each in enumerate(inputs.instructions))
         parts.append(f'<p class="names">{"<br>".join(map(escape, named))}</p>')
     if before is None or (inputs.texts, inputs.labels) != (before.texts, before.labels):
         labels = inputs.labels or ("",) * len(inputs.texts)

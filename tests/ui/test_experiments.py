@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from instructor_core.ui import experiments
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.experiments import Experiment, Finding, Request, ScoreBook
 from instructor_core.ui.inputs import Inputs, parse_texts
+from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.tabs.lab import merge_labels
 
@@ -44,13 +44,9 @@ def answer(
     experiment: Experiment, runtime: Runtime, inputs: Inputs, request: Request, book: ScoreBook | None = None
 ) -> tuple[Finding, list[str]]:
     """The finding of an experiment and the lines of progress on the way."""
-    steps: Generator[str, None, Finding] = experiment(runtime, book or ScoreBook(), inputs, request)
-    lines = []
-    while True:
-        try:
-            lines.append(next(steps))
-        except StopIteration as stop:
-            return stop.value, lines
+    lines: list[str] = []
+    finding = finished(described(experiment(runtime, book or ScoreBook(), inputs, request), lines.append))
+    return finding, lines
 
 
 @pytest.mark.parametrize("experiment", ALL)

@@ -19,6 +19,7 @@ from instructor_core.ui.components import rows_json
 from instructor_core.ui.experiments import Request, ScoreBook
 from instructor_core.ui.inputs import MAX_ALL_CHARACTERS, MAX_TEXTS, Inputs
 from instructor_core.ui.page import MAX_LISTED, Selected, text_choices
+from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.samples import relinked, sample
 from instructor_core.ui.tabs import similarity
@@ -132,13 +133,7 @@ def test_the_leaderboard_of_many_texts_takes_a_sample_and_says_so(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiments, "MAX_LABELLED", 30)
-    steps = experiments.compare_instructions(runtime, ScoreBook(), many(90), Request())
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            finding = stop.value
-            break
+    finding = finished(experiments.compare_instructions(runtime, ScoreBook(), many(90), Request()))
     assert finding.sentences[-1].startswith("A sample of 30 of 90 texts was taken")
 
 
