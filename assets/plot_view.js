@@ -3,15 +3,16 @@
 window.InstructorPlotView = window.InstructorPlotView || (() => {
   "use strict";
 
-  const { el, isDark, onThemeChange, hover, select, itemsOf, tooltip, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
+  const { el, onKeys, hover, select, component, isDark, itemsOf, tooltip } = InstructorLinking;
+  const { THEME, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
   const { CONFIG, escape, unescape, number, matrixOf, cellLines, pointLines } = InstructorFigure;
-  const THEME = window.InstructorTheme; // {light, dark, twins}, from the head of the page
   const SVG = "http://www.w3.org/2000/svg";
   const GAP = 20; // px between panels
   const TICK = 11; // px, font size of ticks; larger where the page is projected, see `letterScale`
   const WIDE_CELL = 56; // px, cells of a small matrix grow no further
   const LABEL_FROM = 440; // px of panel width from which rows are labelled with words, not with numbers alone
   const MARK = { kind: "mark" }; // meta of the trace that rings points in 3-D
+  const START = { r: 0, c: 0, n: 0 }; // where keys begin: a cell of a matrix, or a point
   const TEXT_KEYS = new Set(["x", "y", "z", "text", "hovertext", "customdata", "ids", "meta", "ticktext", "name"]);
 
   const range = (n) => Array.from({ length: n }, (_, i) => i);
@@ -51,21 +52,17 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   // ------------------------------------------------------------------------------------ reading a figure
 
   /** What the traces of a figure are about: {matrix} or {points: [{item, trace, at}]}, both may be missing. */
-  function read(figure, items) {
-    const index = figure.data.findIndex((trace) => trace.meta?.kind === "matrix");
-    const content = { kind: "plain", matrix: null, points: [], threeD: false };
-    content.threeD = figure.data.some((trace) => /3d$|^surface$|^mesh3d$/.test(trace.type || ""));
-    if (index >= 0) {
-      content.kind = "matrix";
-      content.matrix = { index, ...matrixOf(figure.data[index], items) };
-    }
-    figure.data.forEach((trace, number) => {
-      if (trace.meta?.kind !== "points") return;
-      content.kind = "points";
-      (trace.customdata || []).forEach((item, at) => content.points.push({ item, trace: number, at }));
-    });
-    content.points.sort((a, b) => a.item - b.item);
-    return content;
+  function read({ data }, items) {
+    const index = data.findIndex((trace) => trace.meta?.kind === "matrix");
+    const points = data.flatMap(({ meta, customdata }, trace) =>
+      meta?.kind === "points" ? (customdata || []).map((item, at) => ({ item, trace, at })) : [],
+    );
+    return {
+      kind: points.length ? "points" : index >= 0 ? "matrix" : "plain",
+      matrix: index >= 0 ? { index, ...matrixOf(data[index], items) } : null,
+      points: points.sort((a, b) => a.item - b.item),
+      threeD: data.some((trace) => /3d$|^surface$|^mesh3d$/.test(trace.type || "")),
+    };
   }
 
   /** A copy of a figure part with the colours of the dark page where there are such; data is shared, not copied. */
@@ -207,17 +204,16 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
   function mount(element, props, watch, trigger, clickEvent, selectEvent) {
     const root = element.querySelector(".ic-plots");
+    const name = props.label || "Figures";
     const view = { panels: new Map(), payload: null, bar: null, hover: null, selection: {}, width: 0 };
     const bar = el("div", "ic-plots-bar");
     const grid = el("div", "ic-grid");
     const empty = el("p", "ic-empty", root.dataset.empty);
-    const alt = el("p", "ic-hidden");
-    alt.id = `${element.id || props.label}-alt`.replace(/\W+/g, "-");
-    const live = el("p", "ic-hidden");
-    live.setAttribute("aria-live", "polite");
+    const alt = el("p", { class: "ic-hidden", id: `${element.id || props.label}-alt`.replace(/\W+/g, "-") });
+    const live = el("p", { class: "ic-hidden", "aria-live": "polite" });
     root.setAttribute("role", "group");
-    root.setAttribute("aria-label", props.label || "Figures");
-    root.replaceChildren(el("h2", "ic-hidden", props.label || "Figures"), bar, grid, empty, alt, live);
+    root.setAttribute("aria-label", name);
+    root.replaceChildren(el("h2", "ic-hidden", name), bar, grid, empty, alt, live);
 
     const look = () => {
       const template = isDark() ? THEME.dark : THEME.light;
@@ -228,45 +224,39 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     // ---------------------------------------------------------------------------------- panels come and go
 
     function addPanel(key) {
-      const node = el("section", "ic-panel");
       const head = el("header", "ic-panel-head");
-      const box = el("div", "ic-figure");
       const gd = el("div", "ic-plot");
       const overlay = document.createElementNS(SVG, "svg");
       overlay.setAttribute("class", "ic-overlay");
       overlay.setAttribute("aria-hidden", "true");
-      box.append(gd, overlay);
-      node.append(head, box);
-      const panel = { key, node, head, box, gd, overlay, cursor: null, wired: false };
-      box.addEventListener("keydown", (event) => onKey(panel, event));
-      box.addEventListener("focus", () => box.matches(":focus-visible") && moveCursor(panel, panel.cursor || { r: 0, c: 0, n: 0 }));
-      box.addEventListener("blur", () => leave());
+      const box = el("div", "ic-figure", gd, overlay);
+      const panel = { key, node: el("section", "ic-panel", head, box), head, box, gd, overlay, cursor: null, wired: false };
+      walk(panel);
+      box.addEventListener("focus", () => box.matches(":focus-visible") && moveCursor(panel, panel.cursor || START));
+      box.addEventListener("blur", leave);
       box.addEventListener("pointermove", (event) => tooltip.move(event.clientX, event.clientY), { passive: true });
-      box.addEventListener("pointerleave", () => leave());
+      box.addEventListener("pointerleave", leave);
       view.panels.set(key, panel);
       return panel;
     }
 
     function heading(panel) {
       const { title, subtitle, accent, chip: mark } = panel.data;
-      const words = el("div", "ic-panel-words");
-      words.append(el("h3", "ic-panel-title", title));
-      if (subtitle) words.append(el("p", "ic-panel-subtitle", subtitle));
+      const line = subtitle ? el("p", "ic-panel-subtitle", subtitle) : null;
+      const words = el("div", "ic-panel-words", el("h3", "ic-panel-title", title), line);
       const save = InstructorFigureFiles.menu(title, () => described(panel), (said) => (live.textContent = said));
       panel.head.replaceChildren(...(mark ? [chip(mark, accent)] : []), words, save);
+      panel.node.dataset.chip = mark ?? "";
     }
 
     function describe(panel) {
       const { content, box, data } = panel;
-      const kinds = {
-        matrix: () => `matrix of ${content.matrix.rows.n} rows and ${content.matrix.columns.n} columns. Arrow keys move, Enter selects`,
-        points: () => `${content.points.length} points. Arrow keys move, Enter selects`,
-        plain: () => data.subtitle || "figure",
-      };
-      const keys = content.kind !== "plain";
+      const { kind, matrix, points } = content;
+      const size = kind === "matrix" ? `matrix of ${matrix.rows.n} rows and ${matrix.columns.n} columns` : `${points.length} points`;
+      const keys = kind !== "plain";
       // Not "img": the buttons over a figure are inside it, and would be lost with it.
       box.setAttribute("role", keys ? "application" : "figure");
-      box.setAttribute("aria-label", `${data.title}: ${kinds[content.kind]()}`);
+      box.setAttribute("aria-label", `${data.title}: ${keys ? `${size}. Arrow keys move, Enter selects` : data.subtitle || "figure"}`);
       box.setAttribute("aria-describedby", alt.id);
       if (keys) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
@@ -370,7 +360,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       view.width = root.clientWidth; // 0 in a tab that is not in front: the ResizeObserver calls again
       if (!payload || !view.width) return;
       grid.style.gridTemplateColumns = `repeat(${columns()}, minmax(0, 1fr))`;
-      view.bar = payload.scale ? scaleBar(payload.scale, THEME.twins) : null;
+      view.bar = payload.scale ? scaleBar(payload.scale) : null;
       bar.replaceChildren(...(view.bar ? [view.bar] : []));
       bar.hidden = !view.bar;
       for (const panel of [...view.panels.values()]) {
@@ -379,8 +369,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       }
     }
 
-    function accept() {
-      const payload = props.value ? JSON.parse(props.value) : null;
+    function accept(payload) {
       const keys = new Set((payload?.panels || []).map((panel) => panel.key));
       for (const [key, panel] of view.panels) {
         if (keys.has(key)) continue;
@@ -409,14 +398,13 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     // ---------------------------------------------------------------------------------- marks over the figures
 
-    const shape = (overlay, tag, attributes, className) => {
+    function shape(overlay, tag, attributes, className) {
       for (const layer of ["ic-halo", className]) {
         const node = document.createElementNS(SVG, tag);
-        for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-        node.setAttribute("class", layer);
+        for (const [name, value] of Object.entries({ ...attributes, class: layer })) node.setAttribute(name, value);
         overlay.append(node);
       }
-    };
+    }
 
     const axes = (panel, trace) => {
       const full = panel.gd._fullLayout;
@@ -516,7 +504,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const scale = { colors: trace.colorscale.map(([, color]) => color), low: trace.zmin, high: trace.zmax };
       for (const label of panel.gd.querySelectorAll(".heatmap-label text")) {
         const { z } = label.__data__ || label.parentNode.__data__ || {};
-        if (typeof z === "number") label.style.fill = inkOn(colorAt(scale, {}, z));
+        if (typeof z === "number") label.style.fill = inkOn(colorAt(scale, z));
       }
     }
 
@@ -532,12 +520,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     // ---------------------------------------------------------------------------------- what is under the pointer
 
-    function itemLine([tag, text]) {
-      const line = el("p", "ic-tip-item");
-      if (tag) line.append(el("b", "", tag));
-      line.append(el("span", "", text));
-      return line;
-    }
+    const itemLine = ([tag, text]) => el("p", "ic-tip-item", tag ? el("b", "", tag) : null, el("span", "", text));
 
     /** The value here and, where the set has the same cell under other instructions, there. */
     function cellTip(panel, r, c) {
@@ -550,12 +533,11 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         if (!twin || (other !== panel && twin.value !== value)) continue;
         const [i, j] = [twin.rows.items.indexOf(rowItem), twin.columns.items.indexOf(columnItem)];
         if (other !== panel && (i < 0 || j < 0 || twin.rows.linked !== matrix.rows.linked)) continue;
-        const entry = el("span", other === panel ? "ic-here" : "");
-        if (other.data.chip) entry.append(chip(other.data.chip, other.data.accent));
-        else if (other.key.length <= 3) entry.append(el("span", "ic-tip-key", other.key));
-        else if (other !== panel) continue;
-        entry.append(el("b", "", other === panel ? here : number(twin.z[i][j])));
-        values.append(entry);
+        const mark = other.data.chip ? chip(other.data.chip, other.data.accent) : null;
+        if (!mark && other.key.length > 3 && other !== panel) continue;
+        const key = mark || other.key.length > 3 ? mark : el("span", "ic-tip-key", other.key);
+        const told = el("b", "", other === panel ? here : number(twin.z[i][j]));
+        values.append(el("span", other === panel ? "ic-here" : "", key, told));
       }
       return [el("p", "ic-tip-name", value), values, ...texts.map(itemLine)];
     }
@@ -565,24 +547,26 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       return [itemLine(text), ...notes.map(([, words]) => el("p", "ic-tip-note", words))];
     }
 
-    function overCell(panel, r, c, x, y, say) {
-      const { rows, columns: cols, z } = panel.content.matrix;
-      const detail = { items: [], source: panel.box, root, panel: panel.key, cell: { r, c, shape: `${rows.n} ${cols.n}` } };
-      if (rows.linked) detail.row = rows.items[r];
-      if (cols.linked) detail.column = cols.items[c];
-      detail.items = itemsOf(detail);
-      hover(detail);
-      view.bar?.pin(z[r][c]);
-      const tip = cellTip(panel, r, c);
-      tooltip.show(tip, x, y);
-      if (say) live.textContent = tip.map((node) => node.textContent).join(", ");
-    }
-
-    function overPoint(panel, point, x, y, say) {
-      hover({ items: [point.item], source: panel.box, root, panel: panel.key });
-      const tip = pointTip(panel, point);
-      tooltip.show(tip, x, y);
-      if (say) live.textContent = tip.map((node) => node.textContent).join(", ");
+    /** Marks and tells what is at a place of the screen: {cell: [r, c]}, {point} or {tip: text}. */
+    function over(panel, { cell, point, tip }, x, y, say = false) {
+      const detail = { items: [], source: panel.box, root, panel: panel.key };
+      let lines = tip?.split("\n").map((line) => el("p", "ic-tip-line", line));
+      if (cell) {
+        const { rows, columns: cols, z } = panel.content.matrix;
+        const [r, c] = cell;
+        detail.cell = { r, c, shape: `${rows.n} ${cols.n}` };
+        if (rows.linked) detail.row = rows.items[r];
+        if (cols.linked) detail.column = cols.items[c];
+        detail.items = itemsOf(detail);
+        view.bar?.pin(z[r][c]);
+        lines = cellTip(panel, r, c);
+      } else if (point) {
+        detail.items = [point.item];
+        lines = pointTip(panel, point);
+      }
+      if (!tip) hover(detail);
+      tooltip.show(lines, x, y);
+      if (say) live.textContent = lines.map((node) => node.textContent).join(", ");
     }
 
     function leave() {
@@ -591,22 +575,25 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (view.hover) hover({ items: [] });
     }
 
-    function chooseCell(panel, r, c) {
-      const { rows, columns: cols, z } = panel.content.matrix;
-      const detail = { panel: panel.key, row: rows.items[r], column: cols.items[c], items: [], source: panel.box };
-      if (rows.linked && cols.linked) select(detail);
-      else {
-        view.selection = { panel: panel.key, r, c };
-        markAll();
+    function choose(panel, { cell, point }) {
+      const { matrix } = panel.content;
+      const told = { panel: panel.key, instruction: panel.data.instruction };
+      if (cell) {
+        const [r, c] = cell;
+        const { rows, columns: cols, z } = matrix;
+        const [row, column] = [rows.items[r], cols.items[c]];
+        if (rows.linked && cols.linked) select({ panel: panel.key, row, column, items: [], source: panel.box });
+        else {
+          view.selection = { panel: panel.key, r, c };
+          markAll();
+        }
+        trigger(clickEvent, { ...told, kind: "matrix", row, column, value: z[r][c] });
+      } else if (point) {
+        const before = itemsOf(view.selection)[0]; // as in the list: the former text is the other of the pair
+        const items = before === undefined ? [point.item] : [point.item, before];
+        if (point.item !== before) select({ panel: panel.key, items, source: panel.box });
+        trigger(clickEvent, { ...told, kind: "points", item: point.item });
       }
-      trigger(clickEvent, { panel: panel.key, instruction: panel.data.instruction, kind: "matrix", row: rows.items[r], column: cols.items[c], value: z[r][c] });
-    }
-
-    function choosePoint(panel, point) {
-      const before = itemsOf(view.selection)[0]; // as in the list: the former text is the other of the pair
-      const items = before === undefined ? [point.item] : [point.item, before];
-      if (point.item !== before) select({ panel: panel.key, items, source: panel.box });
-      trigger(clickEvent, { panel: panel.key, instruction: panel.data.instruction, kind: "points", item: point.item });
     }
 
     /** What a Plotly event points at: {cell: [r, c]}, {point}, {tip: text}, or null. */
@@ -626,17 +613,15 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const { gd } = panel;
       gd.on("plotly_hover", (event) => {
         const hit = target(panel, event);
-        if (!hit) return;
-        const { clientX: x, clientY: y } = event.event;
-        if (hit.cell) overCell(panel, ...hit.cell, x, y, false);
-        else if (hit.point) overPoint(panel, hit.point, x, y, false);
-        else tooltip.show(hit.tip.split("\n").map((line) => el("p", "ic-tip-line", line)), x, y);
+        if (hit) over(panel, hit, event.event.clientX, event.event.clientY);
       });
       gd.on("plotly_unhover", leave);
       gd.on("plotly_click", (event) => {
         const hit = target(panel, event);
-        if (hit?.cell) chooseCell(panel, ...hit.cell);
-        else if (hit?.point) choosePoint(panel, hit.point);
+        if (!hit) return;
+        choose(panel, hit);
+        const finger = tooltip.touched(); // Plotly tells of no finger that comes near
+        if (finger) over(panel, hit, ...finger);
       });
       const chosen = (event) => {
         const items = [...new Set((event?.points || []).map((hit) => target(panel, { points: [hit] })?.point?.item))];
@@ -654,77 +639,65 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     // ---------------------------------------------------------------------------------- keys
 
-    function onScreen(panel, at) {
-      const rect = panel.box.getBoundingClientRect();
-      return [rect.left + at[0], rect.top + at[1]];
-    }
+    const hitAt = ({ content }, { r, c, n }) => (content.matrix ? { cell: [r, c] } : { point: content.points[n] });
 
     function moveCursor(panel, cursor) {
       panel.cursor = cursor;
       const { content } = panel;
-      if (content.matrix) {
-        const rect = cells(panel, cursor.r, cursor.r, cursor.c, cursor.c);
-        const at = rect ? [rect.x + rect.width, rect.y + rect.height / 2] : [20, 20];
-        overCell(panel, cursor.r, cursor.c, ...onScreen(panel, at), true);
-      } else if (content.points.length) {
-        const point = content.points[cursor.n];
-        const ring = content.threeD ? null : place(panel, point);
-        overPoint(panel, point, ...onScreen(panel, ring ? [ring.cx, ring.cy] : [20, 20]), true);
-      }
+      const rect = content.matrix && cells(panel, cursor.r, cursor.r, cursor.c, cursor.c);
+      const ring = content.points.length && !content.threeD && place(panel, content.points[cursor.n]);
+      const [x, y] = rect ? [rect.x + rect.width, rect.y + rect.height / 2] : ring ? [ring.cx, ring.cy] : [20, 20];
+      const { left, top } = panel.box.getBoundingClientRect();
+      if (content.kind !== "plain") over(panel, hitAt(panel, cursor), left + x, top + y, true);
     }
 
-    function onKey(panel, event) {
-      const { content } = panel;
-      const { matrix, points } = content;
-      const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-      const cursor = panel.cursor || { r: 0, c: 0, n: 0 };
-      const ends = { Home: 0, End: 1 };
-      if (event.key in steps || event.key in ends) {
-        const [down, right] = steps[event.key] || [0, 0];
+    /** Arrow keys go from cell to cell or from text to text, Enter and the space bar choose. */
+    function walk(panel) {
+      const now = () => panel.cursor || START;
+      const step = (down, right, jump = null) => {
+        const { kind, matrix, points } = panel.content;
+        if (kind === "plain") return false;
         const last = matrix ? matrix.columns.n - 1 : points.length - 1;
-        const jump = event.key in ends ? ends[event.key] * last : null;
-        if (matrix) {
-          const r = clamp(cursor.r + down, 0, matrix.rows.n - 1);
-          moveCursor(panel, { r, c: jump ?? clamp(cursor.c + right, 0, last), n: 0 });
-        } else if (points.length) moveCursor(panel, { r: 0, c: 0, n: jump ?? clamp(cursor.n + down + right, 0, last) });
-        else return;
-      } else if (event.key === "Enter" || event.key === " ") {
-        if (matrix) chooseCell(panel, cursor.r, cursor.c);
-        else if (points.length) choosePoint(panel, points[cursor.n]);
-      } else if (event.key === "Escape") leave();
-      else return;
-      event.preventDefault();
+        const to = (at) => clamp(jump ?? at, 0, last);
+        if (!matrix) return moveCursor(panel, { ...START, n: to(now().n + down + right) });
+        return moveCursor(panel, { ...START, r: clamp(now().r + down, 0, matrix.rows.n - 1), c: to(now().c + right) });
+      };
+      const act = () => panel.content.kind !== "plain" && choose(panel, hitAt(panel, now()));
+      onKeys(panel.box, {
+        ArrowUp: () => step(-1, 0),
+        ArrowDown: () => step(1, 0),
+        ArrowLeft: () => step(0, -1),
+        ArrowRight: () => step(0, 1),
+        Home: () => step(0, 0, 0),
+        End: () => step(0, 0, Infinity),
+        Enter: act,
+        " ": act,
+        Escape: leave,
+      });
     }
 
     // ---------------------------------------------------------------------------------- the world outside
 
-    const alive = new AbortController();
-    const listen = (name, callback) =>
-      document.addEventListener(name, (event) => (root.isConnected ? callback(event.detail) : dispose()), { signal: alive.signal });
-    listen("instructor:hover", (detail) => {
-      view.hover = itemsOf(detail).length || detail.cell ? detail : null;
-      markAll();
-    });
-    listen("instructor:select", (detail) => {
-      view.selection = detail;
-      markAll();
-    });
-    listen("instructor:letters", () => draw());
     const resized = new ResizeObserver(() => {
       if (root.clientWidth && Math.abs(root.clientWidth - view.width) >= 1) draw();
     });
     resized.observe(root);
-    const themed = onThemeChange(draw);
-
-    function dispose() {
-      alive.abort();
+    const follow = {
+      hover: (detail) => {
+        view.hover = itemsOf(detail).length || detail.cell ? detail : null;
+        markAll();
+      },
+      select: (detail) => {
+        view.selection = detail;
+        markAll();
+      },
+      letters: draw,
+      theme: draw,
+    };
+    component(root, props, watch, accept, follow, () => {
       resized.disconnect();
-      themed.disconnect();
       for (const panel of view.panels.values()) Plotly.purge(panel.gd);
-    }
-
-    watch("value", accept);
-    accept();
+    });
   }
 
   return { mount };

@@ -27,7 +27,10 @@ from instructor_core.ui.inputs import Inputs
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-OWN = ("figure.js", "linking.js", "figure_files.js", "plot_view.js", "token_view.js", "text_list.js", "draft.js")
+OWN = (
+    *("figure.js", "linking.js", "figure_files.js", "plot_view.js", "token_view.js", "text_list.js"),
+    *("draft.js", "lessons.js"),
+)
 SCRIPTS = {"plotly.min.js": PLOTLY_JS, **{name: ASSETS / name for name in OWN}}
 # Of a file for visitors: its own scripts and styles run, and nothing else; no request can leave it.
 FILE_POLICY = (

@@ -20,8 +20,8 @@ from starlette.middleware import Middleware
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
-from instructor_core.ui.components import mark_json, plotly_head, script_routes, selection_mark
-from instructor_core.ui.draft import build_draft, draft_head
+from instructor_core.ui.components import mark_json, plotly_head, script_routes, script_tags, selection_mark
+from instructor_core.ui.draft import build_draft
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
@@ -207,7 +207,7 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_name=host,
             server_port=port,
             theme=page_theme(),
-            head=plotly_head() + page_head() + draft_head(),
+            head=plotly_head() + page_head() + script_tags("draft.js"),
             app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,
