@@ -80,14 +80,4 @@
   document.addEventListener("keydown", ({ key }) => {
     if (on && key === "Escape") InstructorLinking.tooltip.hide();
   });
-  const placed = new MutationObserver(() => {
-    const header = document.querySelector(".ic-header");
-    if (!header) return;
-    placed.disconnect();
-    const button = document.querySelector(SWITCH) ?? document.createElement("button");
-    Object.assign(button, { id: "help-switch", type: "button", textContent: "?", ariaPressed: "false" });
-    button.setAttribute("aria-label", "Explain what is on the page");
-    if (!button.isConnected) header.append(button);
-  });
-  placed.observe(document, { childList: true, subtree: true });
 })();

@@ -5,7 +5,6 @@ window.InstructorLinking = window.InstructorLinking || (() => {
 
   const { number } = InstructorFigure;
   const THEME = window.InstructorTheme; // {light, dark, twins, policy}, from the head of the page
-  const LIST_ITEM = ".ic-list [data-item]";
 
   // ------------------------------------------------------------------------------------------------- nodes and keys
 
@@ -71,23 +70,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     tell("theme");
   }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
-  function markLists(className, items) {
-    for (const node of document.querySelectorAll(LIST_ITEM)) {
-      node.classList.toggle(className, items.includes(Number(node.dataset.item)));
-    }
-  }
-
   const itemsOf = (detail) => [...(detail.items || []), detail.row, detail.column].filter(given);
-
-  document.addEventListener("instructor:hover", (event) => markLists("ic-hover", itemsOf(event.detail)));
-  document.addEventListener("instructor:select", (event) => markLists("ic-selected", itemsOf(event.detail)));
-  document.addEventListener("pointerover", (event) => {
-    const node = event.target.closest?.(LIST_ITEM);
-    if (node) hover({ items: [Number(node.dataset.item)], source: node });
-  });
-  document.addEventListener("pointerout", (event) => {
-    if (event.target.closest?.(LIST_ITEM)) hover({ items: [] });
-  });
 
   // ------------------------------------------------------------------------------------------------- tooltip
 
@@ -209,7 +192,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
   }
 
   return {
-    ...{ el, button, onKeys, saveFile, tell, hover, select, component, isDark, itemsOf, tooltip },
+    ...{ given, el, button, onKeys, saveFile, tell, hover, select, component, isDark, itemsOf, tooltip },
     ...{ THEME, inkOn, colorAt, scaleBar, chip },
   };
 })();

@@ -3,7 +3,7 @@
 window.InstructorPlotView = window.InstructorPlotView || (() => {
   "use strict";
 
-  const { el, onKeys, hover, select, component, isDark, itemsOf, tooltip } = InstructorLinking;
+  const { el, onKeys, hover, select, component, isDark, given, itemsOf, tooltip } = InstructorLinking;
   const { THEME, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
   const { CONFIG, escape, unescape, number, matrixOf, cellLines, pointLines } = InstructorFigure;
   const SVG = "http://www.w3.org/2000/svg";
@@ -12,7 +12,6 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   const WIDE_CELL = 56; // px, cells of a small matrix grow no further
   const LABEL_FROM = 440; // px of panel width from which rows are labelled with words, not with numbers alone
   const MARK = { kind: "mark" }; // meta of the trace that rings points in 3-D
-  const START = { r: 0, c: 0, n: 0 }; // where keys begin: a cell of a matrix, or a point
   const TEXT_KEYS = new Set(["x", "y", "z", "text", "hovertext", "customdata", "ids", "meta", "ticktext", "name"]);
 
   const range = (n) => Array.from({ length: n }, (_, i) => i);
@@ -78,35 +77,21 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     return value;
   }
 
-  /** Letters, and the room that figures leave for them, `factor` times as large, and as dark as letters can be. */
-  function enlarge(layout, data, factor, ink) {
-    if (factor === 1) return;
-    const larger = (font, size) => ({ ...font, size: Math.round((font?.size || size) * factor) });
-    const fonts = layout.template?.layout || {};
-    layout.font = larger({ ...fonts.font, ...layout.font }, 12);
-    for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
-      const axis = layout[name];
-      axis.tickfont = { ...larger({ ...fonts.xaxis?.tickfont, ...axis.tickfont }, TICK), color: ink };
-      if (axis.title?.text) axis.title.font = { ...larger({ ...fonts.xaxis?.title?.font, ...axis.title.font }, 12), color: ink };
+  /** Letters `factor` times as large, and none of them as faint as on a page read from near. */
+  function enlarge(part, factor, faint, ink) {
+    for (const [name, value] of Object.entries(part)) {
+      if (!value || typeof value !== "object" || TEXT_KEYS.has(name)) continue;
+      if (name.endsWith("font") && value.size) value.size = Math.round(value.size * factor);
+      if (name.endsWith("font") && value.color === faint) value.color = ink;
+      enlarge(value, factor, faint, ink);
     }
-    if (layout.margin && !data.some((trace) => trace.meta?.kind === "matrix")) {
-      for (const side of ["l", "b"]) if (layout.margin[side] > 20) layout.margin[side] *= factor;
-    }
-    for (const note of layout.annotations || []) note.font = larger(note.font, TICK);
-    if (layout.legend || fonts.legend) layout.legend = { ...layout.legend, font: larger({ ...fonts.legend?.font, ...layout.legend?.font }, 12) };
-    for (const trace of data) if (trace.textfont || trace.texttemplate) trace.textfont = larger(trace.textfont, TICK);
   }
 
-  /** Buttons and sliders of an animation jump instead of moving, for those who asked for less motion. */
-  function still(layout) {
-    const halt = (step) => {
-      const options = step.args?.[1];
-      if (options && typeof options === "object") options.transition = { duration: 0 };
-    };
-    for (const menu of layout.updatemenus || []) (menu.buttons || []).forEach(halt);
-    for (const slider of layout.sliders || []) {
+  /** The slider of an animation jumps instead of moving, for those who asked for less motion. */
+  function still({ sliders = [] }) {
+    for (const slider of sliders) {
       slider.transition = { duration: 0 };
-      (slider.steps || []).forEach(halt);
+      for (const { args } of slider.steps) args[1].transition = { duration: 0 };
     }
   }
 
@@ -215,12 +200,6 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     root.setAttribute("aria-label", name);
     root.replaceChildren(el("h2", "ic-hidden", name), bar, grid, empty, alt, live);
 
-    const look = () => {
-      const template = isDark() ? THEME.dark : THEME.light;
-      const { font } = template.layout;
-      return { template, family: font.family, ink: font.color };
-    };
-
     // ---------------------------------------------------------------------------------- panels come and go
 
     function addPanel(key) {
@@ -230,9 +209,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       overlay.setAttribute("class", "ic-overlay");
       overlay.setAttribute("aria-hidden", "true");
       const box = el("div", "ic-figure", gd, overlay);
-      const panel = { key, node: el("section", "ic-panel", head, box), head, box, gd, overlay, cursor: null, wired: false };
+      const panel = { key, node: el("section", "ic-panel", head, box), head, box, gd, overlay, cursor: [0, 0], wired: false };
       walk(panel);
-      box.addEventListener("focus", () => box.matches(":focus-visible") && moveCursor(panel, panel.cursor || START));
+      box.addEventListener("focus", () => box.matches(":focus-visible") && tellCursor(panel));
       box.addEventListener("blur", leave);
       box.addEventListener("pointermove", (event) => tooltip.move(event.clientX, event.clientY), { passive: true });
       box.addEventListener("pointerleave", leave);
@@ -271,32 +250,26 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     }
 
     /** What a saved file shows besides the figure itself. */
-    const described = (panel) => ({
-      gd: panel.gd,
-      title: panel.data.title,
-      subtitle: panel.data.subtitle,
-      scale: view.payload.scale,
-      items: view.payload.items,
-      frames: panel.data.figure.frames || [],
-      alt: view.payload.alt,
-    });
+    const described = (panel) => ({ ...view.payload, ...panel.data, gd: panel.gd, frames: panel.data.figure.frames || [] });
 
     function prepare(panel) {
       const { figure } = panel.data;
       const { content } = panel;
       const twins = isDark() ? THEME.twins : {};
-      const current = look();
+      const template = recolor(isDark() ? THEME.dark : THEME.light, twins, "");
+      const { color: ink, family } = template.layout.font;
+      const factor = letterScale();
       const data = figure.data.map((trace) => recolor(trace, twins, ""));
       const layout = recolor(structuredClone(figure.layout), twins, ""); // Plotly writes the zoom into it
       const width = panel.box.clientWidth;
       delete layout.title;
-      Object.assign(layout, { template: recolor(current.template, twins, ""), autosize: false });
+      Object.assign(layout, { template, autosize: false });
       layout.hovermode ??= "closest";
       layout.uirevision ??= `${content.kind} ${content.points.length} ${content.matrix?.rows.n} ${content.matrix?.columns.n}`;
       if (content.threeD) layout.scene = { camera: { eye: { x: 1.5, y: 1.5, z: 0.9 } }, ...layout.scene };
       else layout.dragmode = coarse() ? false : (layout.dragmode ?? "zoom");
       if (content.matrix) {
-        const cell = matrixLayout(layout, content, panel.data, width, current);
+        const cell = matrixLayout(layout, content, panel.data, width, { family, ink });
         const trace = data[content.matrix.index];
         const gap = Math.min(...cell) >= 9 ? 1 : 0;
         trace.xgap ??= gap;
@@ -304,20 +277,22 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         trace.showscale = false;
         // A digit takes some 7 px; a minus sign, a zero and the point are always there.
         const decimals = Number(/\.(\d)f/.exec(trace.texttemplate || "")?.[1] ?? 2);
-        if (trace.texttemplate && (cell[0] < (16 + 8 * decimals) * letterScale() || cell[1] < 16 * letterScale())) delete trace.texttemplate;
+        if (cell[0] < (16 + 8 * decimals) * factor || cell[1] < 16 * factor) delete trace.texttemplate;
       } else {
         const bare = layout.xaxis?.visible === false || layout.xaxis?.showticklabels === false;
         if (!layout.margin && (bare || content.threeD)) layout.margin = { l: 6, r: 6, t: 6, b: 6 };
-        const height = panel.data.aspect ? clamp(width * panel.data.aspect, 180, 640) : layout.height || (content.threeD ? 420 : 340);
+        for (const side of ["l", "b"]) if (factor > 1 && layout.margin?.[side] > 20) layout.margin[side] *= factor;
+        const own = layout.height || (content.threeD ? 420 : 340);
+        const height = panel.data.aspect ? clamp(width * panel.data.aspect, 180, 640) : own;
         Object.assign(layout, { width, height: Math.round(height) });
       }
       if (content.threeD && content.points.length) {
         data.push({
           type: "scatter3d", mode: "markers", x: [], y: [], z: [], hoverinfo: "skip", showlegend: false, meta: MARK,
-          marker: { symbol: "circle-open", size: 16, color: current.ink, line: { width: 3, color: current.ink } },
+          marker: { symbol: "circle-open", size: 16, color: ink, line: { width: 3, color: ink } },
         });
       }
-      enlarge(layout, data, letterScale(), current.ink);
+      if (factor > 1) enlarge({ layout, data }, factor, template.layout.xaxis.tickfont.color, ink);
       if (reducedMotion()) still(layout);
       return { data, layout, frames: figure.frames || [] };
     }
@@ -388,7 +363,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         const panel = view.panels.get(data.key) || addPanel(data.key);
         panel.data = data;
         panel.content = read(data.figure, payload.items);
-        panel.cursor = null;
+        panel.cursor = [0, 0];
         if (grid.children[place] !== panel.node) grid.insertBefore(panel.node, grid.children[place] || null);
         heading(panel);
         describe(panel);
@@ -426,7 +401,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     function markMatrix(panel) {
       const { rows, columns: cols } = panel.content.matrix;
-      const where = (side, item) => (item === null || item === undefined || !side.linked ? -1 : side.items.indexOf(item));
+      const where = (side, item) => (given(item) && side.linked ? side.items.indexOf(item) : -1);
       const box = (r0, r1, c0, c1, className) => {
         const rect = cells(panel, r0, r1, c0, c1);
         if (rect) shape(panel.overlay, "rect", rect, className);
@@ -435,26 +410,21 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         if (r >= 0) box(r, r, 0, cols.n - 1, "ic-line");
         if (c >= 0) box(0, rows.n - 1, c, c, "ic-line");
       };
-      const { selection } = view;
-      const [r, c] = [where(rows, selection.row), where(cols, selection.column)];
-      if (r >= 0 && c >= 0) box(r, r, c, c, "ic-chosen");
-      else if (selection.panel === panel.key && selection.r >= 0) box(selection.r, selection.r, selection.c, selection.c, "ic-chosen");
-      for (const item of (selection.row ?? null) === null ? selection.items || [] : []) {
-        if ((selection.items || []).length <= 3) line(where(rows, item), where(cols, item));
-      }
-      const now = view.hover;
-      if (!now) return;
-      const twin = now.cell && now.cell.shape === `${rows.n} ${cols.n}`;
-      if (now.cell && now.root === root && (now.panel === panel.key || (twin && !(rows.linked && cols.linked)))) {
-        line(now.cell.r, now.cell.c);
-        box(now.cell.r, now.cell.r, now.cell.c, now.cell.c, "ic-at");
-      } else if (now.row !== undefined || now.column !== undefined) {
-        const [at, across] = [where(rows, now.row), where(cols, now.column)];
-        line(at, across);
-        if (at >= 0 && across >= 0) box(at, at, across, across, "ic-at");
-      } else {
-        for (const item of now.items) line(where(rows, item), where(cols, item));
-      }
+      const lines = (items) => items.forEach((item) => line(where(rows, item), where(cols, item)));
+      /** The cell that is meant, by its place or by its texts; null where no cell is. */
+      const meant = ({ cell, row, column, panel: key, root: from }) => {
+        const twin = cell && cell.shape === `${rows.n} ${cols.n}` && !(rows.linked && cols.linked);
+        if (cell && from === root && (key === panel.key || twin)) return [cell.r, cell.c];
+        return given(row) || given(column) ? [where(rows, row), where(cols, column)] : null;
+      };
+      const { selection, hover: now } = view;
+      const chosen = meant(selection);
+      if (chosen && Math.min(...chosen) >= 0) box(chosen[0], chosen[0], chosen[1], chosen[1], "ic-chosen");
+      if (!given(selection.row) && selection.items?.length <= 3) lines(selection.items);
+      const at = now && meant(now);
+      if (at) line(...at);
+      if (at && Math.min(...at) >= 0) box(at[0], at[0], at[1], at[1], "ic-at");
+      if (now && !at) lines(now.items);
     }
 
     function place(panel, point) {
@@ -584,7 +554,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         const [row, column] = [rows.items[r], cols.items[c]];
         if (rows.linked && cols.linked) select({ panel: panel.key, row, column, items: [], source: panel.box });
         else {
-          view.selection = { panel: panel.key, r, c };
+          view.selection = { panel: panel.key, root, cell: { r, c } };
           markAll();
         }
         trigger(clickEvent, { ...told, kind: "matrix", row, column, value: z[r][c] });
@@ -624,8 +594,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         if (finger) over(panel, hit, ...finger);
       });
       const chosen = (event) => {
-        const items = [...new Set((event?.points || []).map((hit) => target(panel, { points: [hit] })?.point?.item))];
-        const known = items.filter((item) => item !== undefined).sort((a, b) => a - b);
+        const hits = (event?.points || []).map((hit) => target(panel, { points: [hit] })?.point?.item);
+        const known = [...new Set(hits.filter(given))].sort((a, b) => a - b);
         select({ panel: panel.key, items: known, source: panel.box });
         trigger(selectEvent, { panel: panel.key, items: known });
       };
@@ -639,30 +609,31 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     // ---------------------------------------------------------------------------------- keys
 
-    const hitAt = ({ content }, { r, c, n }) => (content.matrix ? { cell: [r, c] } : { point: content.points[n] });
+    const atCursor = ({ content, cursor }) => (content.matrix ? { cell: cursor } : { point: content.points[cursor[1]] });
 
-    function moveCursor(panel, cursor) {
-      panel.cursor = cursor;
-      const { content } = panel;
-      const rect = content.matrix && cells(panel, cursor.r, cursor.r, cursor.c, cursor.c);
-      const ring = content.points.length && !content.threeD && place(panel, content.points[cursor.n]);
+    function tellCursor(panel) {
+      const [r, c] = panel.cursor;
+      const { kind, matrix, points, threeD } = panel.content;
+      if (kind === "plain") return;
+      const rect = matrix && cells(panel, r, r, c, c);
+      const ring = !matrix && !threeD && place(panel, points[c]);
       const [x, y] = rect ? [rect.x + rect.width, rect.y + rect.height / 2] : ring ? [ring.cx, ring.cy] : [20, 20];
       const { left, top } = panel.box.getBoundingClientRect();
-      if (content.kind !== "plain") over(panel, hitAt(panel, cursor), left + x, top + y, true);
+      over(panel, atCursor(panel), left + x, top + y, true);
     }
 
     /** Arrow keys go from cell to cell or from text to text, Enter and the space bar choose. */
     function walk(panel) {
-      const now = () => panel.cursor || START;
-      const step = (down, right, jump = null) => {
+      const step = (down, right, jump) => {
         const { kind, matrix, points } = panel.content;
-        if (kind === "plain") return false;
-        const last = matrix ? matrix.columns.n - 1 : points.length - 1;
-        const to = (at) => clamp(jump ?? at, 0, last);
-        if (!matrix) return moveCursor(panel, { ...START, n: to(now().n + down + right) });
-        return moveCursor(panel, { ...START, r: clamp(now().r + down, 0, matrix.rows.n - 1), c: to(now().c + right) });
+        const [r, c] = panel.cursor;
+        const [height, width] = matrix ? [matrix.rows.n, matrix.columns.n] : [1, points.length];
+        const across = jump ?? c + right + (matrix ? 0 : down);
+        panel.cursor = [clamp(r + down, 0, height - 1), clamp(across, 0, width - 1)];
+        tellCursor(panel);
+        return kind !== "plain";
       };
-      const act = () => panel.content.kind !== "plain" && choose(panel, hitAt(panel, now()));
+      const act = () => panel.content.kind !== "plain" && choose(panel, atCursor(panel));
       onKeys(panel.box, {
         ArrowUp: () => step(-1, 0),
         ArrowDown: () => step(1, 0),

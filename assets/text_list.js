@@ -15,14 +15,17 @@ window.InstructorTextList = window.InstructorTextList || (() => {
     const back = button("‹", "", () => show(view.at - PAGE), { "aria-label": "Previous texts" });
     const on = button("›", "", () => show(view.at + PAGE), { "aria-label": "Next texts" });
     const tools = el("div", "ic-list-tools", search, found, back, on);
-    const view = { texts: [], labels: [], names: [], colors: [], hits: [], at: 0, selected: [] };
+    const view = { texts: [], labels: [], names: [], colors: [], hits: [], at: 0, selected: [], near: [] };
     list.before(tools);
 
     const label = (item) => view.names[view.labels[item]] || "";
     const itemOf = (node) => Number(node.dataset.item);
 
     function mark() {
-      for (const node of list.children) node.classList.toggle("ic-selected", view.selected.includes(itemOf(node)));
+      for (const node of list.children) {
+        node.classList.toggle("ic-selected", view.selected.includes(itemOf(node)));
+        node.classList.toggle("ic-hover", view.near.includes(itemOf(node)));
+      }
     }
 
     function row(item, index) {
@@ -78,6 +81,11 @@ window.InstructorTextList = window.InstructorTextList || (() => {
 
     const choose = (node) => node && trigger(clickEvent, { item: itemOf(node) });
     const now = () => [...list.children].indexOf(document.activeElement);
+    list.addEventListener("pointerover", ({ target }) => {
+      const node = target.closest("[data-item]");
+      if (node) hover({ items: [itemOf(node)], source: node });
+    });
+    list.addEventListener("pointerout", () => hover({ items: [] }));
     list.addEventListener("click", (event) => choose(event.target.closest("[data-item]")));
     onKeys(list, {
       ArrowDown: () => focus(now() + 1),
@@ -92,7 +100,11 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       clearTimeout(waiting);
       waiting = setTimeout(filter, TYPING);
     });
-    component(list, props, watch, accept, { select: follow });
+    const near = (detail) => {
+      view.near = itemsOf(detail);
+      mark();
+    };
+    component(list, props, watch, accept, { select: follow, hover: near });
   }
 
   return { mount };

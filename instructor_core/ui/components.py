@@ -38,6 +38,10 @@ FILE_POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 A_YEAR = 31_536_000  # seconds
+# assets/help.js makes it explain the page.
+HELP_SWITCH = (
+    '<button id="help-switch" type="button" aria-pressed="false" aria-label="Explain what is on the page">?</button>'
+)
 MAX_LIST_BYTES = 1_500_000  # of all texts of the list, as UTF-8
 
 
@@ -169,9 +173,9 @@ def script_tags(*names: str) -> str:
     return "".join(f'<script src="{name}?v={_version(SCRIPTS[name])}"></script>' for name in names)
 
 
-def plotly_head() -> str:
-    """Return what lets the browser fetch Plotly's script before it knows the components, for `launch(head=...)`."""
-    return f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">'
+def early_head() -> str:
+    """Return what runs before the browser knows the components, for `launch(head=...)`: Plotly's script is fetched."""
+    return f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">{script_tags("draft.js")}'
 
 
 def _route(name: str, path: Path) -> Route:

@@ -20,7 +20,7 @@ from starlette.middleware import Middleware
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
-from instructor_core.ui.components import mark_json, plotly_head, script_routes, script_tags, selection_mark
+from instructor_core.ui.components import HELP_SWITCH, early_head, mark_json, script_routes, selection_mark
 from instructor_core.ui.draft import build_draft
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
@@ -154,6 +154,7 @@ def _header(
             min_width=260,
             interactive=True,  # Gradio would take a menu that no handler reads for one that only shows
         )
+        gr.HTML(HELP_SWITCH, padding=False)
     toggle.click(None, js="() => { document.body.classList.toggle('ic-inputs-open'); }", api_visibility="private")
     return menu, line, example
 
@@ -207,7 +208,7 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_name=host,
             server_port=port,
             theme=page_theme(),
-            head=plotly_head() + page_head() + script_tags("draft.js"),
+            head=early_head() + page_head(),
             app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,

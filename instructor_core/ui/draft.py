@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from typing import Any
 
 import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
@@ -25,7 +24,7 @@ class Draft(BaseModel, strict=True):
 
     texts: str
     instructions: list[str] = Field(min_length=1, max_length=MAX_INSTRUCTIONS)
-    checkpoint: Any = None
+    checkpoint: str = ""
 
 
 def restore(stage: Stage, kept: object) -> Updates:
@@ -37,7 +36,9 @@ def restore(stage: Stage, kept: object) -> Updates:
     typed = [*instruction_fields(list(map(well_formed, draft.instructions))), well_formed(draft.texts)]
     updates = dict(zip(stage.sidebar.entries, typed, strict=True))
     updates |= {stage.line: note(RESTORED), stage.page.restored: secrets.token_hex(8)}
-    updates |= {stage.checkpoint: each for label, each in stage.checkpoint.choices if label == draft.checkpoint}
+    for label, checkpoint_id in stage.checkpoint.choices:
+        if label == draft.checkpoint:
+            updates[stage.checkpoint] = checkpoint_id
     with suppress(UserError):  # what the run will say as well
         updates[stage.words] = Words(parse_texts(draft.texts)[0], note(RESTORED))
     return updates
