@@ -19,25 +19,24 @@
     if (target.matches(".ic-instruction textarea, #texts textarea")) document.body.classList.add("ic-typed");
   });
 
-  let draft = null;
-  try {
-    const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
-    draft = reloaded ? sessionStorage.getItem(KEY) : null;
-  } catch {
-    // storage is blocked
-  }
+  const kept = use => {
+    try {
+      return use(sessionStorage);
+    } catch {
+      return null; // blocked or full: there is nowhere to keep it
+    }
+  };
+
+  const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
+  const draft = reloaded ? kept(storage => storage.getItem(KEY)) : null;
   if (draft) { // what was typed is newer than the state in the address
     const address = new URL(location.href);
     address.searchParams.delete("s");
     history.replaceState(history.state, "", address);
   }
   addEventListener("pagehide", () => {
-    try {
-      const now = typed();
-      if (now) sessionStorage.setItem(KEY, now);
-    } catch {
-      // storage is full or blocked: there is nowhere to keep it
-    }
+    const now = typed();
+    if (now) kept(storage => storage.setItem(KEY, now));
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.

@@ -10,29 +10,14 @@
     "[data-testid=block-info]:not(.sr-only), .checkbox-container .label-text, .ic-fold > button.label-wrap, " +
     ".ic-inputs h2, label[data-testid=block-label]:not(.sr-only), .ic-view .ic-panel-title";
 
-  const shown = new Map(); // node -> words
-  let due = 0;
-  let on = false;
+  const shown = new Map(); // node -> words; empty while help is off
+  let due = 0; // of the next look at what was drawn since
 
   /** The words about a label: by the id of its element, by its heading, or by what it says. */
   function wordsOf(label) {
     const about = WORDS[label.closest(".tabitem")?.id.replace(/^tab-/, "") ?? "page"] ?? {};
-    const said = label.textContent.trim();
+    const said = (label.matches("button") ? label.firstElementChild : label).textContent.trim();
     return about[`#${label.closest(".block[id]")?.id}`] ?? about[label.matches("h2") ? `## ${said}` : said];
-  }
-
-  function explain({ target }) {
-    const node = target.closest?.(".ic-explained");
-    if (node) InstructorLinking.tooltip.beside([shown.get(node)], node);
-  }
-
-  function leave({ target }) {
-    if (target.closest?.(".ic-explained")) InstructorLinking.tooltip.hide();
-  }
-
-  /** A tap on the label of a control explains it, and leaves the control alone. */
-  function tap(event) {
-    if (event.target.closest?.(".ic-explained:not(button)")) event.preventDefault();
   }
 
   function dress() {
@@ -43,8 +28,8 @@
       if (!words || shown.has(node)) continue;
       shown.set(node, words);
       node.classList.add("ic-explained");
-      if (node.tabIndex < 0) node.tabIndex = 0;
       node.setAttribute("aria-describedby", "ic-tooltip");
+      if (node.tabIndex < 0) node.tabIndex = 0;
     }
   }
 
@@ -58,26 +43,29 @@
   }
 
   const redress = new MutationObserver(() => (due ||= setTimeout(dress, 100)));
-  const ACTS = { pointerover: explain, focusin: explain, pointerout: leave, focusout: leave, click: tap };
 
-  function turn(wanted) {
-    on = wanted;
-    document.querySelector(SWITCH)?.setAttribute("aria-pressed", String(on));
+  function turn(on) {
+    document.querySelector(SWITCH).setAttribute("aria-pressed", String(on));
     document.body.classList.toggle("ic-explaining", on);
-    for (const [name, act] of Object.entries(ACTS)) {
-      if (on) document.addEventListener(name, act);
-      else document.removeEventListener(name, act);
-    }
-    clearTimeout(due);
     redress.disconnect();
-    if (on) {
-      dress();
-      redress.observe(document.body, { childList: true, subtree: true });
-    } else undress();
+    clearTimeout(due);
+    if (on) dress();
+    else undress();
+    if (on) redress.observe(document.body, { childList: true, subtree: true });
   }
 
-  document.addEventListener("click", ({ target }) => target.closest?.(SWITCH) && turn(!on));
-  document.addEventListener("keydown", ({ key }) => {
-    if (on && key === "Escape") InstructorLinking.tooltip.hide();
+  const explained = ({ target }) => target.closest?.(".ic-explained");
+  const moves = { pointerover: true, focusin: true, pointerout: false, focusout: false };
+  for (const [name, near] of Object.entries(moves)) {
+    document.addEventListener(name, (event) => {
+      const node = explained(event);
+      if (node && near) InstructorLinking.tooltip.beside([shown.get(node)], node);
+      else if (node) InstructorLinking.tooltip.hide();
+    });
+  }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.(SWITCH)) turn(!document.body.classList.contains("ic-explaining"));
+    // The label of a control explains it, and leaves the control alone.
+    else if (explained(event) && !explained(event).matches("button")) event.preventDefault();
   });
 })();

@@ -7,6 +7,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...], declined: bool}
   const PATIENCE = 8000; // ms that a view may take to appear
   const COPIED = 2500; // ms that the word stands
+  const SHEET = "The lesson on paper: every step with its figure, and the answers";
+  const ABOUT =
+    "Each lesson works on the real page: it sets texts and instructions, opens a view and asks. " +
+    "Your own are put back when you leave.";
 
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const motion = () => (window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
@@ -16,25 +20,21 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     return find();
   }
 
-  // ------------------------------------------------------------------------------------------------- progress
-
-  function progress() {
-    const empty = { at: {}, done: [], declined: false };
+  /** Without storage a lesson works as well; it is only not resumed. */
+  function stored(use) {
     try {
-      return { ...empty, ...JSON.parse(localStorage.getItem(KEY) || "{}") };
+      return use(localStorage);
     } catch {
-      return empty; // storage is off, or holds something else
+      return null; // it is off, or holds something else
     }
   }
 
+  const progress = () => ({ at: {}, done: [], declined: false, ...stored((kept) => JSON.parse(kept.getItem(KEY))) });
+
   function remember(change) {
-    const kept = progress();
-    change(kept);
-    try {
-      localStorage.setItem(KEY, JSON.stringify(kept));
-    } catch {
-      // Without storage a lesson works as well; it is only not resumed.
-    }
+    const now = progress();
+    change(now);
+    stored((kept) => kept.setItem(KEY, JSON.stringify(now)));
     tell("progress");
   }
 
@@ -49,8 +49,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   }
 
   const setAddress = (...place) => window.history.replaceState(window.history.state, "", address(...place));
-
-  // ------------------------------------------------------------------------------------------------- marks
 
   let looked = ""; // selector of what a step marks
   const sheet = new CSSStyleSheet(); // of rules, since views redraw at their own time
@@ -82,8 +80,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     window.scrollTo({ top: window.scrollY + room.top - fixed - 16, behavior: motion() });
   }
 
-  // ------------------------------------------------------------------------------------------------- the bar
-
   function mountBar(element, props, watch, trigger, eventName) {
     const root = element.querySelector(".ic-lesson");
     const host = element.closest("#lesson-bar") || element;
@@ -104,8 +100,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     });
     back.hidden = true;
     document.body.append(back);
-
-    // -------------------------------------------------------------------------------------- what is drawn
 
     function invitation(first) {
       const kept = progress();
@@ -160,7 +154,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
 
     function drawStep() {
-      const choices = value.choices.map((choice, index) => button(choice, "ic-lesson-choice", act("answer", { choice: index })));
+      const choices = value.choices.map((words, choice) => button(words, "ic-lesson-choice", act("answer", { choice })));
       const check = button("Check", "ic-lesson-main", act("check"));
       const answers = el(
         "div",
@@ -204,8 +198,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       parts.forward.className = judged ? "ic-lesson-main" : "ic-lesson-quiet";
     }
 
-    // -------------------------------------------------------------------------------------- a new value
-
     function drawOutside(before) {
       invitation(value.first);
       if (!before.lesson) return;
@@ -221,10 +213,11 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       value = now ?? {};
       document.body.classList.toggle("ic-lesson-on", Boolean(value.lesson));
       document.body.classList.toggle("ic-lesson-change", value.choices?.length === 0);
-      if (!value.lesson) {
-        drawOutside(before);
-        return;
-      }
+      if (value.lesson) drawInside(before);
+      else drawOutside(before);
+    }
+
+    function drawInside(before) {
       root.hidden = false;
       root.className = "ic-lesson";
       const sameStep = before.lesson === value.lesson && before.step === value.step && parts;
@@ -250,8 +243,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       else if (acted && (top < 0 || top >= window.innerHeight / 2)) toBar();
     }
 
-    // -------------------------------------------------------------------------------------- keys, return, link
-
     document.addEventListener("keydown", (event) => {
       if (!value.question || !presenting() || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest("input, textarea, select, [contenteditable]")) return;
@@ -269,16 +260,14 @@ window.InstructorLessons = window.InstructorLessons || (() => {
 
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
     component(root, props, watch, draw, { "lesson-open": () => (acted = true) });
-    const asked = new URLSearchParams(window.location.search);
+    const { lesson, step } = Object.fromEntries(new URLSearchParams(window.location.search));
     // What arrives before the page has drawn itself would be drawn over.
-    if (asked.get("lesson")) {
+    if (lesson) {
       until(() => document.querySelector("#text-list [data-item]") && document.querySelector(".js-plotly-plot"))
         .then(() => pause(300))
-        .then(() => trigger(eventName, { action: "open", lesson: asked.get("lesson"), step: Number(asked.get("step")) || 1 }));
+        .then(() => trigger(eventName, { action: "open", lesson, step: Number(step) || 1 }));
     }
   }
-
-  // ------------------------------------------------------------------------------------------------- the list
 
   function mountList(element, props, watch, trigger, eventName) {
     const root = element.querySelector(".ic-lessons");
@@ -300,14 +289,14 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         told(`The worksheet of “${title}” is being written …`);
         trigger(eventName, { action: "worksheet", lesson: id, token: Date.now() }); // each click is news
       };
-      const sheet = { title: "The lesson on paper: every step with its figure, and the answers", "aria-label": `Worksheet: ${title}` };
+      const spoken = (words) => ({ "aria-label": `${words}: ${title}` });
       return el(
         "li",
         "ic-lesson-row",
         el("div", "ic-lesson-words", el("h3", "", title), el("p", "", goal)),
         el("span", `ic-lesson-state${done ? " ic-lesson-done" : ""}`, state),
-        button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", open(id, done ? 1 : at || 1), { "aria-label": `${label}: ${title}` }),
-        button("Worksheet", "ic-lesson-quiet", print, sheet),
+        button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", open(id, done ? 1 : at || 1), spoken(label)),
+        button("Worksheet", "ic-lesson-quiet", print, { title: SHEET, ...spoken("Worksheet") }),
       );
     }
 
@@ -323,7 +312,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const next = lessons.find((lesson) => !kept.done.includes(lesson.id)) || lessons[0];
       root.replaceChildren(
         el("h2", "", "Lessons"),
-        el("p", "ic-lessons-note", "Each lesson works on the real page: it sets texts and instructions, opens a view and asks. Your own are put back when you leave."),
+        el("p", "ic-lessons-note", ABOUT),
         status,
         el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, kept, lesson === next))),
         el("h2", "", "Glossary"),

@@ -5,14 +5,14 @@ window.InstructorLinking = window.InstructorLinking || (() => {
 
   const { number } = InstructorFigure;
   const THEME = window.InstructorTheme; // {light, dark, twins, policy}, from the head of the page
-
-  // ------------------------------------------------------------------------------------------------- nodes and keys
+  const DRAWN = ["svg", "rect", "circle"]; // elements of SVG
 
   const given = (value) => (value ?? "") !== "";
 
   /** A node with a class, or with several attributes, around those strings and nodes that are there. */
   function el(tag, attributes, ...children) {
-    const node = document.createElement(tag);
+    const kind = DRAWN.includes(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+    const node = document.createElementNS(kind, tag);
     const named = typeof attributes === "string" ? { class: attributes } : (attributes ?? {});
     for (const [name, value] of Object.entries(named)) if (given(value)) node.setAttribute(name, value);
     node.append(...children.filter(given));
@@ -38,8 +38,6 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }
-
-  // ------------------------------------------------------------------------------------------------- events
 
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`instructor:${name}`, { detail }));
   /** detail: {items: [item, ...], row?, column?, source?}; no items takes the mark away. */
@@ -71,8 +69,6 @@ window.InstructorLinking = window.InstructorLinking || (() => {
   }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
   const itemsOf = (detail) => [...(detail.items || []), detail.row, detail.column].filter(given);
-
-  // ------------------------------------------------------------------------------------------------- tooltip
 
   const tooltip = (() => {
     const OFFSET = 14; // px from the place
@@ -126,12 +122,13 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     }
 
     document.addEventListener("pointerover", pointed, { capture: true, passive: true });
-    document.addEventListener("keydown", () => (finger = null), { capture: true });
+    document.addEventListener("keydown", ({ key }) => {
+      finger = null;
+      if (key === "Escape") node.hidden = true;
+    }, { capture: true });
     window.addEventListener("scroll", () => node.hidden || settle(), { passive: true, capture: true });
     return { show, beside, move, hide, touched: () => finger };
   })();
-
-  // ------------------------------------------------------------------------------------------------- colours
 
   const channels = (hex) => [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));
 
@@ -191,8 +188,15 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     return node;
   }
 
+  /** What stands over a figure or a row of tokens. */
+  function panelHead(title, subtitle, mark, menu) {
+    const line = subtitle ? el("p", "ic-panel-subtitle", subtitle) : null;
+    const words = el("div", "ic-panel-words", el("h3", "ic-panel-title", title), line);
+    return el("header", "ic-panel-head", mark, words, menu);
+  }
+
   return {
     ...{ given, el, button, onKeys, saveFile, tell, hover, select, component, isDark, itemsOf, tooltip },
-    ...{ THEME, inkOn, colorAt, scaleBar, chip },
+    ...{ THEME, inkOn, colorAt, scaleBar, chip, panelHead },
   };
 })();

@@ -4,51 +4,20 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   "use strict";
 
   const { el, onKeys, hover, select, component, isDark, given, itemsOf, tooltip } = InstructorLinking;
-  const { THEME, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
-  const { CONFIG, escape, unescape, number, matrixOf, cellLines, pointLines } = InstructorFigure;
-  const SVG = "http://www.w3.org/2000/svg";
+  const { THEME, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
+  const { CONFIG, number, matrixOf, cellLines, pointLines } = InstructorFigure;
+  const { clamp, letterScale, recolor, enlarge, still, matrixLayout } = InstructorPanelLayout;
   const GAP = 20; // px between panels
-  const TICK = 11; // px, font size of ticks; larger where the page is projected, see `letterScale`
-  const WIDE_CELL = 56; // px, cells of a small matrix grow no further
-  const LABEL_FROM = 440; // px of panel width from which rows are labelled with words, not with numbers alone
-  const MARK = { kind: "mark" }; // meta of the trace that rings points in 3-D
-  const TEXT_KEYS = new Set(["x", "y", "z", "text", "hovertext", "customdata", "ids", "meta", "ticktext", "name"]);
+  const FIXED = { doubleClick: "reset", showTips: false, responsive: false };
+  // The same arrays for every drawing: Plotly forgets the zoom when they are others.
+  const FLAT = [["zoom2d", "pan2d", "resetScale2d"]];
+  const BUTTONS = {
+    points: [["zoom2d", "pan2d", "select2d", "lasso2d", "resetScale2d"]],
+    space: [["orbitRotation", "pan3d", "resetCameraDefault3d"]],
+  };
 
-  const range = (n) => Array.from({ length: n }, (_, i) => i);
-  const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-  /** How much larger letters are than on a page read from near: 1, or what the presenter view sets. */
-  const letterScale = () => Number(getComputedStyle(document.body).getPropertyValue("--ic-figure-scale")) || 1;
-  const tickSize = () => Math.round(TICK * letterScale());
-  const lineHeight = () => tickSize() + 1; // px that a tick label needs
-  const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const coarse = () => window.matchMedia("(pointer: coarse)").matches;
-
-  // ------------------------------------------------------------------------------------ text that fits
-
-  const pen = document.createElement("canvas").getContext("2d");
-
-  function textWidth(text, family) {
-    pen.font = `${tickSize()}px ${family}`;
-    return pen.measureText(text).width;
-  }
-
-  /** `text` on one line, at most `room` px wide, cut at a word where possible and ended by an ellipsis. */
-  function fitText(text, room, family) {
-    const line = text.replace(/\s+/g, " ").trim();
-    if (textWidth(line, family) <= room) return line;
-    let low = 0;
-    let high = line.length;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (textWidth(`${line.slice(0, middle)}…`, family) <= room) low = middle;
-      else high = middle - 1;
-    }
-    const word = line.lastIndexOf(" ", low);
-    const end = line[low] === " " || word < low / 2 ? low : word;
-    return `${line.slice(0, end).replace(/[\s,;:.\-]+$/, "")}…`;
-  }
-
-  // ------------------------------------------------------------------------------------ reading a figure
+  const media = (query) => window.matchMedia(query).matches;
+  const coarse = () => media("(pointer: coarse)");
 
   /** What the traces of a figure are about: {matrix} or {points: [{item, trace, at}]}, both may be missing. */
   function read({ data }, items) {
@@ -64,133 +33,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     };
   }
 
-  /** A copy of a figure part with the colours of the dark page where there are such; data is shared, not copied. */
-  function recolor(value, twins, key) {
-    if (TEXT_KEYS.has(key)) return value;
-    if (typeof value === "string") return twins[value] || value;
-    if (Array.isArray(value)) {
-      return value.every((item) => typeof item === "number") ? value : value.map((item) => recolor(item, twins, ""));
-    }
-    if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, recolor(item, twins, name)]));
-    }
-    return value;
-  }
-
-  /** Letters `factor` times as large, and none of them as faint as on a page read from near. */
-  function enlarge(part, factor, faint, ink) {
-    for (const [name, value] of Object.entries(part)) {
-      if (!value || typeof value !== "object" || TEXT_KEYS.has(name)) continue;
-      if (name.endsWith("font") && value.size) value.size = Math.round(value.size * factor);
-      if (name.endsWith("font") && value.color === faint) value.color = ink;
-      enlarge(value, factor, faint, ink);
-    }
-  }
-
-  /** The slider of an animation jumps instead of moving, for those who asked for less motion. */
-  function still({ sliders = [] }) {
-    for (const slider of sliders) {
-      slider.transition = { duration: 0 };
-      for (const { args } of slider.steps) args[1].transition = { duration: 0 };
-    }
-  }
-
-  // ------------------------------------------------------------------------------------ layout of a panel
-
-  /** Every `stride`-th position, with round numbers on screen: 5, 10, 15, ... */
-  function thinned(n, stride) {
-    const step = [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000].find((size) => size >= stride) || stride;
-    return range(n).filter((i) => (i + 1) % step === 0);
-  }
-
-  /** The labels that the figure gives to a side that is no texts: position -> words, as many as it chose. */
-  function ownTicks(side, axis) {
-    const own = side.linked ? [] : (axis?.tickvals || []).map((at, i) => [at, unescape(String(axis.ticktext?.[i] ?? at))]);
-    return new Map(own.length ? own : range(side.n).map((i) => [i, side.number(i) || side.name(i)]));
-  }
-
-  /** Tick positions and words of one side of a matrix whose cells are `cell` px, in at most `room` px of words. */
-  function rowTicks(side, own, cell, room, family, ink) {
-    const stride = Math.max(1, Math.ceil(lineHeight() / cell));
-    if (!side.linked) {
-      const shown = [...own.keys()].filter((_, at) => at % Math.max(1, Math.ceil((stride * own.size) / side.n)) === 0);
-      return { tickvals: shown, ticktext: shown.map((i) => escape(fitText(own.get(i), room, family))) };
-    }
-    const shown = thinned(side.n, stride);
-    const text = shown.map((i) => {
-      const tag = side.number(i);
-      if (stride > 1 || !room) return tag;
-      const rest = escape(fitText(side.name(i), room - textWidth(`${tag}  `, family), family));
-      return `${rest}  <span style="color:${ink}">${tag}</span>`;
-    });
-    return { tickvals: shown, ticktext: text };
-  }
-
-  function columnTicks(side, own, cell, family) {
-    const widest = Math.max(0, ...[...own.values()].map((word) => textWidth(word, family)));
-    const apart = (cell * side.n) / own.size; // px from one label to the next
-    const upright = side.linked || widest <= Math.max(apart - 4, 24);
-    const stride = Math.max(1, Math.ceil((upright ? widest + 6 : lineHeight()) / apart));
-    const shown = side.linked ? thinned(side.n, stride) : [...own.keys()].filter((_, at) => at % stride === 0);
-    const text = shown.map((i) => escape(upright ? own.get(i) : fitText(own.get(i), 90 * letterScale(), family)));
-    const height = upright ? lineHeight() : Math.min(90 * letterScale(), widest);
-    return { ticks: { tickvals: shown, ticktext: text, tickangle: upright ? 0 : -90 }, height };
-  }
-
-  function matrixLayout(layout, content, panel, width, look) {
-    const { rows, columns } = content.matrix;
-    const wordsFit = width >= LABEL_FROM || !rows.linked;
-    const tagWidth = Math.max(...range(rows.n).map((i) => textWidth(rows.number(i), look.family)), 0);
-    const [rowTexts, columnTexts] = [ownTicks(rows, layout.yaxis), ownTicks(columns, layout.xaxis)];
-    const label = (i) => (rows.linked ? `${rows.name(i)}  ${rows.number(i)}` : (rowTexts.get(i) ?? ""));
-    const natural = Math.max(...range(rows.n).map((i) => textWidth(label(i), look.family)), 0);
-    const aspect = panel.aspect ?? rows.n / columns.n;
-    const tallest = Math.min(clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL * letterScale());
-    const size = (left) => {
-      let plotWidth = width - left - 6;
-      let plotHeight = plotWidth * aspect;
-      if (plotHeight > tallest) {
-        plotHeight = tallest;
-        plotWidth = Math.min(plotWidth, tallest / aspect);
-      }
-      return [plotWidth, Math.max(plotHeight, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
-    };
-    let room = wordsFit ? Math.min(natural, 230 * letterScale(), width * 0.36) + 2 : 0;
-    let left = (room || tagWidth) + 10;
-    let [plotWidth, plotHeight] = size(left);
-    if (plotHeight / rows.n < lineHeight() && rows.linked) {
-      room = 0;
-      left = tagWidth + 10;
-      [plotWidth, plotHeight] = size(left);
-    }
-    const share = (axis) => (axis?.domain ? axis.domain[1] - axis.domain[0] : 1); // the rest holds the totals
-    const cell = [(plotWidth * share(layout.xaxis)) / columns.n, (plotHeight * share(layout.yaxis)) / rows.n];
-    const bottom = columnTicks(columns, columnTexts, cell[0], look.family);
-    const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
-    const onTop = layout.xaxis?.side === "top";
-    const deep = bottom.height + 8 + named(layout.xaxis);
-    const margin = { l: left + named(layout.yaxis), r: 6, t: onTop ? deep : 4, b: onTop ? 4 : deep, pad: 0 };
-    const quiet = { showgrid: false, zeroline: false, showline: false, ticks: "", automargin: false, tickmode: "array", ticklabelstandoff: 3 };
-    layout.xaxis = { range: [-0.5, columns.n - 0.5], ...layout.xaxis, ...quiet, ...bottom.ticks };
-    layout.yaxis = {
-      range: [rows.n - 0.5, -0.5],
-      ...layout.yaxis,
-      ...quiet,
-      ...rowTicks(rows, rowTexts, cell[1], room, look.family, look.ink),
-    };
-    delete layout.yaxis.scaleanchor;
-    layout.margin = margin;
-    layout.width = Math.round(plotWidth + margin.l + margin.r);
-    layout.height = Math.round(plotHeight + margin.t + margin.b);
-    return cell;
-  }
-
-  // ------------------------------------------------------------------------------------ one mounted view
-
   function mount(element, props, watch, trigger, clickEvent, selectEvent) {
     const root = element.querySelector(".ic-plots");
     const name = props.label || "Figures";
-    const view = { panels: new Map(), payload: null, bar: null, hover: null, selection: {}, width: 0 };
+    const view = { panels: new Map(), payload: null, bar: null, hover: { items: [] }, selection: {}, width: 0 };
     const bar = el("div", "ic-plots-bar");
     const grid = el("div", "ic-grid");
     const empty = el("p", "ic-empty", root.dataset.empty);
@@ -200,16 +46,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     root.setAttribute("aria-label", name);
     root.replaceChildren(el("h2", "ic-hidden", name), bar, grid, empty, alt, live);
 
-    // ---------------------------------------------------------------------------------- panels come and go
-
     function addPanel(key) {
-      const head = el("header", "ic-panel-head");
+      const head = el("header");
       const gd = el("div", "ic-plot");
-      const overlay = document.createElementNS(SVG, "svg");
-      overlay.setAttribute("class", "ic-overlay");
-      overlay.setAttribute("aria-hidden", "true");
+      const overlay = el("svg", { class: "ic-overlay", "aria-hidden": "true", width: 1, height: 1 }); // overflows
       const box = el("div", "ic-figure", gd, overlay);
-      const panel = { key, node: el("section", "ic-panel", head, box), head, box, gd, overlay, cursor: [0, 0], wired: false };
+      const panel = { key, node: el("section", "ic-panel", head, box), head, box, gd, overlay, cursor: [0, 0] };
       walk(panel);
       box.addEventListener("focus", () => box.matches(":focus-visible") && tellCursor(panel));
       box.addEventListener("blur", leave);
@@ -220,33 +62,27 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     }
 
     function heading(panel) {
-      const { title, subtitle, accent, chip: mark } = panel.data;
-      const line = subtitle ? el("p", "ic-panel-subtitle", subtitle) : null;
-      const words = el("div", "ic-panel-words", el("h3", "ic-panel-title", title), line);
+      const { title, subtitle, accent, chip: letter } = panel.data;
       const save = InstructorFigureFiles.menu(title, () => described(panel), (said) => (live.textContent = said));
-      panel.head.replaceChildren(...(mark ? [chip(mark, accent)] : []), words, save);
-      panel.node.dataset.chip = mark ?? "";
+      const head = panelHead(title, subtitle, letter ? chip(letter, accent) : null, save);
+      panel.head.replaceWith(head);
+      panel.head = head;
+      panel.node.dataset.chip = letter ?? "";
     }
 
     function describe(panel) {
-      const { content, box, data } = panel;
-      const { kind, matrix, points } = content;
-      const size = kind === "matrix" ? `matrix of ${matrix.rows.n} rows and ${matrix.columns.n} columns` : `${points.length} points`;
+      const { box, data } = panel;
+      const { kind, matrix, points } = panel.content;
+      const extent = matrix ? `matrix of ${matrix.rows.n} rows and ${matrix.columns.n} columns` : "";
+      const size = kind === "points" ? `${points.length} points` : extent;
       const keys = kind !== "plain";
+      const told = keys ? `${size}. Arrow keys move, Enter selects` : data.subtitle || "figure";
       // Not "img": the buttons over a figure are inside it, and would be lost with it.
       box.setAttribute("role", keys ? "application" : "figure");
-      box.setAttribute("aria-label", `${data.title}: ${keys ? `${size}. Arrow keys move, Enter selects` : data.subtitle || "figure"}`);
+      box.setAttribute("aria-label", `${data.title}: ${told}`);
       box.setAttribute("aria-describedby", alt.id);
       if (keys) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
-    }
-
-    // ---------------------------------------------------------------------------------- drawing
-
-    function buttons(panel) {
-      if (panel.content.threeD) return [["orbitRotation", "pan3d", "resetCameraDefault3d"]];
-      if (panel.content.kind === "points") return [["zoom2d", "pan2d", "select2d", "lasso2d", "resetScale2d"]];
-      return [["zoom2d", "pan2d", "resetScale2d"]];
     }
 
     /** What a saved file shows besides the figure itself. */
@@ -257,7 +93,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const { content } = panel;
       const twins = isDark() ? THEME.twins : {};
       const template = recolor(isDark() ? THEME.dark : THEME.light, twins, "");
-      const { color: ink, family } = template.layout.font;
+      const { color: ink } = template.layout.font;
       const factor = letterScale();
       const data = figure.data.map((trace) => recolor(trace, twins, ""));
       const layout = recolor(structuredClone(figure.layout), twins, ""); // Plotly writes the zoom into it
@@ -269,7 +105,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (content.threeD) layout.scene = { camera: { eye: { x: 1.5, y: 1.5, z: 0.9 } }, ...layout.scene };
       else layout.dragmode = coarse() ? false : (layout.dragmode ?? "zoom");
       if (content.matrix) {
-        const cell = matrixLayout(layout, content, panel.data, width, { family, ink });
+        const cell = matrixLayout(layout, content, panel.data, width, ink);
         const trace = data[content.matrix.index];
         const gap = Math.min(...cell) >= 9 ? 1 : 0;
         trace.xgap ??= gap;
@@ -288,34 +124,25 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       }
       if (content.threeD && content.points.length) {
         data.push({
-          type: "scatter3d", mode: "markers", x: [], y: [], z: [], hoverinfo: "skip", showlegend: false, meta: MARK,
+          type: "scatter3d", mode: "markers", x: [], y: [], z: [], hoverinfo: "skip", showlegend: false, meta: { kind: "mark" },
           marker: { symbol: "circle-open", size: 16, color: ink, line: { width: 3, color: ink } },
         });
       }
       if (factor > 1) enlarge({ layout, data }, factor, template.layout.xaxis.tickfont.color, ink);
-      if (reducedMotion()) still(layout);
+      if (media("(prefers-reduced-motion: reduce)")) still(layout);
       return { data, layout, frames: figure.frames || [] };
     }
-
-    /** Made once per panel: Plotly draws from scratch, and forgets the zoom, when a function in it is a new one. */
-    const configure = (panel) => ({
-      ...CONFIG,
-      displayModeBar: coarse() ? false : "hover",
-      modeBarButtons: buttons(panel),
-      doubleClick: "reset",
-      showTips: false,
-      responsive: false,
-    });
 
     async function drawPanel(panel) {
       if (!panel.box.clientWidth) {
         view.width = 0; // hidden while the others were drawn
         return;
       }
-      const kind = `${panel.content.kind} ${panel.content.threeD}`;
-      if (panel.kind !== kind) Object.assign(panel, { kind, config: configure(panel) });
-      await Plotly.react(panel.gd, { ...prepare(panel), config: panel.config });
-      if (!panel.wired) wire(panel);
+      const fresh = !panel.gd.on;
+      const modeBarButtons = BUTTONS[panel.content.threeD ? "space" : panel.content.kind] ?? FLAT;
+      const config = { ...CONFIG, displayModeBar: coarse() ? false : "hover", modeBarButtons, ...FIXED };
+      await Plotly.react(panel.gd, { ...prepare(panel), config });
+      if (fresh) wire(panel);
       panel.marked3d = "";
       inkCells(panel);
       mark(panel);
@@ -354,7 +181,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       }
       const sameItems = payload && view.payload && payload.items.join("\n") === view.payload.items.join("\n");
       view.payload = payload;
-      view.hover = null;
+      view.hover = { items: [] };
       tooltip.hide();
       if (payload?.selected) view.selection = payload.selected;
       else if (!sameItems) view.selection = {};
@@ -371,25 +198,16 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       draw();
     }
 
-    // ---------------------------------------------------------------------------------- marks over the figures
-
-    function shape(overlay, tag, attributes, className) {
-      for (const layer of ["ic-halo", className]) {
-        const node = document.createElementNS(SVG, tag);
-        for (const [name, value] of Object.entries({ ...attributes, class: layer })) node.setAttribute(name, value);
-        overlay.append(node);
-      }
+    /** A line with light around it, to be seen on every colour. */
+    function shape(panel, tag, place, className) {
+      for (const layer of ["ic-halo", className]) panel.overlay.append(el(tag, { ...place, class: layer }));
     }
 
-    const axes = (panel, trace) => {
-      const full = panel.gd._fullLayout;
-      const name = (id, letter) => `${letter}axis${(id || letter).slice(1)}`;
-      return [full[name(trace?.xaxis, "x")], full[name(trace?.yaxis, "y")]];
-    };
+    const axes = (panel, trace) => panel.gd._fullLayout._plots[(trace?.xaxis || "x") + (trace?.yaxis || "y")];
 
     /** The rectangle of cells in the overlay's pixels, cut to the plotted area; null if zoomed out of sight. */
     function cells(panel, r0, r1, c0, c1) {
-      const [x, y] = axes(panel, panel.content.matrix && panel.gd._fullData[panel.content.matrix.index]);
+      const { xaxis: x, yaxis: y } = axes(panel, panel.gd._fullData[panel.content.matrix.index]);
       const span = (axis, from, to) => {
         const ends = [axis._offset + axis.c2p(from - 0.5), axis._offset + axis.c2p(to + 0.5)].sort((a, b) => a - b);
         return ends.map((end) => clamp(end, axis._offset, axis._offset + axis._length));
@@ -404,7 +222,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const where = (side, item) => (given(item) && side.linked ? side.items.indexOf(item) : -1);
       const box = (r0, r1, c0, c1, className) => {
         const rect = cells(panel, r0, r1, c0, c1);
-        if (rect) shape(panel.overlay, "rect", rect, className);
+        if (rect) shape(panel, "rect", rect, className);
       };
       const line = (r, c) => {
         if (r >= 0) box(r, r, 0, cols.n - 1, "ic-line");
@@ -421,16 +239,16 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const chosen = meant(selection);
       if (chosen && Math.min(...chosen) >= 0) box(chosen[0], chosen[0], chosen[1], chosen[1], "ic-chosen");
       if (!given(selection.row) && selection.items?.length <= 3) lines(selection.items);
-      const at = now && meant(now);
+      const at = meant(now);
       if (at) line(...at);
+      else lines(now.items);
       if (at && Math.min(...at) >= 0) box(at[0], at[0], at[1], at[1], "ic-at");
-      if (now && !at) lines(now.items);
     }
 
     function place(panel, point) {
       const trace = panel.gd._fullData[point.trace];
       if (!trace || trace.visible !== true) return null;
-      const [x, y] = axes(panel, trace);
+      const { xaxis: x, yaxis: y } = axes(panel, trace);
       const source = panel.data.figure.data[point.trace];
       const at = [x._offset + x.d2p(source.x[point.at]), y._offset + y.d2p(source.y[point.at])];
       const inside = at[0] >= x._offset && at[0] <= x._offset + x._length && at[1] >= y._offset && at[1] <= y._offset + y._length;
@@ -440,7 +258,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     function markPoints(panel) {
       const chosen = new Set(itemsOf(view.selection));
-      const near = new Set(view.hover ? itemsOf(view.hover) : []);
+      const near = new Set(itemsOf(view.hover));
       if (panel.content.threeD) {
         const ringed = panel.content.points.filter(({ item }) => chosen.has(item) || near.has(item));
         const wanted = ringed.map(({ trace, at }) => `${trace}:${at}`).join();
@@ -453,16 +271,13 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       for (const point of panel.content.points) {
         if (!chosen.has(point.item) && !near.has(point.item)) continue;
         const ring = place(panel, point);
-        if (ring) shape(panel.overlay, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen");
+        if (ring) shape(panel, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen");
       }
     }
 
     function mark(panel) {
       panel.overlay.replaceChildren();
-      const full = panel.gd._fullLayout;
-      if (!full) return;
-      panel.overlay.setAttribute("width", full.width);
-      panel.overlay.setAttribute("height", full.height);
+      if (!panel.gd._fullLayout) return;
       if (panel.content.matrix) markMatrix(panel);
       if (panel.content.points.length) markPoints(panel);
     }
@@ -478,17 +293,13 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       }
     }
 
-    let waiting = false;
+    let waiting = 0;
     function markAll() {
-      if (waiting) return;
-      waiting = true;
-      requestAnimationFrame(() => {
-        waiting = false;
+      waiting ||= requestAnimationFrame(() => {
+        waiting = 0;
         for (const panel of view.panels.values()) mark(panel);
       });
     }
-
-    // ---------------------------------------------------------------------------------- what is under the pointer
 
     const itemLine = ([tag, text]) => el("p", "ic-tip-item", tag ? el("b", "", tag) : null, el("span", "", text));
 
@@ -542,15 +353,14 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     function leave() {
       tooltip.hide();
       view.bar?.pin(null);
-      if (view.hover) hover({ items: [] });
+      hover({ items: [] });
     }
 
     function choose(panel, { cell, point }) {
-      const { matrix } = panel.content;
       const told = { panel: panel.key, instruction: panel.data.instruction };
       if (cell) {
         const [r, c] = cell;
-        const { rows, columns: cols, z } = matrix;
+        const { rows, columns: cols, z } = panel.content.matrix;
         const [row, column] = [rows.items[r], cols.items[c]];
         if (rows.linked && cols.linked) select({ panel: panel.key, row, column, items: [], source: panel.box });
         else {
@@ -570,16 +380,15 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     function target(panel, event) {
       const hit = event.points?.[0];
       if (!hit) return null;
-      const kind = panel.data.figure.data[hit.curveNumber]?.meta?.kind;
+      const trace = panel.data.figure.data[hit.curveNumber];
+      const kind = trace?.meta?.kind;
       if (kind === "matrix") return { cell: hit.pointNumber ?? [Math.round(hit.y), Math.round(hit.x)] };
       if (kind === "points") return { point: { item: hit.customdata, trace: hit.curveNumber, at: hit.pointNumber } };
-      const { customdata } = panel.data.figure.data[hit.curveNumber] || {};
-      const text = Array.isArray(customdata) ? (hit.customdata ?? customdata[hit.pointNumber]) : undefined;
+      const text = Array.isArray(trace?.customdata) ? (hit.customdata ?? trace.customdata[hit.pointNumber]) : undefined;
       return typeof text === "string" ? { tip: text } : null;
     }
 
     function wire(panel) {
-      panel.wired = true;
       const { gd } = panel;
       gd.on("plotly_hover", (event) => {
         const hit = target(panel, event);
@@ -606,8 +415,6 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         gd.on(name, () => panel.content.threeD || markAll());
       }
     }
-
-    // ---------------------------------------------------------------------------------- keys
 
     const atCursor = ({ content, cursor }) => (content.matrix ? { cell: cursor } : { point: content.points[cursor[1]] });
 
@@ -647,25 +454,16 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       });
     }
 
-    // ---------------------------------------------------------------------------------- the world outside
-
     const resized = new ResizeObserver(() => {
       if (root.clientWidth && Math.abs(root.clientWidth - view.width) >= 1) draw();
     });
     resized.observe(root);
-    const follow = {
-      hover: (detail) => {
-        view.hover = itemsOf(detail).length || detail.cell ? detail : null;
-        markAll();
-      },
-      select: (detail) => {
-        view.selection = detail;
-        markAll();
-      },
-      letters: draw,
-      theme: draw,
+    const marks = (name) => (detail) => {
+      view[name] = detail;
+      markAll();
     };
-    component(root, props, watch, accept, follow, () => {
+    const heard = { hover: marks("hover"), select: marks("selection"), letters: draw, theme: draw };
+    component(root, props, watch, accept, heard, () => {
       resized.disconnect();
       for (const panel of view.panels.values()) Plotly.purge(panel.gd);
     });

@@ -57,7 +57,7 @@ window.InstructorTextList = window.InstructorTextList || (() => {
     }
 
     function accept(value) {
-      Object.assign(view, value ?? { texts: [], labels: [], names: [], colors: [] });
+      Object.assign(view, value);
       search.value = "";
       filter();
     }

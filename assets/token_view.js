@@ -3,7 +3,7 @@
 window.InstructorTokenView = window.InstructorTokenView || (() => {
   "use strict";
 
-  const { el, button, onKeys, component, tooltip, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
+  const { el, button, onKeys, component, tooltip, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
   const { number } = InstructorFigure;
   const SECTION = { instruction: "instruction", straddling: "instruction and text", text: "text", cut: "cut off" };
   const SPOKEN = { ...SECTION, end: "end of sequence" };
@@ -16,8 +16,6 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
     const view = { scale: null, bar: null, tokens: [], unfolded: new Set() };
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", name);
-
-    // ---------------------------------------------------------------------------------- one token
 
     function piece(token, row) {
       const starts = token.t.startsWith("▁");
@@ -36,13 +34,12 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
     }
 
     function tip(token) {
-      const weight = token.w === null ? [] : [
-        el("p", "ic-tip-values", el("b", "", number(token.w)), view.scale?.label ? el("span", "", view.scale.label) : null),
-      ];
+      const label = view.scale?.label;
+      const weight = el("p", "ic-tip-values", el("b", "", number(token.w)), label ? el("span", "", label) : null);
       return [
         el("p", "ic-tip-token", token.t),
         el("p", "ic-tip-name", `${SPOKEN[token.s] || token.s} · token ${token.i + 1}`),
-        ...weight,
+        ...(token.w === null ? [] : [weight]),
         ...(token.tip ? token.tip.split("\n").map((line) => el("p", "ic-tip-line", line)) : []),
       ];
     }
@@ -73,8 +70,6 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       node.addEventListener("blur", () => near(entry, false));
     }
 
-    // ---------------------------------------------------------------------------------- one row
-
     function flow(row, place) {
       const body = el("div", "ic-flow");
       let word = null;
@@ -99,9 +94,8 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
 
     function heading({ title, accent, note }) {
       const letter = accent ? /^([A-Z])\s*[·:]\s*/.exec(title) : null;
-      const words = el("h3", "ic-panel-title", letter ? title.slice(letter[0].length) : title);
-      const lines = el("div", "ic-panel-words", words, note ? el("p", "ic-panel-subtitle", note) : null);
-      return el("header", "ic-panel-head", accent ? chip(letter ? letter[1] : "", accent) : null, lines);
+      const mark = accent ? chip(letter ? letter[1] : "", accent) : null;
+      return panelHead(letter ? title.slice(letter[0].length) : title, note, mark);
     }
 
     function section(row, place) {
@@ -137,8 +131,6 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       if (view.tokens[0]) view.tokens[0].node.tabIndex = 0;
     }
 
-    // ---------------------------------------------------------------------------------- keys
-
     const now = () => view.tokens.findIndex(({ node }) => node === document.activeElement);
     const rowAt = (step) => view.tokens.filter(({ row }) => row === view.tokens[now()].row + step);
 
@@ -155,7 +147,6 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       ArrowUp: to(() => beside(-1)),
       Home: to(() => rowAt(0)[0]),
       End: to(() => rowAt(0).at(-1)),
-      Escape: tooltip.hide,
     });
 
     const accept = (value) => {

@@ -42,8 +42,10 @@ FIND = """async () => {
   })).filter(found => !found.gradios).map(found => `${found.rule}: ${found.html} (${found.why})`);
 }"""
 
-WITHOUT_HELP = """() => [...document.querySelectorAll('[data-testid=block-info]:not(.sr-only), .ic-view .ic-plots')]
-  .filter(node => node.getClientRects().length && !node.closest('.block').querySelector('.ic-explained'))"""
+WITHOUT_HELP = """() => [...document.querySelectorAll(
+    '[data-testid=block-info]:not(.sr-only), .ic-fold > button.label-wrap, .ic-view .ic-plots')]
+  .filter(node => node.getClientRects().length && !node.matches('.ic-explained') && !node.querySelector('.ic-explained'))
+  .map(node => node.outerHTML.slice(0, 99))"""
 SWITCH = "Explain what is on the page"
 
 
