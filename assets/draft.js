@@ -53,7 +53,7 @@
   banner.className = "ic-note ic-error ic-offline";
   banner.setAttribute("role", "alert");
   banner.textContent = GONE;
-  let timer = 0;
+  let timer = setTimeout(() => look(), NEXT_MS.alive);
   const look = async () => {
     clearTimeout(timer);
     const alive = await fetched("health", {cache: "no-store"}).then(answer => answer.ok, () => false);
@@ -61,7 +61,6 @@
     else if (!banner.isConnected) document.querySelector(".ic-page")?.before(banner);
     timer = setTimeout(look, alive ? NEXT_MS.alive : NEXT_MS.gone);
   };
-  timer = setTimeout(look, NEXT_MS.alive);
   window.fetch = async (...request) => {
     try {
       return await fetched(...request);

@@ -5,7 +5,6 @@
 
   // {tab or "page": {# and the id of an element, ## and a heading, or the label of a control: words}}
   const WORDS = window.InstructorHelpWords;
-  const SWITCH = "#help-switch";
   const LABELS =
     "[data-testid=block-info]:not(.sr-only), .checkbox-container .label-text, .ic-fold > button.label-wrap, " +
     ".ic-inputs h2, label[data-testid=block-label]:not(.sr-only), .ic-view .ic-panel-title";
@@ -45,7 +44,7 @@
   const redress = new MutationObserver(() => (due ||= setTimeout(dress, 100)));
 
   function turn(on) {
-    document.querySelector(SWITCH).setAttribute("aria-pressed", String(on));
+    document.querySelector("#help-switch").setAttribute("aria-pressed", String(on));
     document.body.classList.toggle("ic-explaining", on);
     redress.disconnect();
     clearTimeout(due);
@@ -64,7 +63,7 @@
     });
   }
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.(SWITCH)) turn(!document.body.classList.contains("ic-explaining"));
+    if (event.target.closest?.("#help-switch")) turn(!document.body.classList.contains("ic-explaining"));
     // The label of a control explains it, and leaves the control alone.
     else if (explained(event) && !explained(event).matches("button")) event.preventDefault();
   });

@@ -16,8 +16,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     space: [["orbitRotation", "pan3d", "resetCameraDefault3d"]],
   };
 
-  const media = (query) => window.matchMedia(query).matches;
-  const coarse = () => media("(pointer: coarse)");
+  const coarse = () => window.matchMedia("(pointer: coarse)").matches;
 
   /** What the traces of a figure are about: {matrix} or {points: [{item, trace, at}]}, both may be missing. */
   function read({ data }, items) {
@@ -129,7 +128,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         });
       }
       if (factor > 1) enlarge({ layout, data }, factor, template.layout.xaxis.tickfont.color, ink);
-      if (media("(prefers-reduced-motion: reduce)")) still(layout);
+      if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) still(layout);
       return { data, layout, frames: figure.frames || [] };
     }
 

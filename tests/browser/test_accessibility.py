@@ -44,7 +44,7 @@ FIND = """async () => {
 
 WITHOUT_HELP = """() => [...document.querySelectorAll(
     '[data-testid=block-info]:not(.sr-only), .ic-fold > button.label-wrap, .ic-view .ic-plots')]
-  .filter(node => node.getClientRects().length && !node.matches('.ic-explained') && !node.querySelector('.ic-explained'))
+  .filter(node => node.getClientRects().length && !node.matches('.ic-explained, :has(.ic-explained)'))
   .map(node => node.outerHTML.slice(0, 99))"""
 SWITCH = "Explain what is on the page"
 
