@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +13,7 @@ from typing import Any
 from instructor_core.errors import UserError
 
 _TIMEOUT_S = 4.0  # on a dead network the hub client itself retries for 23 s or more
+_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 _TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 
 
@@ -66,11 +68,19 @@ def local_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def download(name: str, *, revision: str | None = None, tqdm_class: type[Any] | None = None) -> Path:
-    """Return the folder of a repository of the hub: from the hub's cache if it is complete there, else by download.
+    """Return the folder of a bundled checkpoint or a repository of the hub, from its cache if it is complete there.
 
-    Raises:
-        UserError: If the hub has no such repository or revision, or does not answer, once, within seconds.
+    A ``UserError`` says if the hub has no such repository or revision, or does not answer, once, within seconds.
     """
+    here = Path(__file__).resolve().parent
+    for assets in (here / "assets", here.parent / "assets"):
+        if re.fullmatch(r"[\w-]+", name) and (assets / name / "modules.json").is_file():
+            return assets / name
+    if not _NAME.match(name):
+        raise UserError(
+            f"No checkpoint {name!r}: there is no such folder, and a name on the Hugging Face Hub has the form "
+            '"owner/name", for example "hkunlp/instructor-base". Check the spelling or the path.'
+        )
     from huggingface_hub import HfApi, get_session, snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,

@@ -27,7 +27,6 @@ from instructor_core import EncoderError, InstructorModel, Segment
 from instructor_core.cache import CachedEncoder
 from instructor_core.train.tokens import tokenize
 from instructor_core.ui import strings
-from tests.conftest import make_checkpoint
 
 REVIEW = "Represent the review for classifying its sentiment: "
 PAIRS = [
@@ -209,7 +208,7 @@ class TestTokens:
     def test_the_embedding_row_does_not_know_the_instruction(self, model: InstructorModel) -> None:
         a, b = model.encode_tokens([("Topic: ", "Cold soup"), (REVIEW, "Cold soup")], layers=True)
         assert a.layers is not None and b.layers is not None
-        assert a.layers.shape == (len(model.backbone.blocks) + 1, a.n_encoded, 96)
+        assert a.layers.shape == (model.n_layers + 1, a.n_encoded, 96)
         np.testing.assert_array_equal(a.layers[0][a.pooling_mask], b.layers[0][b.pooling_mask])
         assert np.abs(a.layers[1][a.pooling_mask] - b.layers[1][b.pooling_mask]).max() > 1e-3
 
@@ -355,53 +354,30 @@ class TestPairs:
 
 
 class TestCopies:
-    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-    def test_an_unchanged_model_travels_as_its_folder_with_its_settings(self, checkpoint_b: Path, dtype: str) -> None:
-        model = InstructorModel(checkpoint_b, "cpu", dtype)
-        model.max_seq_length = 7
-        pickled = pickle.dumps(model)
-        assert len(pickled) < 10_000
-        for copied in (pickle.loads(pickled), copy.deepcopy(model)):
-            np.testing.assert_array_equal(copied.encode(PAIRS[2:]), model.encode(PAIRS[2:]))
-            assert (copied.device, copied.dtype, copied.trainable) == (model.device, model.dtype, False)
-            assert (copied.name, copied.max_seq_length) == (model.name, 7)
-
     @pytest.mark.parametrize("trainable", [True, False])
-    @pytest.mark.parametrize("write", ["in place", "through data", "replaced"])
-    def test_changed_weights_travel_need_no_folder_and_train_by_themselves(
-        self, checkpoint_a: Path, tmp_path: Path, trainable: bool, write: str
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_a_copy_has_the_weights_as_they_are_and_the_settings_and_needs_no_folder(
+        self, checkpoint_b: Path, tmp_path: Path, trainable: bool, dtype: str
     ) -> None:
-        folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
-        model = InstructorModel(folder, "cpu", trainable=trainable)
-        before = model.encode(TWO)
+        folder = shutil.copytree(checkpoint_b, tmp_path / "copy")
+        model = InstructorModel(folder, "cpu", dtype, trainable=trainable)
+        model.max_seq_length = 7
+        before = model.encode(PAIRS[2:])
         with torch.no_grad():
-            if write == "in place":
-                model.dense.weight.add_(torch.randn(64, 64))
-            elif write == "through data":
-                model.dense.weight.data.add_(torch.randn(64, 64))
-            else:
-                model.dense = torch.nn.Linear(64, 64, bias=False)
-        assert np.abs(model.encode(TWO) - before).max() > 1e-3
+            model.dense.weight.add_(torch.randn(48, 96))
+        after = model.encode(PAIRS[2:])
+        assert np.abs(after - before).max() > 1e-3
         pickled, copied = pickle.dumps(model), copy.deepcopy(model)
         shutil.rmtree(folder)
         for other in (pickle.loads(pickled), copied):
-            np.testing.assert_allclose(other.encode(TWO), model.encode(TWO), atol=1e-6)
-            assert other.trainable is trainable
+            np.testing.assert_array_equal(other.encode(PAIRS[2:]), after)
+            assert (other.device, other.dtype, other.trainable) == (model.device, model.dtype, trainable)
+            assert (other.name, other.max_seq_length) == (model.name, 7)
             assert other.dense.weight.data_ptr() != model.dense.weight.data_ptr()
             if trainable:
-                other.train()(TWO)[0].sum().backward()
-                assert other.backbone.blocks[0].qkv[0].weight.grad is not None
+                other.train()(PAIRS[2:4])[0].sum().backward()
+                assert other.backbone.weights(0)[1].grad is not None
                 assert all(weight.grad is None for weight in model.parameters())
-
-    def test_a_folder_that_was_trained_on_meanwhile_is_not_taken_for_the_model(
-        self, checkpoint_a: Path, checkpoint_b: Path, tmp_path: Path
-    ) -> None:
-        folder = make_checkpoint(tmp_path / "one", seed=5)
-        pickled = pickle.dumps(InstructorModel(folder))
-        shutil.rmtree(folder)
-        make_checkpoint(tmp_path / "one", seed=6)
-        with pytest.raises(EncoderError, match="has changed since the model was pickled"):
-            pickle.loads(pickled)
 
     def test_a_worker_process_gets_the_model_and_the_cached_encoder(self, model: InstructorModel) -> None:
         with get_context("spawn").Pool(1) as pool:
@@ -421,7 +397,7 @@ class TestOwnProducts:
             for pays in (True, False):
                 monkeypatch.setattr(encoder_module, "_packing_pays", lambda *_, pays=pays: pays)
                 model = InstructorModel(folder, "cpu")
-                assert model.backbone.blocks[0].out.is_packed is pays
+                assert model.transformer.encoder.block[0].layer[0].SelfAttention.o.is_packed is pays
                 vectors[pays] = model.encode(PAIRS)
             np.testing.assert_allclose(vectors[True], vectors[False], atol=1e-6)
             monkeypatch.undo()
