@@ -19,21 +19,13 @@ _TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint by name.
+    """A checkpoint by name."""
 
-    Attributes:
-        id: Short name, used in the menu, in links and as cache key.
-        source: What ``InstructorModel`` takes: a bundled name, a hub name or a folder.
-        revision: Commit of the hub repository; None for folders.
-        n_parameters: Number of weights; 0 if not known.
-        download_mb: Megabytes to download the first time; 0 if it is on disk already.
-    """
-
-    id: str
-    source: str
-    revision: str | None = None
-    n_parameters: int = 0
-    download_mb: int = 0
+    id: str  # short name, used in the menu, in links and as cache key
+    source: str  # what InstructorModel takes: a bundled name, a hub name or a folder
+    revision: str | None = None  # commit of the hub repository; None for folders
+    n_parameters: int = 0  # 0 if not known
+    download_mb: int = 0  # the first time; 0 if it is on disk already
 
     @property
     def label(self) -> str:
