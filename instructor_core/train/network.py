@@ -127,7 +127,7 @@ class TrainingNetwork:
         self.workers = workers
         self.dtype = torch.bfloat16 if bfloat16 else torch.float32
         self._t5 = t5
-        self._heads: int = t5.blocks[0].n_heads
+        self._heads: int = t5.n_heads
         self._gated: bool = t5.is_gated
         self._gelu = _ACTIVATIONS[t5.activation]
         self._epsilon: float = t5.epsilon
@@ -135,13 +135,6 @@ class TrainingNetwork:
         self._blocks: list[_Block] = []
 
     # ---- weights ------------------------------------------------------------------------------------------------
-
-    def _linears(self, layer: int) -> tuple[list[Tensor], Tensor, list[Tensor], Tensor, Tensor, Tensor]:
-        """Parameters of a block: [q, k, v], o, [wi] or [wi_0, wi_1], wo and its two norms."""
-        block = self._t5.blocks[layer]
-        qkv, wide = [linear.weight for linear in block.qkv], [linear.weight for linear in block.wide]
-        norms = block.attention_norm.weight, block.feed_norm.weight
-        return qkv, block.out.weight, wide, block.narrow.weight, *norms
 
     def _weight(self, parts: list[Tensor], norm: Tensor | None) -> _Weight:
         value = torch.cat([part.detach() for part in parts]) if len(parts) > 1 else parts[0].detach()
@@ -155,7 +148,7 @@ class TrainingNetwork:
         """Take over the weights as they are now, with gradients of zero."""
         self._blocks = []
         for layer in range(self.model.n_layers):
-            qkv, out, wide, narrow, first, second = self._linears(layer)
+            qkv, out, wide, narrow, first, second = self._t5.weights(layer)
             self._blocks.append(
                 _Block(
                     self._weight(qkv, first), self._weight([out], None),
@@ -172,7 +165,7 @@ class TrainingNetwork:
     def finish_step(self) -> None:
         """Write the gradients summed since ``start_step`` into ``.grad`` of the parameters."""
         for layer, block in enumerate(self._blocks):
-            qkv, out, wide, narrow, first, second = self._linears(layer)
+            qkv, out, wide, narrow, first, second = self._t5.weights(layer)
             out.grad, narrow.grad = block.out.gradient(), block.narrow.gradient()
             for parts, norm, weight in ((qkv, first, block.qkv), (wide, second, block.wide)):
                 norm.grad = torch.zeros_like(norm)
