@@ -7,7 +7,7 @@
   const WORDS = window.InstructorHelpWords;
   const LABELS =
     "[data-testid=block-info]:not(.sr-only), .checkbox-container .label-text, .ic-fold > button.label-wrap, " +
-    ".ic-inputs h2, label[data-testid=block-label]:not(.sr-only), .ic-view .ic-panel-title";
+    ".ic-try, label[data-testid=block-label]:not(.sr-only), .ic-view .ic-panel-title";
 
   const shown = new Map(); // node -> words; empty while help is off
   let due = 0; // of the next look at what was drawn since

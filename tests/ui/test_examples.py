@@ -71,7 +71,7 @@ def labels_of(example: Example) -> tuple[str, ...]:
 
 
 GROUPED = [
-    ("reviews", ("stories", "labels", "questions")),
+    ("reviews", ("stories", "labels")),
     ("questions", ("stories", "labels")),
     ("assistant", ("stories", "labels")),
     ("emotion", ("stories", "labels")),

@@ -63,7 +63,7 @@ def test_the_leaderboard_accuracy_is_that_of_scikit_learn(runtime: Runtime, mini
     assert finding.table is not None and INPUTS.labels is not None
     by_name = {row[0]: row for row in finding.table}
     k = label_task(INPUTS.labels).k
-    for name, instruction in zip("ABC", INPUTS.instructions, strict=True):
+    for name, instruction in zip("AB", INPUTS.instructions, strict=True):
         vectors = mini.encode([(instruction, text) for text in INPUTS.texts])
         predicted = []
         for left_out in range(len(vectors)):
@@ -111,7 +111,7 @@ def test_two_label_columns_are_won_by_the_instructions_that_name_them(runtime: R
     two = replace(INPUTS, more_labels=(topics,))
     finding, _ = answer(experiments.compare_label_columns, runtime, two, Request(metric=Metric.ACCURACY))
     values = np.asarray(finding.panels.panels[0].figure.data[0].z)
-    assert values.shape == (3, 2)
+    assert values.shape == (2, 2)
     assert values[:, 0].argmax() == 1 and values[:, 1].argmax() == 0
 
 

@@ -17,7 +17,7 @@ CONTROLS = (
     *(gr.File, gr.Dataframe, gr.Accordion),
 )
 # A control without a visible label is explained by the heading or the fold that it belongs to.
-EXPLAINED_BY = {"Instruction": "## Instructions", "What": "#export", "Link": "#link"}
+EXPLAINED_BY = {"Instruction": "try", "What": "#export", "Link": "#link"}
 
 
 def tab_of(block: gr.blocks.Block) -> str:
