@@ -13,7 +13,7 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import signed
 from instructor_core.analysis.units import Unit
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed_colors
+from instructor_core.figures.charts import signed_colors
 from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.deletion import DropOrDelete, Dropped
 from instructor_core.analysis.numbers import signed
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed_colors, unit_bars
+from instructor_core.figures.charts import NEUTRAL, signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -17,8 +17,6 @@ NOT_SHOWN = (
     "It does not show why: the gap between the two bars is all that deleting a word does to the vectors of the other "
     "words, and leaving out two words at once may do more or less than the two alone."
 )
-
-_DELETED = theme.SEGMENTS["end"]
 
 
 def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
@@ -30,13 +28,14 @@ def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
     """
     dropped = result.dropped if isinstance(result, DropOrDelete) else result
     tips = _tips(result)
+    both = isinstance(result, DropOrDelete)
     traces: list[go.Bar | go.Scatter] = [
         go.Bar(
             name="dropped from the mean",
             x=dropped.effects,
             y=list(range(len(tips))),
             orientation="h",
-            marker={"color": signed_colors(dropped.effects)},
+            marker={"color": NEUTRAL if both else signed_colors(dropped.effects)},  # a legend explains one colour
             customdata=tips,
             hoverinfo="none",
             meta={"kind": "plain"},
@@ -85,7 +84,7 @@ def _deleted_traces(result: DropOrDelete, tips: Sequence[str]) -> list[go.Bar | 
         x=[effects[i] for i in known],
         y=known,
         orientation="h",
-        marker={"color": "rgba(0,0,0,0)", "line": {"color": _DELETED, "width": 1.5}},
+        marker={"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}},
         customdata=[tips[i] for i in known],
         hoverinfo="none",
         meta={"kind": "plain"},
@@ -95,7 +94,7 @@ def _deleted_traces(result: DropOrDelete, tips: Sequence[str]) -> list[go.Bar | 
         x=gap_x,
         y=gap_y,
         mode="lines",
-        line={"color": _DELETED, "width": theme.LINE_WIDTH, "dash": "dot"},
+        line={"color": NEUTRAL, "width": theme.LINE_WIDTH, "dash": "dot"},
         hoverinfo="skip",
         meta={"kind": "plain"},
     )

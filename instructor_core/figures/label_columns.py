@@ -41,13 +41,14 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
         value=result.metric.value,
     )
     for column, row in enumerate(result.best.tolist()):
+        cell = theme.color_at(theme.SEQUENTIAL, (float(result.values[row, column]) - low) / (high - low))
         figure.add_shape(
             type="rect",
             x0=column - 0.45,
             x1=column + 0.45,
             y0=row - 0.45,
             y1=row + 0.45,
-            line={"width": theme.LINE_WIDTH + 1, "color": theme.INSTRUCTION_ACCENTS[0]},
+            line={"width": theme.LINE_WIDTH + 1, "color": theme.ink_on(cell)},
         )
     bar = ColorScale(theme.SEQUENTIAL, low, high, result.metric.value)
     best = ", ".join(f"{name}: {letter(int(k))}" for name, k in zip(result.names, result.best, strict=True))

@@ -10,8 +10,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
 from instructor_core.figures import theme
-from instructor_core.figures.alternatives import extreme_cell
-from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
 DIVERGENCE_NOT_SHOWN = (

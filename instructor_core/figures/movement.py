@@ -1,4 +1,4 @@
-"""What the instruction moved: the share of each token or word, as bars, as chips and in words, and the neighbors."""
+"""What the instruction moved: the share of each token or word, as bars, as chips and in words, and the neighbours."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.movement import Movement, NeighborChange
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.similarity import Neighbor
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed_colors, unit_bars
+from instructor_core.figures.charts import signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -83,9 +84,9 @@ def carrier_sentences(result: Movement, k: int) -> tuple[str, ...]:
         return ()
     shares = result.shares
     return tuple(
-        f"`{result.units[i].plain}` carried {_percent(shares[i])} of the move."
+        f"`{result.units[i].plain}` carried {number(100 * shares[i], 1)} % of the move."
         if shares[i] >= 0
-        else f"`{result.units[i].plain}` went against the move: {_percent(shares[i])}."
+        else f"`{result.units[i].plain}` went against the move: {number(100 * shares[i], 1)} %."
         for i in result.carriers(k)
     )
 
@@ -119,11 +120,6 @@ def _tips(result: Movement) -> list[str]:
     if result.shares is None:
         return ["did not move"] * len(result.units)
     return [
-        f"{_percent(share)} of the move\nwent {length:.3f} in any direction, as its part of the mean"
+        f"{number(100 * share, 1)} % of the move\nwent {length:.3f} in any direction, as its part of the mean"
         for share, length in zip(result.shares.tolist(), result.lengths.tolist(), strict=True)
     ]
-
-
-def _percent(share: float) -> str:
-    """A share with one decimal and a real minus sign."""
-    return f"{share * 100:.1f} %".replace("-", "−")

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.pooling import RECIPE_TEXTS, Boundary, Recipe, RecipeResult
 from instructor_core.analysis.units import EncodedPair
 from instructor_core.figures import theme
-from instructor_core.figures.bars import NEGATIVE, unit_bars
+from instructor_core.figures.charts import NEUTRAL, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -64,7 +64,7 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
         x=[max(1 - (result.cosine or 0.0), 0.0) for _, result in known],
         y=[i for i, _ in known],
         orientation="h",
-        marker={"color": NEGATIVE},
+        marker={"color": NEUTRAL},
         customdata=[f"{names[i]}\n{recipe_sentence(result)}" for i, result in known],
         hoverinfo="none",
         meta={"kind": "plain"},

@@ -15,7 +15,7 @@ from instructor_core.figures.panels import Panel, PanelSet
 
 FLIPS_HOW_TO_READ = (
     "Each point is a text and two others whose order turns round: how clear the first order is, and how clear the "
-    "second. Grey points inside the dashed lines flip no more clearly than under a change of punctuation."
+    "second. Hollow points inside the dashed lines flip no more clearly than under a change of punctuation."
 )
 FLIPS_NOT_SHOWN = "Only the clearest flips are drawn. A flip does not say which of the two orders is right."
 BUMP_HOW_TO_READ = "Each line is a text; its height is its place among the neighbours, the nearest on top."
@@ -33,7 +33,7 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
     """
     first, second = letter(a), letter(b)
     figure = go.Figure()
-    for above, name, color in ((False, "within noise", NEUTRAL), (True, "above the noise floor", theme.accent(a))):
+    for above, name in ((False, "within noise"), (True, "above the noise floor")):
         flips = [flip for flip in result.flips if flip.above_floor is above]
         tips = [
             f"text {flip.anchor + 1}: nearer to {flip.near_a + 1} than to {flip.near_b + 1} under {first} "
@@ -47,7 +47,7 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
                 y=[flip.lead_b for flip in flips],
                 mode="markers",
                 name=name,
-                marker={"color": color, "size": theme.MARKER_SIZE, "symbol": "circle" if above else "circle-open"},
+                marker={"color": NEUTRAL, "size": theme.MARKER_SIZE, "symbol": "circle" if above else "circle-open"},
                 customdata=tips,
                 meta={"kind": "plain"},
                 hoverinfo="none",

@@ -16,9 +16,8 @@ from instructor_core.analysis.similarity import (
     TextPair,
 )
 from instructor_core.figures import theme
-from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.charts import one_line
-from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 Scale = Literal["shared", "each"]

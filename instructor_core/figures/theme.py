@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INSTRUCTION_ACCENTS = (
-    "#d55e00",  # A vermillion: the positive side of DIVERGING too, so A - B reads in the colours of A and B
+    "#d55e00",  # A vermillion
     "#0072b2",  # B blue
     "#009e73",  # C bluish green
     "#cc79a7",  # D reddish purple
@@ -22,8 +22,8 @@ INSTRUCTION_ACCENTS = (
 )
 """Okabe and Ito's colour-blind safe set; vermillion and blue lead: they keep 3:1 on white and on black."""
 
-LABEL_COLORS = ("#5a5fd0", "#c9a24a", "#93479b", "#6e7420", "#4fb3a5", "#8a5233", "#d9738c", "#93a7c4")
-"""Muted, dark and light in turn; always used together with LABEL_SYMBOLS, never alone."""
+LABEL_COLORS = ("#3f4fae", "#c9a58a", "#9a2fa6", "#6fbf8f", "#86651f", "#dd4f62", "#cf8cf2", "#5f86d0")
+"""Dark and light in turn, none near an accent or a segment; always with LABEL_SYMBOLS, never alone."""
 
 LABEL_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star", "pentagon")
 
@@ -34,16 +34,18 @@ SEQUENTIAL = (
 """Cividis: perceptually uniform and read the same with and without colour vision deficiency."""
 
 DIVERGING = (
-    "#0b4a80", "#2a6fa8", "#5f97c6", "#9bc0df", "#cfe0ec", "#f4f3f0",
-    "#f6dcc8", "#eeb68d", "#df8a50", "#c2611c", "#8f3d04",
+    "#7d0a4b", "#b0256e", "#d169a0", "#e8a9c8", "#f5dbe8", "#f4f3f0",
+    "#dfeccf", "#b6d58e", "#82b04a", "#4a781d", "#1f5608",
 )  # fmt: skip
-"""Blue, neutral, vermillion; the middle is zero and nearly the colour of the light page."""
+"""Magenta, neutral, green; the middle is zero and nearly the colour of the light page, the ends are nobody's hue."""
 
 DIVERGING_DARK = (
-    "#8cc8f5", "#5fa8e0", "#3f86bd", "#2d6590", "#24455f", "#26292e",
-    "#5a3a24", "#8a4f24", "#bd6a28", "#e58a45", "#ffb37a",
+    "#fca2df", "#fb55cc", "#b83d94", "#7c2f64", "#4a2640", "#26292e",
+    "#24401c", "#2f6a1e", "#3c9a2a", "#52d936", "#a0f57c",
 )  # fmt: skip
 """The same scale for the dark page: zero sinks into the page, the ends glow. The components swap it in."""
+
+POSITIVE, NEGATIVE = DIVERGING[-2], DIVERGING[1]
 
 SEGMENTS = {
     "instruction": "#7b5bd6",
@@ -129,6 +131,14 @@ def colorscale(colors: tuple[str, ...]) -> list[list[float | str]]:
     """Return `colors` as a Plotly colour scale: evenly spaced pairs of position in [0, 1] and hex."""
     last = len(colors) - 1
     return [[position / last, color] for position, color in enumerate(colors)]
+
+
+def color_at(colors: tuple[str, ...], place: float) -> str:
+    """Return the hex colour at `place` in [0, 1] of evenly spaced `colors`; beyond the ends, that of the nearer one."""
+    at = min(1.0, max(0.0, place)) * (len(colors) - 1)
+    below = min(int(at), len(colors) - 2)
+    pairs = ((int(colors[below][i : i + 2], 16), int(colors[below + 1][i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(start + (end - start) * (at - below)):02x}" for start, end in pairs)
 
 
 def luminance(color: str) -> float:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
 from instructor_core.figures import theme
-from instructor_core.figures.alternatives import extreme_cell
-from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
 
 _ROW_HEIGHT = 16  # px, a token keeps its label

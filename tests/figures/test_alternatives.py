@@ -11,8 +11,8 @@ from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.layers import LayerSimilarity
 from instructor_core.analysis.similarity import cross_similarity, instruction_similarity
 from instructor_core.analysis.tokens import token_similarity
-from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.layers import layer_similarity_panels
+from instructor_core.figures.matrix import extreme_cell
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import cross_panels, instruction_panels
 from instructor_core.figures.tokens import token_similarity_panels

@@ -165,8 +165,38 @@ def test_the_first_accents_and_all_segments_stand_out_from_the_page(page: str):
         assert theme.contrast(color, page) >= 3, color
 
 
-def test_labels_never_use_the_colour_of_an_instruction():
-    assert not set(theme.LABEL_COLORS) & set(theme.INSTRUCTION_ACCENTS)
+def oklab(color: str) -> np.ndarray:
+    """Ottosson's perceptual space: 0.02 is just noticed, 0.08 told apart at a glance."""
+    srgb = np.array([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    cones = [
+        [0.41222147, 0.53633254, 0.05144599],
+        [0.2119035, 0.68069954, 0.10739696],
+        [0.0883024, 0.28171884, 0.6299787],
+    ]
+    axes = [
+        [0.21045426, 0.79361778, -0.00407205],
+        [1.9779985, -2.42859221, 0.45059371],
+        [0.02590404, 0.78277177, -0.80867577],
+    ]
+    return np.array(axes) @ np.cbrt(np.array(cones) @ linear)
+
+
+def test_a_colour_has_one_meaning_on_the_light_and_on_the_dark_page():
+    ends = [color for scale in (theme.DIVERGING, theme.DIVERGING_DARK) for color in (*scale[:2], *scale[-2:])]
+    meanings = {
+        "signed": ends,
+        "label": theme.LABEL_COLORS,
+        "instruction": theme.INSTRUCTION_ACCENTS,
+        "segment": sorted(set(theme.SEGMENTS.values())),
+    }
+    for first, second in itertools.combinations(meanings, 2):
+        if {first, second} == {"instruction", "segment"}:  # a segment is told by the style of its line
+            continue
+        for one, other in itertools.product(meanings[first], meanings[second]):
+            assert np.linalg.norm(oklab(one) - oklab(other)) >= 0.08, (first, one, second, other)
+    for one, other in itertools.combinations(theme.LABEL_COLORS, 2):
+        assert np.linalg.norm(oklab(one) - oklab(other)) >= 0.1, (one, other)
 
 
 def test_sixty_four_labels_differ_in_colour_or_symbol():
