@@ -40,6 +40,7 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
       ...gd.layout,
       paper_bgcolor: getComputedStyle(document.body).backgroundColor,
       title: { text: escape(title), x: 0.02, font: { size: 15 } },
+      ...(gd.layout.meta?.legend ? { showlegend: true } : {}), // which the page shows once for all figures
       margin: { ...gd.layout.margin, t: top + HEADING },
       width,
       height: height + HEADING,
@@ -67,6 +68,7 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
       width: Math.round(width * larger),
       height: Math.round(height * larger) + HEADING,
       margin: { ...gd.layout.margin, t: (gd.layout.margin?.t ?? gd._fullLayout.margin.t) + HEADING }, // for the buttons
+      ...(gd.layout.meta?.legend ? { showlegend: true } : {}),
       autosize: false,
       paper_bgcolor: style.backgroundColor,
     };

@@ -9,8 +9,18 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const GAP = 20; // px between panels
   const TICK = 11; // px, font size of ticks; larger where the page is projected, see `letterScale`
-  const WIDE_CELL = 56; // px, cells of a small matrix grow no further
-  const LABEL_FROM = 440; // px of panel width from which rows are labelled with words, not with numbers alone
+  const WIDE_CELL = 110; // px, cells of a small matrix grow no further
+  const LABEL_FROM = 300; // px of panel width from which rows are labelled with words, not with numbers alone
+  const WORDS = 230; // px, words beside a row take no more
+  const BAND = 18; // px beside a matrix for the strips and names of its groups
+  const NARROW = 380; // px of a map below which its points carry numbers alone
+  const SHAPES = { // of 12 x 12 px, for the legend
+    square: "1,1 11,1 11,11 1,11",
+    diamond: "6,0 12,6 6,12 0,6",
+    "triangle-up": "6,1 12,11 0,11",
+    "triangle-down": "0,1 12,1 6,11",
+    cross: "4,0 8,0 8,4 12,4 12,8 8,8 8,12 4,12 4,8 0,8 0,4 4,4",
+  };
   const MARK = { kind: "mark" }; // meta of the trace that rings points in 3-D
   const TEXT_KEYS = new Set(["x", "y", "z", "text", "hovertext", "customdata", "ids", "meta", "ticktext", "name"]);
 
@@ -155,17 +165,45 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     return { ticks: { tickvals: shown, ticktext: text, tickangle: upright ? 0 : -90 }, height };
   }
 
-  function matrixLayout(layout, content, panel, width, look) {
+  const tagRoom = ({ rows }, family) => Math.max(...range(rows.n).map((i) => textWidth(rows.number(i), family)), 0);
+  const bandsOf = (layout, axis) => (layout.annotations || []).filter((note) => note.name?.startsWith(`block ${axis}`));
+
+  /** Room for words beside the first of `n` matrices in a row that are to be of one size; 0 if rows get too low. */
+  function wordsBeside(panels, n, total, look) {
+    const matrix = panels[0]?.content.matrix;
+    if (n < 2 || !matrix?.rows.linked) return 0;
+    const { rows } = matrix;
+    const tag = tagRoom(matrix, look.family);
+    const label = (i) => textWidth(`${rows.name(i)}  ${rows.number(i)}`, look.family);
+    const words = Math.min(Math.max(...range(rows.n).map(label)), WORDS * letterScale(), Math.max(total * 0.16, 120)) + 2;
+    const plot = (total - (n - 1) * GAP - (words - tag)) / n - tag - 10 - BAND;
+    return plot / rows.n < lineHeight() ? 0 : words;
+  }
+
+  /** The names of groups as far as they fit beside their rows or over their columns, `cell` px each. */
+  function fitBlocks(layout, cell, family) {
+    for (const note of layout.annotations || []) {
+      const [, axis, start, end] = /^block ([xy]) (\d+) (\d+)$/.exec(note.name || "") || [];
+      if (!axis) continue;
+      const room = (end - start) * cell[axis === "x" ? 0 : 1] - 4;
+      const words = fitText(unescape(note.hovertext), room, family);
+      note.text = words.length < 3 && words.endsWith("…") ? "" : escape(words);
+    }
+  }
+
+  /** `words` is the room for words beside the rows; undefined for what the width allows. */
+  function matrixLayout(layout, content, panel, width, look, words) {
     const { rows, columns } = content.matrix;
-    const wordsFit = width >= LABEL_FROM || !rows.linked;
-    const tagWidth = Math.max(...range(rows.n).map((i) => textWidth(rows.number(i), look.family)), 0);
+    const wordsFit = words !== 0 && (width >= LABEL_FROM || !rows.linked);
+    const tagWidth = tagRoom(content.matrix, look.family);
+    const right = bandsOf(layout, "y").length ? BAND : 6;
     const [rowTexts, columnTexts] = [ownTicks(rows, layout.yaxis), ownTicks(columns, layout.xaxis)];
     const label = (i) => (rows.linked ? `${rows.name(i)}  ${rows.number(i)}` : (rowTexts.get(i) ?? ""));
     const natural = Math.max(...range(rows.n).map((i) => textWidth(label(i), look.family)), 0);
     const aspect = panel.aspect ?? rows.n / columns.n;
     const tallest = Math.min(clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL * letterScale());
     const size = (left) => {
-      let plotWidth = width - left - 6;
+      let plotWidth = width - left - right;
       let plotHeight = plotWidth * aspect;
       if (plotHeight > tallest) {
         plotHeight = tallest;
@@ -173,7 +211,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       }
       return [plotWidth, Math.max(plotHeight, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
     };
-    let room = wordsFit ? Math.min(natural, 230 * letterScale(), width * 0.36) + 2 : 0;
+    let room = wordsFit ? (words ?? Math.min(natural, WORDS * letterScale(), width * 0.36) + 2) : 0;
     let left = (room || tagWidth) + 10;
     let [plotWidth, plotHeight] = size(left);
     if (plotHeight / rows.n < lineHeight() && rows.linked) {
@@ -187,7 +225,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
     const onTop = layout.xaxis?.side === "top";
     const deep = bottom.height + 8 + named(layout.xaxis);
-    const margin = { l: left + named(layout.yaxis), r: 6, t: onTop ? deep : 4, b: onTop ? 4 : deep, pad: 0 };
+    const top = bandsOf(layout, "x").length ? BAND : 4;
+    const margin = { l: left + named(layout.yaxis), r: right, t: onTop ? deep : top, b: onTop ? 4 : deep, pad: 0 };
+    fitBlocks(layout, cell, look.family);
     const quiet = { showgrid: false, zeroline: false, showline: false, ticks: "", automargin: false, tickmode: "array", ticklabelstandoff: 3 };
     layout.xaxis = { range: [-0.5, columns.n - 0.5], ...layout.xaxis, ...quiet, ...bottom.ticks };
     layout.yaxis = {
@@ -201,6 +241,34 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     layout.width = Math.round(plotWidth + margin.l + margin.r);
     layout.height = Math.round(plotHeight + margin.t + margin.b);
     return cell;
+  }
+
+  // ------------------------------------------------------------------------------------ one legend for all maps
+
+  /** The traces that one legend explains on all maps of a view; null where maps differ or have none. */
+  function sharedLegend(panels) {
+    const maps = panels.filter(({ content, data }) => content.kind === "points" && data.figure.layout.showlegend);
+    const names = ({ data }) => data.figure.data.map((trace) => trace.name).join("\n");
+    return maps.length && maps.every((panel) => names(panel) === names(maps[0])) ? maps[0].data.figure.data : null;
+  }
+
+  function legendOf(traces) {
+    const legend = el("ul", "ic-legend");
+    for (const { name, marker, customdata, showlegend } of traces) {
+      if (showlegend === false || !name) continue;
+      const entry = el("li");
+      const swatch = document.createElementNS(SVG, "svg");
+      const path = SHAPES[marker.symbol];
+      const mark = document.createElementNS(SVG, path ? "polygon" : "circle");
+      for (const [key, value] of Object.entries(path ? { points: path } : { cx: 6, cy: 6, r: 5 })) mark.setAttribute(key, value);
+      mark.setAttribute("fill", marker.color);
+      swatch.append(mark);
+      entry.append(swatch, el("span", "", unescape(name)));
+      entry.addEventListener("pointerenter", () => hover({ items: [...(customdata || [])], source: entry }));
+      entry.addEventListener("pointerleave", () => hover({ items: [] }));
+      legend.append(entry);
+    }
+    return legend;
   }
 
   // ------------------------------------------------------------------------------------ one mounted view
@@ -250,10 +318,40 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     function heading(panel) {
       const { title, subtitle, accent, chip: mark } = panel.data;
       const words = el("div", "ic-panel-words");
-      words.append(el("h3", "ic-panel-title", title));
+      panel.title = el("h3", "ic-panel-title", title);
+      words.append(panel.title);
       if (subtitle) words.append(el("p", "ic-panel-subtitle", subtitle));
       const save = InstructorFigureFiles.menu(title, () => described(panel), (said) => (live.textContent = said));
       panel.head.replaceChildren(...(mark ? [chip(mark, accent)] : []), words, save);
+    }
+
+    /** Each title on one line: where it is too long, from the words on in which it differs from the others. */
+    function fitTitles() {
+      const panels = [...view.panels.values()];
+      const all = panels.map(({ data }) => data.title.split(" "));
+      const alike = (one, other) => {
+        const most = Math.min(one.length, other.length) - 1;
+        const apart = one.findIndex((word, i) => word !== other[i]);
+        return apart < 0 ? most : Math.min(apart, most);
+      };
+      for (const { title: node, data } of panels) {
+        const style = getComputedStyle(node);
+        pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+        const room = node.parentNode.clientWidth;
+        const fits = (text) => pen.measureText(text).width <= room;
+        const words = data.title.split(" ");
+        const shared = Math.max(0, ...all.map((other) => (other.join(" ") === data.title ? 0 : alike(words, other))));
+        const starts = range(shared + 1).map((start) => (start ? `…${words.slice(start).join(" ")}` : data.title));
+        let text = starts.find(fits) || starts[shared];
+        if (!fits(text)) {
+          const kept = text.split(" ");
+          while (kept.length > 1 && !fits(`${kept.join(" ")}…`)) kept.pop();
+          text = `${kept.join(" ").replace(/[\s,;:.\-]+$/, "")}…`;
+        }
+        node.textContent = text;
+        if (text === data.title) node.removeAttribute("title");
+        else node.title = data.title;
+      }
     }
 
     function describe(panel) {
@@ -306,7 +404,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (content.threeD) layout.scene = { camera: { eye: { x: 1.5, y: 1.5, z: 0.9 } }, ...layout.scene };
       else layout.dragmode = coarse() ? false : (layout.dragmode ?? "zoom");
       if (content.matrix) {
-        const cell = matrixLayout(layout, content, panel.data, width, current);
+        const cell = matrixLayout(layout, content, panel.data, width, current, panel.words);
         const trace = data[content.matrix.index];
         const gap = Math.min(...cell) >= 9 ? 1 : 0;
         trace.xgap ??= gap;
@@ -314,12 +412,19 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         trace.showscale = false;
         // A digit takes some 7 px; a minus sign, a zero and the point are always there.
         const decimals = Number(/\.(\d)f/.exec(trace.texttemplate || "")?.[1] ?? 2);
-        if (trace.texttemplate && (cell[0] < (16 + 8 * decimals) * letterScale() || cell[1] < 16 * letterScale())) delete trace.texttemplate;
+        if (trace.texttemplate && (cell[0] < (14 + 7 * decimals) * letterScale() || cell[1] < 16 * letterScale())) delete trace.texttemplate;
       } else {
         const bare = layout.xaxis?.visible === false || layout.xaxis?.showticklabels === false;
         if (!layout.margin && (bare || content.threeD)) layout.margin = { l: 6, r: 6, t: 6, b: 6 };
         const height = panel.data.aspect ? clamp(width * panel.data.aspect, 180, 640) : layout.height || (content.threeD ? 420 : 340);
         Object.assign(layout, { width, height: Math.round(height) });
+        if (view.legend && content.kind === "points") Object.assign(layout, { showlegend: false, meta: { legend: layout.showlegend } });
+        const page = getComputedStyle(document.body).getPropertyValue("--ic-page").trim();
+        const halo = [1, 2, 3, 3].map((blur) => `0 0 ${blur}px ${page}`).join(", ");
+        for (const note of layout.annotations || []) if (note.name === "group") note.font = { ...note.font, color: current.ink, shadow: halo };
+        if (content.kind === "points" && width < NARROW) {
+          for (const trace of data) if (Array.isArray(trace.text)) trace.text = trace.text.map((words) => words.split(" ")[0]);
+        }
       }
       if (content.threeD && content.points.length) {
         data.push({
@@ -369,10 +474,19 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       bar.hidden = grid.hidden = !payload;
       view.width = root.clientWidth; // 0 in a tab that is not in front: the ResizeObserver calls again
       if (!payload || !view.width) return;
-      grid.style.gridTemplateColumns = `repeat(${columns()}, minmax(0, 1fr))`;
+      const n = columns();
+      const panels = payload.panels.map(({ key }) => view.panels.get(key));
+      const beside = wordsBeside(panels, n, root.clientWidth, look());
+      const more = beside ? beside - tagRoom(panels[0].content.matrix, look().family) : 0;
+      const first = Math.floor((root.clientWidth - (n - 1) * GAP - more) / n + more);
+      const template = n > 1 && more ? `${first}px repeat(${n - 1}, minmax(0, 1fr))` : `repeat(${n}, minmax(0, 1fr))`;
+      grid.style.gridTemplateColumns = template;
+      panels.forEach((panel, place) => (panel.words = n > 1 ? (place % n ? 0 : beside) : undefined));
+      fitTitles();
       view.bar = payload.scale ? scaleBar(payload.scale, THEME.twins) : null;
-      bar.replaceChildren(...(view.bar ? [view.bar] : []));
-      bar.hidden = !view.bar;
+      view.legend = sharedLegend(panels);
+      bar.replaceChildren(...(view.legend ? [legendOf(view.legend)] : []), ...(view.bar ? [view.bar] : []));
+      bar.hidden = !view.bar && !view.legend;
       for (const panel of [...view.panels.values()]) {
         if (view.payload !== payload) return;
         await drawPanel(panel);
@@ -562,7 +676,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     function pointTip(panel, point) {
       const [text, ...notes] = pointLines(panel.data.figure.data[point.trace], view.payload.items, point.at);
-      return [itemLine(text), ...notes.map(([, words]) => el("p", "ic-tip-note", words))];
+      const { nearest } = panel.data.figure.data[point.trace].meta;
+      const near = nearest ? nearest[point.at].map((item) => itemLine([String(item + 1), view.payload.items[item]])) : [];
+      if (near.length) near.unshift(el("p", "ic-tip-note", panel.data.chip ? `nearest under ${panel.data.chip}` : "nearest"));
+      return [itemLine(text), ...notes.map(([, words]) => el("p", "ic-tip-note", words)), ...near];
     }
 
     function overCell(panel, r, c, x, y, say) {

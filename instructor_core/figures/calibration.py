@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.neighbors import Groups
 from instructor_core.analysis.similarity import Similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import framed, mark_value
@@ -65,6 +66,7 @@ def percentile_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
 ) -> PanelSet:
     """The similarity matrices coloured by percentile; the numbers in the cells stay cosines.
 
@@ -75,8 +77,9 @@ def percentile_panels(
         labels: N labels or None.
         instructions: K instructions.
         order: text indices in display order.
+        groups: of the texts where they have no labels.
     """
-    drawn = similarity_panels(result, texts, labels, instructions, order=order)
+    drawn = similarity_panels(result, texts, labels, instructions, order=order, groups=groups)
     shown = list(range(len(texts))) if order is None else [int(i) for i in order]
     for panel, values in zip(drawn.panels, percentiles, strict=True):
         (heatmap,) = panel.figure.data

@@ -15,9 +15,21 @@ from numpy.typing import NDArray
 
 from instructor_core.figures import theme
 
-MAX_NUMBERED = 14  # rows and columns up to which values are printed into the cells
+MAX_NUMBERED = 24  # rows and columns up to which values are printed into the cells that have room for them
 MAX_TICKS = 40  # labels that fit along one side
+_BAND = 24  # px beside a matrix for a coloured strip and the name of each block
+_BLOCK_CHARACTERS = 56  # of the names of blocks that all together have room along a matrix; the component measures
 _OVERHANG = 0.012  # of the side of the matrix: the line shows also where cells have its colour
+
+
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring rows or columns that belong together: `start` to before `end`, with a name beside the matrix."""
+
+    name: str
+    start: int
+    end: int
+    color: str
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class Side:
         names: What the tooltip shows instead of the item's text; None where rows or columns are texts.
         title: Axis title, "" for none.
         separators: Positions of separator lines; k draws one before the k-th row or column.
+        blocks: Named groups, parted by thin lines: names of columns stand on top, those of rows at the right.
     """
 
     ticks: tuple[str, ...]
@@ -37,6 +50,7 @@ class Side:
     names: tuple[str, ...] | None = None
     title: str = ""
     separators: tuple[int, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
 
 def matrix_figure(
@@ -92,8 +106,13 @@ def matrix_figure(
     figure.update_layout(
         xaxis=_axis(columns, [-0.5, n_columns - 0.5]),
         yaxis=_axis(rows, [n_rows - 0.5, -0.5]),
-        margin={"l": 6, "r": 6, "t": 6, "b": 6},
-        shapes=[*_lines(columns.separators, "x", separator), *_lines(rows.separators, "y", separator)],
+        margin={"l": 6, "r": _BAND if rows.blocks else 6, "t": _BAND if columns.blocks else 6, "b": 6},
+        shapes=[
+            *_lines(columns.separators, "x", separator),
+            *_lines(rows.separators, "y", separator),
+            *(shape for side, axis in ((columns, "x"), (rows, "y")) for shape in _bands(side, axis)),
+        ],
+        annotations=[note for side, axis in ((columns, "x"), (rows, "y")) for note in _block_names(side, axis)],
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )
@@ -141,6 +160,53 @@ def _lines(positions: Sequence[int], axis: str, color: str | None) -> list[dict[
             "line": line,
         }
         for position in positions
+    ]
+
+
+def _bands(side: Side, axis: str) -> list[dict[str, object]]:
+    """A strip in the colour of each block beside the matrix, and a thin line before each block but the first."""
+    other = "y" if axis == "x" else "x"
+    shapes: list[dict[str, object]] = []
+    for block in side.blocks:
+        shapes.append(
+            {
+                "type": "rect",
+                f"{axis}0": block.start - 0.5,
+                f"{axis}1": block.end - 0.5,
+                f"{other}ref": "paper",
+                f"{other}sizemode": "pixel",
+                f"{other}anchor": 1,
+                f"{other}0": 2,
+                f"{other}1": 5,
+                "fillcolor": block.color,
+                "line": {"width": 0},
+            }
+        )
+    thin = _lines([block.start for block in side.blocks[1:]], axis, None)
+    return [*shapes, *({**line, "line": {"width": 1}} for line in thin)]
+
+
+def _block_names(side: Side, axis: str) -> list[dict[str, object]]:
+    """The name of each block at its middle, on top of the columns or at the right of the rows.
+
+    The component reads the axis and the ends from `name` and fits the words to the drawn size.
+    """
+    other = "y" if axis == "x" else "x"
+    place = {"yanchor": "bottom", "yshift": 5} if axis == "x" else {"xanchor": "left", "xshift": 5, "textangle": 90}
+    return [
+        {
+            "name": f"block {axis} {block.start} {block.end}",
+            f"{axis}": (block.start + block.end - 1) / 2,
+            f"{other}": 1,
+            f"{other}ref": "paper",
+            "text": theme.escape(
+                theme.shorten(block.name, max(_BLOCK_CHARACTERS * (block.end - block.start) // len(side.ticks), 2))
+            ),
+            "hovertext": theme.escape(block.name),
+            "showarrow": False,
+            **place,
+        }
+        for block in side.blocks
     ]
 
 

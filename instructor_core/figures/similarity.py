@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, groupby
 from typing import Literal
 
 import numpy as np
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.neighbors import Groups
 from instructor_core.analysis.similarity import (
     CrossSimilarity,
     Difference,
@@ -17,13 +19,15 @@ from instructor_core.analysis.similarity import (
 )
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
-from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
+from instructor_core.figures.labels import LabelGroup, label_groups
+from instructor_core.figures.matrix import Block, Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 Scale = Literal["shared", "each"]
 
 _MAX_WORDED = 24  # texts up to which row labels carry the beginning of the text
 _LABEL_LENGTH = 20  # characters of a row label after its number
+_MIN_WIDTH = 290  # px: three matrices stand side by side on a laptop
 
 
 def similarity_panels(
@@ -33,6 +37,7 @@ def similarity_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
     scale: Scale = "shared",
 ) -> PanelSet:
     """One heatmap per instruction, in instruction order, all with the texts in the same order.
@@ -40,13 +45,14 @@ def similarity_panels(
     Args:
         result: K matrices.
         texts: N texts.
-        labels: N labels, None for none; where the order keeps each label together, lines part the groups.
+        labels: N labels, None for none; where the order keeps each label together, its name stands beside its block.
         instructions: K instructions, the panel titles.
         order: text indices in display order; may leave texts out. None: as given.
+        groups: what takes the place of labels where there are none.
         scale: "shared" gives equal cosines equal colours in all panels, "each" uses each panel's own range.
     """
     shown = _shown(order, len(texts))
-    rows, columns = _text_sides(texts, labels, shown)
+    rows, columns = _text_sides(texts, labels, groups, shown)
     panels = []
     for k, instruction in enumerate(instructions):
         low, high = (result.low, result.high) if scale == "shared" else result.ranges[k].tolist()
@@ -66,6 +72,7 @@ def similarity_panels(
         tuple(panels),
         tuple(texts),
         bar if scale == "shared" else None,
+        min_width=_MIN_WIDTH,
         alt=_similarity_alt(result, len(texts)),
     )
 
@@ -76,10 +83,11 @@ def difference_panels(
     labels: Sequence[str] | None,
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
 ) -> PanelSet:
-    """The matrix A - B on a diverging scale centred on zero; `texts`, `labels`, `order` as in `similarity_panels`."""
+    """The matrix A - B on a diverging scale centred on zero; further arguments as in `similarity_panels`."""
     shown = _shown(order, len(texts))
-    rows, columns = _text_sides(texts, labels, shown)
+    rows, columns = _text_sides(texts, labels, groups, shown)
     a, b = letter(result.a), letter(result.b)
     name = f"{a} − {b}"
     figure = matrix_figure(
@@ -134,11 +142,12 @@ def cross_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
 ) -> PanelSet:
     """Texts under one instruction (rows) against texts under another (columns); arguments as in `similarity_panels`."""
     shown = _shown(order, len(texts))
     row, column = letter(result.rows), letter(result.columns)
-    rows, columns = _text_sides(texts, labels, shown, row_title=f"under {row}", column_title=f"under {column}")
+    rows, columns = _text_sides(texts, labels, groups, shown, row_title=f"under {row}", column_title=f"under {column}")
     figure = matrix_figure(
         result.matrix[np.ix_(shown, shown)],
         rows=rows,
@@ -174,28 +183,32 @@ def _shown(order: Sequence[int] | None, n_texts: int) -> list[int]:
 def _text_sides(
     texts: Sequence[str],
     labels: Sequence[str] | None,
+    groups: Groups | None,
     shown: Sequence[int],
     *,
     row_title: str = "",
     column_title: str = "",
 ) -> tuple[Side, Side]:
-    """Rows labelled with words and number where there is room, columns with numbers; lines between label groups."""
+    """Rows labelled with words and number where there is room, columns with numbers; groups named at both."""
     numbers = tuple(str(i + 1) for i in shown)
     worded = numbers
     if len(shown) <= _MAX_WORDED:
         worded = tuple(f"{theme.shorten(texts[i], _LABEL_LENGTH)}  {i + 1}" for i in shown)
-    items = tuple(shown)
-    borders = () if labels is None else _group_borders([labels[i] for i in shown])
+    items, blocks = tuple(shown), _blocks(label_groups(labels, len(texts), groups), shown)
     return (
-        Side(worded, items, title=row_title, separators=borders),
-        Side(numbers, items, title=column_title, separators=borders),
+        Side(worded, items, title=row_title, blocks=blocks),
+        Side(numbers, items, title=column_title, blocks=blocks),
     )
 
 
-def _group_borders(labels: Sequence[str]) -> tuple[int, ...]:
-    """Positions where the label changes, if every label stands in one block; else none."""
-    borders = tuple(k for k in range(1, len(labels)) if labels[k] != labels[k - 1])
-    return borders if len(borders) + 1 == len(set(labels)) else ()
+def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, ...]:
+    """A block per group, if each stands in one piece and there are at least two; else none."""
+    group_of = {text: group for group in groups for text in group.members}
+    runs = [(group, len(list(run))) for group, run in groupby(group_of[text] for text in shown)]
+    if not 1 < len(runs) == len({id(group) for group, _ in runs}):
+        return ()
+    ends = list(accumulate(length for _, length in runs))
+    return tuple(Block(group.name, end - n, end, group.color) for (group, n), end in zip(runs, ends, strict=True))
 
 
 def _pair(pair: TextPair, *, signed: bool = False) -> str:

@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.neighbors import Groups
 from instructor_core.analysis.similarity import cross_similarity, difference, instruction_similarity, similarity
 from instructor_core.figures import theme
+from instructor_core.figures.charts import NEUTRAL
 from instructor_core.figures.matrix import MAX_NUMBERED, MAX_TICKS
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import (
@@ -117,18 +120,30 @@ def test_the_first_text_stands_on_top() -> None:
     assert panels_of(3).panels[0].figure.layout.yaxis.range == (2.5, -0.5)
 
 
-def test_lines_part_the_labels_where_each_stands_in_one_block() -> None:
+def test_groups_that_stand_in_one_block_are_parted_by_lines_and_named_at_both_sides() -> None:
     grid = grid_of(5)
     labels = ("b", "a", "", "b", "a")
     order = label_order(labels)
     assert order == [0, 3, 1, 4, 2]
 
-    def lines(order: list[int] | None) -> list[float]:
-        panels = similarity_panels(similarity(grid), grid.texts, labels, grid.instructions, order=order)
-        return [shape.x0 for shape in panels.panels[0].figure.layout.shapes if shape.x0 == shape.x1]
+    def drawn(order: list[int] | None, labels: tuple[str, ...] | None, groups: Groups | None = None) -> go.Layout:
+        result = similarity(grid)
+        panels = similarity_panels(result, grid.texts, labels, grid.instructions, order=order, groups=groups)
+        return panels.panels[0].figure.layout
 
-    assert lines(order) == [1.5, 3.5]
-    assert lines(None) == []
+    layout = drawn(order, labels)
+    assert [shape.x0 for shape in layout.shapes if shape.x0 == shape.x1] == [1.5, 3.5]
+    names = [(note.name, note.text) for note in layout.annotations]
+    assert names == [
+        (f"block {axis} {ends}", name)
+        for axis in "xy"
+        for ends, name in (("0 2", "b"), ("2 4", "a"), ("4 5", "no label"))
+    ]
+    strips = [(shape.x0, shape.x1, shape.fillcolor) for shape in layout.shapes if shape.ysizemode == "pixel"]
+    assert strips == [(-0.5, 1.5, theme.label_color(0)), (1.5, 3.5, theme.label_color(1)), (3.5, 4.5, NEUTRAL)]
+    assert drawn(None, labels).annotations == ()
+    found = Groups(("soup, <b>", "film"), np.array([0, 0, 1, 1, 1]), "")
+    assert [note.hovertext for note in drawn(None, None, found).annotations] == ["soup, &lt;b&gt;", "film"] * 2
 
 
 def test_a_difference_is_drawn_on_a_diverging_scale_around_zero() -> None:
