@@ -38,12 +38,6 @@ def ledger_panels(
     """One heatmap per ledger on one diverging scale, and the difference of two if it is given.
 
     Bars on top are the totals of the columns, bars at the right those of the rows; all of them add up to the cosine.
-
-    Args:
-        ledgers: one text pair under one or more instructions.
-        which: instruction of each ledger, as an index into `instructions`.
-        instructions: all instructions, for the panel titles.
-        difference: first ledger minus second.
     """
     tables: list[Contributions] = [*ledgers, *([] if difference is None else [difference])]
     limit = max((table.limit for table in tables), default=1.0)
@@ -61,12 +55,7 @@ def ledger_panels(
 
 
 def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
-    """Both texts as chips coloured by what each token or word adds to the cosine, over the whole other text.
-
-    Args:
-        ledger: of the two texts.
-        texts: headings of the two rows, such as "text 3".
-    """
+    """Both texts as chips coloured by what each token or word adds to the cosine, over the whole other text."""
     sides = ((ledger.rows, ledger.row_totals), (ledger.columns, ledger.column_totals))
     rows = []
     for (units, totals), title in zip(sides, texts, strict=True):

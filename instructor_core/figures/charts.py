@@ -20,15 +20,8 @@ _AROUND_BARS = 64  # px for the axis and the legend
 
 
 def framed(figure: go.Figure, *, height: int = theme.FIGURE_HEIGHT, legend: bool = False) -> go.Figure:
-    """The figure with transparent paper, the margins of the theme and a height in px."""
-    figure.update_layout(
-        height=height,
-        showlegend=legend,
-        margin=dict(theme.FIGURE_MARGIN),
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-    return figure
+    """The figure with the margins of the theme and a height in px."""
+    return figure.update_layout(height=height, showlegend=legend, margin=dict(theme.FIGURE_MARGIN))
 
 
 def rows_chart(figure: go.Figure, names: Sequence[str], *, title: str) -> go.Figure:
@@ -91,3 +84,31 @@ def unit_bars(names: Sequence[str], bars: Sequence[go.Bar | go.Scatter], *, titl
     )
     figure.update_xaxes(automargin=True)
     return figure
+
+
+def bars(values: Sequence[float] | NDArray[np.floating], tips: Sequence[str], color: object, **more: object) -> go.Bar:
+    """Horizontal bars, one per row from the top unless `y` says where, each with a tooltip."""
+    return go.Bar(
+        x=values,
+        orientation="h",
+        marker={"color": color},
+        customdata=list(tips),
+        hoverinfo="none",
+        meta={"kind": "plain"},
+        **{"y": list(range(len(values))), **more},
+    )
+
+
+def dots(
+    x: Sequence[float] | NDArray[np.floating],
+    y: Sequence[float] | NDArray[np.floating],
+    tips: Sequence[str],
+    *,
+    items: Sequence[int] | None = None,
+    **look: object,
+) -> go.Scatter:
+    """Markers or a line with a tooltip each; those that stand for texts are linked by `items`, their indices."""
+    tooltips: dict[str, object] = {"customdata": list(tips), "meta": {"kind": "plain"}}
+    if items is not None:
+        tooltips: dict[str, object] = {"customdata": list(items), "hovertext": list(tips), "meta": {"kind": "points"}}
+    return go.Scatter(**{"x": x, "y": y, "mode": "markers", "hoverinfo": "none", **tooltips, **look})

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
 from instructor_core.figures import theme
+from instructor_core.figures.charts import bars, rows_chart
 from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
@@ -72,12 +73,6 @@ def layer_similarity_panels(
     """The similarity matrix read out at the chosen layers, each with its own colour range.
 
     A single layer keeps its panel key, so that a slider changes the picture and not the panel.
-
-    Args:
-        result: matrices of all layers.
-        layers: which to show, 0 for the embedding.
-        texts: N texts.
-        instruction: index of the instruction they were encoded under.
     """
     numbers = tuple(str(i + 1) for i in range(len(texts)))
     worded = tuple(f"{theme.shorten(text, _LABEL_LENGTH)}  {i + 1}" for i, text in enumerate(texts))
@@ -113,36 +108,21 @@ def layer_similarity_panels(
 
 
 def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
-    """Stacked bars of the shares by layer, and one segment's share by layer and head.
-
-    Args:
-        result: shares of attention that text tokens give.
-        segment: which share the heads are shown for: 0 instruction, 1 text, 2 `</s>`.
-    """
+    """Stacked bars of the shares by layer, and one segment's share by layer and head."""
     shares = result.by_layer
     blocks = tuple(layer_name(layer + 1) for layer in range(len(shares)))
-    bars = []
+    stacked = []
     for group, (name, color, pattern) in enumerate(_GROUPS):
         tips = [
             f"{block}\n{share:.1%} of the attention of text tokens goes to {name}\n"
             f"{result.even[group]:.1%} if every token got the same"
             for block, share in zip(blocks, shares[:, group].tolist(), strict=True)
         ]
-        bars.append(
-            go.Bar(
-                name=theme.escape(name),
-                x=shares[:, group],
-                y=list(range(len(blocks))),
-                orientation="h",
-                marker={"color": color, "pattern": {"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}},
-                customdata=tips,
-                hoverinfo="none",
-                meta={"kind": "plain"},
-            )
-        )
+        drawn = bars(shares[:, group], tips, color, name=theme.escape(name))
+        stacked.append(drawn.update(marker_pattern={"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}))
     name = _GROUPS[segment][0]
     panels = (
-        Panel("attention", "Where text tokens look, by layer", None, _stack(bars, blocks), "mean over the heads"),
+        Panel("attention", "Where text tokens look, by layer", None, _stack(stacked, blocks), "mean over the heads"),
         Panel("heads", f"Share that goes to {name}, by head", None, _heads(result, segment, blocks), aspect=0.7),
     )
     scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
@@ -154,29 +134,18 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
     return PanelSet(panels, (), scale, alt=alt)
 
 
-def _stack(bars: Sequence[go.Bar], blocks: Sequence[str]) -> go.Figure:
+def _stack(stacked: Sequence[go.Bar], blocks: Sequence[str]) -> go.Figure:
     """Bars of one layer end to end, the first layer on top."""
-    n = len(blocks)
-    figure = go.Figure(list(bars))
-    figure.update_layout(
+    figure = rows_chart(go.Figure(list(stacked)), blocks, title="share of attention")
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", automargin=True)
+    return figure.update_layout(
         barmode="stack",
-        legend={"traceorder": "normal"},
         bargap=0.2,
-        height=n * 24 + 80,
+        height=len(blocks) * 24 + 80,
+        showlegend=True,
+        legend_traceorder="normal",
         margin={"l": 8, "r": 12, "t": 8, "b": 36},
-        xaxis={"range": [0, 1], "tickformat": ".0%", "title": {"text": "share of attention"}, "automargin": True},
-        yaxis={
-            "range": [n - 0.5, -0.5],
-            "tickmode": "array",
-            "tickvals": list(range(n)),
-            "ticktext": list(blocks),
-            "showgrid": False,
-            "automargin": True,
-        },
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
     )
-    return figure
 
 
 def _heads(result: SegmentAttention, segment: int, blocks: Sequence[str]) -> go.Figure:

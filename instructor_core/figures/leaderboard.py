@@ -8,7 +8,7 @@ from instructor_core.analysis.controls import Role
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.leaderboard import Confusion, Leaderboard, Row
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, mark_value, one_line, rows_chart
+from instructor_core.figures.charts import NEUTRAL, dots, mark_value, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
@@ -65,10 +65,10 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
         candidate = row.entry.role is Role.CANDIDATE
         color = theme.accent(board.rows.index(row)) if candidate else NEUTRAL
         figure.add_trace(
-            go.Scatter(
-                x=[score.value],
-                y=[place],
-                mode="markers",
+            dots(
+                [score.value],
+                [place],
+                [_tip(board, row, metric)],
                 marker={
                     "color": color,
                     "size": theme.MARKER_SIZE,
@@ -84,9 +84,6 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
                     "thickness": theme.LINE_WIDTH,
                     "width": 0,
                 },
-                customdata=[_tip(board, row, metric)],
-                meta={"kind": "plain"},
-                hoverinfo="none",
             )
         )
     mark_value(figure, board.rows[board.empty].score(metric).value, dash="dash")

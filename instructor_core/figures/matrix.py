@@ -34,23 +34,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Side:
-    """What stands along one side of a matrix.
+    """What stands along one side of a matrix."""
 
-    Attributes:
-        ticks: One plain text label per row or column.
-        items: The item index of each, for tooltips and links.
-        names: What the tooltip shows instead of the item's text; None where rows or columns are texts.
-        title: Axis title, "" for none.
-        separators: Positions of separator lines; k draws one before the k-th row or column.
-        blocks: Named groups, parted by thin lines: names of columns stand on top, those of rows at the right.
-    """
-
-    ticks: tuple[str, ...]
-    items: tuple[int, ...]
-    names: tuple[str, ...] | None = None
+    ticks: tuple[str, ...]  # one plain text label per row or column
+    items: tuple[int, ...]  # the item index of each, for tooltips and links
+    names: tuple[str, ...] | None = None  # for tooltips; None where rows or columns are texts
     title: str = ""
-    separators: tuple[int, ...] = ()
-    blocks: tuple[Block, ...] = ()
+    separators: tuple[int, ...] = ()  # k draws a line before the k-th row or column
+    blocks: tuple[Block, ...] = ()  # parted by thin lines; names stand on top and at the right
 
 
 def matrix_figure(
@@ -65,19 +56,7 @@ def matrix_figure(
     numbers: bool = True,
     separator: str | None = None,
 ) -> go.Figure:
-    """A heatmap of `values` (rows, columns), the first row on top.
-
-    Args:
-        values: (r, c) float; values outside [low, high] get the colour of the nearer end.
-        rows: r labels.
-        columns: c labels.
-        colors: scale, evenly spaced from `low` to `high`.
-        low: value of the first colour.
-        high: value of the last colour.
-        value: name of the values in tooltips.
-        numbers: whether to print two decimals into the cells of a small matrix.
-        separator: colour of the separator lines; None for the quiet colour of the page's theme.
-    """
+    """A heatmap of values (r, c), the first row on top, with two decimals in the cells of a small one."""
     n_rows, n_columns = values.shape
     meta: dict[str, object] = {
         "kind": "matrix",
@@ -113,8 +92,6 @@ def matrix_figure(
             *(shape for side, axis in ((columns, "x"), (rows, "y")) for shape in _bands(side, axis)),
         ],
         annotations=[note for side, axis in ((columns, "x"), (rows, "y")) for note in _block_names(side, axis)],
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
     )
     return figure
 
@@ -211,12 +188,7 @@ def _block_names(side: Side, axis: str) -> list[dict[str, object]]:
 
 
 def extreme_cell(matrix: NDArray[np.floating], *, lowest: bool = False) -> tuple[int, int, float] | None:
-    """Return row, column and value of the largest (or lowest) cell off the diagonal; None where there is none.
-
-    Args:
-        matrix: (N, N) values; cells that are not finite are passed over, and of equal ones the first is taken.
-        lowest: Look for the lowest value.
-    """
+    """Row, column and value of the largest (or lowest) finite cell of an (N, N) matrix off its diagonal, or None."""
     candidates = np.where(np.isfinite(matrix), matrix, np.nan).astype(np.float64)
     np.fill_diagonal(candidates, np.nan)
     if np.isnan(candidates).all():

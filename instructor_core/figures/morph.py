@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.morph import LayoutQuality, Morph
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, framed, one_line
+from instructor_core.figures.charts import NEUTRAL, dots, framed, one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
 from instructor_core.figures.panels import Panel, PanelSet
 
@@ -72,16 +72,13 @@ def morph_panels(
 def _texts(points: NDArray[np.float32], group: LabelGroup, result: Morph) -> go.Scatter:
     """The texts of one label at their place under A."""
     rows = list(group.members)
-    return go.Scatter(
-        x=points[rows, 0],
-        y=points[rows, 1],
-        mode="markers",
+    return dots(
+        points[rows, 0],
+        points[rows, 1],
+        [f"{result.changes[i]:.0%} of the neighbourhood changes" for i in rows],
+        items=rows,
         name=theme.escape(theme.shorten(group.name, 18)),
         marker={"color": group.color, "symbol": group.symbol, "size": theme.MARKER_SIZE},
-        customdata=rows,
-        hovertext=[f"{result.changes[i]:.0%} of the neighbourhood changes" for i in rows],
-        meta={"kind": "points"},
-        hoverinfo="none",
     )
 
 

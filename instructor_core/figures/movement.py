@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.movement import Movement, NeighborChange
 from instructor_core.analysis.numbers import number
 from instructor_core.analysis.similarity import Neighbor
 from instructor_core.figures import theme
-from instructor_core.figures.charts import signed_colors, unit_bars
+from instructor_core.figures.charts import bars, signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -25,25 +24,11 @@ _TEXT_LENGTH = 60  # characters of a text in a sentence
 
 
 def movement_panels(result: Movement, *, a: int, b: int) -> PanelSet:
-    """Bars of the shares; where nothing moved, empty rows and the reason.
-
-    Args:
-        result: the move of one text from instruction `a` to `b`.
-        a: index of the first instruction.
-        b: index of the second.
-    """
+    """Bars of the shares; where nothing moved, empty rows and the reason."""
     names = [unit.plain for unit in result.units]
     shares = np.zeros(len(names)) if result.shares is None else result.shares
-    bars = go.Bar(
-        x=shares,
-        y=list(range(len(names))),
-        orientation="h",
-        marker={"color": signed_colors(shares)},
-        customdata=[f"{name}\n{tip}" for name, tip in zip(names, _tips(result), strict=True)],
-        hoverinfo="none",
-        meta={"kind": "plain"},
-    )
-    figure = unit_bars(names, [bars], title="share of the move")
+    tips = [f"{name}\n{tip}" for name, tip in zip(names, _tips(result), strict=True)]
+    figure = unit_bars(names, [bars(shares, tips, signed_colors(shares))], title="share of the move")
     figure.update_xaxes(tickformat=".0%")
     if result.shares is None:
         figure.update_xaxes(range=[-1, 1])
@@ -92,14 +77,7 @@ def carrier_sentences(result: Movement, k: int) -> tuple[str, ...]:
 
 
 def neighbor_sentences(change: NeighborChange, texts: Sequence[str], *, a: int, b: int) -> tuple[str, ...]:
-    """Which texts came and went among the nearest of one text, in plain text.
-
-    Args:
-        change: of one text.
-        texts: all texts.
-        a: index of the first instruction.
-        b: index of the second.
-    """
+    """Which texts came and went among the nearest of one text, in plain text."""
     if not change.before:
         return ("There is no other text to be a neighbour.",)
     k = len(change.before)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.neighbors import Blocks, Groups, Nearest
 from instructor_core.figures import theme
-from instructor_core.figures.charts import one_line, rows_chart
+from instructor_core.figures.charts import dots, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
@@ -39,23 +39,20 @@ def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence
     panels = []
     for k, neighbors in enumerate(result.lists):
         figure = go.Figure(
-            go.Scatter(
-                x=[neighbor.similarity for neighbor in neighbors],
-                y=list(range(len(neighbors))),
-                mode="markers",
+            dots(
+                [neighbor.similarity for neighbor in neighbors],
+                list(range(len(neighbors))),
+                [
+                    f"place {place} under {letter(k)}, cosine {neighbor.similarity:.3f}"
+                    for place, neighbor in enumerate(neighbors, start=1)
+                ],
+                items=[neighbor.text for neighbor in neighbors],
                 marker={
                     "size": theme.MARKER_SIZE + 1,
                     "color": theme.accent(k),
                     "symbol": ["circle" if neighbor.text in everywhere else "circle-open" for neighbor in neighbors],
                     "line": {"width": 2},
                 },
-                customdata=[neighbor.text for neighbor in neighbors],
-                hovertext=[
-                    f"place {place} under {letter(k)}, cosine {neighbor.similarity:.3f}"
-                    for place, neighbor in enumerate(neighbors, start=1)
-                ],
-                meta={"kind": "points"},
-                hoverinfo="none",
             )
         )
         names = [f"{theme.shorten(texts[one.text], _LABEL_LENGTH)}  {one.text + 1}" for one in neighbors]

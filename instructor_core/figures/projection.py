@@ -57,15 +57,8 @@ def projection_panels(
     """One map per instruction, in instruction order; a group has the same colour and shape in all of them.
 
     Panels of a joint layout share their axis ranges. Distances have no unit, so the axes have no ticks; those
-    of PCA say how much of the variance they show. All axes of a panel have the same scale.
-
-    Args:
-        result: coordinates of N texts under K instructions.
-        texts: N texts.
-        labels: N labels, "" for none; None where no text has one.
-        instructions: K instructions, the panel titles.
-        groups: what takes the place of labels where there are none.
-        nearest: (K, N, k) indices of the texts nearest to each in the full space, best first, for the tooltips.
+    of PCA say how much of the variance they show. All axes of a panel have the same scale. Found `groups` stand in for
+    labels where there are none; `nearest` (K, N, k) are the texts nearest in the full space, for the tooltips.
     """
     n_components = result.coordinates.shape[2]
     drawn = label_groups(labels, len(texts), groups)
@@ -174,15 +167,13 @@ def _common(group: LabelGroup) -> dict[str, object]:
 
 
 def _finished(figure: go.Figure, groups: Sequence[LabelGroup]) -> go.Figure:
-    """The figure with transparent paper, thin margins, and a legend where there are a few groups."""
+    """The figure with thin margins, and a legend where there are a few groups."""
     n_named = sum(group.named for group in groups)
     if n_named == 0:
         figure.update_traces(hovertext=None)
     figure.update_layout(
         showlegend=0 < n_named <= MAX_LEGEND,
         margin={"l": 1, "r": 1, "t": 4, "b": 1},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
     )
     return figure
 

@@ -1,4 +1,4 @@
-"""Rank flips between two instructions, and one text's neighbors across instructions."""
+"""Rank flips between two instructions, and one text's neighbours across instructions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.ranks import NeighborRanks, RankFlips
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, framed, mark_value
+from instructor_core.figures.charts import NEUTRAL, dots, framed, mark_value
 from instructor_core.figures.panels import Panel, PanelSet
 
 FLIPS_HOW_TO_READ = (
@@ -24,13 +24,7 @@ _RANK_TICKS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
-    """The listed flips by their lead under A and under B, with the floor drawn.
-
-    Args:
-        result: flips between two instructions.
-        a: index of the first instruction.
-        b: index of the second one.
-    """
+    """The listed flips by their lead under A and under B, with the floor drawn."""
     first, second = letter(a), letter(b)
     figure = go.Figure()
     for above, name in ((False, "within noise"), (True, "above the noise floor")):
@@ -42,15 +36,12 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
             for flip in flips
         ]
         figure.add_trace(
-            go.Scatter(
-                x=[flip.lead_a for flip in flips],
-                y=[flip.lead_b for flip in flips],
-                mode="markers",
+            dots(
+                [flip.lead_a for flip in flips],
+                [flip.lead_b for flip in flips],
+                tips,
                 name=name,
                 marker={"color": NEUTRAL, "size": theme.MARKER_SIZE, "symbol": "circle" if above else "circle-open"},
-                customdata=tips,
-                meta={"kind": "plain"},
-                hoverinfo="none",
             )
         )
     for axis in ("x", "y"):
@@ -67,7 +58,7 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
 
 
 def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
-    """Places of one text's neighbors under every instruction, one line per neighbor."""
+    """Places of one text's neighbours under every instruction, one line per neighbour."""
     letters = [letter(k) for k in range(len(result.ranks))]
     figure = go.Figure()
     for column, text in enumerate(result.shown.tolist()):
@@ -90,18 +81,16 @@ def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
 
 def rank_line(places: list[int], ranks: list[int], item: int, tips: list[str], index: int) -> go.Scatter:
     """One item's ranks as a line, with its number at every point; linked to the item."""
-    return go.Scatter(
-        x=places,
-        y=ranks,
+    return dots(
+        places,
+        ranks,
+        tips,
+        items=[item] * len(places),
         mode="lines+markers+text",
         line={"color": theme.label_color(index), "width": theme.LINE_WIDTH},
         marker={"size": theme.MARKER_SIZE, "symbol": theme.label_symbol(index)},
         text=["" for _ in places[:-1]] + [str(item + 1)],
         textposition="middle right",
-        customdata=[item] * len(places),
-        hovertext=tips,
-        meta={"kind": "points"},
-        hoverinfo="none",
     )
 
 

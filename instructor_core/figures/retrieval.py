@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.retrieval import CUTOFF, Retrieval
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, rows_chart
+from instructor_core.figures.charts import NEUTRAL, dots, rows_chart
 from instructor_core.figures.panels import Panel, PanelSet
 from instructor_core.figures.ranks import rank_axes, rank_line
 
@@ -29,36 +29,24 @@ def result_panels(
     relevant: NDArray[np.bool_] | None = None,
     top: int = CUTOFF,
 ) -> PanelSet:
-    """Scores of the first documents of one query.
-
-    Args:
-        retrieval: Q queries, M documents.
-        query: index of the query.
-        queries: Q texts.
-        documents: M texts.
-        relevant: (Q, M) bool, marked documents; None where none are marked.
-        top: number of documents to draw.
-    """
+    """Scores of the first documents of one query; `relevant` (Q, M) marks the documents that answer it."""
     results = retrieval.results(query, top=top)
     marked = [relevant is not None and bool(relevant[query, result.document]) for result in results]
     figure = go.Figure(
-        go.Scatter(
-            x=[result.score for result in results],
-            y=list(range(len(results))),
-            mode="markers",
+        dots(
+            [result.score for result in results],
+            list(range(len(results))),
+            [
+                f"place {result.rank}, cosine {result.score:.3f}{', relevant' if mark else ''}"
+                for result, mark in zip(results, marked, strict=True)
+            ],
+            items=[result.document for result in results],
             marker={
                 "size": theme.MARKER_SIZE + 2,
                 "color": [theme.SEGMENTS["text"] if mark else NEUTRAL for mark in marked],
                 "symbol": ["circle" if mark else "circle-open" for mark in marked],
                 "line": {"width": 2},
             },
-            customdata=[result.document for result in results],
-            hovertext=[
-                f"place {result.rank}, cosine {result.score:.3f}{', relevant' if mark else ''}"
-                for result, mark in zip(results, marked, strict=True)
-            ],
-            meta={"kind": "points"},
-            hoverinfo="none",
         )
     )
     names = [f"{result.rank}  {theme.shorten(documents[result.document], _LABEL_LENGTH)}" for result in results]
@@ -79,16 +67,7 @@ def rank_change_panels(
     *,
     top: int = CUTOFF,
 ) -> PanelSet:
-    """Places of the documents of one query before and after a change of instruction.
-
-    Args:
-        before: ranks with the first pair of instructions.
-        after: ranks with the second one.
-        query: index of the query.
-        queries: Q texts.
-        documents: M texts.
-        top: documents that are among the first so many before or after are drawn.
-    """
+    """Places of the documents of one query before and after a change of instruction."""
     ranks = np.stack([before.ranks[query], after.ranks[query]])
     scores = np.stack([before.scores[query], after.scores[query]])
     shown = [int(d) for d in after.order[query] if ranks[:, d].min() <= top]

@@ -40,17 +40,7 @@ def similarity_panels(
     groups: Groups | None = None,
     scale: Scale = "shared",
 ) -> PanelSet:
-    """One heatmap per instruction, in instruction order, all with the texts in the same order.
-
-    Args:
-        result: K matrices.
-        texts: N texts.
-        labels: N labels, None for none; where the order keeps each label together, its name stands beside its block.
-        instructions: K instructions, the panel titles.
-        order: text indices in display order; may leave texts out. None: as given.
-        groups: what takes the place of labels where there are none.
-        scale: "shared" gives equal cosines equal colours in all panels, "each" uses each panel's own range.
-    """
+    """One heatmap per instruction, in instruction order, all with the texts in the same order."""
     shown = _shown(order, len(texts))
     rows, columns = _text_sides(texts, labels, groups, shown)
     panels = []

@@ -21,14 +21,7 @@ def token_dimension_panels(
     segments: Sequence[Sequence[str]],
     instructions: Sequence[str],
 ) -> PanelSet:
-    """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`.
-
-    Args:
-        result: values (n, m) of K sequences.
-        tokens: per sequence the n encoded tokens; more (cut-off ones) are ignored.
-        segments: per sequence the segment of each token; a line parts the instruction from the rest.
-        instructions: K instructions, the panel titles.
-    """
+    """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`."""
     names = tuple(f"dimension {int(d)}" for d in result.dimensions)
     columns = Side(tuple(str(int(d)) for d in result.dimensions), _range(names), names)
     panels = []
