@@ -86,7 +86,7 @@ def unit_bars(names: Sequence[str], bars: Sequence[go.Bar | go.Scatter], *, titl
     return figure
 
 
-def bars(values: Sequence[float] | NDArray[np.floating], tips: Sequence[str], color: object, **more: object) -> go.Bar:
+def bars(values: Sequence[float] | NDArray[np.number], tips: Sequence[str], color: object, **more: object) -> go.Bar:
     """Horizontal bars, one per row from the top unless `y` says where, each with a tooltip."""
     return go.Bar(
         x=values,
@@ -110,5 +110,5 @@ def dots(
     """Markers or a line with a tooltip each; those that stand for texts are linked by `items`, their indices."""
     tooltips: dict[str, object] = {"customdata": list(tips), "meta": {"kind": "plain"}}
     if items is not None:
-        tooltips: dict[str, object] = {"customdata": list(items), "hovertext": list(tips), "meta": {"kind": "points"}}
+        tooltips = {"customdata": list(items), "hovertext": list(tips), "meta": {"kind": "points"}}
     return go.Scatter(**{"x": x, "y": y, "mode": "markers", "hoverinfo": "none", **tooltips, **look})

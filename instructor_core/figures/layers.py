@@ -45,19 +45,12 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
     names = tuple(unit.text for unit in result.tokens)
     layers = tuple(layer_name(layer) for layer in range(len(result.values)))
     high = float(result.values.max()) or 1.0
-    figure = matrix_figure(
-        result.values,
-        rows=Side(layers, tuple(range(len(layers))), layers),
-        columns=Side(names, tuple(range(len(names))), names, separators=(len(names) - 1,) if len(names) > 1 else ()),
-        colors=theme.SEQUENTIAL,
-        low=0.0,
-        high=high,
-        value="1 − cosine",
-    )
+    scale = ColorScale(theme.SEQUENTIAL, 0.0, high, f"1 − cosine of states under {letter(a)} and {letter(b)}")
+    columns = Side(names, tuple(range(len(names))), names, separators=(len(names) - 1,) if len(names) > 1 else ())
+    figure = matrix_figure(result.values, Side(layers, tuple(range(len(layers))), layers), columns, scale, "1 − cosine")
     figure.data[0].z = result.values  # early layers differ by less than what matrices are rounded to
     title = f"{letter(a)} against {letter(b)}"
     subtitle = "the token embedding is exactly 0: the same tokens start out the same"
-    scale = ColorScale(theme.SEQUENTIAL, 0.0, high, f"1 − cosine of states under {letter(a)} and {letter(b)}")
     layer, token = (int(i) for i in np.unravel_index(result.values.argmax(), result.values.shape))
     alt = (
         f"Divergence of {len(names)} tokens in {len(layers)} layers, from 0 in the token embedding to {high:.3f} "
@@ -79,32 +72,21 @@ def layer_similarity_panels(
     items = tuple(range(len(texts)))
     rows = Side(worded if len(texts) <= _NUMBERED_TEXTS else numbers, items)
     last = len(result.matrices) - 1
-    panels = []
+    panels, scale = [], None
     for layer in layers:
         low, high = result.ranges[layer].tolist()
-        figure = matrix_figure(
-            result.matrices[layer],
-            rows=rows,
-            columns=Side(numbers, items),
-            colors=theme.SEQUENTIAL,
-            low=low,
-            high=high,
-            value=f"cosine, {layer_name(layer)}",
-        )
+        scale = ColorScale(theme.SEQUENTIAL, low, high, f"cosine, {layer_name(layer)}")
+        figure = matrix_figure(result.matrices[layer], rows, Side(numbers, items), scale, scale.label)
         key = "layer" if len(layers) == 1 else f"layer {layer}"
         title = f"{letter(instruction)}, {'after ' if layer else ''}{layer_name(layer)}"
         what = "the similarity itself" if layer == last else "a read-out the model was not trained for"
         panels.append(Panel(key, title, None, figure, f"{what}; colours from {low:.2f} to {high:.2f}", aspect=1.0))
-    scale = None
-    if len(layers) == 1:
-        low, high = result.ranges[layers[0]].tolist()
-        scale = ColorScale(theme.SEQUENTIAL, low, high, f"cosine, {layer_name(layers[0])}")
     shown = ", ".join(layer_name(layer) for layer in layers)
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
     for layer in layers:
         if (cell := extreme_cell(result.matrices[layer])) is not None:
             alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({cell[2]:.3f})."
-    return PanelSet(tuple(panels), tuple(texts), scale, alt=alt)
+    return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 
 
 def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
@@ -121,11 +103,11 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
         drawn = bars(shares[:, group], tips, color, name=theme.escape(name))
         stacked.append(drawn.update(marker_pattern={"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}))
     name = _GROUPS[segment][0]
+    scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
     panels = (
         Panel("attention", "Where text tokens look, by layer", None, _stack(stacked, blocks), "mean over the heads"),
-        Panel("heads", f"Share that goes to {name}, by head", None, _heads(result, segment, blocks), aspect=0.7),
+        Panel("heads", f"Share that goes to {name}, by head", None, _heads(result, segment, blocks, scale), aspect=0.7),
     )
-    scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
     first, final = shares[0, 0], shares[-1, 0]
     alt = (
         f"Shares of attention of the text's tokens in {len(blocks)} layers. The instruction gets {first:.0%} in the "
@@ -148,17 +130,11 @@ def _stack(stacked: Sequence[go.Bar], blocks: Sequence[str]) -> go.Figure:
     )
 
 
-def _heads(result: SegmentAttention, segment: int, blocks: Sequence[str]) -> go.Figure:
+def _heads(result: SegmentAttention, segment: int, blocks: Sequence[str], scale: ColorScale) -> go.Figure:
     """Layer x head heatmap of one segment's share."""
     values = result.shares[:, :, segment]
     heads = tuple(str(head + 1) for head in range(values.shape[1]))
     names = tuple(f"head {head}" for head in heads)
-    return matrix_figure(
-        values,
-        rows=Side(tuple(blocks), tuple(range(len(blocks))), tuple(blocks)),
-        columns=Side(heads, tuple(range(len(heads))), names, title="head"),
-        colors=theme.SEQUENTIAL,
-        low=0.0,
-        high=1.0,
-        value=f"share to {_GROUPS[segment][0]}",
-    )
+    rows = Side(tuple(blocks), tuple(range(len(blocks))), tuple(blocks))
+    columns = Side(heads, tuple(range(len(heads))), names, title="head")
+    return matrix_figure(values, rows, columns, scale, f"share to {_GROUPS[segment][0]}")

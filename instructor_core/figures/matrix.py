@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from instructor_core.figures import theme
+from instructor_core.figures.panels import ColorScale
 
 MAX_NUMBERED = 24  # rows and columns up to which values are printed into the cells that have room for them
 MAX_TICKS = 40  # labels that fit along one side
@@ -46,13 +47,11 @@ class Side:
 
 def matrix_figure(
     values: NDArray[np.floating],
-    *,
     rows: Side,
     columns: Side,
-    colors: tuple[str, ...],
-    low: float,
-    high: float,
-    value: str,
+    scale: ColorScale,
+    value: str = "cosine",
+    *,
     numbers: bool = True,
     separator: str | None = None,
 ) -> go.Figure:
@@ -72,9 +71,9 @@ def matrix_figure(
         z=np.round(values.astype(np.float64), 4),
         x=np.arange(n_columns),
         y=np.arange(n_rows),
-        colorscale=theme.colorscale(colors),
-        zmin=low,
-        zmax=high,
+        colorscale=theme.colorscale(scale.colors),
+        zmin=scale.low,
+        zmax=scale.high,
         showscale=False,
         hoverinfo="none",
         meta=meta,

@@ -46,15 +46,8 @@ def similarity_panels(
     panels = []
     for k, instruction in enumerate(instructions):
         low, high = (result.low, result.high) if scale == "shared" else result.ranges[k].tolist()
-        figure = matrix_figure(
-            result.matrices[k][np.ix_(shown, shown)],
-            rows=rows,
-            columns=columns,
-            colors=theme.SEQUENTIAL,
-            low=low,
-            high=high,
-            value="cosine",
-        )
+        colors = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
+        figure = matrix_figure(result.matrices[k][np.ix_(shown, shown)], rows, columns, colors)
         subtitle = "" if scale == "shared" else f"colours from {low:.2f} to {high:.2f}"
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
@@ -80,20 +73,12 @@ def difference_panels(
     rows, columns = _text_sides(texts, labels, groups, shown)
     a, b = letter(result.a), letter(result.b)
     name = f"{a} − {b}"
-    figure = matrix_figure(
-        result.matrix[np.ix_(shown, shown)],
-        rows=rows,
-        columns=columns,
-        colors=theme.DIVERGING,
-        low=-result.limit,
-        high=result.limit,
-        value=f"cosine {name}",
-    )
+    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
+    figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar, f"cosine {name}")
     subtitle = f"positive: more similar under {a}; negative: more similar under {b}"
     alt = f"Difference {name} of the similarity of {len(texts)} texts."
     if result.largest is not None:
         alt += f" The largest change is {_pair(result.largest, signed=True)}."
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
     panel = Panel(f"{a}-{b}", name, None, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
@@ -104,21 +89,14 @@ def instruction_panels(result: InstructionSimilarity, texts: Sequence[str], inst
     names = tuple(f"{letter(k)}  {instruction}" for k, instruction in enumerate(instructions))
     letters = tuple(letter(k) for k in range(n))
     worded = tuple(theme.shorten(name, _LABEL_LENGTH) for name in names)
-    figure = matrix_figure(
-        result.matrix,
-        rows=Side(worded, tuple(range(n)), names),
-        columns=Side(letters, tuple(range(n)), names),
-        colors=theme.SEQUENTIAL,
-        low=result.low,
-        high=result.high,
-        value="cosine",
-    )
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    places = tuple(range(n))
+    figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
     if result.text is None:
         title = f"Instructions, mean over {len(texts)} texts"
     else:
         title = f"Instructions on text {result.text + 1}"
     subtitle = "" if result.text is None else theme.shorten(texts[result.text], 90)
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"{title}: cosines of {n} instructions, from {result.low:.2f} to {result.high:.2f}."
     if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
         alt += f" Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({cell[2]:.3f})."
@@ -138,18 +116,10 @@ def cross_panels(
     shown = _shown(order, len(texts))
     row, column = letter(result.rows), letter(result.columns)
     rows, columns = _text_sides(texts, labels, groups, shown, row_title=f"under {row}", column_title=f"under {column}")
-    figure = matrix_figure(
-        result.matrix[np.ix_(shown, shown)],
-        rows=rows,
-        columns=columns,
-        colors=theme.SEQUENTIAL,
-        low=result.low,
-        high=result.high,
-        value="cosine",
-    )
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar)
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"Similarity of {len(texts)} texts. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
     if (cell := extreme_cell(result.matrix)) is not None:
         alt += f" Most similar: text {cell[0] + 1} under {row} and text {cell[1] + 1} under {column} ({cell[2]:.3f})."

@@ -85,27 +85,13 @@ class Surface:
 
 
 LIGHT = Surface(
-    page="#ffffff",
-    paper="#ffffff",
-    raised="#f5f5f3",
-    ink="#1a1c20",
-    muted="#5c6168",
-    rule="#dcdcd8",
-    grid="#ececea",
-    hover="#f0f0ed",
-    error="#a8201a",
-)
+    page="#ffffff", paper="#ffffff", raised="#f5f5f3", ink="#1a1c20", muted="#5c6168",
+    rule="#dcdcd8", grid="#ececea", hover="#f0f0ed", error="#a8201a",
+)  # fmt: skip
 DARK = Surface(
-    page="#131518",
-    paper="#131518",
-    raised="#1c1f23",
-    ink="#e9eaec",
-    muted="#a0a6ad",
-    rule="#34383e",
-    grid="#25282d",
-    hover="#22262b",
-    error="#ff9d94",
-)
+    page="#131518", paper="#131518", raised="#1c1f23", ink="#e9eaec", muted="#a0a6ad",
+    rule="#34383e", grid="#25282d", hover="#22262b", error="#ff9d94",
+)  # fmt: skip
 
 
 def accent(index: int) -> str:
@@ -119,12 +105,8 @@ def label_color(index: int) -> str:
 
 
 def label_symbol(index: int) -> str:
-    """Return the marker symbol of the `index`-th label.
-
-    Colours repeat after eight labels and symbols are shifted by one each time, so that 64 pairs differ.
-    """
-    shift = index // len(LABEL_COLORS)
-    return LABEL_SYMBOLS[(index + shift) % len(LABEL_SYMBOLS)]
+    """Return the marker of the `index`-th label, shifted by one each time colours repeat, so that 64 pairs differ."""
+    return LABEL_SYMBOLS[(index + index // len(LABEL_COLORS)) % len(LABEL_SYMBOLS)]
 
 
 def colorscale(colors: tuple[str, ...]) -> list[list[float | str]]:
@@ -165,13 +147,7 @@ def escape(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Return `text` on one line with at most `length` characters, cut at a word and ended by an ellipsis.
-
-    A first word that alone is too long is cut inside.
-
-    >>> shorten("The soup was cold and late", 18)
-    'The soup was cold…'
-    """
+    """Return `text` on one line in `length` characters, cut at a word (inside one that alone is too long) with "…"."""
     line = " ".join(text.split())
     if len(line) <= length:
         return line
@@ -249,11 +225,7 @@ def dark_twins() -> dict[str, str]:
 
 
 def css_variables() -> str:
-    """Return the CSS custom properties of both themes, as the text of a stylesheet.
-
-    Neutral colours change with the theme (`--ic-ink`, `--ic-muted`, ...); accents (`--ic-accent-0` ...),
-    labels (`--ic-label-0` ...), segments (`--ic-segment-text` ...), fonts and sizes do not.
-    """
+    """Return the CSS custom properties (`--ic-ink`, `--ic-accent-0`, ...) of both themes, as a stylesheet."""
     fixed = {f"accent-{index}": color for index, color in enumerate(INSTRUCTION_ACCENTS)}
     fixed |= {f"accent-{index}-ink": ink_on(color) for index, color in enumerate(INSTRUCTION_ACCENTS)}
     fixed |= {f"label-{index}": color for index, color in enumerate(LABEL_COLORS)}

@@ -12,6 +12,7 @@ from instructor_core.figures.panels import ColorScale, PanelSet, instruction_pan
 
 _ROW_HEIGHT = 16  # px, a token keeps its label
 _WIDTH = 560  # px, the width that the height of a token x dimension panel reckons with
+_SEPARATOR = theme.SEGMENTS["instruction"]
 _TOKEN_LENGTH = 24  # characters of a token in a label
 
 
@@ -24,23 +25,14 @@ def token_dimension_panels(
     """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`."""
     names = tuple(f"dimension {int(d)}" for d in result.dimensions)
     columns = Side(tuple(str(int(d)) for d in result.dimensions), _range(names), names)
+    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
     panels = []
     for k, instruction in enumerate(instructions):
         n = len(result.values[k])
-        figure = matrix_figure(
-            result.values[k],
-            rows=_token_side(tokens[k][:n], segments[k][:n]),
-            columns=columns,
-            colors=theme.DIVERGING,
-            low=-result.limit,
-            high=result.limit,
-            value="value",
-            numbers=False,
-            separator=theme.SEGMENTS["instruction"],
-        )
+        rows = _token_side(tokens[k][:n], segments[k][:n])
+        figure = matrix_figure(result.values[k], rows, columns, bar, "value", numbers=False, separator=_SEPARATOR)
         aspect = n * _ROW_HEIGHT / _WIDTH
         panels.append(instruction_panel(k, instruction, figure, aspect=aspect))
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
     return PanelSet(tuple(panels), (), bar, alt=_dimensions_alt(result))
 
 
@@ -53,22 +45,13 @@ def token_similarity_panels(
     """Token x token cosine matrices on one colour scale, one per sequence; arguments as above."""
     low = min((result.low for result in results), default=0.0)
     high = max((result.high for result in results), default=1.0)
+    bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine of token vectors")
     panels = []
     for k, result in enumerate(results):
         n = len(result.matrix)
         side = _token_side(tokens[k][:n], segments[k][:n])
-        figure = matrix_figure(
-            result.matrix,
-            rows=side,
-            columns=side,
-            colors=theme.SEQUENTIAL,
-            low=low,
-            high=high,
-            value="cosine",
-            separator=theme.SEGMENTS["instruction"],
-        )
+        figure = matrix_figure(result.matrix, side, side, bar, separator=_SEPARATOR)
         panels.append(instruction_panel(k, instructions[k], figure, aspect=1.0))
-    bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine of token vectors")
     alt = f"Cosines among the tokens of {len(results)} sequences, from {low:.2f} to {high:.2f}."
     for k, result in enumerate(results):
         if (cell := extreme_cell(result.matrix)) is not None:
