@@ -15,7 +15,8 @@ from instructor_core.analysis.projection import GridProjection, project_grid
 from instructor_core.figures import theme
 from instructor_core.figures.labels import MAX_DRAWN, MAX_SYMBOLS
 from instructor_core.figures.panels import PanelSet
-from instructor_core.figures.projection import MAX_LEGEND, MAX_NUMBERED, MAX_SVG_POINTS, projection_panels
+from instructor_core.figures.placing import MAX_NUMBERED
+from instructor_core.figures.projection import MAX_LEGEND, MAX_SVG_POINTS, projection_panels
 
 INSTRUCTIONS = ("topic", "feeling")
 
