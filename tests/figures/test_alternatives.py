@@ -56,11 +56,6 @@ def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest
     assert np.nanmin(cells) == pytest.approx(float(said[3]), abs=6e-4)
 
 
-def test_one_instruction_alone_is_not_compared() -> None:
-    grid = EmbeddingGrid(INSTRUCTIONS[:1], TEXTS, None, GRID.embeddings[:1])
-    assert "apart" not in instruction_panels(instruction_similarity(grid), TEXTS, INSTRUCTIONS[:1]).alt
-
-
 def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:
     tokens = [["▁a", "▁good", "▁soup", "</s>"], ["▁good", "▁soup", "</s>"]]
     results = [token_similarity(RANDOM.normal(size=(len(row), 6)).astype(np.float32)) for row in tokens]

@@ -11,7 +11,7 @@ from instructor_core.analysis.neighbors import Groups
 from instructor_core.analysis.similarity import cross_similarity, difference, instruction_similarity, similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL
-from instructor_core.figures.matrix import MAX_NUMBERED, MAX_TICKS
+from instructor_core.figures.matrix import MAX_TICKS
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import (
     cross_panels,
@@ -58,40 +58,12 @@ def test_cells_hold_the_cosines_to_four_decimals_in_display_order() -> None:
         assert list(panel.figure.layout.xaxis.ticktext) == ["3", "1", "4", "2"]
 
 
-def test_an_order_may_leave_texts_out() -> None:
-    panels = panels_of(6, order=[5, 1])
-    assert panels.panels[0].figure.data[0].z.shape == (2, 2)
-    assert len(panels.items) == 6
-
-
-def test_on_a_shared_scale_all_panels_have_one_range_and_one_bar() -> None:
-    result, panels = similarity(grid_of(5)), panels_of(5)
-    assert panels.scale is not None
-    assert (panels.scale.low, panels.scale.high) == (result.low, result.high)
-    assert {(p.figure.data[0].zmin, p.figure.data[0].zmax) for p in panels.panels} == {(result.low, result.high)}
-
-
 def test_on_its_own_scale_each_panel_says_its_range_and_there_is_no_common_bar() -> None:
     result, panels = similarity(grid_of(5)), panels_of(5, scale="each")
     assert panels.scale is None
     for (low, high), panel in zip(result.ranges, panels.panels, strict=True):
         assert (panel.figure.data[0].zmin, panel.figure.data[0].zmax) == (low, high)
         assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}"
-
-
-def test_values_are_printed_only_into_small_matrices() -> None:
-    def template(panels: PanelSet) -> object:
-        return panels.panels[0].figure.data[0].texttemplate
-
-    assert template(panels_of(MAX_NUMBERED)) == "%{z:.2f}"
-    assert template(panels_of(MAX_NUMBERED + 1)) is None
-
-
-def test_equal_texts_keep_their_own_rows() -> None:
-    grid = EmbeddingGrid(("i",), ("same", "same", "other"), None, np.random.default_rng(0).normal(size=(1, 3, 4)))
-    heatmap = similarity_panels(similarity(grid), grid.texts, None, grid.instructions).panels[0].figure.data[0]
-    assert heatmap.z.shape == (3, 3)
-    assert list(heatmap.x) == list(heatmap.y) == [0, 1, 2]
 
 
 def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
@@ -114,10 +86,6 @@ def test_there_are_never_more_labels_than_fit_and_they_have_round_numbers(n: int
         step = int(axis.tickvals[1]) - int(axis.tickvals[0])
         assert step in {2, 5, 10, 20}
         assert int(axis.ticktext[0]) == step
-
-
-def test_the_first_text_stands_on_top() -> None:
-    assert panels_of(3).panels[0].figure.layout.yaxis.range == (2.5, -0.5)
 
 
 def test_groups_that_stand_in_one_block_are_parted_by_lines_and_named_at_both_sides() -> None:
