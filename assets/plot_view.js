@@ -194,7 +194,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   /** `words` is the room for words beside the rows; undefined for what the width allows. */
   function matrixLayout(layout, content, panel, width, look, words) {
     const { rows, columns } = content.matrix;
-    const wordsFit = words !== 0 && (width >= LABEL_FROM || !rows.linked);
+    const usual = (natural) => Math.min(natural, WORDS * letterScale(), width * 0.36) + 2;
+    const wordsFit = !rows.linked || (words !== 0 && width >= LABEL_FROM);
     const tagWidth = tagRoom(content.matrix, look.family);
     const right = bandsOf(layout, "y").length ? BAND : 6;
     const [rowTexts, columnTexts] = [ownTicks(rows, layout.yaxis), ownTicks(columns, layout.xaxis)];
@@ -211,7 +212,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       }
       return [plotWidth, Math.max(plotHeight, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
     };
-    let room = wordsFit ? (words ?? Math.min(natural, WORDS * letterScale(), width * 0.36) + 2) : 0;
+    let room = wordsFit ? ((rows.linked && words) || usual(natural)) : 0;
     let left = (room || tagWidth) + 10;
     let [plotWidth, plotHeight] = size(left);
     if (plotHeight / rows.n < lineHeight() && rows.linked) {

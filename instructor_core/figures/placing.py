@@ -18,9 +18,9 @@ MAX_NUMBERED = 40  # texts up to which points carry their numbers
 NAME_LENGTH = 24  # characters of a label in the legend and on the map
 _WORDS_LENGTHS = (16, 24, 36)  # characters of a text beside its point: all get the first before one gets more
 PANEL_WIDTH = 400.0  # px, the width that placing words reckons with
-_CELLS = 14  # along one side of the lattice on which a group's place is looked for
+_CELLS = 11  # along one side of the lattice on which a group's place is looked for
 _SURELY = 0.7  # share of the points around the place of a name that are of its group
-_GATHERED = 0.4  # share of a group that stands around the place of its name
+_GATHERED = 0.5  # share of a group that stands around the place of its name
 _PLACES = (  # where words may stand, best first: Plotly's name and the direction from the point
     ("top center", 0, 1),
     ("middle right", 1, 0),
@@ -53,7 +53,7 @@ def place_names(
             continue
         crowd = _crowd(own)
         best = np.unravel_index(int(np.argmax(crowd * crowd / np.maximum(everywhere, 1))), crowd.shape)
-        if crowd[best] < max(_SURELY * everywhere[best], _GATHERED * len(own), 2):
+        if crowd[best] < max(_SURELY * everywhere[best], _GATHERED * len(own) + 1, 2):
             continue
         near = own[(np.abs(_lattice(own) - np.array(best)) <= 1).all(axis=1)]
         (left, bottom), (right, top) = near.min(axis=0), near.max(axis=0)

@@ -22,7 +22,7 @@ INSTRUCTION_ACCENTS = (
 )
 """Okabe and Ito's colour-blind safe set; vermillion and blue lead: they keep 3:1 on white and on black."""
 
-LABEL_COLORS = ("#3f4fae", "#c9a58a", "#9a2fa6", "#6fbf8f", "#86651f", "#dd4f62", "#cf8cf2", "#5f86d0")
+LABEL_COLORS = ("#4657bd", "#c9a58a", "#9a2fa6", "#6fbf8f", "#86651f", "#dd4f62", "#cf8cf2", "#5f86d0")
 """Dark and light in turn, none near an accent or a segment; always with LABEL_SYMBOLS, never alone."""
 
 LABEL_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star", "pentagon")
@@ -41,7 +41,7 @@ DIVERGING = (
 
 DIVERGING_DARK = (
     "#fca2df", "#fb55cc", "#b83d94", "#7c2f64", "#4a2640", "#26292e",
-    "#24401c", "#2f6a1e", "#3c9a2a", "#52d936", "#a0f57c",
+    "#24401c", "#2f6a1e", "#3c9a2a", "#62cc45", "#a4e884",
 )  # fmt: skip
 """The same scale for the dark page: zero sinks into the page, the ends glow. The components swap it in."""
 
