@@ -187,7 +187,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (!axis) continue;
       const room = (end - start) * cell[axis === "x" ? 0 : 1] - 4;
       const words = fitText(unescape(note.hovertext), room, family);
-      note.text = words.length < 3 && words.endsWith("…") ? "" : escape(words);
+      note.text = words.length < 6 && words.endsWith("…") ? "" : escape(words); // "The…" names nothing
     }
   }
 
