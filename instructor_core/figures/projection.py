@@ -35,15 +35,18 @@ def projection_panels(
     *,
     groups: Groups | None = None,
     nearest: NDArray[np.integer] | None = None,
+    more_labels: Sequence[Sequence[str]] = (),
 ) -> PanelSet:
     """One map per instruction, in instruction order; a group has the same colour and shape in all of them.
 
     Panels of a joint layout share their axis ranges. Distances have no unit, so the axes have no ticks; those
     of PCA say how much of the variance they show. All axes of a panel have the same scale. Found `groups` stand in for
-    labels where there are none; `nearest` (K, N, k) are the texts nearest in the full space, for the tooltips.
+    labels where there are none; `nearest` (K, N, k) are the texts nearest in the full space, for the tooltips. A map on
+    which the labels have no place of their own is named by the first of `more_labels` that have one.
     """
     n_components = result.coordinates.shape[2]
     drawn = label_groups(labels, len(texts), groups)
+    namings = (drawn, *(label_groups(column, len(texts)) for column in more_labels))
     boxes = [_box(panel) for panel in result.coordinates]
     if result.layout == "joint":
         boxes = [_box(result.coordinates.reshape(-1, n_components))] * len(boxes)
@@ -52,7 +55,7 @@ def projection_panels(
     panels = []
     for k, instruction in enumerate(instructions):
         draw = _flat_map if n_components == 2 else _solid_map
-        figure = draw(result.coordinates[k], boxes[k], texts, drawn)
+        figure = draw(result.coordinates[k], boxes[k], texts, namings)
         if nearest is not None:
             for trace in figure.data:
                 trace.meta = {**trace.meta, "nearest": nearest[k, list(trace.customdata)].tolist()}
@@ -67,11 +70,13 @@ def projection_panels(
 
 
 def _flat_map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], groups: Sequence[LabelGroup]
+    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
 ) -> go.Figure:
     """Scatter of one panel in two dimensions, one trace per group; a name where a group has a place of its own."""
     pixels = (points - box[0]) / float((box[1] - box[0]).max()) * PANEL_WIDTH
-    names, taken = place_names(pixels, groups)
+    groups = namings[0]
+    placed = [place_names(pixels, naming) for naming in namings]
+    names, taken = next((one for one in placed if len(one[0]) > 1), placed[0])
     words, places = place_words(pixels, texts, taken)
     size = next((size for most, size in _MANY if len(points) <= most), _SMALLEST)
     trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
@@ -109,10 +114,10 @@ def _flat_map(
 
 
 def _solid_map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], groups: Sequence[LabelGroup]
+    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
 ) -> go.Figure:
     """Scatter of one panel in three dimensions, one trace per group; points have their numbers."""
-    numbered = len(texts) <= MAX_NUMBERED
+    groups, numbered = namings[0], len(texts) <= MAX_NUMBERED
     figure = go.Figure()
     for group in groups:
         members = list(group.members)

@@ -34,6 +34,7 @@ class Example:
     instructions: Annotated[tuple[Instruction, ...], Field(min_length=1, max_length=MAX_INSTRUCTIONS)]
     texts: Annotated[tuple[Words, ...], Field(min_length=1)]
     labels: tuple[str, ...] | None = None
+    more_labels: tuple[tuple[str, ...], ...] = ()
     tab: Place = "similarity"
     selected: tuple[int, int] = (0, 1)
 
