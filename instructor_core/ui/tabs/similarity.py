@@ -10,8 +10,8 @@ import gradio as gr
 
 from instructor_core.analysis.calibration import Background, background, percentile_matrices, unrelated_sentences
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.groups import named_groups
-from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
+from instructor_core.analysis.groups import grid_groups
+from instructor_core.analysis.neighbors import block_means, cross_block_means, nearest_texts
 from instructor_core.analysis.similarity import (
     cluster_order,
     cosine_matrix,
@@ -102,7 +102,7 @@ def is_large(inputs: Inputs) -> bool:
 
 def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: int) -> Drawing:
     """Return note and panels of many texts: nearest texts of the selected one, and mean cosines between groups."""
-    groups = groups_of(grid)
+    groups = grid_groups(grid).groups
     instead = f"A matrix is drawn of up to {MAX_COMPARED} texts; here are {grid.n_texts}."
     if view == "difference":
         drawn = block_difference_panels(block_means(grid, groups), a, b)
@@ -199,11 +199,11 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     if order == "clustered":
         first = grid.embeddings[0, : len(indices)]
         indices = [int(i) for i in cluster_order(cosine_matrix(first, first))]
-    elif order in ("label", "auto") and grid.labels is not None:
+    elif order == "label" and grid.labels is not None:
         indices = label_order(grid.labels[: len(indices)])
     elif order == "auto":
-        found = named_groups(grid.texts[: len(indices)], None, grid.embeddings[0, : len(indices)])
-        indices = sorted(indices, key=lambda i: int(found.groups.index[i]))
+        groups = grid_groups(grid).groups  # those of the labels where there are two
+        indices = sorted(indices, key=lambda i: int(groups.index[i]))
     return indices, cut
 
 
