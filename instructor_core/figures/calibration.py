@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.neighbors import Groups
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.similarity import Similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import dots, framed, mark_value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from instructor_core.analysis.neighbors import Groups
+from instructor_core.analysis.groups import Groups
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL
 

@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.neighbors import Blocks, Groups, Nearest
+from instructor_core.analysis.groups import Groups
+from instructor_core.analysis.neighbors import Blocks, Nearest
 from instructor_core.figures import theme
 from instructor_core.figures.charts import dots, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.neighbors import Groups
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.projection import GridProjection
 from instructor_core.figures import theme
 from instructor_core.figures.labels import MAX_SYMBOLS, LabelGroup, label_groups, label_names

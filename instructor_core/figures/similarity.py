@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.neighbors import Groups
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.similarity import (
     CrossSimilarity,
     Difference,

@@ -40,7 +40,7 @@ class Example:
 
     def inputs(self, checkpoint_id: str) -> Inputs:
         """Return the example as the inputs of a run."""
-        return Inputs(checkpoint_id, self.instructions, self.texts, self.labels)
+        return Inputs(checkpoint_id, self.instructions, self.texts, self.labels, self.more_labels)
 
 
 def load_examples(folder: Path = EXAMPLES_FOLDER) -> tuple[Example, ...]:

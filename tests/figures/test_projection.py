@@ -10,7 +10,7 @@ import pytest
 
 from instructor_core.analysis.alignment import aligned_maps
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.neighbors import Groups
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.projection import GridProjection, project_grid
 from instructor_core.figures import theme
 from instructor_core.figures.labels import MAX_DRAWN, MAX_SYMBOLS

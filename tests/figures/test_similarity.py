@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.neighbors import Groups
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.similarity import cross_similarity, difference, instruction_similarity, similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL
