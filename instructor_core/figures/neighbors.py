@@ -18,7 +18,7 @@ from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruct
 
 NEAREST_HOW_TO_READ = (
     "The texts nearest to the selected one under each instruction, best first, by cosine; a filled mark is near under "
-    "every instruction. Click one to compare the two, click the list on the left to ask about another text."
+    "every instruction. Click one to compare the two, click the list of texts to ask about another."
 )
 BLOCKS_HOW_TO_READ = (
     "Each cell is the mean cosine over all pairs of texts of two groups, a text never paired with itself; the diagonal "

@@ -88,7 +88,7 @@ def _draw(view: str, context: Context) -> Drawing:
     a, b = context.instruction("similarity.first"), context.instruction("similarity.second")
     scale, order = options["similarity.scale"], options["similarity.order"]
     if is_large(context.inputs) and view != "instructions":
-        return large_panels(context.grid, selected, view, a, b)
+        return large_panels(context.grid, view, a, b)
     if view == "matrices" and scale == "percentile":
         return percentiles(context, order)
     return panels(context.grid, selected, view, "each" if scale == "each" else "shared", order, a, b)
@@ -99,7 +99,7 @@ def is_large(inputs: Inputs) -> bool:
     return len(inputs.texts) > MAX_COMPARED
 
 
-def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: int) -> Drawing:
+def large_panels(grid: EmbeddingGrid, view: str, a: int, b: int) -> Drawing:
     """Return note and panels of many texts: mean cosines between groups."""
     groups = grid_groups(grid).groups
     instead = f"Texts have a matrix up to {MAX_COMPARED}; here are {grid.n_texts}. Nearest shows them in words."
@@ -200,10 +200,8 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
 
 
 def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
-    """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
+    """Return the selection after a click on a cell."""
     cell = event_data(event)
-    if cell.get("kind") == "points" and cell.get("item") is not None:
-        return Selected(selected.row, int(cell["item"]), int(cell["instruction"]))
     if view == "instructions" or cell.get("row") is None or is_large(inputs):
         return selected
     instruction = int(cell["instruction"]) if view == "matrices" else selected.instruction
@@ -217,7 +215,6 @@ VIEWS = (
         TAB,
         partial(_draw, "matrices"),
         ("similarity.scale", "similarity.order"),
-        is_large,
     ),
     View(
         "difference",
