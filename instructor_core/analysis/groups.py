@@ -27,7 +27,7 @@ MAX_LABELS = 24  # labels that are a group of their own; more would be a matrix 
 MAX_FOUND = 12  # groups that are looked for
 MAX_CLUSTERED = 1000  # texts that groups are looked for among and named by; the others join the nearest group
 MIN_SHARE = 0.03  # of the texts, in the smallest group: a few texts that lie apart are no group
-MIN_SILHOUETTE = 0.05  # below it no number of groups describes the texts
+MIN_SILHOUETTE = 0.02  # noise in hundreds of dimensions reaches it: below it the texts are one group
 NEAR_BEST = 0.95  # of the highest silhouette: numbers of groups as good as the best one, of which the fewest is taken
 N_WORDS = 2  # in the name of a group
 NAME_LENGTH = 32  # characters of a name made of a text
@@ -170,7 +170,7 @@ def _found(embeddings: NDArray[np.floating], sample: NDArray[np.int64]) -> tuple
     best = max((score for score, _ in candidates), default=0.0)
     if best < MIN_SILHOUETTE:
         return one, None
-    silhouette, chosen = next(one for one in candidates if one[0] >= NEAR_BEST * best)
+    silhouette, chosen = next(found for found in candidates if found[0] >= NEAR_BEST * best)
     return _largest_first(chosen), silhouette
 
 
