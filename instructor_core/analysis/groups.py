@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.grid import EmbeddingGrid, letter, rounded
 
 MAX_LABELS = 24  # labels that are a group of their own; more would be a matrix of specks
 MAX_FOUND = 12  # groups that are looked for
@@ -38,7 +38,6 @@ _OTHERS = "other labels"
 _UNLABELLED = "no label"
 _SEED = 0
 _SPACED = 0.08  # share of spaces from which a text is read word by word
-_DECIMALS = 6
 # What carries no topic, beside scikit-learn's list of English words: what is left of "didn't" and "we've", and the most
 # frequent words of German. Japanese and Chinese are read between kana and the particles of Chinese.
 _STOP = (
@@ -145,7 +144,7 @@ def _found(embeddings: NDArray[np.floating], sample: NDArray[np.int64]) -> tuple
     """The group of each row, (N, D) -> (N,), largest first, and their silhouette; a single group has None."""
     rows = embeddings[sample].astype(np.float64)
     squares = (rows**2).sum(axis=1) / 2
-    distances = np.round(np.maximum(squares[:, None] + squares - rows @ rows.T, 0.0), _DECIMALS)  # 1 - cosine
+    distances = rounded(np.maximum(squares[:, None] + squares - rows @ rows.T, 0.0))  # 1 - cosine
     np.fill_diagonal(distances, 0.0)
     n_distinct = len(rows) - int(np.tril(distances == 0, -1).any(axis=1).sum())
     one = np.zeros(len(embeddings), dtype=np.int64)
@@ -184,7 +183,7 @@ def group_names(texts: Sequence[str], index: NDArray[np.int64], embeddings: NDAr
         name = ", ".join(_as_written(word, [texts[i] for i in group]) for word in words)
         if not name or name in names:
             center = embeddings[group].mean(axis=0)
-            central = group[int(np.argmax(np.round(embeddings[group] @ center, _DECIMALS)))]
+            central = group[int(np.argmax(rounded(embeddings[group] @ center)))]
             name = _shortened(texts[central])
         names.append(name if name not in names else f"{name} ({len(names) + 1})")
     return tuple(names)
