@@ -102,14 +102,15 @@ def named_groups(
     sample = _sample(len(texts))
     index, silhouette = _found(embeddings, sample)
     names = group_names([texts[i] for i in sample], index[sample], embeddings[sample])
+    why = "All labels are the same" if any(labels or ()) else "There are no labels"
     if silhouette is None:
         return NamedGroups(
-            Groups(names, index, "There are no labels, and the texts fall into no groups: they are one."), False, None
+            Groups(names, index, f"{why}, and the texts fall into no groups: they are one."), False, None
         )
     rule = (
-        f"There are no labels: groups are {len(names)} k-means clusters under {where}, the fewest of 2 to {MAX_FOUND} "
-        f"whose silhouette ({silhouette:.2f}) is within {100 * (1 - NEAR_BEST):.0f} % of the highest, each of "
-        f"{100 * MIN_SHARE:.0f} % of the texts or more"
+        f"{why}: groups are {len(names)} k-means clusters under {where}, the fewest of 2 to {MAX_FOUND} whose silhouette "
+        f"({silhouette:.2f}) is within {100 * (1 - NEAR_BEST):.0f} % of the highest, each of {100 * MIN_SHARE:.0f} % of "
+        "the texts or more"
     )
     if len(sample) < len(texts):
         rule += f", found among {len(sample)} texts (seed {_SEED})"

@@ -25,6 +25,7 @@ _SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.
 class Objective:
     """What an instruction is for."""
 
+    axis: str  # what it tells texts apart by
     objective: str  # the words in the instruction
     mini: bool  # whether the bundled checkpoint was found to follow it
 
@@ -84,7 +85,7 @@ def bundled(name: str) -> Path:
 def load_builder() -> Builder:
     """The bundled lists."""
     content = json.loads(bundled("instruction_builder.json").read_text(encoding="utf-8"))
-    objectives = (Objective(item["objective"], item["mini"]) for item in content["objectives"])
+    objectives = (Objective(item["axis"], item["objective"], item["mini"]) for item in content["objectives"])
     return Builder(tuple(content["domains"]), tuple(content["text_types"]), tuple(objectives))
 
 

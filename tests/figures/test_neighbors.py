@@ -6,11 +6,10 @@ import numpy as np
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
-from instructor_core.analysis.neighbors import block_means, cross_block_means, nearest_texts
+from instructor_core.analysis.neighbors import block_means, nearest_texts
 from instructor_core.figures.neighbors import (
     block_difference_panels,
     block_panels,
-    cross_block_panels,
     nearest_panels,
 )
 
@@ -70,11 +69,3 @@ def test_the_difference_of_blocks_is_centred_on_zero() -> None:
     drawn = block_difference_panels(blocks, 1, 0)
     assert drawn.scale is not None and drawn.scale.low == -drawn.scale.high and drawn.scale.midpoint == 0
     np.testing.assert_allclose(drawn.panels[0].figure.data[0].z, blocks.matrices[1] - blocks.matrices[0], atol=1e-4)
-
-
-def test_blocks_across_instructions_name_their_sides() -> None:
-    drawn = cross_block_panels(
-        cross_block_means(GRID, grid_groups(GRID).groups, rows=0, columns=1), GRID.instructions, rows=0, columns=1
-    )
-    layout = drawn.panels[0].figure.layout
-    assert (layout.yaxis.title.text, layout.xaxis.title.text) == ("under A", "under B")

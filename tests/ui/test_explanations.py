@@ -93,10 +93,3 @@ def test_every_recipe_is_named_beside_its_cosine(runtime: Runtime) -> None:
     sentences = explanations.explain_boundary(runtime, INPUTS, ASKED).sentences
     for name in list(RECIPE_NAMES.values())[1:]:
         assert any(sentence.startswith(f"{name}: ") for sentence in sentences)
-
-
-def test_words_in_chips_keep_their_spaces(runtime: Runtime) -> None:
-    rows = explanations.explain_pair(runtime, INPUTS, ASKED).rows
-    assert rows is not None
-    shown = "".join(token.text for token in rows.rows[0].tokens[:-1]).replace("▁", " ").strip()
-    assert shown == INPUTS.texts[ASKED.first]
