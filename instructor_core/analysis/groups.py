@@ -102,19 +102,18 @@ def named_groups(
     sample = _sample(len(texts))
     index, silhouette = _found(embeddings, sample)
     names = group_names([texts[i] for i in sample], index[sample], embeddings[sample])
-    why = "All labels are the same" if any(labels or ()) else "There are no labels"
+    rule = "All labels are the same" if any(labels or ()) else "There are no labels"
     if silhouette is None:
-        return NamedGroups(
-            Groups(names, index, f"{why}, and the texts fall into no groups: they are one."), False, None
+        rule += ", and the texts fall into no groups: they are one."
+    else:
+        near, share = f"{100 * (1 - NEAR_BEST):.0f} %", f"{100 * MIN_SHARE:.0f} %"
+        rule += (
+            f": groups are {len(names)} k-means clusters under {where}, the fewest of 2 to {MAX_FOUND} whose "
+            f"silhouette ({silhouette:.2f}) is within {near} of the highest, each of {share} of the texts or more, "
+            f"found among {len(sample)} texts"
         )
-    rule = (
-        f"{why}: groups are {len(names)} k-means clusters under {where}, the fewest of 2 to {MAX_FOUND} whose silhouette "
-        f"({silhouette:.2f}) is within {100 * (1 - NEAR_BEST):.0f} % of the highest, each of {100 * MIN_SHARE:.0f} % of "
-        "the texts or more"
-    )
-    if len(sample) < len(texts):
-        rule += f", found among {len(sample)} texts (seed {_SEED})"
-    return NamedGroups(Groups(names, index, f"{rule}."), False, silhouette)
+        rule += "." if len(sample) == len(texts) else f" (seed {_SEED})."
+    return NamedGroups(Groups(names, index, rule), False, silhouette)
 
 
 def groups_by_label(labels: Sequence[str]) -> Groups | None:
