@@ -121,12 +121,13 @@ def rows_json(inputs: Inputs) -> str:
     )
 
 
-def selection_mark(*, elem_id: str) -> gr.HTML:
+def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
     """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
     return _component(
-        None,
+        value,
         "<span></span>",
-        "watch('value', () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); });",
+        "const mark = () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
+        "watch('value', mark); mark();",
         scripts=("figure.js", "linking.js"),
         elem_id=elem_id,
         elem_class="ic-hidden",

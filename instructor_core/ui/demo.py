@@ -185,7 +185,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-    mark = selection_mark(elem_id="selection-mark")
+    mark = selection_mark(mark_json(*examples[0].selected), elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],

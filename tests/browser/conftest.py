@@ -50,16 +50,18 @@ class Problems:
 
 @dataclass(frozen=True)
 class Screen:
-    """Size of the window in CSS pixels, and the colour scheme of the visitor's system."""
+    """Size of the window in CSS pixels, the colour scheme of the visitor's system, and whether it is touched."""
 
     width: int = 1280
     height: int = 900
     dark: bool = False
+    touch: bool = False
 
 
 DESKTOP = Screen()
 DARK = Screen(dark=True)
 PHONE = Screen(width=390, height=844)
+FINGER = Screen(width=390, height=844, touch=True)
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +121,8 @@ def open_page(browser: Browser, server: Server, problems: Problems) -> Iterator[
         context = browser.new_context(
             viewport={"width": screen.width, "height": screen.height},
             color_scheme="dark" if screen.dark else "light",
+            has_touch=screen.touch,
+            is_mobile=screen.touch,
             reduced_motion="reduce",
             service_workers="block",  # their requests would pass by the route below
         )
