@@ -126,7 +126,9 @@ def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
     return _component(
         value,
         "<span></span>",
-        "const mark = () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
+        # At first the list may not have its rows yet.
+        "const mark = () => { if (!document.querySelector('.ic-list > *')) setTimeout(mark, 50);"
+        " else if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
         "watch('value', mark); mark();",
         scripts=("figure.js", "linking.js"),
         elem_id=elem_id,

@@ -215,7 +215,9 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **one_by_one)
     connect_stop(sidebar.stop, runs, sidebar.status)
-    sidebar.stop.click(lambda: gr.update(visible=False), None, sidebar.stop, **quiet)
+    # What was typed still waits: the button that runs it is back.
+    buttons = [sidebar.update, sidebar.stop]
+    sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)

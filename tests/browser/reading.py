@@ -134,10 +134,9 @@ def open_tab(page: Page, name: str) -> None:
     if name in ("Test", "Learn"):
         page.locator(f"#place-{name.lower()}").click()
         return
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if not tab.is_visible():
+    if page.locator("[data-tab-id=lab][aria-selected=true], [data-tab-id=learn][aria-selected=true]").count():
         page.locator("#place-look").click()
-    tab.click()
+    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def open_panel(page: Page, name: str) -> None:

@@ -56,7 +56,7 @@ def test_a_clicked_cell_opens_the_ledger_whose_terms_add_up_to_its_cosine(page: 
 
 def test_words_and_tokens_tell_the_same_sum(page: Page) -> None:
     open_tab(page, "Why")
-    drawn(page, "explain-plots", 2)
+    drawn(page, "explain-plots", 3)
     by_word = headline(page)
     with how_it_is_drawn(page):
         page.get_by_role("radio", name="tokens", exact=True).check()
@@ -105,7 +105,7 @@ def test_the_last_layer_reads_out_to_the_similarity_itself(page: Page, mini: Ins
 
 def test_the_selection_follows_from_list_to_explain_by_keyboard(page: Page) -> None:
     open_tab(page, "Why")
-    drawn(page, "explain-plots", 2)
+    drawn(page, "explain-plots", 3)
     page.locator("#text-list [data-item='0']").focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "Enter"):
         page.keyboard.press(key)
@@ -115,14 +115,14 @@ def test_the_selection_follows_from_list_to_explain_by_keyboard(page: Page) -> N
 @pytest.mark.parametrize("page", [FINGER], indirect=True)
 def test_a_phone_shows_the_ledger_without_scrolling_sideways(page: Page) -> None:
     open_tab(page, "Why")
-    drawn(page, "explain-plots", 2)
+    drawn(page, "explain-plots", 3)
     assert is_narrow(page)
 
 
 def test_going_down_to_one_instruction_keeps_every_menu_usable(page: Page) -> None:
     for name in ("Test", "Why"):
         open_tab(page, name)
-    drawn(page, "explain-plots", 2)
+    drawn(page, "explain-plots", 3)
     page.locator("#remove-1").click()
     drawn(page, "explain-plots", 1)
     open_tab(page, "Test")
