@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from instructor_core.ui.examples import load_examples
-from tests.browser.conftest import FINGER
-from tests.browser.reading import drawn, instruction, is_narrow, open_panel, open_tab, texts
+from tests.browser.reading import drawn, instruction, open_panel, open_tab, texts
 
 pytestmark = pytest.mark.browser
 
@@ -30,11 +29,7 @@ def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_contr
         expect(table).to_contain_text(control)
     drawn(page, "lab-plots", 5)
     expect(page.locator("#lab-snippet")).to_contain_text("InstructorModel")
-
-
-def test_a_clicked_row_shows_the_labels_it_confuses_and_the_way_back(page: Page) -> None:
-    run_leaderboard(page)
-    page.locator("#lab-table").get_by_text("Represent the review for classifying the topic:").first.click()
+    table.get_by_text("Represent the review for classifying the topic:").first.click()
     expect(page.locator("#lab-plots")).to_contain_text("Labels that A confuses", timeout=20_000)
     page.locator("#all-rows").click()
     drawn(page, "lab-plots", 5)
@@ -83,9 +78,9 @@ def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: P
     expect(page.locator("#texts textarea")).to_have_value("good\tyes\nbad\tno\nfine\tyes")
 
 
-@pytest.mark.parametrize(
-    ("question", "finding"),
-    [
+def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:
+    open_tab(page, "Test")
+    for question, finding in (
         ("label columns", "2 instructions × 1 label column"),
         ("words", "matters most"),
         ("variance", "interaction"),
@@ -93,14 +88,11 @@ def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: P
         ("neighbours", "Neighbours of text 1"),
         ("morph", "nearest neighbours"),
         ("retrieve", "1 query under A"),
-    ],
-)
-def test_every_experiment_answers_in_words_and_figures(page: Page, question: str, finding: str) -> None:
-    open_tab(page, "Test")
-    page.get_by_role("radio", name=question, exact=True).check()
-    expect(page.locator("#lab-findings")).to_contain_text(finding, timeout=60_000)
-    page.wait_for_function("document.querySelectorAll('#lab-plots .ic-plot').length > 0")
-    expect(page.locator("#lab-note p")).not_to_be_empty()
+    ):
+        page.locator("#lab-question").get_by_role("radio", name=question, exact=True).check()
+        expect(page.locator("#lab-findings")).to_contain_text(finding, timeout=60_000)
+        page.wait_for_function("document.querySelectorAll('#lab-plots .js-plotly-plot').length > 0")
+        expect(page.locator("#lab-note p")).not_to_be_empty()
 
 
 def test_suggestions_come_from_the_template(page: Page) -> None:
@@ -111,9 +103,3 @@ def test_suggestions_come_from_the_template(page: Page) -> None:
         "Represent the review for clustering by topic:"
     )
     expect(page.locator("#lab-table")).to_contain_text("clustering by topic", timeout=40_000)
-
-
-@pytest.mark.parametrize("page", [FINGER], indirect=True)
-def test_a_phone_shows_the_leaderboard_without_scrolling_sideways(page: Page) -> None:
-    run_leaderboard(page)
-    assert is_narrow(page)

@@ -29,7 +29,6 @@ from tests.browser.reading import (
     selected_texts,
     status,
     traces,
-    wait_for_size,
 )
 
 pytestmark = pytest.mark.browser
@@ -175,26 +174,13 @@ def test_nearest_and_tokens_follow_the_selected_text(page: Page, truth: list[np.
     )
 
 
-def test_only_the_view_in_front_is_drawn_and_the_others_catch_up(page: Page):
-    drawn(page, "map-plots", K)
-    open_tab(page, "Matrix")
-    drawn(page, "similarity-plots", K)
-    page.evaluate("window.before = document.querySelector('#map-plots .ic-plot')?.data")
-    page.locator("#remove-1").click()
-    expect(page.locator("#instruction-1 textarea")).to_have_count(0)
-    wait_for_size(page, 1, N)
-    assert page.evaluate("document.querySelectorAll('#map-plots .ic-plot').length") in (0, K)
-    assert page.evaluate("document.querySelector('#map-plots .ic-plot')?.data === window.before")
-    open_tab(page, "Map")
-    drawn(page, "map-plots", 1)
-
-
 def test_clicks_and_keys_select_two_texts_everywhere_and_the_why_card_answers(page: Page, truth: list[np.ndarray]):
     drawn(page, "map-plots", K)
     for text in (2, 13):
         left, top, _ = point_at(page, 1, text)
         page.mouse.move(left - 3, top)
         page.mouse.move(left, top)
+        expect(page.locator(".ic-tooltip")).to_contain_text(FIRST.texts[text])
         page.mouse.click(left, top)
     expect_pair(page, truth, 13, 2)
     expect(page.locator("#map-plots .ic-overlay").nth(0).locator("circle.ic-halo")).to_have_count(2)
@@ -303,6 +289,12 @@ def test_a_phone_shows_everything_by_tapping_without_scrolling_sideways(
         assert len({round((figure.bounding_box() or {"x": -1})["x"]) for figure in figures.all()}) == 1
         assert is_narrow(page), tab
         screenshot(page, f"page-{tab.lower()}-phone", full_page=True)
+    for tab, view in (("Why", "#explain-plots"), ("Test", "#lab-plots")):
+        open_tab(page, tab)
+        page.locator(f"{view} .js-plotly-plot").first.wait_for()
+        assert is_narrow(page), tab
+        screenshot(page, f"page-{tab.lower()}-phone", full_page=True)
+    open_tab(page, "Tokens")
     instruction(page, 1).fill("Represent the review for classifying the emotion:")
     embed(page, K * N)
     expect(page.locator("#token-plots .ic-panel-title").nth(1)).to_contain_text("emotion")
