@@ -62,11 +62,10 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     expect(page.locator("#upload-preview")).to_contain_text("feeling")
     page.locator("#upload-use").click()
     expect(page.locator("#text-list [data-item='0']")).to_contain_text(example.texts[0], timeout=30_000)
-    instruction(page, 1).fill("Represent the statement for classifying the emotion:")
     open_tab(page, "Test")
-    use = 'Use "Represent the statement for classifying the emotion:": '
+    use = 'Use "Represent the text for classifying the feeling:": '  # proposed from the columns
     expect(page.locator("#lab-findings")).to_contain_text(use, timeout=40_000)
-    expect(page.locator("#lab-snippet")).to_contain_text("classifying the emotion")
+    expect(page.locator("#lab-snippet")).to_contain_text("classifying the feeling")
 
 
 def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:

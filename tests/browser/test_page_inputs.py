@@ -206,10 +206,12 @@ def test_a_checkpoint_out_of_reach_is_reported_and_the_page_goes_on(page: Page, 
 def test_a_long_run_asks_first_stops_when_asked_and_keeps_what_was_typed(page: Page):
     before = cosine_matrices(page, K)
     update, stop, stamp = page.locator("#update"), page.locator("#stop"), time.time()
-    many = "\n".join(f"Line {i} of {stamp}: " + "the long story goes on and on " * 12 for i in range(1500))
+    many = "\n".join(f"Line {i} of {stamp}: " + "on and on " * 35 for i in range(1500))
     texts(page).fill(many)
     expect(status(page)).to_have_text(re.compile(r"3000 pairs to embed, about \d+ s"))
     expect(stop).to_be_hidden()
+    page.wait_for_timeout(300)
+    expect(page.locator("body")).to_have_class(re.compile("ic-typed"))  # the figures are of other texts
     update.click()
     expect(status(page)).to_contain_text("of 3000 pairs", timeout=60_000)
     expect(stop).to_be_visible()
@@ -217,6 +219,7 @@ def test_a_long_run_asks_first_stops_when_asked_and_keeps_what_was_typed(page: P
     expect(status(page)).to_contain_text("stopped", timeout=20_000)
     expect(stop).to_be_hidden()
     expect(update).to_be_visible()  # to go on
+    expect(page.locator("body")).to_have_class(re.compile("ic-typed"))
     assert texts(page).input_value() == many
     np.testing.assert_array_equal(matrices(page, K)[0], before[0])
     texts(page).fill(f"short {stamp}\nshorter")
