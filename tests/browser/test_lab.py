@@ -46,7 +46,7 @@ def test_an_added_candidate_is_compared_and_its_matrix_is_one_click_away(page: P
     page.locator("#open-instruction").click()
     expect(instruction(page, 2)).to_have_value("Tell apart happy and unhappy customers:")
     # The leaderboard has embedded the candidate already, and nothing else is new.
-    expect(page.locator("#status")).to_contain_text("48 pairs · 0 new", timeout=20_000)
+    expect(page.locator("#status")).to_contain_text("48 pairs · 0 new", timeout=60_000)
     drawn(page, "similarity-plots", 3)
     open_tab(page, "Map")
     drawn(page, "map-plots", 3)
