@@ -8,11 +8,10 @@
     "back; the page keeps trying by itself.";
 
   const typed = () => {
-    const texts = document.querySelector("#texts textarea");
-    if (!texts) return null;
-    const fields = [...document.querySelectorAll("[id^='instruction-'] textarea")];
+    const texts = document.querySelector("#texts textarea")?.value;
+    const instructions = Array.from(document.querySelectorAll("[id^='instruction-'] textarea"), field => field.value);
     const checkpoint = document.querySelector("#checkpoint input")?.value ?? "";
-    return JSON.stringify({texts: texts.value, instructions: fields.map(field => field.value), checkpoint});
+    return texts === undefined ? null : JSON.stringify({texts, instructions, checkpoint});
   };
 
   // What stands on the page is not of what was typed, until the next run ends.
@@ -20,28 +19,24 @@
     if (target.matches(".ic-instruction textarea, #texts textarea")) document.body.classList.add("ic-typed");
   });
 
-  const stored = () => {
+  const kept = use => {
     try {
-      const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
-      return reloaded ? sessionStorage.getItem(KEY) : null;
+      return use(sessionStorage);
     } catch {
-      return null; // storage is blocked
+      return null; // blocked or full: there is nowhere to keep it
     }
   };
 
-  const draft = stored();
+  const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
+  const draft = reloaded ? kept(storage => storage.getItem(KEY)) : null;
   if (draft) { // what was typed is newer than the state in the address
     const address = new URL(location.href);
     address.searchParams.delete("s");
     history.replaceState(history.state, "", address);
   }
   addEventListener("pagehide", () => {
-    try {
-      const now = typed();
-      if (now) sessionStorage.setItem(KEY, now);
-    } catch {
-      // storage is full or blocked: there is nowhere to keep it
-    }
+    const now = typed();
+    if (now) kept(storage => storage.setItem(KEY, now));
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.
@@ -54,34 +49,23 @@
   window.InstructorDraft = {mount};
 
   const fetched = window.fetch.bind(window);
-  let banner = null;
-  let timer = 0;
+  const banner = document.createElement("p");
+  banner.className = "ic-note ic-error ic-offline";
+  banner.setAttribute("role", "alert");
+  banner.textContent = GONE;
+  let timer = setTimeout(() => look(), NEXT_MS.alive);
   const look = async () => {
     clearTimeout(timer);
-    let alive = false;
-    try {
-      alive = (await fetched("health", {cache: "no-store"})).ok;
-    } catch {
-      // not reached
-    }
-    if (alive && banner) banner.remove();
-    banner = alive ? null : banner ?? say(GONE);
+    const alive = await fetched("health", {cache: "no-store"}).then(answer => answer.ok, () => false);
+    if (alive) banner.remove();
+    else if (!banner.isConnected) document.querySelector(".ic-page")?.before(banner);
     timer = setTimeout(look, alive ? NEXT_MS.alive : NEXT_MS.gone);
   };
-  const say = words => {
-    const line = document.createElement("p");
-    line.className = "ic-note ic-error ic-offline";
-    line.setAttribute("role", "alert");
-    line.textContent = words;
-    document.querySelector(".ic-page")?.before(line);
-    return line;
-  };
-  timer = setTimeout(look, NEXT_MS.alive);
   window.fetch = async (...request) => {
     try {
       return await fetched(...request);
     } catch (error) {
-      if (error.name !== "AbortError" && !banner) look(); // a request of Gradio's was not answered: look at once
+      if (error.name !== "AbortError" && !banner.isConnected) look(); // Gradio was not answered: look at once
       throw error;
     }
   };

@@ -3,9 +3,8 @@
 window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
   "use strict";
 
-  const { el } = InstructorLinking;
+  const { THEME, el, button, onKeys, saveFile } = InstructorLinking;
   const { unescape, matrixOf, pointLines } = InstructorFigure;
-  const POLICY = window.InstructorTheme.policy; // of a file that may ask nobody for anything
   const KINDS = [
     ["png", "PNG"],
     ["svg", "SVG"],
@@ -30,21 +29,27 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
         : trace,
     );
 
-  const size = (gd, scale) => ({ width: gd._fullLayout.width + (scale ? BAR : 0), height: gd._fullLayout.height });
+  /** The layout of a figure with room for the scale, and for what stands above it, on the colour of the page. */
+  function framed({ gd, scale }, widest = 0) {
+    const { width, height, margin } = gd._fullLayout;
+    const whole = width + (scale ? BAR : 0);
+    const larger = Math.max(1, Math.min(2, widest / whole));
+    return {
+      ...gd.layout,
+      ...(gd.layout.meta?.legend ? { showlegend: true } : {}), // which the page shows once for all figures
+      width: Math.round(whole * larger),
+      height: Math.round(height * larger) + HEADING,
+      margin: { ...gd.layout.margin, t: (gd.layout.margin?.t ?? margin.t) + HEADING },
+      paper_bgcolor: getComputedStyle(document.body).backgroundColor,
+    };
+  }
 
   /** The picture carries what the page says around it: the heading, the scale, the colour of the page. */
-  function picture(format, { gd, title, scale }) {
-    const { width, height } = size(gd, scale);
-    const top = gd.layout.margin?.t ?? gd._fullLayout.margin.t;
-    const layout = {
-      ...gd.layout,
-      paper_bgcolor: getComputedStyle(document.body).backgroundColor,
-      title: { text: escape(title), x: 0.02, font: { size: 15 } },
-      margin: { ...gd.layout.margin, t: top + HEADING },
-      width,
-      height: height + HEADING,
-    };
-    const options = { format, scale: format === "png" ? 2 : 1, filename: fileName(title), width, height: height + HEADING };
+  function picture(format, figure) {
+    const { gd, title, scale } = figure;
+    const layout = { ...framed(figure), title: { text: escape(title), x: 0.02, font: { size: 15 } } };
+    const { width, height } = layout;
+    const options = { format, scale: format === "png" ? 2 : 1, filename: fileName(title), width, height };
     return Plotly.downloadImage({ data: withScale(gd, scale), layout }, options);
   }
 
@@ -56,26 +61,18 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
     return answer.text();
   }
 
-  async function page({ gd, title, subtitle, scale, items, frames, alt }) {
+  async function page(figure) {
+    const { gd, title, subtitle, scale, items, frames, alt } = figure;
     const scripts = await Promise.all(["plotly.min.js", "figure.js"].map(source));
-    const style = getComputedStyle(document.body);
     const { font } = gd._fullLayout; // of the light or the dark page
-    const { width, height } = size(gd, scale);
-    const larger = Math.max(1, Math.min(2, ALONE / width)); // the figure has the page to itself
-    const layout = {
-      ...gd.layout,
-      width: Math.round(width * larger),
-      height: Math.round(height * larger) + HEADING,
-      margin: { ...gd.layout.margin, t: (gd.layout.margin?.t ?? gd._fullLayout.margin.t) + HEADING }, // for the buttons
-      autosize: false,
-      paper_bgcolor: style.backgroundColor,
-    };
+    const layout = { ...framed(figure, ALONE), autosize: false };
+    const colors = `color: ${font.color}; background: ${layout.paper_bgcolor}`;
     return [
       '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
       `<title>${escape(title)}</title>`,
-      `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`,
+      `<meta http-equiv="Content-Security-Policy" content="${THEME.policy}">`,
       '<meta name="viewport" content="width=device-width, initial-scale=1">',
-      `<style>body { margin: 1.5rem; color: ${font.color}; background: ${style.backgroundColor}; font: 15px/1.5 ${font.family}; }`,
+      `<style>body { margin: 1.5rem; ${colors}; font: 15px/1.5 ${font.family}; }`,
       "h1 { font-size: 1.1rem; margin: 0; } p { margin: .2rem 0 1rem; max-width: 60rem; opacity: .8; }</style></head>",
       `<body><h1>${escape(title)}</h1><p>${escape([subtitle, alt].filter(Boolean).join(". "))}</p><div id="figure"></div>`,
       `<script type="application/json" id="figure-data">${inert({ data: withScale(gd, scale), layout, frames, items })}</script>`,
@@ -117,35 +114,24 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
 
   const csv = (figure) => `\ufeff${table(figure).map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`;
 
-  function offer(content, name, type) {
-    const link = el("a");
-    link.href = URL.createObjectURL(new Blob([content], { type }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  }
-
   async function save(kind, figure) {
     const name = `${fileName(figure.title)}.${kind}`;
-    if (kind === "html") offer(await page(figure), name, "text/html");
-    else if (kind === "csv") offer(csv(figure), name, "text/csv");
+    if (kind === "html") saveFile(await page(figure), name, "text/html");
+    else if (kind === "csv") saveFile(csv(figure), name, "text/csv");
     else await picture(kind, figure);
   }
 
   /** The menu of one figure; `current()` gives {gd, title, subtitle, scale, items, frames, alt}, `say` what to read out. */
   function menu(title, current, say) {
-    const root = el("details", "ic-save");
-    const summary = el("summary");
-    summary.setAttribute("aria-label", `Save figure: ${title}`);
-    summary.title = "Save this figure";
+    const summary = el("summary", { "aria-label": `Save figure: ${title}`, title: "Save this figure" });
     summary.innerHTML = `<svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="${ARROW}"/></svg>`;
-    const list = el("div", "ic-save-list");
-    for (const [kind, label] of KINDS) {
-      const button = el("button", "", label);
-      button.type = "button";
-      button.addEventListener("click", async () => {
-        root.open = false;
-        summary.focus();
+    const close = () => {
+      root.open = false;
+      summary.focus();
+    };
+    const choices = KINDS.map(([kind, label]) =>
+      button(label, "", async () => {
+        close();
         try {
           await save(kind, current());
           say(`${title} was saved as ${kind.toUpperCase()}.`);
@@ -153,18 +139,13 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
           console.warn(error);
           say(`${title} could not be saved as ${kind.toUpperCase()}. Reload the page and try again.`);
         }
-      });
-      list.append(button);
-    }
-    root.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !root.open) return;
-      root.open = false;
-      summary.focus();
-    });
+      }),
+    );
+    const root = el("details", "ic-save", summary, el("div", "ic-save-list", ...choices));
+    onKeys(root, { Escape: () => (root.open ? close() : false) });
     root.addEventListener("focusout", (event) => {
       if (event.relatedTarget && !root.contains(event.relatedTarget)) root.open = false;
     });
-    root.append(summary, list);
     return root;
   }
 

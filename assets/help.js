@@ -1,122 +1,70 @@
-/* Help at the place: a "?" beside each control and figure that opens one or two sentences (assets/help.json). It is a
-   button that Tab reaches, a tap opens as well as a click, and what it says is announced. The words stand in a box of
-   their own, so that nothing on the page moves. */
+/* Help is one switch. While it is on, what can be explained (assets/help.json) has a dotted underline, and pointer, tap
+   or keyboard focus opens its words in the tooltip; while it is off, nothing on the page is other than without it. */
 (() => {
   "use strict";
 
-  // {tab or "page": {label of a control, ## and a heading, or # and the id of a figure: words}}
+  // {tab or "page": {# and the id of an element, ## and a heading, or the label of a control: words}}
   const WORDS = window.InstructorHelpWords;
-  const EDGE = 8; // px that stay free at the edge of the window
-  const BESIDE = 6; // px from the label to its button
-
-  let box = null;
-  let opener = null; // the button whose words are shown
-
-  const placeOf = (node) => node.closest(".tabitem")?.id.replace(/^tab-/, "") ?? "page";
-
-  function close() {
-    if (!opener) return;
-    opener.setAttribute("aria-expanded", "false");
-    opener = null;
-    box.hidden = true;
-    box.textContent = "";
-  }
-
-  function open(button, words) {
-    close();
-    opener = button;
-    button.setAttribute("aria-expanded", "true");
-    box.hidden = false;
-    box.textContent = words;
-    const at = button.getBoundingClientRect();
-    const size = box.getBoundingClientRect();
-    const left = Math.max(EDGE, Math.min(at.left, document.documentElement.clientWidth - size.width - EDGE));
-    const below = at.bottom + BESIDE;
-    const top = below + size.height <= window.innerHeight ? below : Math.max(EDGE, at.top - size.height - BESIDE);
-    box.style.left = `${left}px`;
-    box.style.top = `${top}px`;
-  }
-
-  function makeButton(name, words) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "ic-help";
-    button.textContent = "?";
-    button.setAttribute("aria-label", `Help: ${name}`);
-    button.setAttribute("aria-expanded", "false");
-    button.setAttribute("aria-controls", box.id);
-    button.addEventListener("click", (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      if (opener === button) close();
-      else open(button, words);
-    });
-    return button;
-  }
-
-  /** Beside the end of the label, wherever its last line ends. */
-  function place(block, label, button) {
-    const range = document.createRange();
-    range.selectNodeContents(label);
-    const lines = range.getClientRects();
-    const end = lines[lines.length - 1];
-    if (!end) return;
-    const home = block.getBoundingClientRect();
-    button.style.left = `${Math.min(end.right - home.left + BESIDE, home.width - 20)}px`;
-    button.style.top = `${end.top - home.top + end.height / 2 - 8}px`;
-  }
-
-  function attach(block, label, name, words) {
-    const button = makeButton(name, words);
-    block.classList.add("ic-helped");
-    block.append(button);
-    const settle = () => place(block, label, button);
-    const moved = new ResizeObserver(settle);
-    moved.observe(block);
-    moved.observe(label);
-    settle();
-  }
-
   const LABELS =
-    "[data-testid=block-info], .checkbox-container .label-text, .ic-fold > button.label-wrap > span:first-child, " +
-    ".ic-inputs h2, label[data-testid=block-label]";
+    "[data-testid=block-info]:not(.sr-only), .checkbox-container .label-text, .ic-fold > button.label-wrap, " +
+    ".ic-try, label[data-testid=block-label]:not(.sr-only), .ic-view .ic-panel-title";
+
+  const shown = new Map(); // node -> words; empty while help is off
+  let due = 0; // of the next look at what was drawn since
+
+  /** The words about a label: by the id of its element, by its heading, or by what it says. */
+  function wordsOf(label) {
+    const about = WORDS[label.closest(".tabitem")?.id.replace(/^tab-/, "") ?? "page"] ?? {};
+    const said = (label.matches("button") ? label.firstElementChild : label).textContent.trim();
+    return about[`#${label.closest(".block[id]")?.id}`] ?? about[label.matches("h2") ? `## ${said}` : said];
+  }
 
   function dress() {
-    for (const label of document.querySelectorAll(LABELS)) {
-      if (label.classList.contains("sr-only")) continue;
-      const block = label.matches("h2") ? label.parentElement : label.closest(".block");
-      if (!block || block.querySelector(":scope > .ic-help")) continue;
-      const name = label.textContent.trim();
-      const words = WORDS[placeOf(label)]?.[label.matches("h2") ? `## ${name}` : name];
-      if (words) attach(block, label, name, words);
+    due = 0;
+    for (const node of document.querySelectorAll(LABELS)) {
+      const view = node.closest(".ic-view"); // explained at the first of its titles
+      const words = view && node !== view.querySelector(".ic-panel-title") ? null : wordsOf(node);
+      if (!words || shown.has(node)) continue;
+      shown.set(node, words);
+      node.classList.add("ic-explained");
+      node.setAttribute("aria-describedby", "ic-tooltip");
+      if (node.tabIndex < 0) node.tabIndex = 0;
     }
-    for (const figure of document.querySelectorAll(".block.ic-view")) {
-      const words = WORDS[placeOf(figure)]?.[`#${figure.id}`];
-      const drawing = figure.querySelector(".ic-plots, .ic-tokens");
-      if (!words || !drawing || figure.querySelector(".ic-help")) continue;
-      drawing.before(makeButton(drawing.getAttribute("aria-label") || "figure", words));
-    }
-    if (opener && !opener.isConnected) close();
   }
 
-  function start() {
-    box = document.createElement("p");
-    box.id = "help-words";
-    box.className = "ic-help-words";
-    box.setAttribute("role", "status");
-    box.hidden = true;
-    document.body.append(box);
-    let due = 0;
-    new MutationObserver(() => {
-      if (!due) due = setTimeout(() => ((due = 0), dress()), 100);
-    }).observe(document.body, { childList: true, subtree: true });
-    document.addEventListener("click", close);
-    document.addEventListener("keydown", (event) => event.key === "Escape" && close());
-    window.addEventListener("scroll", close, { passive: true });
-    window.addEventListener("resize", close);
-    dress();
+  function undress() {
+    for (const node of shown.keys()) {
+      node.classList.remove("ic-explained");
+      node.removeAttribute("aria-describedby");
+      if (!node.matches("button")) node.removeAttribute("tabindex");
+    }
+    shown.clear();
   }
 
-  if (document.body) start();
-  else document.addEventListener("DOMContentLoaded", start);
+  const redress = new MutationObserver(() => (due ||= setTimeout(dress, 100)));
+
+  function turn(on) {
+    document.querySelector("#help-switch").setAttribute("aria-pressed", String(on));
+    document.body.classList.toggle("ic-explaining", on);
+    redress.disconnect();
+    clearTimeout(due);
+    if (on) dress();
+    else undress();
+    if (on) redress.observe(document.body, { childList: true, subtree: true });
+  }
+
+  const explained = ({ target }) => target.closest?.(".ic-explained");
+  const moves = { pointerover: true, focusin: true, pointerout: false, focusout: false };
+  for (const [name, near] of Object.entries(moves)) {
+    document.addEventListener(name, (event) => {
+      const node = explained(event);
+      if (node && near) InstructorLinking.tooltip.beside([shown.get(node)], node);
+      else if (node) InstructorLinking.tooltip.hide();
+    });
+  }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("#help-switch")) turn(!document.body.classList.contains("ic-explaining"));
+    // The label of a control explains it, and leaves the control alone.
+    else if (explained(event) && !explained(event).matches("button")) event.preventDefault();
+  });
 })();

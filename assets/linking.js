@@ -1,97 +1,134 @@
-/* What the plot view and the token view share: the tooltip, the events that link all views of the page, the scale
-   bar, and colours. Words of visitors reach the page through `textContent` only. */
+/* What the components of the page share: nodes, keys, the tooltip, the events that link all views, the scale bar, and
+   colours. Words of visitors reach the page as text nodes only. */
 window.InstructorLinking = window.InstructorLinking || (() => {
   "use strict";
 
   const { number } = InstructorFigure;
-  const LIST_ITEM = ".ic-list [data-item]";
+  const THEME = window.InstructorTheme; // {light, dark, twins, policy}, from the head of the page
+  const DRAWN = ["svg", "rect", "circle", "polygon"]; // elements of SVG
 
-  function el(tag, className, text) {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    if (text !== undefined) node.textContent = text;
+  const given = (value) => (value ?? "") !== "";
+
+  /** A node with a class, or with several attributes, around those strings and nodes that are there. */
+  function el(tag, attributes, ...children) {
+    const kind = DRAWN.includes(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
+    const node = document.createElementNS(kind, tag);
+    const named = typeof attributes === "string" ? { class: attributes } : (attributes ?? {});
+    for (const [name, value] of Object.entries(named)) if (given(value)) node.setAttribute(name, value);
+    node.append(...children.filter(given));
     return node;
   }
 
-  const isDark = () => document.body.classList.contains("dark");
+  function button(text, className, action, attributes) {
+    const node = el("button", { type: "button", class: className, ...attributes }, text);
+    node.addEventListener("click", action);
+    return node;
+  }
 
-  function onThemeChange(callback) {
-    let dark = isDark();
-    const observer = new MutationObserver(() => {
-      if (dark !== isDark()) {
-        dark = isDark();
-        callback();
-      }
+  /** Lets keys act on a node; an action that returns false leaves its key to the browser. */
+  function onKeys(node, actions) {
+    node.addEventListener("keydown", (event) => {
+      if (Object.hasOwn(actions, event.key) && actions[event.key](event) !== false) event.preventDefault();
     });
-    observer.observe(document.body, { attributes: true, attributeFilter: ["class"] });
-    return observer;
   }
 
-  // ------------------------------------------------------------------------------------------------- events
+  /** Hands a file to the browser as a download. */
+  function saveFile(content, name, type) {
+    const link = el("a", { href: URL.createObjectURL(new Blob([content], { type })), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
 
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`instructor:${name}`, { detail }));
   /** detail: {items: [item, ...], row?, column?, source?}; no items takes the mark away. */
-  const hover = (detail) => document.dispatchEvent(new CustomEvent("instructor:hover", { detail }));
-  const select = (detail) => document.dispatchEvent(new CustomEvent("instructor:select", { detail }));
+  const hover = (detail) => tell("hover", detail);
+  const select = (detail) => tell("select", detail);
 
-  function markLists(className, items) {
-    for (const node of document.querySelectorAll(LIST_ITEM)) {
-      node.classList.toggle(className, items.includes(Number(node.dataset.item)));
+  /** Mounts a component: `accept` gets its value now and at each change, and `events` act for as long as it is there. */
+  function component(root, props, watch, accept, events = {}, left = () => {}) {
+    const alive = new AbortController();
+    for (const [name, act] of Object.entries(events)) {
+      const heard = ({ detail }) => {
+        if (root.isConnected) return act(detail);
+        alive.abort();
+        return left();
+      };
+      document.addEventListener(`instructor:${name}`, heard, { signal: alive.signal });
     }
+    const read = () => accept(props.value ? JSON.parse(props.value) : null);
+    watch("value", read);
+    read();
   }
 
-  const itemsOf = (detail) =>
-    [...(detail.items || []), detail.row, detail.column].filter((item) => item !== undefined && item !== null);
+  const isDark = () => document.body.classList.contains("dark");
+  let dark = isDark();
+  new MutationObserver(() => {
+    if (dark === isDark()) return;
+    dark = isDark();
+    tell("theme");
+  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
-  document.addEventListener("instructor:hover", (event) => markLists("ic-hover", itemsOf(event.detail)));
-  document.addEventListener("instructor:select", (event) => markLists("ic-selected", itemsOf(event.detail)));
-  document.addEventListener("pointerover", (event) => {
-    const node = event.target.closest?.(LIST_ITEM);
-    if (node) hover({ items: [Number(node.dataset.item)], source: node });
-  });
-  document.addEventListener("pointerout", (event) => {
-    if (event.target.closest?.(LIST_ITEM)) hover({ items: [] });
-  });
-
-  // ------------------------------------------------------------------------------------------------- tooltip
+  const itemsOf = (detail) => [...(detail.items || []), detail.row, detail.column].filter(given);
 
   const tooltip = (() => {
-    let node = null;
-    const OFFSET = 14;
-    const EDGE = 8;
+    const OFFSET = 14; // px from the place
+    const EDGE = 8; // px that stay free at the edge of the window
+    const node = el("div", { id: "ic-tooltip", class: "ic-tooltip", role: "tooltip" });
+    let place = () => [0, 0]; // what it stands beside, wherever that is scrolled to
+    let finger = null; // where the screen was last touched; a finger leaves at once, so what it opened stays
 
-    /** Beside the point, on the side where there is room, never outside the window. */
-    function move(x, y) {
-      if (!node || node.hidden) return;
+    node.hidden = true;
+    document.body.append(node);
+
+    /** Beside the place, on the side where there is room, never outside the window. */
+    function settle() {
+      const [x, y] = place();
+      if (y < 0 || y > window.innerHeight) node.hidden = true;
       const { offsetWidth: width, offsetHeight: height } = node;
-      let left = x + OFFSET;
-      if (left + width > window.innerWidth - EDGE) left = x - OFFSET - width;
-      let top = y + OFFSET;
-      if (top + height > window.innerHeight - EDGE) top = y - OFFSET - height;
+      const left = x + OFFSET + width > window.innerWidth - EDGE ? x - OFFSET - width : x + OFFSET;
+      const top = y + OFFSET + height > window.innerHeight - EDGE ? y - OFFSET - height : y + OFFSET;
       node.style.left = `${Math.max(EDGE, Math.min(left, window.innerWidth - EDGE - width))}px`;
       node.style.top = `${Math.max(EDGE, Math.min(top, window.innerHeight - EDGE - height))}px`;
     }
 
-    return {
-      move,
-      show(children, x, y) {
-        if (!node) {
-          node = el("div", "ic-tooltip");
-          node.setAttribute("role", "presentation");
-          document.body.append(node);
-        }
-        node.replaceChildren(...children);
-        node.hidden = false;
-        move(x, y);
-      },
-      hide() {
-        if (node) node.hidden = true;
-      },
-    };
+    function move(x, y) {
+      const [left, top] = [x + window.scrollX, y + window.scrollY];
+      place = () => [left - window.scrollX, top - window.scrollY];
+      if (!node.hidden) settle();
+    }
+
+    function show(children, x, y) {
+      node.replaceChildren(...children);
+      node.hidden = false;
+      move(x, y);
+    }
+
+    /** Beside the lower left corner of another node. */
+    function beside(children, other) {
+      show(children, 0, 0);
+      place = () => [other.getBoundingClientRect().left, other.getBoundingClientRect().bottom - OFFSET / 2];
+      settle();
+    }
+
+    function hide() {
+      if (!finger) node.hidden = true;
+    }
+
+    function pointed(event) {
+      finger = event.pointerType === "touch" ? [event.clientX, event.clientY] : null;
+      if (!finger || node.hidden) return;
+      node.hidden = true;
+      hover({ items: [] });
+    }
+
+    document.addEventListener("pointerover", pointed, { capture: true, passive: true });
+    document.addEventListener("keydown", ({ key }) => {
+      finger = null;
+      if (key === "Escape") node.hidden = true;
+    }, { capture: true });
+    window.addEventListener("scroll", () => node.hidden || settle(), { passive: true, capture: true });
+    return { show, beside, move, hide, touched: () => finger };
   })();
-
-  window.addEventListener("scroll", tooltip.hide, { passive: true, capture: true });
-
-  // ------------------------------------------------------------------------------------------------- colours
 
   const channels = (hex) => [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));
 
@@ -101,11 +138,11 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
   }
 
-  const colorsOf = (scale, twins) => (isDark() ? scale.colors.map((color) => twins[color] || color) : scale.colors);
+  const colorsOf = ({ colors }) => (isDark() ? colors.map((color) => THEME.twins[color] || color) : colors);
 
   /** The `#rrggbb` of `value` on a scale with evenly spaced colours; values outside take the end colours. */
-  function colorAt(scale, twins, value) {
-    const colors = colorsOf(scale, twins);
+  function colorAt(scale, value) {
+    const colors = colorsOf(scale);
     const span = scale.high - scale.low || 1;
     const place = Math.max(0, Math.min(1, (value - scale.low) / span)) * (colors.length - 1);
     const below = Math.min(Math.floor(place), colors.length - 2);
@@ -115,36 +152,32 @@ window.InstructorLinking = window.InstructorLinking || (() => {
   }
 
   /** The bar with its label and ticks; `pin(value)` on the returned node marks a value, `pin(null)` none. */
-  function scaleBar(scale, twins) {
-    const bar = el("div", "ic-scale");
+  function scaleBar(scale) {
     const decimals = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(scale.high - scale.low || 1) + 1e-9)));
     const place = (value) => `${(100 * (value - scale.low)) / (scale.high - scale.low || 1)}%`;
+    const at = (value, node) => {
+      node.style.left = place(value);
+      return node;
+    };
     const middle = scale.midpoint ?? (scale.low + scale.high) / 2;
-    const track = el("div", "ic-scale-track");
-    track.style.background = `linear-gradient(to right, ${colorsOf(scale, twins).join(", ")})`;
     const pin = el("i", "ic-scale-pin");
-    pin.hidden = true;
-    track.append(pin);
-    if (scale.midpoint !== null) {
-      const zero = el("i", "ic-scale-zero");
-      zero.style.left = place(middle);
-      track.append(zero);
-    }
-    const ticks = el("div", "ic-scale-ticks");
-    for (const value of [scale.low, middle, scale.high]) {
-      const tick = el("span", "", value === 0 ? "0" : number(value, decimals));
-      tick.style.left = place(value);
-      ticks.append(tick);
-    }
-    const body = el("div", "ic-scale-body");
-    body.append(track, ticks);
-    bar.append(el("span", "ic-scale-label", scale.label), body);
-    bar.setAttribute("role", "img");
-    bar.setAttribute("aria-label", `${scale.label}: colours from ${number(scale.low)} to ${number(scale.high)}`);
+    const track = el("div", "ic-scale-track", pin, scale.midpoint === null ? null : at(middle, el("i", "ic-scale-zero")));
+    track.style.background = `linear-gradient(to right, ${colorsOf(scale).join(", ")})`;
+    const ticks = [scale.low, middle, scale.high].map((value) =>
+      at(value, el("span", "", value === 0 ? "0" : number(value, decimals))),
+    );
+    const spoken = `${scale.label}: colours from ${number(scale.low)} to ${number(scale.high)}`;
+    const bar = el(
+      "div",
+      { class: "ic-scale", role: "img", "aria-label": spoken },
+      el("span", "ic-scale-label", scale.label),
+      el("div", "ic-scale-body", track, el("div", "ic-scale-ticks", ...ticks)),
+    );
     bar.pin = (value) => {
-      pin.hidden = value === null || value === undefined;
+      pin.hidden = !given(value);
       if (!pin.hidden) pin.style.left = `clamp(0%, ${place(value)}, 100%)`;
     };
+    bar.pin(null);
     return bar;
   }
 
@@ -155,5 +188,15 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     return node;
   }
 
-  return { el, isDark, onThemeChange, hover, select, itemsOf, tooltip, inkOn, colorAt, scaleBar, chip };
+  /** What stands over a figure or a row of tokens. */
+  function panelHead(title, subtitle, mark, menu) {
+    const line = subtitle ? el("p", "ic-panel-subtitle", subtitle) : null;
+    const words = el("div", "ic-panel-words", el("h3", "ic-panel-title", title), line);
+    return el("header", "ic-panel-head", mark, words, menu);
+  }
+
+  return {
+    ...{ given, el, button, onKeys, saveFile, tell, hover, select, component, isDark, itemsOf, tooltip },
+    ...{ THEME, inkOn, colorAt, scaleBar, chip, panelHead },
+  };
 })();

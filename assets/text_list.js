@@ -1,48 +1,38 @@
 /* The numbered list of the texts in the run: linked with every plot, reachable by keyboard, in pages and with a search
-   where there are many. Texts reach the page as text nodes only. */
+   where there are many. */
 window.InstructorTextList = window.InstructorTextList || (() => {
   "use strict";
-  const { el, hover, itemsOf } = window.InstructorLinking;
+
+  const { el, button, onKeys, hover, itemsOf, component } = InstructorLinking;
   const PAGE = 200; // rows that stand in the page at once
   const SEARCH_FROM = 50; // texts from which on there is a search
   const TYPING = 120; // ms without a key until the search runs
 
   function mount(element, props, watch, trigger, clickEvent) {
     const list = element.querySelector(".ic-list");
-    const tools = el("div", "ic-list-tools");
-    const search = el("input");
-    search.type = "search";
-    search.placeholder = "search";
-    search.setAttribute("aria-label", "Search texts and labels");
-    const found = el("span", "ic-list-found");
-    found.setAttribute("role", "status");
-    const [back, on] = ["‹", "›"].map((sign) => el("button", "", sign));
-    back.setAttribute("aria-label", "Previous texts");
-    on.setAttribute("aria-label", "Next texts");
-    back.type = on.type = "button";
-    tools.append(search, found, back, on);
+    const search = el("input", { type: "search", placeholder: "search", "aria-label": "Search texts and labels" });
+    const found = el("span", { class: "ic-list-found", role: "status" });
+    const back = button("‹", "", () => show(view.at - PAGE), { "aria-label": "Previous texts" });
+    const on = button("›", "", () => show(view.at + PAGE), { "aria-label": "Next texts" });
+    const tools = el("div", "ic-list-tools", search, found, back, on);
+    const view = { texts: [], labels: [], names: [], colors: [], hits: [], at: 0, selected: [], near: [] };
     list.before(tools);
-    const view = { texts: [], labels: [], names: [], colors: [], hits: [], at: 0, selected: [] };
 
     const label = (item) => view.names[view.labels[item]] || "";
-    const mark = () => {
+    const itemOf = (node) => Number(node.dataset.item);
+
+    function mark() {
       for (const node of list.children) {
-        node.classList.toggle("ic-selected", view.selected.includes(Number(node.dataset.item)));
+        node.classList.toggle("ic-selected", view.selected.includes(itemOf(node)));
+        node.classList.toggle("ic-hover", view.near.includes(itemOf(node)));
       }
-    };
+    }
 
     function row(item, index) {
-      const node = el("li");
-      node.dataset.item = String(item);
-      node.tabIndex = index ? -1 : 0;
-      node.setAttribute("role", "option");
-      node.append(el("span", "", String(item + 1)), el("span", "ic-list-text", view.texts[item]));
-      if (label(item)) {
-        const tag = el("span", "ic-label", label(item));
-        tag.style.setProperty("--ic-dot", view.colors[view.labels[item]]);
-        node.append(tag);
-      }
-      return node;
+      const attributes = { "data-item": item, tabindex: index ? -1 : 0, role: "option" };
+      const tag = label(item) ? el("span", "ic-label", label(item)) : null;
+      tag?.style.setProperty("--ic-dot", view.colors[view.labels[item]]);
+      return el("li", attributes, el("span", "", item + 1), el("span", "ic-list-text", view.texts[item]), tag);
     }
 
     function show(at) {
@@ -66,16 +56,16 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       show(wanted ? 0 : (view.selected[0] ?? 0));
     }
 
-    function accept() {
-      Object.assign(view, props.value ? JSON.parse(props.value) : { texts: [], labels: [], names: [], colors: [] });
+    function accept(value) {
+      Object.assign(view, value);
       search.value = "";
       filter();
     }
 
     /** What is selected elsewhere comes into sight, unless a search decides what is shown. */
-    function follow(items) {
-      view.selected = items;
-      const place = view.hits.indexOf(items[0]);
+    function follow(detail) {
+      view.selected = itemsOf(detail);
+      const place = view.hits.indexOf(view.selected[0]);
       if (place >= 0 && !search.value && (place < view.at || place >= view.at + PAGE)) show(place);
       mark();
     }
@@ -86,39 +76,35 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       for (const other of list.children) other.tabIndex = -1;
       node.tabIndex = 0;
       node.focus();
-      hover({ items: [Number(node.dataset.item)], source: node });
+      hover({ items: [itemOf(node)], source: node });
     }
 
-    const choose = (node) => trigger(clickEvent, { item: Number(node.dataset.item) });
-    list.addEventListener("click", (event) => {
-      const node = event.target.closest("[data-item]");
-      if (node) choose(node);
+    const choose = (node) => node && trigger(clickEvent, { item: itemOf(node) });
+    const now = () => [...list.children].indexOf(document.activeElement);
+    list.addEventListener("pointerover", ({ target }) => {
+      const node = target.closest("[data-item]");
+      if (node) hover({ items: [itemOf(node)], source: node });
     });
-    list.addEventListener("keydown", (event) => {
-      const index = [...list.children].indexOf(document.activeElement);
-      if (event.key === "ArrowDown") focus(index + 1);
-      else if (event.key === "ArrowUp") focus(index - 1);
-      else if (event.key === "Home") focus(0);
-      else if (event.key === "End") focus(list.children.length - 1);
-      else if (event.key === "Enter" || event.key === " ") choose(document.activeElement);
-      else return;
-      event.preventDefault();
+    list.addEventListener("pointerout", () => hover({ items: [] }));
+    list.addEventListener("click", (event) => choose(event.target.closest("[data-item]")));
+    onKeys(list, {
+      ArrowDown: () => focus(now() + 1),
+      ArrowUp: () => focus(now() - 1),
+      Home: () => focus(0),
+      End: () => focus(list.children.length - 1),
+      Enter: () => choose(document.activeElement),
+      " ": () => choose(document.activeElement),
     });
-    back.addEventListener("click", () => show(view.at - PAGE));
-    on.addEventListener("click", () => show(view.at + PAGE));
     let waiting = 0;
     search.addEventListener("input", () => {
       clearTimeout(waiting);
       waiting = setTimeout(filter, TYPING);
     });
-    const alive = new AbortController();
-    document.addEventListener(
-      "instructor:select",
-      (event) => (list.isConnected ? follow(itemsOf(event.detail)) : alive.abort()),
-      { signal: alive.signal },
-    );
-    watch("value", accept);
-    accept();
+    const near = (detail) => {
+      view.near = itemsOf(detail);
+      mark();
+    };
+    component(list, props, watch, accept, { select: follow, hover: near });
   }
 
   return { mount };

@@ -3,9 +3,8 @@
 window.InstructorTokenView = window.InstructorTokenView || (() => {
   "use strict";
 
-  const { el, onThemeChange, tooltip, inkOn, colorAt, scaleBar, chip } = InstructorLinking;
+  const { el, button, onKeys, component, tooltip, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
   const { number } = InstructorFigure;
-  const THEME = window.InstructorTheme; // {light, dark, twins}, from the head of the page
   const SECTION = { instruction: "instruction", straddling: "instruction and text", text: "text", cut: "cut off" };
   const SPOKEN = { ...SECTION, end: "end of sequence" };
   const LONG_WORD = 12; // pieces after which a word may break over the line
@@ -13,51 +12,44 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
 
   function mount(element, props, watch, trigger, clickEvent) {
     const root = element.querySelector(".ic-tokens");
+    const name = props.label || "Tokens";
+    const view = { scale: null, bar: null, tokens: [], unfolded: new Set() };
     root.setAttribute("role", "group");
-    root.setAttribute("aria-label", props.label || "Tokens");
-    const view = { payload: null, tokens: [], unfolded: new Set() };
+    root.setAttribute("aria-label", name);
 
-    // ---------------------------------------------------------------------------------- one token
-
-    function piece(token) {
-      const node = el("button", `ic-token ic-segment-${token.s}`);
-      node.type = "button";
-      node.tabIndex = -1;
+    function piece(token, row) {
       const starts = token.t.startsWith("▁");
-      if (starts) node.append(el("i", "ic-space"));
-      node.append(el("span", "ic-piece", starts ? token.t.slice(1) : token.t));
-      if (token.w !== null && view.payload.scale) {
-        const background = colorAt(view.payload.scale, THEME.twins, token.w);
-        node.style.background = background;
-        node.style.color = inkOn(background);
-      }
       const weight = token.w === null ? "" : `, ${number(token.w)}`;
-      node.setAttribute("aria-label", `${token.t.replace("▁", "") || "space"}, ${SPOKEN[token.s] || token.s}${weight}`);
+      const spoken = `${token.t.replace("▁", "") || "space"}, ${SPOKEN[token.s] || token.s}${weight}`;
+      const node = button("", `ic-token ic-segment-${token.s}`, () => trigger(clickEvent, { row, index: token.i }), {
+        "aria-label": spoken,
+        tabindex: -1,
+      });
+      node.append(...(starts ? [el("i", "ic-space")] : []), el("span", "ic-piece", starts ? token.t.slice(1) : token.t));
+      if (token.w !== null && view.scale) {
+        node.style.background = colorAt(view.scale, token.w);
+        node.style.color = inkOn(colorAt(view.scale, token.w));
+      }
       return node;
     }
 
     function tip(token) {
-      const head = el("p", "ic-tip-token", token.t);
-      const facts = el("p", "ic-tip-name", `${SPOKEN[token.s] || token.s} · token ${token.i + 1}`);
-      const parts = [head, facts];
-      if (token.w !== null) {
-        const values = el("p", "ic-tip-values");
-        const label = view.payload.scale?.label;
-        values.append(el("b", "", number(token.w)));
-        if (label) values.append(el("span", "", label));
-        parts.push(values);
-      }
-      if (token.tip) parts.push(...token.tip.split("\n").map((line) => el("p", "ic-tip-line", line)));
-      return parts;
+      const label = view.scale?.label;
+      const weight = el("p", "ic-tip-values", el("b", "", number(token.w)), label ? el("span", "", label) : null);
+      return [
+        el("p", "ic-tip-token", token.t),
+        el("p", "ic-tip-name", `${SPOKEN[token.s] || token.s} · token ${token.i + 1}`),
+        ...(token.w === null ? [] : [weight]),
+        ...(token.tip ? token.tip.split("\n").map((line) => el("p", "ic-tip-line", line)) : []),
+      ];
     }
 
+    /** Marks all pieces of what a token stands for; its tooltip goes with the mark. */
     function near(entry, on) {
       for (const other of view.tokens) {
         if (other.row === entry.row && other.token.i === entry.token.i) other.node.classList.toggle("ic-hover", on);
       }
       view.bar?.pin(on ? entry.token.w : null);
-      const detail = { view: element.parentElement?.id || "", row: entry.row, index: on ? entry.token.i : null };
-      document.dispatchEvent(new CustomEvent("instructor:token", { detail }));
       if (!on) tooltip.hide();
     }
 
@@ -73,14 +65,10 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
         for (const other of view.tokens) other.node.tabIndex = other === entry ? 0 : -1;
         if (!node.matches(":focus-visible")) return;
         near(entry, true);
-        const rect = node.getBoundingClientRect();
-        tooltip.show(tip(token), rect.left, rect.bottom - 8);
+        tooltip.beside(tip(token), node);
       });
       node.addEventListener("blur", () => near(entry, false));
-      node.addEventListener("click", () => trigger(clickEvent, { row: entry.row, index: token.i }));
     }
-
-    // ---------------------------------------------------------------------------------- one row
 
     function flow(row, place) {
       const body = el("div", "ic-flow");
@@ -94,9 +82,9 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
         }
         if (!word || token.t.startsWith("▁") || token.s === "end" || word.children.length >= LONG_WORD) {
           word = el("span", "ic-word");
-          body.append(word, document.createTextNode("\u200b")); // a place where the line may break
+          body.append(word, "\u200b"); // a place where the line may break
         }
-        const entry = { node: piece(token), token, row: place };
+        const entry = { node: piece(token, place), token, row: place };
         word.append(entry.node);
         view.tokens.push(entry);
         wire(entry);
@@ -104,37 +92,28 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       return body;
     }
 
-    function heading(row) {
-      const head = el("header", "ic-panel-head");
-      const letter = row.accent ? /^([A-Z])\s*[·:]\s*/.exec(row.title) : null;
-      if (row.accent) head.append(chip(letter ? letter[1] : "", row.accent));
-      const words = el("div", "ic-panel-words");
-      words.append(el("h3", "ic-panel-title", letter ? row.title.slice(letter[0].length) : row.title));
-      if (row.note) words.append(el("p", "ic-panel-subtitle", row.note));
-      head.append(words);
-      return head;
+    function heading({ title, accent, note }) {
+      const letter = accent ? /^([A-Z])\s*[·:]\s*/.exec(title) : null;
+      const mark = accent ? chip(letter ? letter[1] : "", accent) : null;
+      return panelHead(letter ? title.slice(letter[0].length) : title, note, mark);
     }
 
     function section(row, place) {
-      const node = el("section", "ic-token-row");
       const body = flow(row, place);
-      node.append(heading(row), body);
-      if (row.tokens.length >= FOLD_FROM) {
-        const button = el("button", "ic-more");
-        const apply = () => {
-          const open = view.unfolded.has(row.title);
-          body.classList.toggle("ic-folded", !open);
-          button.textContent = open ? "show less" : `show all ${row.tokens.length} tokens`;
-          button.setAttribute("aria-expanded", String(open));
-        };
-        button.type = "button";
-        button.addEventListener("click", () => {
-          if (!view.unfolded.delete(row.title)) view.unfolded.add(row.title);
-          apply();
-        });
+      const node = el("section", "ic-token-row", heading(row), body);
+      if (row.tokens.length < FOLD_FROM) return node;
+      const apply = () => {
+        const open = view.unfolded.has(row.title);
+        body.classList.toggle("ic-folded", !open);
+        more.textContent = open ? "show less" : `show all ${row.tokens.length} tokens`;
+        more.setAttribute("aria-expanded", String(open));
+      };
+      const more = button("", "ic-more", () => {
+        if (!view.unfolded.delete(row.title)) view.unfolded.add(row.title);
         apply();
-        node.append(button);
-      }
+      });
+      apply();
+      node.append(more);
       return node;
     }
 
@@ -145,48 +124,36 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
         root.replaceChildren(el("p", "ic-empty", root.dataset.empty));
         return;
       }
-      const { rows, scale } = view.payload;
-      view.bar = scale ? scaleBar(scale, THEME.twins) : null;
-      const bar = el("div", "ic-plots-bar");
-      if (view.bar) bar.append(view.bar);
-      const name = el("h2", "ic-hidden", root.getAttribute("aria-label"));
-      root.replaceChildren(name, ...(view.bar ? [bar] : []), ...rows.map(section));
+      view.scale = view.payload.scale;
+      view.bar = view.scale ? scaleBar(view.scale) : null;
+      const bar = view.bar ? [el("div", "ic-plots-bar", view.bar)] : [];
+      root.replaceChildren(el("h2", "ic-hidden", name), ...bar, ...view.payload.rows.map(section));
       if (view.tokens[0]) view.tokens[0].node.tabIndex = 0;
     }
 
-    // ---------------------------------------------------------------------------------- keys
+    const now = () => view.tokens.findIndex(({ node }) => node === document.activeElement);
+    const rowAt = (step) => view.tokens.filter(({ row }) => row === view.tokens[now()].row + step);
 
-    root.addEventListener("keydown", (event) => {
-      const now = view.tokens.findIndex(({ node }) => node === document.activeElement);
-      if (now < 0) return;
-      const sameRow = view.tokens.filter(({ row }) => row === view.tokens[now].row);
-      const within = sameRow.indexOf(view.tokens[now]);
-      const beside = (step) => {
-        const next = view.tokens.filter(({ row }) => row === view.tokens[now].row + step);
-        return next[Math.min(within, next.length - 1)];
-      };
-      const moves = {
-        ArrowRight: () => view.tokens[now + 1],
-        ArrowLeft: () => view.tokens[now - 1],
-        ArrowDown: () => beside(1),
-        ArrowUp: () => beside(-1),
-        Home: () => sameRow[0],
-        End: () => sameRow[sameRow.length - 1],
-      };
-      if (event.key === "Escape") tooltip.hide();
-      if (!(event.key in moves)) return;
-      event.preventDefault();
-      moves[event.key]()?.node.focus();
-    });
-
-    function accept() {
-      view.payload = props.value ? JSON.parse(props.value) : null;
-      draw();
+    function beside(step) {
+      const next = rowAt(step);
+      return next[Math.min(rowAt(0).indexOf(view.tokens[now()]), next.length - 1)];
     }
 
-    const themed = onThemeChange(() => (root.isConnected ? draw() : themed.disconnect()));
-    watch("value", accept);
-    accept();
+    const to = (find) => () => now() >= 0 && (find()?.node.focus() ?? true);
+    onKeys(root, {
+      ArrowRight: to(() => view.tokens[now() + 1]),
+      ArrowLeft: to(() => view.tokens[now() - 1]),
+      ArrowDown: to(() => beside(1)),
+      ArrowUp: to(() => beside(-1)),
+      Home: to(() => rowAt(0)[0]),
+      End: to(() => rowAt(0).at(-1)),
+    });
+
+    const accept = (value) => {
+      view.payload = value;
+      draw();
+    };
+    component(root, props, watch, accept, { theme: draw });
   }
 
   return { mount };

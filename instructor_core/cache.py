@@ -77,28 +77,18 @@ class BoundedStore(Generic[Value]):
 
 
 class CachedEncoder:
-    """Embeddings and token encodings of one checkpoint, computed when missing.
-
-    Args:
-        model: The encoder.
-        queue: Where the work of the model waits for its turn; several encoders may share one. One of its own if None.
-        on_device: Binds each function that runs the model to it; an environment may run it somewhere else.
-        speed: How many times as fast as a CPU that is; None: as the model's own device.
-        max_pairs: Pairs that one request may have the model encode; None for no bound.
-        embedding_bytes: Bound for embeddings in bytes.
-        token_bytes: Bound for token encodings in bytes, and for those with layers and attention weights.
-    """
+    """Embeddings and token encodings of one checkpoint, computed when missing."""
 
     def __init__(
         self,
         model: InstructorModel,
         *,
-        queue: ModelQueue | None = None,
-        on_device: OnDevice = partial,
-        speed: int | None = None,
-        max_pairs: int | None = None,
+        queue: ModelQueue | None = None,  # several encoders may share one; None: one of its own
+        on_device: OnDevice = partial,  # binds each function that runs the model to it, perhaps to run somewhere else
+        speed: int | None = None,  # how many times as fast as a CPU that is; None: as the model's own device
+        max_pairs: int | None = None,  # that one request may have the model encode
         embedding_bytes: int = 256 * MEGABYTE,
-        token_bytes: int = 256 * MEGABYTE,
+        token_bytes: int = 256 * MEGABYTE,  # once as they are, once with layers and attention weights
     ) -> None:
         self.model = model
         self.queue = queue or ModelQueue()

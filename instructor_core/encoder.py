@@ -8,30 +8,28 @@ Su et al. 2023, "One Embedder, Any Task" (arXiv 2212.09741), is five steps, and 
     e    = W mean                                                  m = number of tokens of the instruction by itself
     e / |e|
 
-Behind them stand a checkpoint's files and the products of a CPU. Where published implementations disagree this follows
-InstructorEmbedding 1.0.1 and sentence-transformers; ``InstructorModel`` says where it deliberately does not.
+Before them stand the files of a checkpoint, after them what callers use: ``InstructorModel``. Where published
+implementations disagree this follows InstructorEmbedding 1.0.1 and sentence-transformers, but for what it says there.
 
 The file needs PyTorch and Transformers (with what they bring) and nothing else: copied alone elsewhere it works. Such a
-copy downloads as the hub's own client does, without what ``hub.py`` beside it adds: a dead hub reported within seconds,
-unneeded files left out, and a download that broke off taken up again.
+copy downloads as the hub's own client does, without what ``hub.py`` beside it adds: the bundled checkpoint by its name,
+a dead hub reported within seconds, unneeded files left out, and a download that broke off taken up again.
 """
 
 from __future__ import annotations
 
 import json
 import pickle
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial, wraps
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from timeit import repeat
 from typing import Any, NamedTuple, TypeVar
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -46,18 +44,82 @@ from tqdm.auto import tqdm
 from transformers import AutoTokenizer, T5EncoderModel
 
 Pair = Sequence[str]
-Record = list[tuple[Tensor, list[Tensor]]]  # per block: what enters it, its attention weights run by run
-Run = tuple[int, int, Tensor | None]  # n sequences of one width that share a call of attention; (n, width) bool padding
-Embedded = tuple[NDArray[np.int64], NDArray[np.float32]]  # (b,) positions, (b, D) embeddings
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # per batch, padding included; small ones stay inside a CPU's cache
-_CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as one more call of attention per layer
-_WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
 
 
 class EncoderError(ValueError):
     """Something the caller can put right; the message says what was wrong, what was got and what to do."""
+
+
+# ---- a checkpoint folder ---------------------------------------------------------------------------------------------
+
+
+def find_checkpoint(
+    name_or_path: str | Path, *, revision: str | None = None, tqdm_class: type[tqdm[Any]] | None = None
+) -> Path:
+    """Return the folder of a checkpoint: on disk, bundled with this package, or the hub's (downloaded if need be)."""
+    name = str(name_or_path)
+    if name and Path(name).is_dir():
+        return Path(name)
+    download: Callable[..., str | Path] = snapshot_download
+    with suppress(ImportError):  # in a copy of this file alone
+        from .hub import download
+    try:
+        return Path(download(name, revision=revision, tqdm_class=tqdm_class))
+    except (OSError, ValueError) as error:
+        said = str(error)
+        raise EncoderError(said if repr(name) in said else f"No checkpoint {name!r}: {said}") from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        lack = f"no valid {path.name} ({error})" if path.is_file() else f"no {path.name}"
+        raise EncoderError(
+            f"The checkpoint folder {path.parent} has {lack}. Copy the file from where the checkpoint came from."
+        ) from error
+
+
+def _load_dense(folder: Path) -> nn.Linear:
+    """Return the linear layer; refuse a checkpoint that is not transformer, mean pooling and linear layer."""
+    modules = [str(module["type"]).rpartition(".")[2] for module in _read_json(folder / "modules.json")]
+    pooling, dense = (_read_json(folder / part / "config.json") for part in ("1_Pooling", "2_Dense"))
+    modes = [key.removeprefix("pooling_mode_") for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
+    modes += [pooling["pooling_mode"]] if isinstance(pooling.get("pooling_mode"), str) else []
+    for what, got, expected in (
+        ("modules", modules[:-1] if modules[-1:] == ["Normalize"] else modules, ["Transformer", "Pooling", "Dense"]),
+        ("pooling", [mode.removesuffix("_tokens") for mode in modes], ["mean"]),  # commutes with a linear layer
+        ("bias", dense.get("bias", True), False),
+        ("activation", str(dense.get("activation_function")).rpartition(".")[2], "Identity"),
+    ):
+        if got != expected:
+            raise EncoderError(f"{folder} is not an INSTRUCTOR checkpoint: {what}={got!r}, expected {expected!r}.")
+    linear = nn.Linear(int(dense["in_features"]), int(dense["out_features"]), bias=False)
+    safe, old = (folder / "2_Dense" / name for name in ("model.safetensors", "pytorch_model.bin"))
+    try:  # without running any code that a pickle may hold
+        state = load_file(safe) if safe.is_file() else torch.load(old, "cpu", weights_only=True)
+        linear.load_state_dict({"weight": state["linear.weight"].float()})
+    except (OSError, KeyError, pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
+        raise EncoderError(
+            f"{folder}/2_Dense needs {safe.name} or {old.name} with linear.weight of shape "
+            f"{tuple(linear.weight.shape)}: {error}. Copy the weights again."
+        ) from error
+    return linear
+
+
+def _load_transformer(folder: Path, dtype: torch.dtype, width: int) -> Any:
+    """Return Transformers' T5 encoder, whose states must be as wide as the linear layer expects."""
+    try:
+        load: Any = T5EncoderModel.from_pretrained
+        model, info = load(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EncoderError(f"The T5 encoder in {folder} cannot be loaded: {error}") from error
+    missing = sorted(set(info["missing_keys"]) - {"encoder.embed_tokens.weight", "shared.weight"})
+    if missing or model.config.d_model != width:
+        sizes = f"hidden size {model.config.d_model} against a projection of {width} inputs"
+        raise EncoderError(f"The weights in {folder} do not fit its configuration: missing {missing[:3]}, {sizes}.")
+    return model
 
 
 # ---- strings to ids --------------------------------------------------------------------------------------------------
@@ -173,63 +235,66 @@ class _Tokenizer:
 
 # ---- ids to states ---------------------------------------------------------------------------------------------------
 
+_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # per batch, padding included; small ones stay inside a CPU's cache
+_CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as one more call of attention per layer
+_WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
 
-class T5Block:
-    """The parts of a block; ``wide`` may be two layers, of which the first, behind the activation, gates the second."""
+Run = tuple[int, int, Tensor | None]  # n sequences of one width that share a call of attention; (n, width) bool padding
+Record = list[tuple[Tensor, list[Tensor]]]  # per block: what enters it, its attention weights run by run
 
-    def __init__(self, block: Any) -> None:
-        first, second = block.layer
-        inner, feed = first.SelfAttention, second.DenseReluDense
-        self.attention, self.n_heads = inner, inner.n_heads
-        self.attention_norm, self.attention_dropout = first.layer_norm, first.dropout
-        self.qkv: list[Any] = [inner.q, inner.k, inner.v]
-        self.out: Any = inner.o
-        self.feed_norm, self.feed_dropout = second.layer_norm, second.dropout
-        self.wide: list[Any] = [feed.wi] if hasattr(feed, "wi") else [feed.wi_0, feed.wi_1]
-        self.activation: Any = feed.act
-        self.wide_dropout, self.narrow = feed.dropout, feed.wo
 
-    def merge(self, device: torch.device) -> None:
-        """Take the weights over for inference: one product for query, key and value, and the ReLU in its own."""
+def _batches(items: Sequence[_Item], device: torch.device, budget: int | None = None) -> Iterator[list[list[_Item]]]:
+    """Yield batches of runs, longest first.
 
-        def taken(*linears: Any, relu: bool = False) -> _Product:
-            weights = [linear.weight.detach() for linear in linears]
-            for linear in linears:
-                linear.weight = None
-            return _Product(torch.cat(weights).to(device), relu)
-
-        relu = len(self.wide) == 1 and isinstance(self.activation, nn.ReLU)
-        self.qkv, self.out = [taken(*self.qkv)], taken(self.out)
-        self.wide, self.narrow = [taken(linear, relu=relu) for linear in self.wide], taken(self.narrow)
-        self.activation = nn.Identity() if relu else self.activation
+    A run goes through attention as one block, padded to its longest; another begins where padding the rest would cost
+    more than a call. The rest of the network sees a batch as one list of tokens and does not care.
+    """
+    budget = budget or _BATCH_TOKENS.get(device.type, _BATCH_TOKENS["cpu"])
+    call = _CALL_TOKENS.get(device.type, _CALL_TOKENS["cpu"])
+    items = sorted(items, key=lambda item: -len(item.ids))
+    batch: list[list[_Item]] = []
+    start = used = 0
+    while start < len(items):
+        width = len(items[start].ids)
+        if batch and used + width > budget:
+            yield batch
+            batch, used = [], 0
+        end = min(len(items), start + max(1, (budget - used) // width))
+        stop = start + 1
+        while stop < end and (end - stop) * (width - len(items[stop].ids)) <= call:
+            stop += 1
+        batch.append(items[start:stop])
+        used += width * (stop - start)
+        start = stop
+    if batch:
+        yield batch
 
 
 class T5:
-    """Transformers' T5 encoder taken apart: the one place that knows its names. Training reads its weights here too.
+    """Transformers' T5 encoder taken apart: the one place that knows its names, as they are in 5.0 to 5.23.
 
-    Another encoder would be another class with ``run``, ``final_norm`` and ``blocks``.
+    Another encoder would be another class with ``run`` and ``final_norm``; the rest is for training.
     """
 
     def __init__(self, model: Any, merge_on: torch.device | None = None) -> None:
+        self._is_merged, self._bias = merge_on is not None, torch.empty(0, 0)
         try:
-            stack, config = model.encoder, model.config
-            self.embed, self.dropout, self.final_norm = stack.embed_tokens, stack.dropout, stack.final_layer_norm
-            self.blocks = [T5Block(block) for block in stack.block]
-            self._first = self.blocks[0].attention
-            self.position_table = self._first.relative_attention_bias
-            _ = self._first.compute_bias, self._first._relative_position_bucket
+            self._stack, config = model.encoder, model.config
             self.activation, self.is_gated = config.dense_act_fn, config.is_gated_act
             self.epsilon: float = config.layer_norm_epsilon
+            self.n_layers = len(self._stack.block)
+            self.embed, self.final_norm = self._stack.embed_tokens, self._stack.final_layer_norm
+            self._first = self._stack.block[0].layer[0].SelfAttention
+            self.position_table, self.n_heads = self._first.relative_attention_bias, self._first.n_heads
+            _ = self.weights(0), self.position_buckets(1, torch.device("cpu"))
+            if merge_on is not None:
+                for block in self._stack.block:
+                    _merge(block, merge_on)
         except (AttributeError, IndexError, TypeError, ValueError) as error:
-            known = "This file is right for transformers 5.0 to 5.23: install one of these."
             raise EncoderError(
-                f"transformers {transformers.__version__} has parts of T5 not known here ({error}). {known}"
+                f"transformers {transformers.__version__} has parts of T5 not known here ({error}). "
+                "This file is right for transformers 5.0 to 5.23: install one of these."
             ) from error
-        self._bias = torch.empty(0, 0)
-        self._is_merged = merge_on is not None
-        if merge_on is not None:
-            for block in self.blocks:
-                block.merge(merge_on)
 
     def run(self, ids: Tensor, runs: Sequence[Run], record: Record | None = None) -> Tensor:
         """Return the last hidden states ``(R, h)`` float32 of the ``(R,)`` ids of all runs.
@@ -238,18 +303,21 @@ class T5:
         is one list of tokens, and attention alone is called per run of sequences of like length. ``record`` collects,
         per block, its input and its attention weights ``(n, heads, width, width)``; last, what leaves the last block.
         """
-        states = self.dropout(self.embed(ids))
+        states = self._stack.dropout(self.embed(ids))
         biases = [self._position_bias(width, padding, ids.device) for _, width, padding in runs]
         sizes = [n * width for n, width, _ in runs]
-        for block in self.blocks:
-            normed = block.attention_norm(states)
-            products = [linear(normed) for linear in block.qkv]
-            merged = products[0] if len(products) == 1 else torch.cat(products, dim=-1)
-            dropout = block.attention.dropout if block.attention.training else 0.0
+        for block in self._stack.block:
+            first, feed_forward = block.layer
+            attention, normed = first.SelfAttention, first.layer_norm(states)
+            if self._is_merged:
+                products = attention.qkv(normed)
+            else:
+                products = torch.cat([attention.q(normed), attention.k(normed), attention.v(normed)], dim=-1)
+            dropout = attention.dropout if attention.training else 0.0
             mixed, weights = [], []
-            for (n, width, _), bias, part in zip(runs, biases, torch.split(merged, sizes), strict=True):
+            for (n, width, _), bias, part in zip(runs, biases, torch.split(products, sizes), strict=True):
                 # Each (n, heads, width, d_kv).
-                query, key, value = part.view(n, width, 3, block.n_heads, -1).permute(2, 0, 3, 1, 4)
+                query, key, value = part.view(n, width, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
                 if record is not None:
                     weights.append(torch.softmax((query @ key.transpose(2, 3) + bias).float(), dim=-1))
                 # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
@@ -257,21 +325,16 @@ class T5:
                 mixed.append(out.transpose(1, 2).reshape(len(part), -1))
             if record is not None:
                 record.append((states, weights))
-            states = states + block.attention_dropout(block.out(torch.cat(mixed)))
-            normed = block.feed_norm(states)
-            wide = block.activation(block.wide[0](normed))
-            if len(block.wide) == 2:
-                wide = wide * block.wide[1](normed)
-            states = states + block.feed_dropout(block.narrow(block.wide_dropout(wide)))
+            states = feed_forward(states + first.dropout(attention.o(torch.cat(mixed))))
         if record is not None:
             record.append((states, []))
-        return self.dropout(self.final_norm(states)).float()  # type: ignore[no-any-return]
+        return self._stack.dropout(self.final_norm(states)).float()  # type: ignore[no-any-return]
 
     def _position_bias(self, width: int, padding: Tensor | None, device: torch.device) -> Tensor:
         """Return what is added to the scores of a run: ``(1 or n, heads, width, width)``."""
         bias = self._bias
         if bias.shape[-1] < width:
-            bias = self._first.compute_bias(width, width, device=device)
+            bias = self.position_table(self.position_buckets(width, device)).permute(2, 0, 1)[None]
             self._bias = bias if self._is_merged else self._bias  # training changes the table
         bias = bias[..., :width, :width]  # it depends on distances alone
         if padding is None:
@@ -289,8 +352,84 @@ class T5:
             max_distance=first.relative_attention_max_distance,
         )
 
+    def weights(self, layer: int) -> tuple[list[Tensor], Tensor, list[Tensor], Tensor, Tensor, Tensor]:
+        """Parameters of a block that is not merged: [q, k, v], o, [wi] or [wi_0, wi_1], wo and its two norms."""
+        first, second = self._stack.block[layer].layer
+        attention, feed = first.SelfAttention, second.DenseReluDense
+        wide = [feed.wi_0.weight, feed.wi_1.weight] if self.is_gated else [feed.wi.weight]
+        qkv = [attention.q.weight, attention.k.weight, attention.v.weight]
+        return qkv, attention.o.weight, wide, feed.wo.weight, first.layer_norm.weight, second.layer_norm.weight
+
+
+def _merge(block: Any, device: torch.device) -> None:
+    """Take a block's weights over for inference: one product for query, key and value, and the ReLU in its own."""
+    attention, feed = block.layer[0].SelfAttention, block.layer[1].DenseReluDense
+    attention.qkv = _Product(torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]), device)
+    del attention.q, attention.k, attention.v
+    attention.o = _Product(attention.o.weight, device)
+    for name in ("wi", "wi_0", "wi_1", "wo"):
+        if hasattr(feed, name):
+            fused = name == "wi" and isinstance(feed.act, nn.ReLU)
+            setattr(feed, name, _Product(getattr(feed, name).weight, device, relu=fused))
+            feed.act = nn.Identity() if fused else feed.act
+
+
+class _Product(nn.Module):
+    """Multiplies rows by a transposed weight (and applies a ReLU); on a CPU in oneDNN's blocked layout where that pays.
+
+    torch sends float32 to MKL, which on processors not made by Intel reaches about half of oneDNN's rate or less; with
+    bfloat16 nothing is reordered at each call. The two operators are private to PyTorch (2.6 to 2.13).
+    """
+
+    def __init__(self, weight: Tensor, device: torch.device, *, relu: bool = False, pack: bool | None = None) -> None:
+        super().__init__()
+        weight = weight.detach().to(device)
+        self.relu = relu
+        self.is_packed = device.type == "cpu" and (_packing_pays(weight.dtype) if pack is None else pack)
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.is_packed else weight
+
+    def forward(self, states: Tensor) -> Tensor:
+        """``(R, in)`` -> ``(R, out)``."""
+        if self.is_packed:
+            after = "relu" if self.relu else "none"
+            return torch.ops.mkldnn._linear_pointwise(states, self.weight, None, after, [], "")  # type: ignore[no-any-return]
+        out = F.linear(states, self.weight)
+        return torch.relu_(out) if self.relu else out
+
+    def __reduce__(self) -> tuple[Any, ...]:  # blocked layouts cannot be pickled, and differ between machines
+        weight = self.weight.to_dense() if self.is_packed else self.weight
+        return partial(_Product, relu=self.relu), (weight, weight.device)
+
+
+@cache
+def _packing_pays(dtype: torch.dtype) -> bool:
+    """Try a packed weight: False if it fails, is wrong, or is not clearly faster (takes milliseconds, once)."""
+    generator, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
+    weight = (torch.randn(1024, 512, generator=generator) / 512**0.5).to(dtype)
+    states = torch.randn(32, 512, generator=generator).to(dtype)
+    try:
+        with torch.inference_mode():
+            plain, packed = (_Product(weight, cpu, relu=True, pack=pack) for pack in (False, True))
+            atol = 1e-5 if dtype == torch.float32 else 1e-2
+            torch.testing.assert_close(packed(states), plain(states), atol=atol, rtol=1e-2)
+            seconds = [min(repeat(partial(product, states), number=1, repeat=5)) for product in (plain, packed)]
+    except Exception:  # private operators may do anything in another version: then PyTorch's public ones serve
+        return False
+    return seconds[1] * 1.1 < seconds[0]
+
 
 # ---- states to embedding, and what callers use -----------------------------------------------------------------------
+
+
+def _pool(states: Tensor, rows: Sequence[range]) -> Tensor:
+    """Mean of the rows of each item: ``(R, h)`` -> ``(b, h)``.
+
+    They are those of its text and of ``</s>``. The instruction has done its work inside attention; its own tokens stay
+    out of the mean, so that texts under one instruction are not alike merely by sharing it.
+    """
+    indices = torch.tensor(list(chain.from_iterable(rows))).to(states.device)
+    firsts = torch.tensor([0, *accumulate(map(len, rows[:-1]))]).to(states.device)
+    return F.embedding_bag(indices, states, firsts, mode="mean")
 
 
 class Segment(StrEnum):
@@ -394,8 +533,7 @@ class InstructorModel(nn.Module):
     Pairs are any ordered iterable of two strings each: lists, tuples, rows of an array or data frame, zip, generators.
     An entry that has members named ``instruction`` and ``text`` is read by these names. All else is an error.
 
-    A model can be pickled, copied and sent to other processes. While its weights are those of its folder, the folder is
-    loaded again on arrival, and must be there, unchanged; a trainable or changed model takes its weights along.
+    A model can be pickled, copied and sent to other processes; it takes its weights along.
 
     Example:
         >>> model = InstructorModel("instructor-mini")
@@ -439,9 +577,8 @@ class InstructorModel(nn.Module):
         self.tokenizer, self.pad_id = self._tokenizer.full, self._tokenizer.pad
         self.max_seq_length = int(_read_json(folder / "sentence_bert_config.json").get("max_seq_length") or 512)
         self.backbone = T5(self.transformer, None if trainable else self.device)
-        self.n_layers = len(self.backbone.blocks)
+        self.n_layers = self.backbone.n_layers
         self.to(device=self.device).eval()
-        self._loaded = 0 if trainable else self._checksum()
 
     def train(self, mode: bool = True) -> InstructorModel:
         """Switch between training and inference, as in every ``nn.Module``, if loaded with ``trainable=True``."""
@@ -472,32 +609,6 @@ class InstructorModel(nn.Module):
             for at, (pair, ids) in enumerate(zip(pairs, joined, strict=True))
         ]
 
-    def _batches(self, items: Sequence[_Item], budget: int | None = None) -> Iterator[list[list[_Item]]]:
-        """Yield batches of runs, longest first.
-
-        A run goes through attention as one block, padded to its longest; another begins where padding the rest would
-        cost more than a call. The rest of the network sees a batch as one list of tokens and does not care.
-        """
-        budget = budget or _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
-        call = _CALL_TOKENS.get(self.device.type, _CALL_TOKENS["cpu"])
-        items = sorted(items, key=lambda item: -len(item.ids))
-        batch: list[list[_Item]] = []
-        start = used = 0
-        while start < len(items):
-            width = len(items[start].ids)
-            if batch and used + width > budget:
-                yield batch
-                batch, used = [], 0
-            end = min(len(items), start + max(1, (budget - used) // width))
-            stop = start + 1
-            while stop < end and (end - stop) * (width - len(items[stop].ids)) <= call:
-                stop += 1
-            batch.append(items[start:stop])
-            used += width * (stop - start)
-            start = stop
-        if batch:
-            yield batch
-
     def _states(self, batch: Sequence[Sequence[_Item]], record: Record | None = None) -> tuple[Tensor, list[range]]:
         """Run a batch: last hidden states ``(R, h)`` float32, padding included, and the rows of each item."""
         ids: list[int] = []
@@ -514,16 +625,12 @@ class InstructorModel(nn.Module):
             runs.append((len(items), width, padding))
         return self.backbone.run(torch.tensor(ids).to(self.device), runs, record), rows
 
-    def _pool(self, hidden: Tensor, rows: Sequence[range], items: Sequence[_Item]) -> Tensor:
-        """Mean over the rows of each item that are not masked, then the linear layer: ``(b, D)``, not normalised.
-
-        The instruction has done its work inside attention; its own tokens stay out of the mean, so that texts under one
-        instruction are not alike merely by sharing it.
-        """
+    def _embed(self, batch: Sequence[Sequence[_Item]]) -> tuple[Tensor, list[_Item], Tensor, list[range]]:
+        """Run a batch: ``(b, D)`` embeddings, not normalised, their items, and what ``_states`` gives."""
+        items = list(chain.from_iterable(batch))
+        hidden, rows = self._states(batch)
         pooled = [of_item[item.n_masked :] for item, of_item in zip(items, rows, strict=True)]
-        indices = torch.tensor([row for of_item in pooled for row in of_item]).to(self.device)
-        firsts = torch.tensor([0, *accumulate(len(of_item) for of_item in pooled[:-1])]).to(self.device)
-        return self.dense(F.embedding_bag(indices, hidden, firsts, mode="mean"))  # type: ignore[no-any-return]
+        return self.dense(_pool(hidden, pooled)), items, hidden, rows
 
     def forward(self, pairs: Iterable[Pair], normalize: bool = True) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Embed pairs, whole and token by token, in one batch.
@@ -538,42 +645,16 @@ class InstructorModel(nn.Module):
             ``normalize=False`` an embedding is the linear layer applied to the mean of its ``(n_i, h)`` states.
             In ``eval()`` mode (the default) no gradient is recorded; in ``train()`` mode it is.
         """
-        if not (items := self._prepare(read_pairs(pairs))):
+        if not (prepared := self._prepare(read_pairs(pairs))):
             return torch.zeros(0, self.dim, device=self.device), [], []
-        (batch,) = self._batches(items, budget=sys.maxsize)
-        items = [item for run in batch for item in run]
+        (batch,) = _batches(prepared, self.device, budget=sys.maxsize)
         with torch.inference_mode(not self.training):
-            hidden, rows = self._states(batch)
-            embeddings = self._pool(hidden, rows, items)
+            embeddings, items, hidden, rows = self._embed(batch)
             if normalize:
                 embeddings, hidden = F.normalize(embeddings, dim=-1), F.normalize(hidden, dim=-1)
             order = sorted(range(len(items)), key=lambda i: items[i].position)
-            text = [hidden[rows[i].start + items[i].n_masked : rows[i].stop] for i in order]
-            instruction = [hidden[rows[i].start : rows[i].start + items[i].n_masked] for i in order]
-            return embeddings[torch.tensor(order).to(self.device)], text, instruction
-
-    @torch.inference_mode()
-    def _embed(self, batch: Sequence[Sequence[_Item]], normalize: bool) -> Embedded:
-        items = [item for run in batch for item in run]
-        embeddings = self._pool(*self._states(batch), items)
-        embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
-        return np.asarray([item.position for item in items], dtype=np.int64), np.asarray(embeddings.cpu())
-
-    def _encode_read(self, pairs: Iterator[tuple[str, str]], normalize: bool) -> Iterator[Embedded]:
-        start = 0
-        while items := self._prepare(islice(pairs, _WINDOW), start):
-            yield from (self._embed(batch, normalize) for batch in self._batches(items))
-            start += len(items)
-
-    @_explain_names
-    def encode_batches(self, pairs: Iterable[Pair], *, normalize: bool = True) -> Iterator[Embedded]:
-        """Embed pairs batch by batch; stopping the iteration stops the work. Some thousand pairs are read at a time.
-
-        Returns:
-            Of each batch ``(b,)`` int64 positions in ``pairs`` and their ``(b, D)`` float32 embeddings, in the order in
-            which they are done (longest first within each few thousand pairs).
-        """
-        return self._encode_read(read_pairs(pairs), normalize)
+            parts = [torch.tensor_split(hidden[rows[i].start : rows[i].stop], [items[i].n_masked]) for i in order]
+            return embeddings[order], [text for _, text in parts], [instruction for instruction, _ in parts]
 
     @_explain_names
     def encode(
@@ -589,10 +670,29 @@ class InstructorModel(nn.Module):
         checked = list(read_pairs(pairs))
         out = np.empty((len(checked), self.dim), dtype=np.float32)
         with tqdm(total=len(checked), unit="pair", disable=not show_progress_bar) as bar:
-            for positions, embeddings in self._encode_read(iter(checked), normalize):
+            for positions, embeddings in self.encode_batches(checked, normalize=normalize):
                 out[positions] = embeddings
                 bar.update(len(positions))
         return out
+
+    @_explain_names
+    def encode_batches(
+        self, pairs: Iterable[Pair], *, normalize: bool = True
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Embed pairs batch by batch; stopping the iteration stops the work. Some thousand pairs are read at a time.
+
+        Returns:
+            Of each batch ``(b,)`` int64 positions in ``pairs`` and their ``(b, D)`` float32 embeddings, in the order in
+            which they are done (longest first within each few thousand pairs).
+        """
+        start, reader = 0, read_pairs(pairs)
+        while prepared := self._prepare(islice(reader, _WINDOW), start):
+            start += len(prepared)
+            for batch in _batches(prepared, self.device):
+                with torch.inference_mode():
+                    embeddings, items, *_ = self._embed(batch)
+                    embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
+                yield np.asarray([item.position for item in items], dtype=np.int64), np.asarray(embeddings.cpu())
 
     @_explain_names
     @torch.inference_mode()
@@ -607,7 +707,7 @@ class InstructorModel(nn.Module):
             attentions: Also keep the attention weights: ``(L, heads, n, n)`` floats per pair.
         """
         results: dict[int, TokenEncoding] = {}
-        for batch in self._batches(self._prepare(read_pairs(pairs))):
+        for batch in _batches(self._prepare(read_pairs(pairs)), self.device):
             record: Record | None = [] if layers or attentions else None
             hidden, rows = self._states(batch, record)
             projected = self.dense(hidden)
@@ -630,20 +730,20 @@ class InstructorModel(nn.Module):
         n, boundary = len(item.ids), len(item.instruction)
         joined = item.instruction + item.text.strip()
         *rows, end = self._tokenizer.rows(joined)
-        encoded, cut = rows[: n - 1], rows[n - 1 :]
-        listed = [*encoded, end, *cut]  # what was cut comes last
+        listed = [*rows[: n - 1], end, *rows[n - 1 :]]  # what was cut comes last
+        token_ids, tokens, spans = zip(*listed, strict=True)
         segments = [
             Segment.TEXT if start >= boundary else Segment.STRADDLING if stop > boundary else Segment.INSTRUCTION
-            for _, _, (start, stop) in encoded
+            for start, stop in spans[: n - 1]
         ]
         return {
             "instruction": item.instruction,
             "text": item.text,
             "joined": joined,
-            "token_ids": np.asarray([row[0] for row in listed], dtype=np.int64),
-            "tokens": tuple(row[1] for row in listed),
-            "spans": np.asarray([row[2] for row in listed], dtype=np.int64).reshape(-1, 2),
-            "segments": (*segments, Segment.END, *[Segment.CUT] * len(cut)),
+            "token_ids": np.asarray(token_ids, dtype=np.int64),
+            "tokens": tokens,
+            "spans": np.asarray(spans, dtype=np.int64),
+            "segments": (*segments, Segment.END, *[Segment.CUT] * (len(listed) - n)),
             "pooling_mask": np.arange(n) >= item.n_masked,
             "n_instruction_tokens": item.n_masked,
             "max_seq_length": self.max_seq_length,
@@ -662,163 +762,3 @@ class InstructorModel(nn.Module):
         with torch.inference_mode():
             tensor = torch.from_numpy(np.ascontiguousarray(states)).to(self.device, self.dtype)
             return np.asarray(self.dense(self.backbone.final_norm(tensor).float()).cpu())
-
-    # ---- copies and other processes ---------------------------------------------------------------------------------
-
-    def _checksum(self) -> int:
-        """Of the weights that can be changed; the merged ones cannot."""
-        total = 0
-        for name, weight in self.named_parameters():
-            values: Any = weight.detach().cpu().contiguous().view(torch.uint8).numpy()
-            total = crc32(values, crc32(name.encode(), total))
-        return total
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle the way to the weights, or the weights if the folder does not have them as they are now."""
-        if self.trainable or not self.folder.is_dir() or self._checksum() != self._loaded:
-            return super().__reduce_ex__(protocol)
-        where = self.name, self.folder, str(self.device), str(self.dtype).removeprefix("torch."), self.revision
-        return _load_again, (*where, self.max_seq_length, self.encode([_PROBE]))
-
-
-_PROBE = ("Represent the sentence: ", "The ferry left at nine; nobody had told us.")
-
-
-def _load_again(
-    name: str, folder: Path, device: str, dtype: str, revision: str | None, window: int, probe: NDArray[np.float32]
-) -> InstructorModel:
-    """Load a pickled model from its folder, or from its name where the folder is not; the weights must be the same."""
-    model = InstructorModel(folder if folder.is_dir() else name, device, dtype, revision=revision)
-    model.name, model.max_seq_length = name, window
-    if not np.allclose(model.encode([_PROBE]), probe, atol=1e-5 if dtype == "float32" else 2e-2):
-        raise EncoderError(
-            f"The checkpoint in {model.folder} has changed since the model was pickled: its embeddings are others. "
-            "Load the model that you want by name, and pickle it again."
-        )
-    return model
-
-
-# ---- a checkpoint folder ---------------------------------------------------------------------------------------------
-
-_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-
-
-def find_checkpoint(
-    name_or_path: str | Path, *, revision: str | None = None, tqdm_class: type[tqdm[Any]] | None = None
-) -> Path:
-    """Return the folder of a checkpoint: on disk, bundled with this package, or the hub's (downloaded if need be)."""
-    name, here = str(name_or_path), Path(__file__).resolve().parent
-    if name and Path(name).is_dir():
-        return Path(name)
-    for assets in (here / "assets", here.parent / "assets"):
-        if re.fullmatch(r"[\w-]+", name) and (assets / name / "modules.json").is_file():
-            return assets / name
-    if not _HUB_NAME.match(name):
-        raise EncoderError(
-            f"No checkpoint {name!r}: there is no such folder, and a name on the Hugging Face Hub has the form "
-            '"owner/name", for example "hkunlp/instructor-base". Check the spelling or the path.'
-        )
-    download: Callable[..., str | Path] = snapshot_download
-    with suppress(ImportError):  # in a copy of this file alone
-        from .hub import download
-    try:
-        return Path(download(name, revision=revision, tqdm_class=tqdm_class))
-    except (OSError, ValueError) as error:
-        said = str(error)
-        raise EncoderError(said if name in said else f"Could not download {name!r}: {said}") from error
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        lack = f"no valid {path.name} ({error})" if path.is_file() else f"no {path.name}"
-        raise EncoderError(
-            f"The checkpoint folder {path.parent} has {lack}. Copy the file from where the checkpoint came from."
-        ) from error
-
-
-def _load_dense(folder: Path) -> nn.Linear:
-    """Return the linear layer; refuse a checkpoint that is not transformer, mean pooling and linear layer."""
-    modules = [str(module["type"]).rpartition(".")[2] for module in _read_json(folder / "modules.json")]
-    pooling = _read_json(folder / "1_Pooling" / "config.json")
-    modes = [key.removeprefix("pooling_mode_") for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
-    modes += [pooling["pooling_mode"]] if isinstance(pooling.get("pooling_mode"), str) else []
-    config, dense = _read_json(folder / "2_Dense" / "config.json"), ["Transformer", "Pooling", "Dense"]
-    for what, got, allowed in (
-        ("modules", modules, ([*dense, "Normalize"], dense)),
-        ("pooling", modes, (["mean_tokens"], ["mean"])),  # which commutes with a linear layer as it is asked for here
-        ("bias", config.get("bias", True), (False,)),
-        ("activation", str(config.get("activation_function")).rpartition(".")[2], ("Identity",)),
-    ):
-        if got not in allowed:
-            raise EncoderError(f"{folder} is not an INSTRUCTOR checkpoint: {what}={got!r}, expected {allowed[0]!r}.")
-    linear = nn.Linear(int(config["in_features"]), int(config["out_features"]), bias=False)
-    safe, old = (folder / "2_Dense" / name for name in ("model.safetensors", "pytorch_model.bin"))
-    try:  # without running any code that a pickle may hold
-        state = load_file(safe) if safe.is_file() else torch.load(old, "cpu", weights_only=True)
-        linear.load_state_dict({"weight": state["linear.weight"].float()})
-    except (OSError, KeyError, pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
-        raise EncoderError(
-            f"{folder}/2_Dense needs {safe.name} or {old.name} with linear.weight of shape "
-            f"{tuple(linear.weight.shape)}: {error}. Copy the weights again."
-        ) from error
-    return linear
-
-
-def _load_transformer(folder: Path, dtype: torch.dtype, width: int) -> Any:
-    """Return Transformers' T5 encoder, whose states must be as wide as the linear layer expects."""
-    try:
-        load: Any = T5EncoderModel.from_pretrained
-        model, info = load(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise EncoderError(f"The T5 encoder in {folder} cannot be loaded: {error}") from error
-    missing = sorted(set(info["missing_keys"]) - {"encoder.embed_tokens.weight", "shared.weight"})
-    if missing or model.config.d_model != width:
-        sizes = f"hidden size {model.config.d_model} against a projection of {width} inputs"
-        raise EncoderError(f"The weights in {folder} do not fit its configuration: missing {missing[:3]}, {sizes}.")
-    return model
-
-
-# ---- products on a CPU -----------------------------------------------------------------------------------------------
-
-
-class _Product:
-    """Multiplies rows by a transposed weight (and applies a ReLU); on a CPU in oneDNN's blocked layout where that pays.
-
-    torch sends float32 to MKL, which on processors not made by Intel reaches about half of oneDNN's rate or less; with
-    bfloat16 nothing is reordered at each call. The two operators are private to PyTorch (2.6 to 2.13).
-    """
-
-    def __init__(self, weight: Tensor, relu: bool = False, *, pack: bool | None = None) -> None:
-        self._relu = relu
-        self.is_packed = weight.device.type == "cpu" and (_packing_pays(weight.dtype) if pack is None else pack)
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.is_packed else weight
-
-    def __call__(self, states: Tensor) -> Tensor:
-        if self.is_packed:
-            after = "relu" if self._relu else "none"
-            packed: Tensor = torch.ops.mkldnn._linear_pointwise(states, self._weight, None, after, [], "")
-            return packed
-        out = F.linear(states, self._weight)
-        return torch.relu_(out) if self._relu else out
-
-    def __reduce__(self) -> tuple[Any, ...]:  # blocked layouts cannot be pickled, and differ between machines
-        return _Product, (self._weight.to_dense() if self.is_packed else self._weight, self._relu)
-
-
-@cache
-def _packing_pays(dtype: torch.dtype) -> bool:
-    """Try a packed weight: False if it fails, is wrong, or is not clearly faster (takes milliseconds, once)."""
-    generator = torch.Generator().manual_seed(0)
-    weight = (torch.randn(1024, 512, generator=generator) / 512**0.5).to(dtype)
-    states = torch.randn(32, 512, generator=generator).to(dtype)
-    try:
-        with torch.inference_mode():
-            plain, packed = _Product(weight, True, pack=False), _Product(weight, True, pack=True)
-            atol = 1e-5 if dtype == torch.float32 else 1e-2
-            torch.testing.assert_close(packed(states), plain(states), atol=atol, rtol=1e-2)
-            seconds = [min(repeat(partial(product, states), number=1, repeat=5)) for product in (plain, packed)]
-    except Exception:  # private operators may do anything in another version: then PyTorch's public ones serve
-        return False
-    return seconds[1] * 1.1 < seconds[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,26 +13,19 @@ from typing import Any
 from instructor_core.errors import UserError
 
 _TIMEOUT_S = 4.0  # on a dead network the hub client itself retries for 23 s or more
+_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 _TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint by name.
+    """A checkpoint by name."""
 
-    Attributes:
-        id: Short name, used in the menu, in links and as cache key.
-        source: What ``InstructorModel`` takes: a bundled name, a hub name or a folder.
-        revision: Commit of the hub repository; None for folders.
-        n_parameters: Number of weights; 0 if not known.
-        download_mb: Megabytes to download the first time; 0 if it is on disk already.
-    """
-
-    id: str
-    source: str
-    revision: str | None = None
-    n_parameters: int = 0
-    download_mb: int = 0
+    id: str  # short name, used in the menu, in links and as cache key
+    source: str  # what InstructorModel takes: a bundled name, a hub name or a folder
+    revision: str | None = None  # commit of the hub repository; None for folders
+    n_parameters: int = 0  # 0 if not known
+    download_mb: int = 0  # the first time; 0 if it is on disk already
 
     @property
     def label(self) -> str:
@@ -66,11 +60,19 @@ def local_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def download(name: str, *, revision: str | None = None, tqdm_class: type[Any] | None = None) -> Path:
-    """Return the folder of a repository of the hub: from the hub's cache if it is complete there, else by download.
+    """Return the folder of a bundled checkpoint or a repository of the hub, from its cache if it is complete there.
 
-    Raises:
-        UserError: If the hub has no such repository or revision, or does not answer, once, within seconds.
+    A ``UserError`` says if the hub has no such repository or revision, or does not answer, once, within seconds.
     """
+    here = Path(__file__).resolve().parent
+    for assets in (here / "assets", here.parent / "assets"):
+        if re.fullmatch(r"[\w-]+", name) and (assets / name / "modules.json").is_file():
+            return assets / name
+    if not _NAME.match(name):
+        raise UserError(
+            f"No checkpoint {name!r}: there is no such folder, and a name on the Hugging Face Hub has the form "
+            '"owner/name", for example "hkunlp/instructor-base". Check the spelling or the path.'
+        )
     from huggingface_hub import HfApi, get_session, snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,

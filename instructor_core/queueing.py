@@ -40,12 +40,7 @@ class _Request:
 
 
 class ModelQueue:
-    """Runs requests of several threads on one thread, fairly; see the module.
-
-    Args:
-        max_requests: Requests that may be in the queue at once, the one that is being served included.
-        slice_cost: Cost of a slice; a dearer item makes a slice of its own.
-    """
+    """Runs requests of several threads on one thread, fairly; an item dearer than a slice makes one of its own."""
 
     def __init__(self, *, max_requests: int = MAX_REQUESTS, slice_cost: int = SLICE_COST) -> None:
         self.max_requests = max_requests
@@ -62,18 +57,10 @@ class ModelQueue:
     def work(
         self, group: Hashable, items: Mapping[Item, int], run: Callable[[list[Item]], Sequence[Result]]
     ) -> Generator[dict[Item, Result], None, None]:
-        """Yield results as they come, in any order; often an empty dictionary, when there is nothing new yet.
+        """Yield results of items (with their costs) as they come; often an empty dictionary, if there is nothing new.
 
-        Closing the generator gives the place in the queue back; a slice that is being run is run to its end.
-
-        Args:
-            group: Requests of equal groups are run together: their `run` must do the same.
-            items: What to run, each with its cost.
-            run: Function from items to as many results.
-
-        Raises:
-            UserError: If the queue is full.
-            Exception: What `run` raises for items of this request.
+        Closing the generator gives the place in the queue back; a slice that is being run is run to its end. Requests
+        of equal groups are run together: their ``run`` must do the same. What it raises for these items is raised here.
         """
         dear_first = dict(sorted(items.items(), key=lambda entry: -entry[1]))
         request = _Request(group, run, dear_first)

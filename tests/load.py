@@ -36,14 +36,7 @@ KEEP_S = 2  # an idle connection is used again: less than the server keeps one, 
 
 @dataclass
 class Findings:
-    """What the visitors met.
-
-    Attributes:
-        latencies: Seconds of every answer, by kind of request.
-        errors: What went wrong, in words.
-        vectors: Every embedding that was received, by text; under the first and the second instruction.
-        memory: (seconds since the start, megabytes) of the server process.
-    """
+    """What the visitors met: seconds by kind of request, errors, embeddings by text, memory (seconds, megabytes)."""
 
     latencies: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: list[str] = field(default_factory=list)

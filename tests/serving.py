@@ -80,7 +80,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], server: Server) -> None:
             with urllib.request.urlopen(server.url, timeout=5):
                 return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.1)
+            time.sleep(0.02)
     pytest.fail(f"the app did not answer within {READY_WITHIN_S:.0f} s:\n{server.log_tail()}", pytrace=False)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -22,8 +20,7 @@ from instructor_core.analysis.similarity import self_similarity
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint
-from instructor_core.ui.api import Api, register_api, with_messages
-from instructor_core.ui.api_contract import MAX_API_TEXTS, unwrapped
+from instructor_core.ui.api import Api, for_programs, register_api
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 
@@ -144,14 +141,8 @@ def test_the_schema_describes_every_endpoint_and_no_private_event(client: Client
     ]
 
 
-def test_the_openapi_document_lists_the_endpoints(url: str) -> None:
-    with urllib.request.urlopen(f"{url}gradio_api/openapi.json", timeout=5) as answer:
-        paths = json.load(answer)["paths"]
-    assert all(any(path.endswith(name) for path in paths) for name in NAMES)
-
-
 def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
-    with pytest.raises(AppError, match=f"texts takes 1 to {MAX_API_TEXTS} strings: got 0"):
+    with pytest.raises(AppError, match=r"texts: list should have at least 1 item, got 0\. 1 to 500 texts"):
         client.predict(texts=[], instructions=[""], api_name="/encode")
     with pytest.raises(AppError, match="There is no checkpoint 'x'"):
         client.predict(texts=["a"], instructions=[""], checkpoint="x", api_name="/encode")
@@ -163,35 +154,27 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("encode", (["a"] * 501, [""]), "texts takes 1 to 500 strings: got 501"),
-        ("encode", (["a"], [""] * 5000), "instructions takes 1 to 8 strings: got 5000"),
-        ("encode", (["a"], []), "got 0"),
-        ("encode", (["x" * 1_000_000], [""]), "20000 characters each: number 1 has 1000000"),
+        ("encode", (["a"] * 501, [""]), "texts: list should have at most 500 items, got 501. 1 to 500 texts, "),
+        ("encode", (["a"], [""] * 5000), "instructions: list should have at most 8 items, got 5000. "),
+        ("encode", (["x" * 1_000_000], [""]), "number 1: string should have at most 20000 characters, got 1000000"),
         ("encode", (["x" * 20_000] * 26, [""]), "500000 characters together"),
-        ("encode", (["a"], ["x" * 2001]), "2000 characters"),
+        ("encode", (["a"], ["x" * 2001]), "at most 2000 characters, got 2001"),
         ("encode", (["a", " \n"], [""]), "number 2 is"),
-        ("encode", (["a", None], [""]), "texts is a list of strings: got list"),
-        ("encode", ("abc", [""]), "got 'abc'"),
+        ("encode", (["a", None], [""]), "texts, number 2: input should be a valid string, got None"),
         ("encode", ({"a": 1}, [""]), "got dict"),
-        ("encode", (["a"], [""], "../../etc"), "no checkpoint"),
-        ("encode", (["a"], [""], None), "checkpoint is a string"),
-        ("encode", (["a"], [""], "instructor-mini", "yes"), "normalize is true or false"),
+        ("encode", (["a"], [""], None), "checkpoint: input should be a valid string, got None"),
+        ("encode", (["a"], [""], "instructor-mini", "yes"), "got 'yes'. Whether embeddings have length 1."),
         ("encode", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "1000000 numbers"),
         ("similarity", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "would hold 2000000"),
-        ("tokens", (["a"] * 65,), "1 to 64"),
-        ("project", (["a"], [""], "tsne"), "method is one of"),
-        ("project", (["a"], [""], ["umap"]), "got list"),
-        ("project", (["a"], [""], "umap", "separate", 2.5), "dimensions is an integer"),
-        ("project", (["a"], [""], "umap", "separate", True), "dimensions is an integer"),
-        ("project", (["a"], [""], "umap", "separate", 2, 10**9), "n_neighbors"),
+        ("tokens", (["a"] * 65,), "at most 64 items, got 65. 1 to 64 texts"),
+        ("project", (["a"], [""], "tsne"), "method: input should be 'umap' or 'pca', got 'tsne'"),
+        ("project", (["a"], [""], "umap", "separate", True), "dimensions: input should be a valid integer, got True"),
+        ("project", (["a"], [""], "umap", "separate", 2, 10**9), "should be less than or equal to 200"),
         ("project", (["a"], [""], "umap", "separate", 2, 10, float("nan")), "min_dist"),
-        ("project", (["a"], [""], "umap", "separate", 2, 10, 0.1, "cosine", -1), "random_state"),
         ("ledger", ("a", ""), "must not be empty"),
-        ("ledger", ("a", "b", "", None, "letter"), "by is one of"),
+        ("ledger", ("a", "b", "", None, "letter"), "by: input should be 'token' or 'word'"),
         ("leaderboard", (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
-        ("leaderboard", (list("abcdefgh"), ["x"] * 8, ["i"]), "2 different labels"),
         ("leaderboard", (["a"] * 8, ["x", "y"] * 4, [""]), "not empty"),
-        ("leaderboard", (["a"] * 8, ["x", "y"] * 4, ["i"], "best"), "metric is one of"),
     ],
 )
 def test_a_request_outside_the_limits_is_refused_before_any_work(
@@ -209,36 +192,9 @@ def test_a_bug_shows_no_detail_to_the_caller() -> None:
         raise RuntimeError("token=abc123 in /srv/secret")
 
     with pytest.raises(gr.Error) as caught:
-        with_messages(fail)(["a"])
+        for_programs(fail)(["a"])
     assert "incident" in caught.value.message and "secret" not in caught.value.message
     assert caught.value.__cause__ is None
-
-
-def test_a_docstring_is_told_to_callers_with_one_line_for_each_argument() -> None:
-    docstring = """Place texts.
-
-    A remark.
-
-    Args:
-        texts: Some texts that need
-            two lines.
-        method: "umap".
-
-    Returns:
-        Coordinates of the
-        texts."""
-    assert unwrapped(inspect.cleandoc(docstring)).splitlines() == [
-        "Place texts.",
-        "",
-        "A remark.",
-        "",
-        "Args:",
-        "    texts: Some texts that need two lines.",
-        '    method: "umap".',
-        "",
-        "Returns:",
-        "    Coordinates of the texts.",
-    ]
 
 
 JSON = st.recursive(
@@ -249,9 +205,7 @@ JSON = st.recursive(
 
 
 @settings(max_examples=120)
-@given(
-    st.sampled_from(["encode", "similarity", "tokens", "project", "ledger", "leaderboard", "fingerprint"]), st.data()
-)
+@given(st.sampled_from([name[1:] for name in NAMES]), st.data())
 def test_any_json_as_arguments_is_an_answer_or_a_message(api: Api, name: str, data: st.DataObject) -> None:
     n = {"tokens": 1, "leaderboard": 3}.get(name, 2)
     arguments = data.draw(st.lists(JSON, min_size=n, max_size=n + 1))

@@ -12,7 +12,7 @@ from collections import deque, namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from itertools import zip_longest
+from itertools import product, zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from instructor_core import EncoderError, InstructorModel, Segment
 from instructor_core.cache import CachedEncoder
 from instructor_core.train.tokens import tokenize
 from instructor_core.ui import strings
-from tests.conftest import make_checkpoint
 
 REVIEW = "Represent the review for classifying its sentiment: "
 PAIRS = [
@@ -111,12 +110,6 @@ class TestEncode:
         n_tokens = sum(encoding.n_encoded for encoding in model.encode_tokens(PAIRS))
         assert n_tokens <= sum(positions) < 1.05 * n_tokens
 
-    def test_unnormalised_embeddings_point_the_same_way(self, model: InstructorModel) -> None:
-        raw, unit = model.encode(PAIRS, normalize=False), model.encode(PAIRS)
-        lengths = np.linalg.norm(raw, axis=1, keepdims=True)
-        assert np.abs(lengths - 1).min() > 1e-3
-        np.testing.assert_allclose(raw / lengths, unit, atol=1e-5)
-
     def test_stopping_the_iteration_stops_the_work(
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -144,16 +137,18 @@ class TestEncode:
 
 
 class TestTokens:
-    def test_the_mean_of_the_pooled_projections_is_the_embedding(self, model: InstructorModel) -> None:
-        raw = model.encode(PAIRS, normalize=False)
-        for encoding, embedding in zip(model.encode_tokens(PAIRS), raw, strict=True):
-            np.testing.assert_allclose(encoding.embedding, embedding, atol=1e-5)
-
-    def test_hidden_states_are_those_of_the_call(self, model: InstructorModel) -> None:
-        _, tokens, instruction_tokens = model(PAIRS, normalize=False)
-        for encoding, text, instruction in zip(model.encode_tokens(PAIRS), tokens, instruction_tokens, strict=True):
+    def test_vectors_are_those_of_the_call_and_of_encode_and_the_last_layer_reads_out_to_them(
+        self, model: InstructorModel
+    ) -> None:
+        called = zip(*model(PAIRS, normalize=False)[1:], model.encode(PAIRS, normalize=False), strict=True)
+        for encoding, (text, instruction, embedding) in zip(
+            model.encode_tokens(PAIRS, layers=True), called, strict=True
+        ):
             np.testing.assert_allclose(encoding.hidden[encoding.pooling_mask], text.numpy(), atol=1e-5)
             np.testing.assert_allclose(encoding.hidden[~encoding.pooling_mask], instruction.numpy(), atol=1e-5)
+            np.testing.assert_allclose(encoding.embedding, embedding, atol=1e-5)
+            assert encoding.layers is not None
+            np.testing.assert_allclose(model.read_out(encoding.layers[-1]), encoding.projected, atol=1e-4)
 
     def test_segments_and_spans_follow_the_characters(self, model: InstructorModel) -> None:
         (encoding,) = model.encode_tokens([("Topic of it: ", "  Cold soup")])
@@ -209,14 +204,9 @@ class TestTokens:
     def test_the_embedding_row_does_not_know_the_instruction(self, model: InstructorModel) -> None:
         a, b = model.encode_tokens([("Topic: ", "Cold soup"), (REVIEW, "Cold soup")], layers=True)
         assert a.layers is not None and b.layers is not None
-        assert a.layers.shape == (len(model.backbone.blocks) + 1, a.n_encoded, 96)
+        assert a.layers.shape == (model.n_layers + 1, a.n_encoded, 96)
         np.testing.assert_array_equal(a.layers[0][a.pooling_mask], b.layers[0][b.pooling_mask])
         assert np.abs(a.layers[1][a.pooling_mask] - b.layers[1][b.pooling_mask]).max() > 1e-3
-
-    def test_the_last_layer_reads_out_to_the_projection(self, model: InstructorModel) -> None:
-        for encoding in model.encode_tokens(PAIRS, layers=True):
-            assert encoding.layers is not None
-            np.testing.assert_allclose(model.read_out(encoding.layers[-1]), encoding.projected, atol=1e-4)
 
     def test_attentions_are_those_of_eager_transformers(self, checkpoint_b: Path) -> None:
         model = InstructorModel(checkpoint_b)
@@ -344,9 +334,8 @@ class TestPairs:
         assert strings.well_formed(broken[0][1]) == whole[0][1]  # the page
         assert model.count_tokens(["\ud800"]) == model.count_tokens(["�"])
 
-    @pytest.mark.parametrize("name", [*encoder_module._NAMED_ELSEWHERE])
-    def test_argument_names_of_the_reference_are_explained(self, model: InstructorModel, name: str) -> None:
-        for arguments in ([], [TWO]):
+    def test_argument_names_of_the_reference_are_explained(self, model: InstructorModel) -> None:
+        for name, arguments in product(encoder_module._NAMED_ELSEWHERE, ([], [TWO])):
             with pytest.raises(EncoderError, match=f"encode.. has no argument '{name}': ") as caught:
                 model.encode(*arguments, **{name: 1})  # type: ignore[arg-type]
             assert isinstance(caught.value, TypeError)
@@ -355,53 +344,30 @@ class TestPairs:
 
 
 class TestCopies:
-    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-    def test_an_unchanged_model_travels_as_its_folder_with_its_settings(self, checkpoint_b: Path, dtype: str) -> None:
-        model = InstructorModel(checkpoint_b, "cpu", dtype)
-        model.max_seq_length = 7
-        pickled = pickle.dumps(model)
-        assert len(pickled) < 10_000
-        for copied in (pickle.loads(pickled), copy.deepcopy(model)):
-            np.testing.assert_array_equal(copied.encode(PAIRS[2:]), model.encode(PAIRS[2:]))
-            assert (copied.device, copied.dtype, copied.trainable) == (model.device, model.dtype, False)
-            assert (copied.name, copied.max_seq_length) == (model.name, 7)
-
     @pytest.mark.parametrize("trainable", [True, False])
-    @pytest.mark.parametrize("write", ["in place", "through data", "replaced"])
-    def test_changed_weights_travel_need_no_folder_and_train_by_themselves(
-        self, checkpoint_a: Path, tmp_path: Path, trainable: bool, write: str
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_a_copy_has_the_weights_as_they_are_and_the_settings_and_needs_no_folder(
+        self, checkpoint_b: Path, tmp_path: Path, trainable: bool, dtype: str
     ) -> None:
-        folder = shutil.copytree(checkpoint_a, tmp_path / "copy")
-        model = InstructorModel(folder, "cpu", trainable=trainable)
-        before = model.encode(TWO)
+        folder = shutil.copytree(checkpoint_b, tmp_path / "copy")
+        model = InstructorModel(folder, "cpu", dtype, trainable=trainable)
+        model.max_seq_length = 7
+        before = model.encode(PAIRS[2:])
         with torch.no_grad():
-            if write == "in place":
-                model.dense.weight.add_(torch.randn(64, 64))
-            elif write == "through data":
-                model.dense.weight.data.add_(torch.randn(64, 64))
-            else:
-                model.dense = torch.nn.Linear(64, 64, bias=False)
-        assert np.abs(model.encode(TWO) - before).max() > 1e-3
+            model.dense.weight.add_(torch.randn(48, 96))
+        after = model.encode(PAIRS[2:])
+        assert np.abs(after - before).max() > 1e-3
         pickled, copied = pickle.dumps(model), copy.deepcopy(model)
         shutil.rmtree(folder)
         for other in (pickle.loads(pickled), copied):
-            np.testing.assert_allclose(other.encode(TWO), model.encode(TWO), atol=1e-6)
-            assert other.trainable is trainable
+            np.testing.assert_array_equal(other.encode(PAIRS[2:]), after)
+            assert (other.device, other.dtype, other.trainable) == (model.device, model.dtype, trainable)
+            assert (other.name, other.max_seq_length) == (model.name, 7)
             assert other.dense.weight.data_ptr() != model.dense.weight.data_ptr()
             if trainable:
-                other.train()(TWO)[0].sum().backward()
-                assert other.backbone.blocks[0].qkv[0].weight.grad is not None
+                other.train()(PAIRS[2:4])[0].sum().backward()
+                assert other.backbone.weights(0)[1].grad is not None
                 assert all(weight.grad is None for weight in model.parameters())
-
-    def test_a_folder_that_was_trained_on_meanwhile_is_not_taken_for_the_model(
-        self, checkpoint_a: Path, checkpoint_b: Path, tmp_path: Path
-    ) -> None:
-        folder = make_checkpoint(tmp_path / "one", seed=5)
-        pickled = pickle.dumps(InstructorModel(folder))
-        shutil.rmtree(folder)
-        make_checkpoint(tmp_path / "one", seed=6)
-        with pytest.raises(EncoderError, match="has changed since the model was pickled"):
-            pickle.loads(pickled)
 
     def test_a_worker_process_gets_the_model_and_the_cached_encoder(self, model: InstructorModel) -> None:
         with get_context("spawn").Pool(1) as pool:
@@ -421,7 +387,7 @@ class TestOwnProducts:
             for pays in (True, False):
                 monkeypatch.setattr(encoder_module, "_packing_pays", lambda *_, pays=pays: pays)
                 model = InstructorModel(folder, "cpu")
-                assert model.backbone.blocks[0].out.is_packed is pays
+                assert model.transformer.encoder.block[0].layer[0].SelfAttention.o.is_packed is pays
                 vectors[pays] = model.encode(PAIRS)
             np.testing.assert_allclose(vectors[True], vectors[False], atol=1e-6)
             monkeypatch.undo()
@@ -493,15 +459,9 @@ class TestRefusals:
             InstructorModel(folder)
         assert not marker.exists()
 
-    def test_an_unknown_dtype_is_refused(self, checkpoint_a: Path) -> None:
+    def test_an_unknown_dtype_and_a_name_outside_the_grammar_are_refused(self, checkpoint_a: Path) -> None:
         with pytest.raises(EncoderError, match="float16"):
             InstructorModel(checkpoint_a, dtype="float16")
-
-    @pytest.mark.parametrize("name", ["no/such/folder", "spaces in/name", "justaname", "../up", "a/../b", ""])
-    def test_a_name_outside_the_grammar_is_refused(self, name: str) -> None:
-        with pytest.raises(EncoderError, match="owner/name"):
-            InstructorModel(name)
-
-
-def test_the_bundled_checkpoint_loads_by_its_name(mini: InstructorModel) -> None:
-    assert mini.encode([(REVIEW, "A joy to read.")]).shape == (1, 384)
+        for name in ("no/such/folder", "spaces in/name", "justaname", "../up", "a/../b", ""):
+            with pytest.raises(EncoderError, match=f"^No checkpoint '{name}': there is no such folder.*owner/name"):
+                InstructorModel(name)

@@ -67,15 +67,6 @@ def test_the_fine_tuning_example_makes_a_checkpoint_that_loads(tmp_path: Path, m
     assert np.abs(trained.encode([pair[0]]) - before.encode([pair[0]])).max() > 1e-5
 
 
-@pytest.mark.parametrize(
-    "printed",
-    ["(3, 384) [1. 0.85 0.49]\n", "(3, 385) [1. 0.85 0.47]\n", "[1. 0.85 0.47]\n", "(3, 384) [1. 0.85]\n"],
-)
-def test_an_output_that_differs_is_noticed(printed: str) -> None:
-    with pytest.raises(AssertionError):
-        assert_same_output("(3, 384) [1.   0.85 0.47]\n", printed)
-
-
 def test_every_picture_is_there_and_small() -> None:
     pattern = r"!\[[^\]]+\]\(([^)]+)\)"
     pictures = [(path.parent / name).resolve() for path, text in PAGES.items() for name in re.findall(pattern, text)]

@@ -4,9 +4,6 @@ The effect of an edit is the mean over the texts of 1 - cosine between a text un
 edited one. Punctuation, spaces and case move vectors too; the largest of those effects is the noise floor, and a word
 below it cannot be said to matter.
 
-    plan = ablation_plan(instruction)                      # plan.instructions has to be encoded, for every text
-    result = ablation(plan, original, edited)
-
 Not shown: whether a word helps. A word may move all vectors the same way and change no neighbor.
 """
 
@@ -37,34 +34,20 @@ class EditKind(StrEnum):
 
 @dataclass(frozen=True)
 class Edit:
-    """One edited instruction.
-
-    Attributes:
-        kind: what was done.
-        name: in words for the screen: the word, or what was changed.
-        instruction: the edited instruction, as it is encoded.
-        word: index of the word that was left out; None for other edits.
-    """
+    """One edited instruction."""
 
     kind: EditKind
-    name: str
-    instruction: str
-    word: int | None = None
+    name: str  # in words for the screen: the word, or what was changed
+    instruction: str  # the edited instruction, as it is encoded
 
 
 @dataclass(frozen=True, eq=False)
 class AblationPlan:
-    """What has to be encoded to take an instruction apart.
+    """What has to be encoded to take an instruction apart."""
 
-    Attributes:
-        instruction: as it is encoded, with exactly one space at its end.
-        words: its words in order, the last without its closing punctuation.
-        edits: words first, then slots, then meaning-free edits; none equals the instruction.
-    """
-
-    instruction: str
-    words: tuple[str, ...]
-    edits: tuple[Edit, ...]
+    instruction: str  # as it is encoded, with exactly one space at its end
+    words: tuple[str, ...]  # its words in order, the last without its closing punctuation
+    edits: tuple[Edit, ...]  # words first, then slots, then meaning-free edits; none equals the instruction
 
     @property
     def instructions(self) -> tuple[str, ...]:
@@ -74,24 +57,14 @@ class AblationPlan:
 
 @dataclass(frozen=True, eq=False)
 class Ablation:
-    """Effects of the edits of a plan.
-
-    Attributes:
-        plan: the edits.
-        effects: (E,) float64 in [0, 2], mean 1 - cosine over the texts.
-        quartiles: (E, 2) float64, 25th and 75th percentile over the texts.
-        floor: the largest effect of a meaning-free edit.
-        floor_edit: the edit that causes it.
-        above_floor: (E,) bool, whether the effect exceeds the floor; False for the meaning-free edits.
-        n_texts: number of texts behind the means.
-    """
+    """Effects of the edits of a plan."""
 
     plan: AblationPlan
-    effects: NDArray[np.float64]
-    quartiles: NDArray[np.float64]
-    floor: float
+    effects: NDArray[np.float64]  # (E,) in [0, 2], mean 1 - cosine over the texts
+    quartiles: NDArray[np.float64]  # (E, 2) 25th and 75th percentile over the texts
+    floor: float  # the largest effect of a meaning-free edit
     floor_edit: Edit
-    above_floor: NDArray[np.bool_]
+    above_floor: NDArray[np.bool_]  # (E,) whether the effect exceeds the floor; False for the meaning-free edits
     n_texts: int
 
     def word_effects(self) -> tuple[float, ...]:
@@ -101,25 +74,15 @@ class Ablation:
 
 
 def ablation_plan(instruction: str, *, text_types: Sequence[str] = ()) -> AblationPlan:
-    """Every word left out in turn, every slot of the template changed, and the meaning-free edits.
-
-    A closing `:` or `;` belongs to no word: leaving out the last word keeps it.
-
-    Args:
-        instruction: with at least one word; outer spaces do not count.
-        text_types: known text types, for telling them from the domain; see `suggest.parse`.
-
-    Raises:
-        UserError: for an instruction without words.
-    """
+    """Every word left out in turn, every slot of the template changed, and the meaning-free edits."""
     core = instruction.strip()
-    stem = core.rstrip(_MARKS + " ")
+    stem = core.rstrip(_MARKS + " ")  # a closing colon belongs to no word: leaving out the last word keeps it
     words = tuple(stem.split())
     if not words:
         raise UserError(f"Leaving out words needs an instruction with 1 word or more: got {instruction!r}. Add words.")
     closing = core[len(stem) :].strip()
     original = core + " "
-    edits = [Edit(EditKind.WORD, word, _without(words, i, closing), i) for i, word in enumerate(words)]
+    edits = [Edit(EditKind.WORD, word, _without(words, i, closing)) for i, word in enumerate(words)]
     slots = parse(core, text_types=text_types)
     if slots is not None:
         edits += _slot_edits(slots, closing)
@@ -128,10 +91,7 @@ def ablation_plan(instruction: str, *, text_types: Sequence[str] = ()) -> Ablati
 
 
 def meaning_free_edits(instruction: str) -> tuple[Edit, ...]:
-    """Edits of punctuation, spaces and case that leave the meaning as it is; each gives another string.
-
-    Also the yardstick for other views: texts that move as much under one of these have not really moved.
-    """
+    """Edits of punctuation, spaces and case, each another string: what moves as much under these has not moved."""
     core = instruction.strip()
     stem = core.rstrip(_MARKS + " ")
     if not stem:
@@ -156,18 +116,7 @@ def meaning_free_edits(instruction: str) -> tuple[Edit, ...]:
 
 
 def ablation(plan: AblationPlan, original: NDArray[np.floating], edited: NDArray[np.floating]) -> Ablation:
-    """Effects of the edits.
-
-    Args:
-        plan: E edits.
-        original: (N, D) the texts under the instruction, of any length.
-        edited: (E, N, D) the texts under each edit, in the order of `plan.edits`.
-
-    Raises:
-        UserError: without a text.
-    """
-    if edited.shape != (len(plan.edits), *original.shape):
-        raise ValueError(f"An ablation needs vectors {(len(plan.edits), *original.shape)}: got {edited.shape}.")
+    """Effects of E edits on N texts, vectors (N, D) under the instruction and (E, N, D) under each edit."""
     if len(original) == 0:
         raise UserError("Leaving out words needs at least 1 text to see an effect on: got 0. Add a text.")
     each = cosine_distances(original, edited)
@@ -187,10 +136,8 @@ def ablation(plan: AblationPlan, original: NDArray[np.floating], edited: NDArray
 
 
 def cosine_distances(original: NDArray[np.floating], edited: NDArray[np.floating]) -> NDArray[np.float64]:
-    """1 - cosine of each text with itself under every edit, (N, D) and (E, N, D) -> (E, N) float64 in [0, 2].
-
-    Computed as half the squared distance of unit vectors: equal vectors give exactly 0.
-    """
+    """1 - cosine of each text with itself under every edit, (N, D) and (E, N, D) -> (E, N) float64 in [0, 2]."""
+    # Half the squared distance of unit vectors: equal vectors give exactly 0.
     units, others = unit_vectors(original).astype(np.float64), unit_vectors(edited).astype(np.float64)
     distances: NDArray[np.float64] = np.minimum(np.sum((others - units) ** 2, axis=2) / 2, 2.0)
     return distances

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.projection import GridProjection, Method, Metric, project, project_grid
+from instructor_core.analysis.reduction import turned
 
 
 def aligned_maps(
@@ -47,18 +48,9 @@ def aligned_maps(
 
 
 def rotated(points: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Points centred, rotated or reflected onto the target, at a mean square radius of 1, (N, d) -> (N, d) float32.
-
-    Points that all lie in one place stay there, at the origin.
-    """
-    from scipy.linalg import orthogonal_procrustes
-
+    """Points centred, rotated or reflected onto the target, at a mean square radius of 1, (N, d) -> (N, d) float32."""
     if len(points) == 0:
         return points.astype(np.float32)
-    moved = points - points.mean(axis=0, dtype=np.float64)
+    moved = turned(points, target)
     radius = float(np.sqrt(np.mean(np.sum(moved**2, axis=1))))
-    if radius == 0:
-        return np.zeros_like(moved, dtype=np.float32)
-    turn, _ = orthogonal_procrustes(moved, target - target.mean(axis=0, dtype=np.float64))
-    placed: NDArray[np.float32] = (moved @ turn / radius).astype(np.float32)
-    return placed
+    return (moved / (radius or 1.0)).astype(np.float32)

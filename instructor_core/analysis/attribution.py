@@ -39,17 +39,11 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """Signed, additive contributions by the units of one text (rows) and of another (columns).
+    """Signed, additive contributions by the units of one text (rows) and of another (columns)."""
 
-    Attributes:
-        rows: r units of the first text, `</s>` last.
-        columns: c units of the second text.
-        values: (r, c) float32 in units of cosine.
-    """
-
-    rows: tuple[Unit, ...]
-    columns: tuple[Unit, ...]
-    values: NDArray[np.float32]
+    rows: tuple[Unit, ...]  # r units of the first text, `</s>` last
+    columns: tuple[Unit, ...]  # c units of the second text
+    values: NDArray[np.float32]  # (r, c) in units of cosine
 
     @property
     def row_totals(self) -> NDArray[np.float64]:
@@ -90,39 +84,21 @@ class Contributions:
 
 @dataclass(frozen=True, eq=False)
 class Ledger(Contributions):
-    """The terms of one cosine.
+    """The terms of one cosine."""
 
-    Attributes:
-        cosine: of the two embeddings, computed from them alone; the terms sum to it.
-    """
-
-    cosine: float
+    cosine: float  # of the two embeddings, computed from them alone; the terms sum to it
 
 
 @dataclass(frozen=True, eq=False)
 class LedgerDifference(Contributions):
-    """What each term of a cosine gains from one instruction to another: terms under `first` minus under `second`.
-
-    Attributes:
-        first: cosine under the first instruction.
-        second: cosine under the second; the terms sum to `first - second`.
-    """
+    """What each term of a cosine gains from one instruction to another: terms under `first` minus under `second`."""
 
     first: float
-    second: float
+    second: float  # the terms sum to `first - second`
 
 
 def ledger(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Ledger:
-    """The contributions of all pairs of pooled units of two texts to the cosine of their embeddings.
-
-    Args:
-        first: an encoded text, the rows.
-        second: another one, the columns; the instructions may differ.
-        by: whether rows and columns are tokens or words.
-
-    Raises:
-        UserError: when an embedding is zero, which has no cosine.
-    """
+    """What each pair of units of two texts adds to the cosine of their embeddings; the instructions may differ."""
     left, right = pooled_vectors(first), pooled_vectors(second)
     e, f = left.mean(axis=0), right.mean(axis=0)
     norms = float(np.linalg.norm(e) * np.linalg.norm(f))
@@ -135,15 +111,8 @@ def ledger(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Ledg
 
 
 def ledger_difference(first: Ledger, second: Ledger) -> LedgerDifference:
-    """The ledger of two texts under one instruction minus the ledger of the same texts under another.
-
-    Raises:
-        UserError: when a text has other tokens under the second instruction: the terms would not match.
-        ValueError: when one ledger counts tokens and the other words.
-    """
+    """The ledger of two texts under one instruction minus the ledger of the same texts under another."""
     for one, other in ((first.rows, second.rows), (first.columns, second.columns)):
         refuse_different_tokens(one, other, what="The difference of two ledgers")
-    if first.values.shape != second.values.shape:
-        raise ValueError(f"Ledgers by token and by word do not match: {first.values.shape}, {second.values.shape}.")
     change = first.values - second.values
     return LedgerDifference(first.rows, first.columns, change, first.cosine, second.cosine)

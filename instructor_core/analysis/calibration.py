@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.bundled import bundled
 from instructor_core.analysis.similarity import cosine_matrix
+from instructor_core.analysis.suggest import bundled
 from instructor_core.errors import UserError
 
 SENTENCES_FILE = bundled("unrelated_sentences.json")
@@ -37,27 +37,17 @@ class UnrelatedSentences:
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Cosines of unrelated sentences under one instruction.
+    """Cosines of unrelated sentences under one instruction."""
 
-    Attributes:
-        cosines: (P,) float64 in [-1, 1], sorted.
-        quantiles: (5,) float64, at the shares of `QUANTILES`.
-        curve: (201, 2) float64, columns cosine and percentile, for drawing.
-    """
-
-    cosines: NDArray[np.float64]
-    quantiles: NDArray[np.float64]
-    curve: NDArray[np.float64]
+    cosines: NDArray[np.float64]  # (P,) in [-1, 1], sorted
+    quantiles: NDArray[np.float64]  # (5,) at the shares of `QUANTILES`
+    curve: NDArray[np.float64]  # (201, 2) columns cosine and percentile, for drawing
 
     def percentiles(self, cosines: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Percentage of the unrelated pairs whose cosine is not higher, any shape -> same shape, float32 in [0, 100].
-
-        Never falls where the cosine rises; 100 from the highest unrelated cosine on, so a text with itself has 100.
-        """
+        """Percentage of the unrelated pairs whose cosine is not higher, any shape -> the same, float32 in [0, 100]."""
         rounded = np.round(cosines.astype(np.float64), 6)
         below = np.searchsorted(self.cosines, rounded, side="right")
-        share: NDArray[np.float32] = (100.0 * below / len(self.cosines)).astype(np.float32)
-        return share
+        return (100.0 * below / len(self.cosines)).astype(np.float32)
 
 
 def unrelated_sentences(path: Path = SENTENCES_FILE) -> UnrelatedSentences:
@@ -68,17 +58,7 @@ def unrelated_sentences(path: Path = SENTENCES_FILE) -> UnrelatedSentences:
 
 
 def background(vectors: NDArray[np.floating], domains: Sequence[str]) -> Background:
-    """The background of one instruction: cosines of all pairs of sentences of different domains.
-
-    Args:
-        vectors: (M, D) the sentences under this instruction, of any length.
-        domains: M domains, from `UnrelatedSentences`.
-
-    Raises:
-        UserError: when fewer than two domains are given.
-    """
-    if len(vectors) != len(domains):
-        raise ValueError(f"A background needs one vector per sentence: got {len(vectors)} and {len(domains)}.")
+    """Cosines of all pairs of sentences of different domains under one instruction: vectors (M, D), M domains."""
     if len(set(domains)) < 2:
         raise UserError(f"A background needs sentences of at least 2 domains: got {len(set(domains))}. Add sentences.")
     group = np.unique(np.array(domains), return_inverse=True)[1].reshape(-1)
@@ -93,9 +73,4 @@ def background(vectors: NDArray[np.floating], domains: Sequence[str]) -> Backgro
 
 def percentile_matrices(matrices: NDArray[np.floating], backgrounds: Sequence[Background]) -> NDArray[np.float32]:
     """Percentiles of the cosines of every instruction against its own background, (K, N, N) -> (K, N, N) float32."""
-    if len(matrices) != len(backgrounds):
-        raise ValueError(f"Every instruction needs its background: got {len(backgrounds)} for {len(matrices)}.")
-    percentiles: NDArray[np.float32] = np.stack(
-        [each.percentiles(matrix) for each, matrix in zip(backgrounds, matrices, strict=True)]
-    )
-    return percentiles
+    return np.stack([each.percentiles(matrix) for each, matrix in zip(backgrounds, matrices, strict=True)])

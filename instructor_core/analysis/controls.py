@@ -33,14 +33,11 @@ class Entry:
     role: Role
 
 
-def with_controls(
-    candidates: Sequence[str], *, shuffle: int = 0, unrelated: str = UNRELATED_INSTRUCTION, seed: int = 0
-) -> tuple[Entry, ...]:
+def with_controls(candidates: Sequence[str]) -> tuple[Entry, ...]:
     """Candidates in their order, each once, then the controls: what a leaderboard has to encode.
 
-    Every instruction is stripped and ends with exactly one space. An empty candidate is the empty control. The
-    shuffled control is made from the first candidate with two different words, from `shuffle` on; without one there is
-    none. Raises a UserError when there is no candidate besides the empty instruction.
+    An empty candidate is the empty control. The shuffled control is made from the first candidate with two different
+    words; without one there is none.
     """
     joined = [one_space(candidate) for candidate in candidates]
     if not any(joined):
@@ -55,11 +52,10 @@ def with_controls(
     entries = [Entry(text, Role.CANDIDATE if text else Role.EMPTY) for text in joined]
     if all(joined):
         entries.append(Entry("", Role.EMPTY))
-    mixed = (shuffled_words(text, seed=seed) for text in joined[shuffle:] + joined[:shuffle])
-    shuffled = next((text for text in mixed if text is not None), None)
+    shuffled = next((text for text in map(shuffled_words, joined) if text is not None), None)
     if shuffled is not None:
         entries.append(Entry(shuffled, Role.SHUFFLED))
-    return (*entries, Entry(one_space(unrelated), Role.UNRELATED))
+    return (*entries, Entry(UNRELATED_INSTRUCTION, Role.UNRELATED))
 
 
 def one_space(instruction: str) -> str:
@@ -67,17 +63,14 @@ def one_space(instruction: str) -> str:
     return instruction.strip() + " " if instruction.strip() else ""
 
 
-def shuffled_words(instruction: str, *, seed: int = 0) -> str | None:
-    """The words in another order, the same for the same seed; a last `:` or `;` stays last.
-
-    None where no other order exists.
-    """
+def shuffled_words(instruction: str) -> str | None:
+    """The words in another order, always the same; closing marks stay last. None where no other order exists."""
     core = instruction.strip()
     stem = core.rstrip(":;.,!? ")
     words = stem.split()
     if len(set(words)) < 2:
         return None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     mixed = words
     while mixed == words:
         mixed = [words[i] for i in rng.permutation(len(words))]

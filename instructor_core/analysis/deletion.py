@@ -22,19 +22,12 @@ _CLOSING = tuple(".,;:!?…)]}")  # stand next to the word before them
 
 @dataclass(frozen=True, eq=False)
 class Dropped:
-    """Similarity of a text to another vector after leaving each of its units out of the mean.
+    """Similarity of a text to another vector after leaving each of its units out of the mean."""
 
-    Attributes:
-        units: u units, `</s>` last.
-        other: (D,) float64 the other text's embedding, unit length.
-        cosine: similarity of the whole text.
-        similarities: (u,) float64 similarity without each unit; 0 where nothing but a zero vector is left.
-    """
-
-    units: tuple[Unit, ...]
-    other: NDArray[np.float64]
+    units: tuple[Unit, ...]  # u units, `</s>` last
+    other: NDArray[np.float64]  # (D,) the other text, unit length
     cosine: float
-    similarities: NDArray[np.float64]
+    similarities: NDArray[np.float64]  # (u,) without each unit; 0 where nothing but a zero vector is left
 
     @property
     def effects(self) -> NDArray[np.float64]:
@@ -52,17 +45,10 @@ class Deletion:
 
 @dataclass(frozen=True, eq=False)
 class DropOrDelete:
-    """Both ways of leaving a unit out, side by side.
-
-    `effect of deleting = effect of dropping + context` for every unit that can be deleted.
-
-    Attributes:
-        dropped: the result of leaving units out of the mean.
-        deleted: u similarities after deleting from the input; None for `</s>` and for a unit without characters.
-    """
+    """Both ways of leaving a unit out: effect of deleting = effect of dropping + context."""
 
     dropped: Dropped
-    deleted: tuple[float | None, ...]
+    deleted: tuple[float | None, ...]  # (u,) None for `</s>` and for a unit without characters
 
     @property
     def deletion_effects(self) -> tuple[float | None, ...]:
@@ -77,16 +63,7 @@ class DropOrDelete:
 
 
 def drop(pair: EncodedPair, other: NDArray[np.floating], *, by: By = "token") -> Dropped:
-    """Similarity of a text to another embedding after dropping each of its units from the mean.
-
-    Args:
-        pair: the text, encoded.
-        other: (D,) embedding of the other text, of any length but zero.
-        by: whether to drop tokens or words.
-
-    Raises:
-        UserError: when only one token is pooled, as for an empty text: without it there is no mean.
-    """
+    """Similarity of a text to another embedding (D,) after dropping each of its units from the mean."""
     vectors = pooled_vectors(pair)
     groups = units(pair, by=by)
     if len(groups) < 2:
@@ -102,16 +79,9 @@ def drop(pair: EncodedPair, other: NDArray[np.floating], *, by: By = "token") ->
 
 
 def deletions(pair: EncodedPair, groups: Sequence[Unit]) -> tuple[Deletion, ...]:
-    """The text without each of its units, for those that can be deleted.
-
-    `</s>` has no characters, and neither has a bare "▁". Only the part of the text that fitted the window is
-    edited: otherwise tokens that were cut off would move up, and their effect would be counted as context. A character
-    that several tokens share goes with each of them; one of the instruction is never touched.
-
-    Args:
-        pair: the text, encoded.
-        groups: its units, as in `Dropped.units`.
-    """
+    """The text without each of its units, for those that have characters: `</s>` and a bare "▁" have none."""
+    # Only what fitted the window is edited: otherwise tokens that were cut off would move up, and their effect would be
+    # counted as context. A character that several tokens share goes with each; the instruction is never touched.
     boundary = len(pair.instruction)
     last = max((unit.end for unit in groups), default=boundary)
     edited = []
@@ -127,18 +97,7 @@ def deletions(pair: EncodedPair, groups: Sequence[Unit]) -> tuple[Deletion, ...]
 
 
 def combine(dropped: Dropped, edited: Sequence[Deletion], embeddings: NDArray[np.floating]) -> DropOrDelete:
-    """Put the similarities of the re-encoded texts beside those of dropping.
-
-    Args:
-        dropped: from `drop`.
-        edited: from `deletions`, for the same units.
-        embeddings: (len(edited), D) embeddings of the edited texts under the text's own instruction.
-
-    Raises:
-        ValueError: when there is not one embedding per edited text.
-    """
-    if len(edited) != len(embeddings):
-        raise ValueError(f"One embedding per edited text: got {len(embeddings)} for {len(edited)} texts.")
+    """Both ways side by side: `embeddings` (len(edited), D) are of the edited texts under their instruction."""
     deleted: list[float | None] = [None] * len(dropped.units)
     if edited:
         cosines = unit_vectors(embeddings).astype(np.float64) @ dropped.other

@@ -41,17 +41,11 @@ _NO_ORDER = 1e-6  # a residual shorter than this, of ranks of length 1, is round
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like one tested task an instruction is on these texts.
-
-    Attributes:
-        task: name of the task.
-        correlation: partial rank correlation in [-1, 1].
-        floor: what a control or chance reaches.
-    """
+    """How like one tested task an instruction is on these texts."""
 
     task: str
-    correlation: float
-    floor: float
+    correlation: float  # partial rank correlation in [-1, 1]
+    floor: float  # what a control or chance reaches
 
     @property
     def strength(self) -> float:
@@ -61,26 +55,15 @@ class Likeness:
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """What an instruction does to some texts.
-
-    Attributes:
-        n_texts: number of texts that it was computed from.
-        distance: mean over the texts of 1 - cosine to the text under no instruction, in [0, 2].
-        noise: the largest such mean between the instruction and an edit of it without meaning.
-        order_change: 1 - Spearman of the cosines of all pairs, against no instruction, in [0, 2].
-        order_noise: the largest 1 - Spearman between the instruction and an edit without meaning.
-        likeness: one entry per tested task, strongest first.
-        named: names of the tasks that it is like, strongest first; tasks that cannot be told apart on these texts
-            stand together. Empty where it hardly changes anything or is like none.
-    """
+    """What an instruction does to some texts."""
 
     n_texts: int
-    distance: float
-    noise: float
-    order_change: float
-    order_noise: float
-    likeness: tuple[Likeness, ...]
-    named: tuple[str, ...]
+    distance: float  # mean over the texts of 1 - cosine to the text under no instruction, in [0, 2]
+    noise: float  # the largest such mean between the instruction and an edit of it without meaning
+    order_change: float  # 1 - Spearman of the cosines of all pairs, against no instruction, in [0, 2]
+    order_noise: float  # the largest 1 - Spearman between the instruction and an edit without meaning
+    likeness: tuple[Likeness, ...]  # one entry per tested task, strongest first
+    named: tuple[str, ...]  # strongest first, those that cannot be told apart here together; may be empty
 
     @property
     def verdict(self) -> Verdict:
@@ -104,19 +87,7 @@ def fingerprint(
     controls: NDArray[np.floating],
     names: Sequence[str],
 ) -> Fingerprint:
-    """The fingerprint of an instruction on n texts, all vectors of any length.
-
-    Args:
-        vectors: (n, D) the texts under the instruction.
-        none: (n, D) under no instruction.
-        edited: (E, n, D) under edits of the instruction without meaning, at least one.
-        tasks: (T, n, D) under the plain instruction of every tested task.
-        controls: (C, n, D) under instructions that ask for no task, at least one.
-        names: T names of the tasks.
-
-    Raises:
-        UserError: below four texts: fewer than six pairs have no order worth the name.
-    """
+    """The fingerprint of an instruction on n texts, all vectors of any length."""
     if len(vectors) < MIN_TEXTS:
         raise UserError(
             f"A fingerprint of an instruction needs at least {MIN_TEXTS} texts: got {len(vectors)}. Add texts."
@@ -190,8 +161,7 @@ def _without(ranks: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[n
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
-    scaled: NDArray[np.float64] = np.where(lengths > _NO_ORDER, values / np.maximum(lengths, _NO_ORDER), 0.0)
-    return scaled
+    return np.where(lengths > _NO_ORDER, values / np.maximum(lengths, _NO_ORDER), 0.0)
 
 
 def _chance(

@@ -15,13 +15,7 @@ _BLOCK = 4096  # vectors that are normalised at once
 
 
 def letter(index: int) -> str:
-    """Name of the instruction at `index`: A, B, ..., Z, AA, AB, ...
-
-    Raises:
-        ValueError: for a negative index.
-    """
-    if index < 0:
-        raise ValueError(f"An instruction index is 0 or more: got {index}.")
+    """Name of the instruction at `index`, from 0 on: A, B, ..., Z, AA, AB, ..."""
     name = ""
     while index >= 0:
         index, last = divmod(index, len(ascii_uppercase))
@@ -45,23 +39,12 @@ def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingGrid:
-    """K instructions x N texts, each pair with its pooled and projected vector; the array is read-only.
+    """K instructions x N texts, each pair with its pooled and projected vector; the array is read-only."""
 
-    Attributes:
-        instructions: (K,) in the order of the letters A, B, C...
-        texts: (N,), numbered from 0 here and from 1 on screen.
-        labels: (N,), "" where a text has none; None where no text has one.
-        vectors: (K, N, D) float32, not normalised; a private copy of what was given.
-
-    Raises:
-        ValueError: when the shapes disagree.
-        UserError: when a vector holds NaN or infinity, with the pair it belongs to.
-    """
-
-    instructions: tuple[str, ...]
-    texts: tuple[str, ...]
-    labels: tuple[str, ...] | None
-    vectors: NDArray[np.float32]
+    instructions: tuple[str, ...]  # (K,) in the order of the letters A, B, C
+    texts: tuple[str, ...]  # (N,), numbered from 0 here and from 1 on screen
+    labels: tuple[str, ...] | None  # (N,), "" where a text has none; None where no text has one
+    vectors: NDArray[np.float32]  # (K, N, D) not normalised; a private copy of what was given
 
     def __post_init__(self) -> None:
         """Check the shapes and the values, and freeze the array."""

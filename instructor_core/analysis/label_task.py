@@ -35,15 +35,13 @@ class Metric(StrEnum):
 class LabelTask:
     """Labels to recover, and all that is the same for every instruction: L sorted names, the label of each text (N,).
 
-    The k nearest texts vote. Weights (B, N) say how often a text occurs in each bootstrap resample, `confidence` which
-    share of the resamples an interval covers.
+    The k nearest texts vote. Weights (B, N) say how often a text occurs in each bootstrap resample.
     """
 
     names: tuple[str, ...]
     index: NDArray[np.int64]
     k: int
     weights: NDArray[np.float32]
-    confidence: float
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -62,14 +60,7 @@ class LabelTask:
         return {Metric.AUC: 0.5, Metric.SILHOUETTE: 0.0}.get(metric)
 
 
-def label_task(
-    labels: Sequence[str] | None,
-    *,
-    k: int | None = None,
-    n_resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> LabelTask:
+def label_task(labels: Sequence[str] | None, *, k: int | None = None, n_resamples: int = 1000) -> LabelTask:
     """The task of recovering N labels, with B resamples.
 
     By default k is the largest odd number that exceeds neither the square root of N, nor the number of other texts of
@@ -84,11 +75,11 @@ def label_task(
         k = max(k - (k + 1) % 2, 1)
     if not 1 <= k < n:
         raise UserError(f"kNN needs k between 1 and {n - 1} for {n} texts: got k={k}. Choose another k.")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     weights = np.zeros((n_resamples, n), dtype=np.float32)
     for label, count in enumerate(counts):
         weights[:, index == label] = rng.multinomial(count, np.full(count, 1 / count), size=n_resamples)
-    return LabelTask(names, index, k, weights, confidence)
+    return LabelTask(names, index, k, weights)
 
 
 def _checked_labels(labels: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int64]]:

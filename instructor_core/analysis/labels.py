@@ -72,9 +72,10 @@ def label_issues(labels: Sequence[str], texts: Sequence[str] | None = None) -> L
     if texts is not None:
         first: dict[str, int] = {}
         for row in labelled:
-            first.setdefault(_folded(texts[row]), row)
+            first.setdefault(" ".join(texts[row].casefold().split()), row)
         once = sorted(first.values())
     counts = Counter(labels[row] for row in once)
+    uneven = max(counts.values(), default=0) >= SMALL  # where all are small, there is nothing to single out
     rows = [row for row in once if counts[labels[row]] > 1]
     return LabelIssues(
         rows=np.array(rows, dtype=np.int64),
@@ -82,7 +83,7 @@ def label_issues(labels: Sequence[str], texts: Sequence[str] | None = None) -> L
         n_missing=len(labels) - len(labelled),
         n_repeated=len(labelled) - len(once),
         singletons=tuple(label for label, n in counts.items() if n == 1),
-        small=tuple((label, n) for label, n in counts.items() if 1 < n < SMALL) if _uneven(counts) else (),
+        small=tuple((label, n) for label, n in counts.items() if 1 < n < SMALL) if uneven else (),
         merges=_merges(Counter(labels[row] for row in labelled)),
     )
 
@@ -126,15 +127,6 @@ def _may_be(label: str, n: int, other: str, n_other: int) -> bool:
     if mine.endswith(its) or its.endswith(mine):  # `known` and `unknown` are opposites
         return False
     return difflib.SequenceMatcher(None, mine, its).ratio() >= _LIKENESS
-
-
-def _uneven(counts: Counter[str]) -> bool:
-    """Whether some label has enough texts to be judged: where all are small, there is nothing to single out."""
-    return max(counts.values(), default=0) >= SMALL
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _letters(label: str) -> str:

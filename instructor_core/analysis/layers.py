@@ -23,15 +23,10 @@ _GROUP_OF = {"instruction": 0, "straddling": 1, "text": 1, "end": 2}
 
 @dataclass(frozen=True, eq=False)
 class LayerDivergence:
-    """How far the states of the same tokens under two instructions have come apart.
+    """How far the states of the same tokens under two instructions have come apart."""
 
-    Attributes:
-        tokens: m pooled tokens, `</s>` last.
-        values: (L + 1, m) float32, `1 - cos` in [0, 2]; row 0 is exactly 0.
-    """
-
-    tokens: tuple[Unit, ...]
-    values: NDArray[np.float32]
+    tokens: tuple[Unit, ...]  # m pooled tokens, `</s>` last
+    values: NDArray[np.float32]  # (L + 1, m) `1 - cos` in [0, 2]; row 0 is exactly 0
 
     @property
     def by_layer(self) -> NDArray[np.float64]:
@@ -42,29 +37,18 @@ class LayerDivergence:
 
 @dataclass(frozen=True, eq=False)
 class LayerSimilarity:
-    """Text x text cosines read out at every layer.
+    """Text x text cosines read out at every layer."""
 
-    Attributes:
-        matrices: (L + 1, N, N) float32 in [-1, 1], the last one that of the embeddings.
-        ranges: (L + 1, 2) float64 colour range of each layer alone: their cosines lie in different bands.
-    """
-
-    matrices: NDArray[np.float32]
-    ranges: NDArray[np.float64]
+    matrices: NDArray[np.float32]  # (L + 1, N, N) in [-1, 1], the last one that of the embeddings
+    ranges: NDArray[np.float64]  # (L + 1, 2) colour range of each layer alone: their cosines lie in different bands
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentAttention:
-    """Where the text's tokens look.
+    """Where the text's tokens look."""
 
-    Attributes:
-        shares: (L, heads, 3) float32, sum 1 over the last axis: mean share of attention that a text token gives to
-            the instruction, to the text and to `</s>`, the order of `GROUPS`.
-        even: (3,) float64, the shares if every token got the same.
-    """
-
-    shares: NDArray[np.float32]
-    even: NDArray[np.float64]
+    shares: NDArray[np.float32]  # (L, heads, 3) given by a text token to each of `GROUPS`, mean, sum 1
+    even: NDArray[np.float64]  # (3,) the shares if every token got the same
 
     @property
     def by_layer(self) -> NDArray[np.float64]:
@@ -80,17 +64,7 @@ def layer_divergence(
     first_layers: NDArray[np.floating],
     second_layers: NDArray[np.floating],
 ) -> LayerDivergence:
-    """`1 - cos` between the states of each pooled token under two instructions, at every layer.
-
-    Args:
-        first: a text under one instruction.
-        second: the same text under the other.
-        first_layers: (L + 1, n, h) residual states of all encoded tokens of `first`.
-        second_layers: (L + 1, n', h) those of `second`.
-
-    Raises:
-        UserError: when the text has other tokens under the second instruction.
-    """
+    """`1 - cos` of each pooled token's states (L + 1, n, h) under two instructions; n may differ between them."""
     tokens = units(first)
     refuse_different_tokens(tokens, units(second), what="Layer by layer comparison")
     left = unit_vectors(first_layers[:, first.pooling_mask])
@@ -101,22 +75,13 @@ def layer_divergence(
 
 
 def pooled_layers(read_outs: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The embedding that a text would have at every layer, (L + 1, n, D) -> (L + 1, D), not normalised.
-
-    Args:
-        read_outs: states of every layer after the final norm and the linear layer.
-        pooling_mask: (n,) the tokens that enter the mean.
-    """
+    """The embedding that a text would have at every layer, (L + 1, n, D) -> (L + 1, D), not normalised."""
     pooled: NDArray[np.float32] = read_outs[:, pooling_mask].mean(axis=1, dtype=np.float64).astype(np.float32)
     return pooled
 
 
 def layer_similarity(embeddings: NDArray[np.floating]) -> LayerSimilarity:
-    """Text x text cosines at every layer.
-
-    Args:
-        embeddings: (L + 1, N, D) read-outs of the N texts, from `pooled_layers`.
-    """
+    """Text x text cosines at every layer of read-outs (L + 1, N, D), from `pooled_layers`."""
     matrices = np.stack([self_similarity(layer) for layer in embeddings])
     different = ~np.eye(matrices.shape[1], dtype=np.bool_)
     ranges = [cosine_range(matrix[different]) for matrix in matrices]
@@ -124,17 +89,7 @@ def layer_similarity(embeddings: NDArray[np.floating]) -> LayerSimilarity:
 
 
 def segment_attention(attentions: NDArray[np.floating], segments: Sequence[str]) -> SegmentAttention:
-    """Shares of attention that the text's tokens give to the instruction, the text and `</s>`.
-
-    A straddling token counts as text.
-
-    Args:
-        attentions: (L, heads, n, n) weights, row `i` what token `i` looks at, sum 1.
-        segments: of the n encoded tokens; more (cut-off ones) are ignored.
-
-    Raises:
-        UserError: when the text has no token of its own.
-    """
+    """Where the text's tokens look: weights (L, heads, n, n), row `i` those of token `i`; n segments or more."""
     n = attentions.shape[-1]
     groups = np.array([_GROUP_OF[str(segment)] for segment in segments[:n]])
     if not (groups == 1).any():

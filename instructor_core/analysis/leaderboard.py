@@ -1,15 +1,11 @@
 """Which instruction is good for these labels: candidates beside controls, a decision, and what each row shows.
 
-The steps, so that an app can show progress between them and add a candidate without redoing the others:
-
-    entries = with_controls(candidates)                       # what has to be encoded
-    task = label_task(labels)
-    scores = tuple(score_instructions(grid, task))            # grid of entries x texts
-    board = leaderboard(entries, scores, task)
-    board.decision.headline
-
 Decision and verdicts rest on kNN accuracy; rows may be ordered by any metric. No row is called better than no
 instruction unless the decision names one, so the table never contradicts the sentence above it.
+
+References:
+    Holm 1979, A simple sequentially rejective multiple test procedure.
+    McNemar 1947; the exact version is a binomial test on the texts that two instructions decide differently.
 """
 
 from __future__ import annotations
@@ -21,7 +17,6 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.comparison import Comparison, comparisons, intervals
 from instructor_core.analysis.controls import Entry, Role
 from instructor_core.analysis.decision import ALPHA, Decision, decide_by_neighbors
 from instructor_core.analysis.grid import letter
@@ -52,14 +47,14 @@ class Row:
     """One instruction on the leaderboard: its scores in the order of `Metric`, and predicted labels (N,).
 
     The name is the letter of a candidate or the role of a control; rank 1 has the highest value, equals share a rank.
+    `p_value` is that against the empty instruction, two-sided, after Holm's correction for the candidates.
     """
 
     name: str
     entry: Entry
     scores: tuple[Score, ...]
     rank: int
-    against_empty: Comparison | None
-    against_best: Comparison | None
+    p_value: float | None
     verdict: Verdict
     standing: Standing
     predictions: NDArray[np.int64]
@@ -110,28 +105,24 @@ def leaderboard(
     """Decision, ranks by a metric and verdicts, for entries as `with_controls` makes them and their scores."""
     roles = [entry.role for entry in entries]
     candidates = [i for i, role in enumerate(roles) if role is Role.CANDIDATE]
-    if len(entries) != len(scores) or Role.EMPTY not in roles or not candidates:
-        raise ValueError(
-            f"A leaderboard needs scores for each entry, a candidate and the empty instruction: got {len(entries)} "
-            f"entries, {len(scores)} scores, {len(candidates)} candidates."
-        )
     empty = roles.index(Role.EMPTY)
     nearest = [score.nearest for score in scores]
     decision = decide_by_neighbors(nearest, task, candidates, empty, [entry.instruction for entry in entries])
     best = decision.best
     values = np.array([score.values[list(Metric).index(metric)] for score in scores])
-    against_empty = comparisons(scores, empty, candidates, task)
-    against_best = comparisons(scores, best, [i for i in candidates if i != best], task)
+    p_values, leads = _against(scores, empty, candidates, task)
+    _, leads_of_best = _against(scores, best, [i for i in candidates if i != best], task)
+    verdicts = {decision.chosen: Verdict.BETTER, empty: Verdict.EMPTY}
+    standings = {0: Standing.SAME, 1: Standing.BETTER, -1: Standing.WORSE}
     rows = tuple(
         Row(
             name=letter(i) if entry.role is Role.CANDIDATE else entry.role.value,
             entry=entry,
-            scores=intervals(scores[i], task),
+            scores=intervals(scores[i]),
             rank=1 + int((values > values[i]).sum()),
-            against_empty=against_empty[i],
-            against_best=against_best[i],
-            verdict=Verdict.BETTER if i == decision.chosen else _verdict(against_empty[i], decision),
-            standing=_standing(against_best[i]),
+            p_value=None if i == empty else float(p_values[i]),
+            verdict=verdicts[i] if i in verdicts else _verdict(leads[i], decision),
+            standing=Standing.BEST if i == best else standings[leads_of_best[i]],
             predictions=scores[i].predictions,
         )
         for i, entry in enumerate(entries)
@@ -169,21 +160,40 @@ def conclusion(board: Leaderboard, *, larger: str = "") -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _verdict(change: Comparison | None, decision: Decision) -> Verdict:
-    """The verdict that a comparison with the empty instruction and the decision allow."""
-    if change is None:
-        return Verdict.EMPTY
-    if change.p_adjusted >= ALPHA or change.difference.value == 0:
-        return Verdict.SAME
-    if change.difference.value < 0:
+def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-values corrected by Holm's method, (m,) -> (m,), never above 1 and in the order of the input."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    return adjusted
+
+
+def _against(
+    scores: Sequence[InstructionScores], reference: int, family: list[int], task: LabelTask
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Each row against one: p-values (R,) of the exact McNemar test, and 1 if reliably ahead, -1 if behind, else 0."""
+    from scipy.stats import binomtest
+
+    right = np.stack([score.predictions == task.index for score in scores])
+    wins = (right & ~right[reference]).sum(axis=1).tolist()
+    losses = (~right & right[reference]).sum(axis=1).tolist()
+    pairs = list(zip(wins, losses, strict=True))
+    p_values = np.array([binomtest(won, won + lost).pvalue if won + lost else 1.0 for won, lost in pairs])
+    p_values[family] = holm(p_values[family])
+    leads = [(won > lost) - (won < lost) if p < ALPHA else 0 for (won, lost), p in zip(pairs, p_values, strict=True)]
+    return p_values, leads
+
+
+def _verdict(lead: int, decision: Decision) -> Verdict:
+    """What may be said of a row: nothing is better than no instruction unless the decision names one."""
+    if lead < 0:
         return Verdict.WORSE
-    return Verdict.SAME if decision.chosen is None else Verdict.BETTER
+    return Verdict.BETTER if lead > 0 and decision.chosen is not None else Verdict.SAME
 
 
-def _standing(change: Comparison | None) -> Standing:
-    """The standing that a comparison with the best candidate allows."""
-    if change is None:
-        return Standing.BEST
-    if change.p_adjusted >= ALPHA or change.difference.value == 0:
-        return Standing.SAME
-    return Standing.BETTER if change.difference.value > 0 else Standing.WORSE
+def intervals(scores: InstructionScores) -> tuple[Score, ...]:
+    """Value and 95 % interval of every metric, widened to hold the value where it falls outside."""
+    bounds = np.quantile(scores.samples, [0.025, 0.975], axis=1).T.tolist()
+    pairs = zip(scores.values.tolist(), bounds, strict=True)
+    return tuple(Score(value, min(low, value), max(high, value)) for value, (low, high) in pairs)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import LabelTask
+from instructor_core.analysis.nearest import nearest_of_all
 from instructor_core.errors import UserError
 
 KMEANS_SEEDS = (0, 1, 2, 3, 4)
@@ -29,8 +30,7 @@ _CHUNK = 1_000_000  # weights of pairs held at once
 def nearest_others(cosines: NDArray[np.floating], m: int) -> NDArray[np.int32]:
     """The m nearest other texts of each, nearest first, equally near ones by index: (N, N) -> (N, m)."""
     others = np.where(np.eye(len(cosines), dtype=np.bool_), -np.inf, cosines)
-    nearest: NDArray[np.int32] = np.argsort(-others, axis=1, kind="stable")[:, :m].astype(np.int32)
-    return nearest
+    return np.argsort(-others, axis=1, kind="stable")[:, :m].astype(np.int32)
 
 
 def vote(
@@ -48,11 +48,6 @@ def vote(
     return winners
 
 
-def knn_predictions(cosines: NDArray[np.floating], task: LabelTask) -> NDArray[np.int64]:
-    """Label of each text by the vote of its k nearest other texts, (N, N) -> (N,); ties as in scikit-learn."""
-    return vote(nearest_others(cosines, task.k), task.index, len(task.names))
-
-
 def nearest_agreement(embeddings: NDArray[np.floating], labels: Sequence[str] | NDArray[np.generic]) -> float:
     """Share of texts whose nearest other text, by cosine, has the same label: (N, D), N labels.
 
@@ -63,17 +58,14 @@ def nearest_agreement(embeddings: NDArray[np.floating], labels: Sequence[str] | 
             f"Agreement needs one label for each of two texts or more: got {len(labels)} labels for "
             f"{len(embeddings)} embeddings. Give one label per text."
         )
-    units = unit_vectors(np.asarray(embeddings))
-    cosines = units @ units.T
-    np.fill_diagonal(cosines, -np.inf)
     kinds = np.asarray(labels)
-    return float((kinds[cosines.argmax(axis=1)] == kinds).mean())
+    return float((kinds[nearest_of_all(unit_vectors(np.asarray(embeddings)))] == kinds).mean())
 
 
 def accuracy(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
     """Share of correct predictions and its resamples (B,)."""
     correct = predictions == task.index
-    return float(correct.mean()), _resampled_mean(correct, task)
+    return float(correct.mean()), np.asarray(task.weights @ correct.astype(np.float64) / len(correct))
 
 
 def macro_f1(predictions: NDArray[np.int64], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
@@ -201,12 +193,6 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
     entropy: NDArray[np.float64] = -np.einsum("bm,bm->b", shares, logs)
     return entropy
-
-
-def _resampled_mean(each: NDArray[np.generic], task: LabelTask) -> NDArray[np.float64]:
-    """Mean of a figure per text in every resample, (N,) -> (B,)."""
-    means: NDArray[np.float64] = task.weights @ each.astype(np.float64) / len(each)
-    return means
 
 
 def _around(samples: NDArray[np.float64], value: float) -> NDArray[np.float64]:

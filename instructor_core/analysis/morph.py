@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.projection import project_grid
+from instructor_core.analysis.metrics import nearest_others
+from instructor_core.analysis.projection import fitted, project_grid
 from instructor_core.analysis.similarity import self_similarity
 from instructor_core.errors import UserError
 
-MorphLayout = Literal["joint PCA", "turned PCA", "joint UMAP", "turned UMAP"]
-ALL_LAYOUTS: tuple[MorphLayout, ...] = ("joint PCA", "turned PCA", "joint UMAP", "turned UMAP")
+MorphLayout = Literal["joint PCA", "turned PCA", "joint UMAP"]
 NEIGHBORS = 10
 _FLOOR_SHARE = 0.95  # of the texts and edits stay below the floor
 
@@ -40,29 +40,16 @@ class LayoutQuality:
 
 @dataclass(frozen=True, eq=False)
 class Morph:
-    """Two aligned maps of the same texts.
-
-    Attributes:
-        a: index of the instruction to start from.
-        b: index of the instruction to move to.
-        layout: the layout that was taken. "joint": one fit to both, positions are comparable; "turned": two fits,
-            B rotated, reflected and scaled as a whole onto A (Procrustes).
-        qualities: of all layouts that were tried, the first taken in case of a tie.
-        coordinates: (2, N, 2) float32, under A and under B, no unit.
-        changes: (N,) float64 in [0, 1], Jaccard distance of a text's `k` nearest neighbors under A and under B.
-        floor: the change that noise reaches.
-        changed: (N,) bool, whether the change exceeds the floor.
-        k: number of neighbors that are compared.
-    """
+    """Two aligned maps of the same texts."""
 
     a: int
     b: int
-    layout: MorphLayout
-    qualities: tuple[LayoutQuality, ...]
-    coordinates: NDArray[np.float32]
-    changes: NDArray[np.float64]
-    floor: float
-    changed: NDArray[np.bool_]
+    layout: MorphLayout  # "joint": one fit; "turned": B rotated, reflected and scaled as a whole onto A
+    qualities: tuple[LayoutQuality, ...]  # of all layouts that were tried
+    coordinates: NDArray[np.float32]  # (2, N, 2) under A and under B, no unit
+    changes: NDArray[np.float64]  # (N,) in [0, 1], Jaccard distance of the `k` nearest
+    floor: float  # the change that noise reaches
+    changed: NDArray[np.bool_]  # (N,) whether the change exceeds the floor
     k: int
 
     @property
@@ -76,37 +63,11 @@ class Morph:
         return moved.astype(np.float32)
 
 
-def morph(
-    grid: EmbeddingGrid,
-    a: int,
-    b: int,
-    *,
-    floor: float,
-    k: int = NEIGHBORS,
-    layouts: tuple[MorphLayout, ...] = ALL_LAYOUTS[:3],
-    random_state: int = 42,
-) -> Morph:
-    """Aligned maps of the texts under instructions `a` and `b`.
-
-    Args:
-        grid: at least three texts.
-        a: index of the first instruction.
-        b: index of the second one.
-        floor: Jaccard change that is reached without a change of meaning, from `neighborhood_floor`.
-        k: neighbors that are compared; lowered to half of the other texts where there are few.
-        layouts: the layouts to choose from. UMAP needs 15 distinct points and is left out below.
-        random_state: seed of UMAP.
-
-    Raises:
-        UserError: below three texts.
-    """
-    if not layouts:
-        raise ValueError("A morph needs at least one layout to choose from: got none.")
+def morph(grid: EmbeddingGrid, a: int, b: int, *, floor: float, k: int = NEIGHBORS) -> Morph:
+    """Aligned maps of the texts under instructions `a` and `b`; `floor` comes from `neighborhood_floor`."""
     k = _usable_k(k, grid.n_texts)
     pair = EmbeddingGrid((grid.instructions[a], grid.instructions[b]), grid.texts, grid.labels, grid.vectors[[a, b]])
-    made = [found for layout in layouts if (found := _laid_out(pair, layout, random_state)) is not None]
-    if not made:
-        made = [_pca(pair, "joint PCA")]
+    made = _layouts(pair)
     best = max(range(len(made)), key=lambda at: (round(made[at][0].mean, 3), -at))
     changes = neighborhood_change(grid.vectors[a], grid.vectors[b], k=k)
     return Morph(
@@ -123,10 +84,7 @@ def morph(
 
 
 def neighborhood_change(a: NDArray[np.floating], b: NDArray[np.floating], *, k: int = NEIGHBORS) -> NDArray[np.float64]:
-    """Jaccard distance of the k nearest neighbors of each text in two spaces, (N, D) twice -> (N,) in [0, 1].
-
-    0: the same neighbors, 1: none in common. k is lowered as in `morph`.
-    """
+    """Jaccard distance of the k nearest texts of each text in two spaces, (N, D) twice -> (N,) in [0, 1]."""
     k = _usable_k(k, len(a))
     near_a, near_b = _neighborhoods(a, k), _neighborhoods(b, k)
     common = (near_a & near_b).sum(axis=1)
@@ -135,13 +93,7 @@ def neighborhood_change(a: NDArray[np.floating], b: NDArray[np.floating], *, k: 
 
 
 def neighborhood_floor(original: NDArray[np.floating], edited: NDArray[np.floating], *, k: int = NEIGHBORS) -> float:
-    """The change that 95 % of the texts stay below when an instruction is edited without changing its meaning.
-
-    Args:
-        original: (N, D) the texts under an instruction.
-        edited: (E, N, D) the texts under its meaning-free edits, at least one; see `ablation.meaning_free_edits`.
-        k: as for `morph`.
-    """
+    """The change that 95 % of the texts stay below under edits without meaning, (N, D) and (E, N, D), E >= 1."""
     changes = [neighborhood_change(original, vectors, k=k) for vectors in edited]
     return float(np.quantile(np.concatenate(changes), _FLOOR_SHARE, method="higher"))
 
@@ -156,45 +108,20 @@ def _usable_k(k: int, n_texts: int) -> int:
 def _neighborhoods(vectors: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
     """(N, N) mask of the k nearest other texts of each text; equal cosines by index."""
     cosines = np.round(self_similarity(vectors).astype(np.float64), 6)
-    np.fill_diagonal(cosines, -np.inf)
     near = np.zeros(cosines.shape, dtype=np.bool_)
-    np.put_along_axis(near, np.argsort(-cosines, axis=1, kind="stable")[:, :k], True, axis=1)
+    np.put_along_axis(near, nearest_others(cosines, k), True, axis=1)
     return near
 
 
-def _laid_out(
-    pair: EmbeddingGrid, layout: MorphLayout, random_state: int
-) -> tuple[LayoutQuality, NDArray[np.float32]] | None:
-    """One layout and its quality; None where UMAP cannot be used."""
-    if layout in ("joint PCA", "turned PCA"):
-        return _pca(pair, layout)
-    kind: Literal["joint", "separate"] = "joint" if layout == "joint UMAP" else "separate"
-    result = project_grid(pair, layout=kind, method="umap", random_state=random_state)
-    if result.method != "umap":
-        return None
-    return LayoutQuality(layout, *result.trustworthiness), result.coordinates
-
-
-def _pca(pair: EmbeddingGrid, layout: MorphLayout) -> tuple[LayoutQuality, NDArray[np.float32]]:
-    """Principal components of both together, or of each with the second turned onto the first."""
-    result = project_grid(pair, layout="joint" if layout == "joint PCA" else "separate", method="pca")
-    first, second = result.coordinates
-    if layout == "turned PCA":
-        second = turned(second, first)
-    return LayoutQuality(layout, *result.trustworthiness), np.stack([first, second])
-
-
-def turned(points: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Points rotated or reflected, scaled and moved as a whole onto the target, (N, 2) -> (N, 2) float32.
-
-    All distances keep their proportions.
-    """
-    from scipy.linalg import orthogonal_procrustes
-
-    center, goal = points.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
-    moved = points - center
-    size = float(np.sum(moved**2))
-    rotation, overlap = orthogonal_procrustes(moved, target - goal)
-    scale = overlap / size if size > 0 else 1.0
-    placed: NDArray[np.float32] = (moved @ rotation * scale + goal).astype(np.float32)
-    return placed
+def _layouts(pair: EmbeddingGrid) -> list[tuple[LayoutQuality, NDArray[np.float32]]]:
+    """Every layout with its quality: PCA of both, of each with the second turned onto the first, UMAP of both."""
+    joint, apart = (project_grid(pair, layout=layout, method="pca") for layout in ("joint", "separate"))
+    first, second = apart.coordinates
+    found = [
+        (LayoutQuality("joint PCA", *joint.trustworthiness), joint.coordinates),
+        (LayoutQuality("turned PCA", *apart.trustworthiness), np.stack([first, fitted(second, first)])),
+    ]
+    umap = project_grid(pair, layout="joint", method="umap")
+    if umap.method == "umap":  # not below 15 distinct points
+        found.append((LayoutQuality("joint UMAP", *umap.trustworthiness), umap.coordinates))
+    return found

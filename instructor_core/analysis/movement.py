@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
-from instructor_core.analysis.similarity import Neighbor
+from instructor_core.analysis.similarity import Neighbor, nearest_first
 from instructor_core.analysis.units import (
     By,
     EncodedPair,
@@ -22,7 +22,6 @@ from instructor_core.analysis.units import (
     refuse_different_tokens,
     units,
 )
-from instructor_core.errors import UserError
 
 STILL = 1e-5
 """A move shorter than this part of the embedding is what float32 leaves of the same computation done twice."""
@@ -30,21 +29,12 @@ STILL = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Movement:
-    """The move of one text from one instruction to another.
+    """The move of one text from one instruction to another."""
 
-    Attributes:
-        units: u units of the text, `</s>` last.
-        shares: (u,) float64, signed, sum 1: the part of the move that each unit carried; None for no move.
-        lengths: (u,) float64, how far each unit's summed contribution to the mean went, `|sum d_i| / n`, in any
-            direction; a long way with a small share went sideways.
-        distance: `|D|`, length of the move before normalising.
-        cosine: of the embeddings under the two instructions.
-    """
-
-    units: tuple[Unit, ...]
-    shares: NDArray[np.float64] | None
-    lengths: NDArray[np.float64]
-    distance: float
+    units: tuple[Unit, ...]  # u units of the text, `</s>` last
+    shares: NDArray[np.float64] | None  # (u,) signed, sum 1, part of the move that each carried; None for no move
+    lengths: NDArray[np.float64]  # (u,) `|sum d_i| / n` in any direction: a long way with a small share went sideways
+    distance: float  # `|D|`, length of the move before normalising
     cosine: float
 
     def carriers(self, k: int) -> tuple[int, ...]:
@@ -56,16 +46,10 @@ class Movement:
 
 @dataclass(frozen=True)
 class NeighborChange:
-    """The nearest texts of one text under two instructions.
-
-    Attributes:
-        text: the text that is asked about.
-        before: its nearest texts under the first instruction, best first.
-        after: the same under the second.
-    """
+    """The nearest texts of one text under two instructions."""
 
     text: int
-    before: tuple[Neighbor, ...]
+    before: tuple[Neighbor, ...]  # best first
     after: tuple[Neighbor, ...]
 
     @property
@@ -82,16 +66,7 @@ class NeighborChange:
 
 
 def movement(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Movement:
-    """How one text moved from the first instruction to the second, and which of its units carried the move.
-
-    Args:
-        first: the text under one instruction.
-        second: the same text under the other.
-        by: whether shares are those of tokens or of words.
-
-    Raises:
-        UserError: when the text has other tokens under the second instruction.
-    """
+    """How one text moved from the first instruction to the second, and which of its units carried the move."""
     groups = units(first, by=by)
     refuse_different_tokens(groups, units(second, by=by), what="The move of a text")
     left, right = pooled_vectors(first), pooled_vectors(second)
@@ -108,25 +83,8 @@ def movement(first: EncodedPair, second: EncodedPair, *, by: By = "token") -> Mo
 
 
 def neighbor_change(first: NDArray[np.floating], second: NDArray[np.floating], text: int, *, k: int) -> NeighborChange:
-    """The `k` nearest texts of one text under two instructions.
-
-    Args:
-        first: (N, D) embeddings of all texts under the first instruction, unit length or not.
-        second: the same texts under the second instruction.
-        text: row of the text that is asked about.
-        k: at most this many neighbors; fewer where there are fewer texts.
-
-    Raises:
-        UserError: for less than one neighbor.
-        ValueError: when the two arrays do not have the same shape.
-    """
-    if k < 1:
-        raise UserError(f"At least 1 neighbour is compared: got k={k}. Choose 1 or more.")
-    if first.shape != second.shape:
-        raise ValueError(f"The same texts under two instructions have one shape: got {first.shape}, {second.shape}.")
-    lists = []
-    for vectors in (unit_vectors(first), unit_vectors(second)):
-        cosines = vectors @ vectors[text]
-        nearest = [int(j) for j in np.argsort(-cosines, kind="stable") if j != text][:k]
-        lists.append(tuple(Neighbor(j, float(cosines[j])) for j in nearest))
-    return NeighborChange(text, lists[0], lists[1])
+    """The `k` nearest texts of one text under two instructions, (N, D) twice."""
+    before, after = (
+        nearest_first(rows @ rows[text], text, k=k) for rows in (unit_vectors(first), unit_vectors(second))
+    )
+    return NeighborChange(text, before, after)

@@ -19,17 +19,11 @@ _DECIMALS = 6  # batching changes the last bits: closer cosines than this are eq
 
 @dataclass(frozen=True, eq=False)
 class NearestChange:
-    """What the first instruction and another one disagree on.
+    """What the first instruction and another one disagree on."""
 
-    Attributes:
-        nearest: (K, N) int64, index of the nearest other text under each instruction; -1 for a text alone.
-        changed: (K,) int64, number of texts whose nearest text is another one than under the first instruction.
-        agreement: (K,) float64, share of the labelled texts whose nearest text has their label; None without labels.
-    """
-
-    nearest: NDArray[np.int64]
-    changed: NDArray[np.int64]
-    agreement: NDArray[np.float64] | None
+    nearest: NDArray[np.int64]  # (K, N) index of the nearest other text; -1 for a text alone
+    changed: NDArray[np.int64]  # (K,) texts with another nearest text than under the first
+    agreement: NDArray[np.float64] | None  # (K,) of the labelled texts; None without labels
 
 
 def nearest_of_all(embeddings: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -7,7 +7,6 @@ exactly, so no pair has to be looked at.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,68 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.similarity import Neighbor, cosine_range
-
-MAX_GROUPS = 24  # labels that get a block of their own; more would be a matrix of specks
-N_CLUSTERS = 12
-CLUSTER_TEXTS = 2000  # texts that the centres of clusters are found on
-_SEED = 0
-_OTHERS = "other labels"
-_UNLABELLED = "no label"
+from instructor_core.analysis.groups import Groups
+from instructor_core.analysis.similarity import Neighbor, cosine_range, nearest_first
 
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The texts nearest to one text under each instruction.
-
-    Attributes:
-        text: index of the text that is asked about.
-        lists: per instruction its nearest other texts, best first, equal cosines by index.
-        low: lower end of the range of all cosines listed.
-        high: upper end of it; `low < high`.
-    """
+    """The texts nearest to one text under each instruction."""
 
     text: int
-    lists: tuple[tuple[Neighbor, ...], ...]
-    low: float
+    lists: tuple[tuple[Neighbor, ...], ...]  # per instruction, best first, equal cosines by index
+    low: float  # of the colour range of all cosines listed
     high: float
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
-    """A group for every text.
-
-    Attributes:
-        names: names of the G groups, in display order.
-        index: (N,) int64, the group of each text.
-        rule: one sentence on where the groups come from.
-    """
-
-    names: tuple[str, ...]
-    index: NDArray[np.int64]
-    rule: str
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Number of texts of each group, (G,) int64."""
-        return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
-
-
-@dataclass(frozen=True, eq=False)
 class Blocks:
-    """Mean cosine between groups of texts.
-
-    Attributes:
-        groups: the groups.
-        matrices: (M, G, G) float64 in [-1, 1], one per instruction or pair of instructions; a text makes no pair with
-            itself, so a group of one text has NaN on the diagonal.
-        low: lower end of the range that all matrices share.
-        high: upper end of it; `low < high`.
-    """
+    """Mean cosine between groups of texts."""
 
     groups: Groups
-    matrices: NDArray[np.float64]
-    low: float
+    matrices: NDArray[np.float64]  # (M, G, G) a text makes no pair with itself: NaN for a group of one
+    low: float  # of the colour range of all cosines listed
     high: float
 
 
@@ -88,41 +46,9 @@ def text_cosines(grid: EmbeddingGrid, text: int) -> NDArray[np.float32]:
 
 def nearest_texts(grid: EmbeddingGrid, text: int, *, k: int = 20) -> Nearest:
     """The `k` texts nearest to one text under each instruction; fewer where there are fewer texts."""
-    lists = []
-    for cosines in text_cosines(grid, text):
-        ranked = np.argsort(-cosines, kind="stable")[: k + 1]
-        kept = [int(j) for j in ranked if j != text][:k]
-        lists.append(tuple(Neighbor(j, float(cosines[j])) for j in kept))
+    lists = tuple(nearest_first(cosines, text, k=k) for cosines in text_cosines(grid, text))
     values = np.array([neighbor.similarity for one in lists for neighbor in one])
-    return Nearest(text, tuple(lists), *cosine_range(values))
-
-
-def groups_of(grid: EmbeddingGrid) -> Groups:
-    """Groups by label where there are at least two labels, else by k-means clusters under the first instruction.
-
-    The most frequent labels get a group of their own, in the order in which they first appear.
-    """
-    by_label = groups_by_label(grid.labels or ())
-    if by_label is not None:
-        return by_label
-    return _clusters(grid.embeddings[0] if grid.n_instructions else np.zeros((grid.n_texts, 1), dtype=np.float32))
-
-
-def groups_by_label(labels: Sequence[str]) -> Groups | None:
-    """A group for each label, as `groups_of` says; None below two labels."""
-    frequent = [label for label, _ in Counter(label for label in labels if label).most_common(MAX_GROUPS)]
-    if len(frequent) < 2:
-        return None
-    kept = set(frequent)
-    named = [label if label in kept else _OTHERS if label else _UNLABELLED for label in labels]
-    names = tuple(dict.fromkeys(name for name in named if name in kept))
-    names += tuple(extra for extra in (_OTHERS, _UNLABELLED) if extra in named)
-    place = {name: at for at, name in enumerate(names)}
-    total = len({label for label in labels if label})
-    rule = f"Groups are the {total} labels."
-    if total > MAX_GROUPS:
-        rule = f"Groups are the {MAX_GROUPS} most frequent of {total} labels; the rest is one group."
-    return Groups(names, np.array([place[name] for name in named], dtype=np.int64), rule)
+    return Nearest(text, lists, *cosine_range(values))
 
 
 def block_means(grid: EmbeddingGrid, groups: Groups) -> Blocks:
@@ -162,23 +88,3 @@ def _means(
 def _sums(vectors: NDArray[np.float32], groups: Groups) -> NDArray[np.float64]:
     """Sum of the vectors of each group, (G, D) float64, added up group by group."""
     return np.stack([vectors[groups.index == g].sum(axis=0, dtype=np.float64) for g in range(len(groups.names))])
-
-
-def _clusters(unit: NDArray[np.float32]) -> Groups:
-    """Clusters of unit vectors by k-means, the largest first; centres are found on a seeded sample."""
-    from sklearn.cluster import MiniBatchKMeans
-
-    n = len(unit)
-    rng = np.random.default_rng(_SEED)
-    sample = unit if n <= CLUSTER_TEXTS else unit[np.sort(rng.choice(n, CLUSTER_TEXTS, replace=False))]
-    wanted = max(1, min(N_CLUSTERS, len(np.unique(np.round(sample, 5), axis=0))))
-    model = MiniBatchKMeans(wanted, n_init=3, random_state=_SEED).fit(sample)
-    found = model.predict(unit)
-    by_size = np.argsort(-np.bincount(found, minlength=wanted), kind="stable")
-    place = np.empty_like(by_size)
-    place[by_size] = np.arange(wanted)
-    index = place[found]
-    names = tuple(f"cluster {at + 1}" for at in range(int(index.max(initial=0)) + 1))
-    of = f"{CLUSTER_TEXTS} texts (seed {_SEED})" if n > CLUSTER_TEXTS else f"{n} texts"
-    rule = f"There are no labels: groups are {len(names)} k-means clusters under A, centres found on {of}."
-    return Groups(names, index.astype(np.int64), rule)

@@ -41,73 +41,30 @@ _PUBLISHED = (
 )
 
 
-@dataclass(frozen=True)
-class RecipeText:
-    """What to call a recipe, and what it does in one sentence."""
-
-    name: str
-    does: str
-
-
-RECIPE_TEXTS = {
-    Recipe.OURS: RecipeText(
-        "this app",
-        "Joins the instruction as given and the stripped text; averages the text tokens and </s>.",
-    ),
-    Recipe.INSTRUCTOR_1_0_1: RecipeText(
-        "InstructorEmbedding 1.0.1",
-        "Joins and averages like this app, but an instruction of a single token is averaged too.",
-    ),
-    Recipe.INSTRUCTOR_MAIN: RecipeText(
-        "InstructorEmbedding, main branch",
-        "Strips both and joins them with nothing, so the first word of the text may lose its word start; pads to 512, "
-        "which weighs nothing.",
-    ),
-    Recipe.SENTENCE_TRANSFORMERS: RecipeText(
-        "sentence-transformers, prompt=",
-        "Joins both as given and leaves the instruction out of the mean when it recognizes the checkpoint by its name.",
-    ),
-    Recipe.INSTRUCTOR_LITE: RecipeText(
-        "instructor-lite",
-        "Joins both as given and averages from the token that holds the first character of the text.",
-    ),
-    Recipe.INSTRUCTION_POOLED: RecipeText(
-        "instruction pooled too",
-        "Averages all tokens: what comes out when the two strings are joined by hand, or when "
-        "sentence-transformers does not recognize the checkpoint by its name.",
-    ),
-    Recipe.WITHOUT_END: RecipeText(
-        "text without </s>",
-        "Averages the text tokens alone.",
-    ),
+RECIPE_NAMES = {
+    Recipe.OURS: "this app",
+    Recipe.INSTRUCTOR_1_0_1: "InstructorEmbedding 1.0.1",
+    Recipe.INSTRUCTOR_MAIN: "InstructorEmbedding, main branch",
+    Recipe.SENTENCE_TRANSFORMERS: "sentence-transformers, prompt=",
+    Recipe.INSTRUCTOR_LITE: "instructor-lite",
+    Recipe.INSTRUCTION_POOLED: "instruction pooled too",
+    Recipe.WITHOUT_END: "text without </s>",
 }
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where the instruction ends, counted in two ways, and how full the window is.
+    """Where the instruction ends, counted in two ways, and how full the window is."""
 
-    Attributes:
-        count: length of the instruction tokenized alone: the first pooled token, as in the references.
-        character: first token that reaches past the last character of the instruction.
-        n_instruction: tokens that lie inside the instruction by their characters.
-        n_straddling: tokens that hold the end of the instruction and the start of the text.
-        n_text: encoded tokens of the text, without the straddling ones.
-        n_cut: tokens that did not fit.
-        max_seq_length: the window, `</s>` included.
-        joint: the last characters of the instruction and the first of the text, as they were joined.
-        spaced: whether a space parts the two.
-    """
-
-    count: int
-    character: int
-    n_instruction: int
-    n_straddling: int
-    n_text: int
-    n_cut: int
-    max_seq_length: int
-    joint: tuple[str, str]
-    spaced: bool
+    count: int  # length of the instruction tokenized alone: the first pooled token, as in the references
+    character: int  # first token that reaches past the last character of the instruction
+    n_instruction: int  # tokens that lie inside the instruction by their characters
+    n_straddling: int  # tokens that hold the end of the instruction and the start of the text
+    n_text: int  # encoded tokens of the text, without the straddling ones
+    n_cut: int  # tokens that did not fit
+    max_seq_length: int  # the window, `</s>` included
+    joint: tuple[str, str]  # the last characters of the instruction and the first of the text, as they were joined
+    spaced: bool  # whether a space parts the two
 
     @property
     def agree(self) -> bool:
@@ -117,23 +74,14 @@ class Boundary:
 
 @dataclass(frozen=True, eq=False)
 class RecipeResult:
-    """One recipe applied to one pair.
-
-    Attributes:
-        recipe: which.
-        tokens: the n tokens that the recipe's network sees.
-        segments: their segments.
-        averaged: (n,) bool, those that enter its mean.
-        cosine: of its embedding to ours; None where the recipe gives none.
-        note: why it gives none, or what this comparison leaves out; "" for nothing.
-    """
+    """One recipe applied to one pair."""
 
     recipe: Recipe
-    tokens: tuple[str, ...]
+    tokens: tuple[str, ...]  # the n tokens that the recipe's network sees
     segments: tuple[str, ...]
-    averaged: NDArray[np.bool_]
-    cosine: float | None
-    note: str
+    averaged: NDArray[np.bool_]  # (n,) those that enter its mean
+    cosine: float | None  # of its embedding to ours; None where the recipe gives none
+    note: str  # why it gives none, or what this comparison leaves out; "" for nothing
 
 
 def boundary(pair: EncodedPair) -> Boundary:
@@ -155,11 +103,8 @@ def boundary(pair: EncodedPair) -> Boundary:
 
 
 def recipe_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
-    """The pair to encode for each recipe, in the order of `Recipe`; most recipes share the first.
-
-    Encoding a pair means what `InstructorModel.encode_tokens` does: the text is stripped, then joined. Spaces before
-    the text, which some recipes keep, are therefore handed over with the instruction.
-    """
+    """The pair to encode for each recipe, in the order of `Recipe`; most recipes share the first."""
+    # Encoding strips the text: spaces before it, which some recipes keep, are handed over with the instruction.
     kept = (instruction + text[: len(text) - len(text.lstrip())], text)
     pairs = {
         Recipe.INSTRUCTOR_MAIN: (instruction.strip(), text),
@@ -170,16 +115,7 @@ def recipe_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
 
 
 def compare_recipes(encoded: Sequence[EncodedPair]) -> tuple[RecipeResult, ...]:
-    """Every recipe's embedding of one pair against ours.
-
-    Args:
-        encoded: the encoded pairs of `recipe_pairs`, in its order; equal pairs may be one object.
-
-    Raises:
-        ValueError: when there is not one encoded pair per recipe.
-    """
-    if len(encoded) != len(Recipe):
-        raise ValueError(f"One encoded pair per recipe: got {len(encoded)}, not {len(Recipe)}.")
+    """Every recipe's embedding of one pair against ours, for the encoded pairs of `recipe_pairs`, in its order."""
     ours = encoded[0]
     reference = unit_vectors(ours.projected[ours.pooling_mask].mean(axis=0, dtype=np.float64))
     special = _SPECIAL.search(ours.joined)

@@ -11,7 +11,6 @@ Rules, the same for every method:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,6 +25,7 @@ from instructor_core.analysis.reduction import (
     distinct_points,
     measure_trustworthiness,
     pca_positions,
+    turned,
     umap_positions,
     umap_positions_of_many,
 )
@@ -43,59 +43,26 @@ MIN_UMAP_POINTS = 15  # below it a neighborhood graph says little and tiny input
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Coordinates of n points and how they came about.
+    """Coordinates of n points and how they came about."""
 
-    Attributes:
-        coordinates: (n, n_components) float32, no unit, the mean at the origin.
-        method: the method that was used.
-        reason: why `method` is not the one that was asked for; "" where it is.
-        notes: full sentences on everything that differs from the request, `reason` included.
-        metric: metric of UMAP and of trustworthiness.
-        n_neighbors: the one UMAP used; None for PCA.
-        min_dist: the one UMAP used; None for PCA.
-        random_state: the seed UMAP used; None for PCA, which has none.
-        explained_variance_ratio: (n_components,) float64, each in [0, 1], for PCA; None for UMAP.
-        trustworthiness: in [0, 1], 1 where no point has a false neighbor; None below four distinct points.
-        trust_neighbors: neighborhood size trustworthiness was measured with; 0 where it was not.
-        n_distinct: number of distinct points.
-    """
-
-    coordinates: NDArray[np.float32]
+    coordinates: NDArray[np.float32]  # (n, n_components) no unit, the mean at the origin
     method: Method
-    reason: str
-    notes: tuple[str, ...]
-    metric: Metric
-    n_neighbors: int | None
-    min_dist: float | None
-    random_state: int | None
-    explained_variance_ratio: NDArray[np.float64] | None
-    trustworthiness: float | None
-    trust_neighbors: int
-    n_distinct: int
+    notes: tuple[str, ...]  # sentences on everything that differs from the request
+    explained_variance_ratio: NDArray[np.float64] | None  # (n_components,) None for UMAP
+    trustworthiness: float | None  # None below four distinct points
+    trust_neighbors: int  # neighborhood size it was measured with; 0 where it was not
 
 
 @dataclass(frozen=True, eq=False)
 class GridProjection:
-    """Coordinates of every text under every instruction.
+    """Coordinates of every text under every instruction."""
 
-    Attributes:
-        coordinates: (K, N, n_components) float32.
-        layout: "joint" (one fit, positions are comparable across panels) or "separate" (one fit per
-            instruction, turned towards the first, positions are only comparable within a panel).
-        centered: whether each instruction's mean was subtracted before the fit.
-        projections: one for a joint layout, K for a separate one (before they were turned).
-        trustworthiness: K figures, each for the texts of that panel alone; None below four distinct texts.
-        trust_neighbors: K neighborhood sizes behind them.
-        turned: whether the panels were rotated onto the first PCA: beside it, the axes are no principal components.
-    """
-
-    coordinates: NDArray[np.float32]
-    layout: Layout
-    centered: bool
-    projections: tuple[Projection, ...]
-    trustworthiness: tuple[float | None, ...]
-    trust_neighbors: tuple[int, ...]
-    turned: bool = False
+    coordinates: NDArray[np.float32]  # (K, N, n_components)
+    layout: Layout  # "joint": one fit, positions are comparable across panels; "separate": within a panel only
+    projections: tuple[Projection, ...]  # one for a joint layout, K for a separate one (before they were turned)
+    trustworthiness: tuple[float | None, ...]  # None below four distinct points
+    trust_neighbors: tuple[int, ...]  # neighborhood size it was measured with; 0 where it was not
+    turned: bool = False  # whether panels were rotated onto a PCA: axes are no principal components
 
     @property
     def method(self) -> Method:
@@ -126,33 +93,17 @@ def project(
 
     PCA replaces UMAP below 15 distinct points. PCA ignores the metric, n_neighbors, min_dist and the seed;
     its axes are ordered by variance and point where their largest loading is positive.
-
-    Args:
-        vectors: (n, D) finite, any n from 0 on.
-        method: "umap" or "pca".
-        n_components: 2 or 3.
-        n_neighbors: at least 2; lowered to the number of other distinct points where there are fewer.
-        min_dist: from 0 to 1, how close UMAP may pack points.
-        metric: distance between vectors.
-        random_state: seed of UMAP, from 0 to 2**32 - 1.
-
-    Raises:
-        UserError: for a parameter outside these limits, and for NaN or infinity in `vectors`.
-        ValueError: when `vectors` is not two-dimensional.
     """
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
-    if vectors.ndim != 2:
-        raise ValueError(f"A projection needs vectors (n, D): got the shape {vectors.shape}.")
     points = distinct_points(vectors)
     used, reason = _usable_method(method, len(points.rows))
     notes: tuple[str, ...] = (reason,) if reason else ()
     if used == "pca":
         positions, ratio = pca_positions(points, n_components)
-        fit_neighbors = None
     else:
         fit_neighbors = min(n_neighbors, len(points.rows) - 1)
         if fit_neighbors < n_neighbors:
-            notes = (f"n_neighbors is {fit_neighbors}, not {n_neighbors}: no point has more neighbors.",)
+            notes = (f"n_neighbors is {fit_neighbors}, not {n_neighbors}: no point has more neighbours.",)
         fit_umap = umap_positions_of_many if len(points.rows) > MANY_POINTS else umap_positions
         positions = fit_umap(points.rows, n_components, fit_neighbors, min_dist, metric, random_state)
         ratio = None
@@ -167,16 +118,10 @@ def project(
     return Projection(
         coordinates=centered(positions, points)[points.index].astype(np.float32),
         method=used,
-        reason=reason,
         notes=notes,
-        metric=metric,
-        n_neighbors=fit_neighbors,
-        min_dist=min_dist if used == "umap" else None,
-        random_state=random_state if used == "umap" else None,
         explained_variance_ratio=ratio,
         trustworthiness=trust,
         trust_neighbors=trust_neighbors,
-        n_distinct=len(points.rows),
     )
 
 
@@ -194,25 +139,10 @@ def project_grid(
 ) -> GridProjection:
     """Coordinates of all texts under all instructions.
 
-    A joint layout fits all (instruction, text) points at once: the same place means the same in every
-    panel. It may split by instruction instead of by topic; `center` subtracts each instruction's mean
-    embedding first. A separate layout fits each instruction alone. Its UMAP panels are then rotated,
-    reflected and scaled as a whole onto the first (Procrustes); its PCA panels are only flipped along their
-    axes, so that the axes stay principal components.
-
-    Args:
-        grid: at least one instruction; any number of texts.
-        layout: "joint" or "separate".
-        center: whether to subtract each instruction's mean of the unit embeddings.
-        method: as for `project`; one method is used for all panels.
-        n_components: 2 or 3.
-        n_neighbors: as for `project`.
-        min_dist: as for `project`.
-        metric: as for `project`.
-        random_state: as for `project`.
-
-    Raises:
-        UserError: for a parameter outside the limits.
+    A joint layout fits all points at once: the same place means the same in every panel. It may split by instruction
+    instead of by topic; `center` subtracts each instruction's mean embedding first. A separate layout fits each
+    instruction alone. UMAP panels are then turned and scaled onto the first (Procrustes); PCA panels are only flipped
+    along their axes, which stay principal components.
     """
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
     _check_choice("layout", layout, get_args(Layout))
@@ -230,31 +160,31 @@ def project_grid(
     if layout == "separate":
         groups = list(vectors)
         method, reason = _method_for_all(method, groups)
-    fit = partial(
-        project,
-        method=method,
-        n_components=n_components,
-        n_neighbors=n_neighbors,
-        min_dist=min_dist,
-        metric=metric,
-        random_state=random_state,
-    )
-    fits = [fit(group) for group in groups]
+    fits = [
+        project(
+            group,
+            method=method,
+            n_components=n_components,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            metric=metric,
+            random_state=random_state,
+        )
+        for group in groups
+    ]
     if reason:
-        fits = [replace(one, reason=reason, notes=(reason, *one.notes)) for one in fits]
+        fits = [replace(one, notes=(reason, *one.notes)) for one in fits]
     if layout == "joint":
         coordinates = fits[0].coordinates.reshape(grid.n_instructions, grid.n_texts, n_components)
-    else:
-        align = _flipped if fits[0].method == "pca" else _turned
-        coordinates = np.stack([align(one.coordinates, fits[0].coordinates) for one in fits])
-    if layout == "joint":
         trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
-    else:  # turned, mirrored or scaled as a whole, a panel has the neighbors of its fit
+    else:
+        align = _flipped if fits[0].method == "pca" else fitted
+        coordinates = np.stack([align(one.coordinates, fits[0].coordinates) for one in fits])
+        # Turned, mirrored or scaled as a whole, a panel has the neighbors of its fit.
         trust = [(one.trustworthiness, one.trust_neighbors) for one in fits]
     return GridProjection(
         coordinates=coordinates,
         layout=layout,
-        centered=center,
         projections=tuple(fits),
         trustworthiness=tuple(value for value, _ in trust),
         trust_neighbors=tuple(size for _, size in trust),
@@ -313,17 +243,13 @@ def _panel_trust(
     return measure_trustworthiness(points.rows, positions, metric)
 
 
-def _turned(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coordinates rotated or reflected, and scaled as a whole, to lie as close to the target as they can."""
-    from scipy.linalg import orthogonal_procrustes
-
-    source = coordinates.astype(np.float64)
-    size = float(np.sum(source**2))
+def fitted(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centred coordinates rotated or reflected, and scaled as a whole, to lie as close to the target as they can."""
+    size = float(np.sum(coordinates.astype(np.float64) ** 2))
     if size == 0:
         return coordinates
-    rotation, overlap = orthogonal_procrustes(source, target.astype(np.float64))
-    turned: NDArray[np.float32] = (source @ rotation * (overlap / size)).astype(np.float32)
-    return turned
+    moved = turned(coordinates, target)
+    return (moved * (float(np.sum(moved * target)) / size)).astype(np.float32)
 
 
 def _flipped(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:

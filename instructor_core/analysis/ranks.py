@@ -1,4 +1,4 @@
-"""Orders that an instruction turns round: rank flips of triplets, rank correlation per text, and ranks to draw.
+"""Orders that an instruction turns round: rank flips of triplets, and ranks to draw.
 
 A flip: under instruction A text i is nearer to x than to y, under B nearer to y. Its margin is the smaller of the two
 differences of cosines, so that both orders are at least that clear. Many flips of tiny margin also happen when only
@@ -20,22 +20,13 @@ TIE = 1e-6  # cosines closer than this are equal: batching changes the last bits
 
 @dataclass(frozen=True)
 class Flip:
-    """Text `anchor` is nearer to `near_a` than to `near_b` under A, and the other way round under B.
-
-    Attributes:
-        anchor: text index.
-        near_a: text index.
-        near_b: text index.
-        lead_a: cosine to `near_a` minus cosine to `near_b` under A, positive.
-        lead_b: cosine to `near_b` minus cosine to `near_a` under B, positive.
-        above_floor: whether the margin exceeds the noise floor.
-    """
+    """Text `anchor` is nearer to `near_a` than to `near_b` under A, and the other way round under B."""
 
     anchor: int
     near_a: int
     near_b: int
-    lead_a: float
-    lead_b: float
+    lead_a: float  # cosine to `near_a` minus cosine to `near_b` under A, positive
+    lead_b: float  # cosine to `near_b` minus cosine to `near_a` under B, positive
     above_floor: bool
 
     @property
@@ -46,64 +37,31 @@ class Flip:
 
 @dataclass(frozen=True, eq=False)
 class RankFlips:
-    """Flips between two instructions.
+    """Flips between two instructions."""
 
-    Attributes:
-        flips: the clearest ones, by margin.
-        n_flips: number of all flips.
-        n_above_floor: number of flips whose margin exceeds the floor.
-        n_triplets: number of all triplets (text, pair of other texts).
-        floor: the margin that noise reaches; 0 where none was given.
-        tau: (N,) float64, Kendall's tau-b of each text's order of the others under A and under B: 1 - 2 flips /
-            pairs where nothing is tied. NaN where all others are tied under A or B.
-    """
-
-    flips: tuple[Flip, ...]
-    n_flips: int
+    flips: tuple[Flip, ...]  # the clearest ones, by margin
+    n_flips: int  # of all
     n_above_floor: int
     n_triplets: int
-    floor: float
-    tau: NDArray[np.float64]
+    floor: float  # the margin that noise reaches
 
 
 @dataclass(frozen=True, eq=False)
 class NeighborRanks:
-    """Neighbors of one text under every instruction.
-
-    Attributes:
-        text: the text that is asked about.
-        shown: (m,) int64, texts that are among the nearest under at least one instruction, by their best rank.
-        ranks: (K, m) int64, from 1 for the nearest other text; equal cosines by index.
-        similarities: (K, m) float64, cosines to the text.
-        n_others: number of other texts: the last rank there is.
-    """
+    """Neighbors of one text under every instruction."""
 
     text: int
-    shown: NDArray[np.int64]
-    ranks: NDArray[np.int64]
-    similarities: NDArray[np.float64]
-    n_others: int
+    shown: NDArray[np.int64]  # (m,) among the nearest under some instruction, by their best rank
+    ranks: NDArray[np.int64]  # (K, m) from 1 for the nearest other text; equal cosines by index
+    similarities: NDArray[np.float64]  # (K, m) cosines to the text
 
 
 def rank_flips(a: NDArray[np.floating], b: NDArray[np.floating], *, floor: float = 0.0, limit: int = 50) -> RankFlips:
-    """Triplets whose order flips between two matrices of cosines.
-
-    Args:
-        a: (N, N) cosines under A, the rows are the anchors.
-        b: (N, N) cosines of the same texts under B.
-        floor: margin that is reached without a change of meaning, see `noise_margin`.
-        limit: at most so many flips are listed; all are counted.
-
-    Raises:
-        UserError: below three texts.
-    """
+    """Triplets whose order flips between two matrices of cosines (N, N), rows anchors; the first `limit` listed."""
     n = len(a)
     if n < 3:
         raise UserError(f"Rank flips need at least 3 texts: got {n}. Add texts.")
-    if a.shape != b.shape:
-        raise ValueError(f"Rank flips need two matrices of one shape: got {a.shape} and {b.shape}.")
     listed: list[Flip] = []
-    tau = np.empty(n)
     n_flips = n_above = 0
     first, second = np.triu_indices(n - 1, 1)
     for anchor in range(n):
@@ -111,7 +69,6 @@ def rank_flips(a: NDArray[np.floating], b: NDArray[np.floating], *, floor: float
         lead_a, lead_b = (_leads(matrix[anchor, others], first, second) for matrix in (a, b))
         flipped = np.flatnonzero(lead_a * lead_b < 0)
         margins = np.minimum(np.abs(lead_a[flipped]), np.abs(lead_b[flipped]))
-        tau[anchor] = _tau(lead_a, lead_b, len(flipped))
         n_flips += len(flipped)
         n_above += int((margins > floor).sum())
         worst = listed[-1].margin if len(listed) == limit else 0.0
@@ -125,31 +82,17 @@ def rank_flips(a: NDArray[np.floating], b: NDArray[np.floating], *, floor: float
             listed.append(Flip(anchor, near_a, near_b, *leads, bool(margins[at] > floor)))
         listed = sorted(listed, key=lambda flip: -flip.margin)[:limit]
     n_triplets = n * (n - 1) * (n - 2) // 2
-    return RankFlips(tuple(listed), n_flips, n_above, n_triplets, floor, tau)
+    return RankFlips(tuple(listed), n_flips, n_above, n_triplets, floor)
 
 
 def noise_margin(original: NDArray[np.floating], edited: Iterable[NDArray[np.floating]]) -> float:
-    """The largest margin of a flip caused by an edit without meaning, 0 where no edit flips anything.
-
-    Args:
-        original: (N, N) cosines under an instruction.
-        edited: (N, N) cosines under each meaning-free edit of it (punctuation, case, spaces).
-    """
+    """The largest margin of a flip caused by an edit without meaning, 0 where none flips anything; (N, N) each."""
     results = [rank_flips(original, matrix, limit=1) for matrix in edited]
     return max((flip.margin for result in results for flip in result.flips), default=0.0)
 
 
 def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int = 5) -> NeighborRanks:
-    """Ranks of the texts that are among the `top` neighbors of `text` under any instruction.
-
-    Args:
-        cosines_of_text: (K, N) cosines of the text with all texts, under each instruction.
-        text: index of the text that is asked about.
-        top: neighbors per instruction that are followed through the others.
-
-    Raises:
-        UserError: below two texts.
-    """
+    """Ranks of the texts among the `top` neighbors of `text` under any instruction, from its cosines (K, N)."""
     n = cosines_of_text.shape[1]
     if n < 2:
         raise UserError(f"Neighbour ranks need at least 2 texts: got {n}. Add texts.")
@@ -162,7 +105,7 @@ def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int
     best = ranks.min(axis=0)
     candidates = [j for j in range(n) if j != text and best[j] <= top]
     shown = np.array(sorted(candidates, key=lambda j: (best[j], ranks[0, j])), dtype=np.int64)
-    return NeighborRanks(text, shown, ranks[:, shown], cosines[:, shown], n - 1)
+    return NeighborRanks(text, shown, ranks[:, shown], cosines[:, shown])
 
 
 def _leads(cosines: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -171,12 +114,3 @@ def _leads(cosines: NDArray[np.floating], first: NDArray[np.int64], second: NDAr
     leads = values[first] - values[second]
     leads[np.abs(leads) <= TIE] = 0.0
     return leads
-
-
-def _tau(lead_a: NDArray[np.float64], lead_b: NDArray[np.float64], n_flips: int) -> float:
-    """Kendall's tau-b of one text from all its pairs."""
-    untied_a, untied_b = int(np.count_nonzero(lead_a)), int(np.count_nonzero(lead_b))
-    if untied_a == 0 or untied_b == 0:
-        return float("nan")
-    concordant = int(np.count_nonzero(lead_a * lead_b > 0))
-    return float((concordant - n_flips) / np.sqrt(untied_a * untied_b))

@@ -43,11 +43,7 @@ class DistinctPoints:
 
 
 def distinct_points(vectors: NDArray[np.floating]) -> DistinctPoints:
-    """Rows that differ after rounding to five decimals, sorted: the order of the input is forgotten.
-
-    Raises:
-        UserError: for NaN or infinity, with the number of the point.
-    """
+    """Rows that differ after rounding to five decimals, sorted: the order of the input is forgotten."""
     if not np.isfinite(vectors).all():
         row = int(np.argwhere(~np.isfinite(vectors).all(axis=1))[0, 0])
         raise UserError(
@@ -66,10 +62,7 @@ def centered(positions: NDArray[np.float64], points: DistinctPoints) -> NDArray[
 
 
 def pca_positions(points: DistinctPoints, n_components: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions of the distinct rows on the principal axes of all points, and each axis's variance share.
-
-    Axes that do not exist (fewer points or dimensions than components, equal points) are zero.
-    """
+    """Positions of the distinct rows on the principal axes, and each axis's variance share; axes that lack are 0."""
     positions = np.zeros((len(points.rows), n_components))
     ratio = np.zeros(n_components)
     if len(points.rows) < 2:
@@ -84,6 +77,15 @@ def pca_positions(points: DistinctPoints, n_components: int) -> tuple[NDArray[np
     positions[:, :kept] = moved @ axes.T
     ratio[:kept] = spread[:kept] ** 2 / np.sum(spread**2)
     return positions, ratio
+
+
+def turned(positions: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Positions centred, and rotated or reflected as a whole onto the target, (n, d) twice -> (n, d), n >= 1."""
+    from scipy.linalg import orthogonal_procrustes
+
+    moved = positions - positions.mean(axis=0, dtype=np.float64)
+    rotation, _ = orthogonal_procrustes(moved, target - target.mean(axis=0, dtype=np.float64))
+    return np.asarray(moved @ rotation)
 
 
 def own_folder(name: str) -> Path | None:
@@ -137,9 +139,34 @@ def umap_positions(
     min_dist: float,
     metric: str,
     random_state: int,
+    *,
+    init: str | NDArray[np.float64] = "spectral",
+    n_epochs: int | None = None,
+    known: tuple[NDArray[np.int32] | None, NDArray[np.float32] | None] = (None, None),
 ) -> NDArray[np.float64]:
     """UMAP coordinates of distinct rows, one fit at a time, repeatable for the same rows and seed."""
-    return _fit_umap(rows, n_components, n_neighbors, min_dist, metric, random_state, init="spectral", n_epochs=None)
+    with _UMAP_LOCK:
+        prepare_numba()
+        from umap import UMAP
+
+        reducer = UMAP(
+            n_components=n_components,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            metric=metric,
+            random_state=random_state,
+            n_jobs=1,
+            init=init,
+            n_epochs=n_epochs,
+            precomputed_knn=(*known, None),
+            force_approximation_algorithm=known[0] is not None,  # which uses them, where the exact way would not
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Spectral initialisation failed")  # it starts at random then
+            warnings.filterwarnings("ignore", message=".*not fully connected")
+            warnings.filterwarnings("ignore", message="precomputed_knn")  # new points are not asked about
+            fitted = reducer.fit_transform(rows.astype(np.float32))
+    return np.asarray(fitted, dtype=np.float64)
 
 
 def umap_positions_of_many(
@@ -166,7 +193,7 @@ def umap_positions_of_many(
     start = np.zeros((len(rows), n_components))
     kept = min(n_components, main.shape[1])
     start[:, :kept] = moved @ main[:, ::-1][:, :kept]
-    return _fit_umap(
+    return umap_positions(
         reduced,
         n_components,
         n_neighbors,
@@ -200,49 +227,10 @@ def _exact_neighbors(
     return neighbors.astype(np.int32), distances.astype(np.float32)
 
 
-def _fit_umap(
-    rows: NDArray[np.float64],
-    n_components: int,
-    n_neighbors: int,
-    min_dist: float,
-    metric: str,
-    random_state: int,
-    *,
-    init: str | NDArray[np.float64],
-    n_epochs: int | None,
-    known: tuple[NDArray[np.int32] | None, NDArray[np.float32] | None] = (None, None),
-) -> NDArray[np.float64]:
-    with _UMAP_LOCK:
-        prepare_numba()
-        from umap import UMAP
-
-        reducer = UMAP(
-            n_components=n_components,
-            n_neighbors=n_neighbors,
-            min_dist=min_dist,
-            metric=metric,
-            random_state=random_state,
-            n_jobs=1,
-            init=init,
-            n_epochs=n_epochs,
-            precomputed_knn=(*known, None),
-            force_approximation_algorithm=known[0] is not None,  # which uses them, where the exact way would not
-        )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Spectral initialisation failed")  # it starts at random then
-            warnings.filterwarnings("ignore", message=".*not fully connected")
-            warnings.filterwarnings("ignore", message="precomputed_knn")  # new points are not asked about
-            fitted = reducer.fit_transform(rows.astype(np.float32))
-    return np.asarray(fitted, dtype=np.float64)
-
-
 def measure_trustworthiness(
     rows: NDArray[np.floating], positions: NDArray[np.floating], metric: str
 ) -> tuple[float | None, int]:
-    """Trustworthiness of distinct points and its neighborhood size; (None, 0) where it is not defined.
-
-    Neighborhoods must be smaller than half of the points. Above 2000 points a sample is measured.
-    """
+    """Trustworthiness of distinct points and its neighborhood size, below half of them; (None, 0) if undefined."""
     step = -(-len(rows) // TRUST_POINTS) or 1
     rows, positions = rows[::step], positions[::step]
     size = min(TRUST_NEIGHBORS, (len(rows) - 1) // 2)

@@ -28,17 +28,11 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """All documents ranked for every query.
+    """All documents ranked for every query."""
 
-    Attributes:
-        scores: (Q, M) float32 cosines.
-        order: (Q, M) int64, documents from best to worst; equal cosines by index.
-        ranks: (Q, M) int64, rank of each document from 1.
-    """
-
-    scores: NDArray[np.float32]
-    order: NDArray[np.int64]
-    ranks: NDArray[np.int64]
+    scores: NDArray[np.float32]  # (Q, M) cosines
+    order: NDArray[np.int64]  # (Q, M) documents from best to worst; equal cosines by index
+    ranks: NDArray[np.int64]  # (Q, M) rank of each document from 1
 
     def results(self, query: int, *, top: int = CUTOFF) -> tuple[Result, ...]:
         """The first documents for one query."""
@@ -50,35 +44,16 @@ class Retrieval:
 
 @dataclass(frozen=True, eq=False)
 class RetrievalQuality:
-    """How well marked documents are found.
+    """How well marked documents are found."""
 
-    Attributes:
-        ndcg: (Q,) float64 in [0, 1], nDCG@k; NaN for a query without a relevant document.
-        recall: (Q,) float64 in [0, 1], share of the relevant documents among the first k; NaN likewise.
-        mean_ndcg: over the queries that have relevant documents.
-        mean_recall: over the same.
-        n_queries: number of those queries; a mean over few of them is not a finding.
-        k: the cutoff.
-    """
-
-    ndcg: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    mean_ndcg: float
-    mean_recall: float
-    n_queries: int
+    mean_ndcg: float  # nDCG@k, over the queries that have relevant documents
+    mean_recall: float  # share of the relevant documents among the first k, over the same
+    n_queries: int  # number of those queries; a mean over few of them is not a finding
     k: int
 
 
 def retrieve(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> Retrieval:
-    """Documents ranked by cosine for every query.
-
-    Args:
-        queries: (Q, D), of any length.
-        documents: (M, D), of any length, encoded under their own instruction.
-
-    Raises:
-        UserError: without a query or without a document.
-    """
+    """Documents ranked by cosine for every query, (Q, D) and (M, D)."""
     if len(queries) == 0 or len(documents) == 0:
         raise UserError(
             f"Retrieval needs at least 1 query and 1 document: got {len(queries)} and {len(documents)}. Add texts."
@@ -91,18 +66,7 @@ def retrieve(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> 
 
 
 def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOFF) -> RetrievalQuality:
-    """nDCG@k and recall@k with marked documents, each relevant or not.
-
-    Args:
-        retrieval: Q queries, M documents.
-        relevant: (Q, M) bool.
-        k: how many results count.
-
-    Raises:
-        UserError: when no query has a relevant document.
-    """
-    if relevant.shape != retrieval.scores.shape:
-        raise ValueError(f"Marks need the shape {retrieval.scores.shape}: got {relevant.shape}.")
+    """nDCG@k and recall@k with marked documents (Q, M)."""
     counts = relevant.sum(axis=1)
     marked = counts > 0
     if not marked.any():
@@ -113,9 +77,6 @@ def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOF
     hits = np.take_along_axis(relevant, retrieval.order, axis=1)[:, :k]
     discounts = 1.0 / np.log2(np.arange(2, hits.shape[1] + 2))
     best = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(counts, hits.shape[1])]
-    nothing = np.full(len(counts), np.nan)
-    ndcg = np.divide(hits @ discounts, best, out=nothing.copy(), where=marked)
-    recall = np.divide(hits.sum(axis=1), counts, out=nothing.copy(), where=marked)
-    return RetrievalQuality(
-        ndcg, recall, float(ndcg[marked].mean()), float(recall[marked].mean()), int(marked.sum()), k
-    )
+    ndcg = (hits @ discounts)[marked] / best[marked]
+    recall = hits.sum(axis=1)[marked] / counts[marked]
+    return RetrievalQuality(float(ndcg.mean()), float(recall.mean()), int(marked.sum()), k)

@@ -39,83 +39,49 @@ class Neighbor:
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """Text x text cosines under each instruction.
+    """Text x text cosines under each instruction."""
 
-    Attributes:
-        matrices: (K, N, N) float32 in [-1, 1], symmetric, the diagonal exactly 1.
-        low: lower end of the colour range shared by all instructions.
-        high: upper end of that range; `low < high`.
-        ranges: (K, 2) float64, the range of each instruction alone.
-        closest: per instruction the most similar pair of different texts, None where there is no such pair.
-    """
-
-    matrices: NDArray[np.float32]
-    low: float
+    matrices: NDArray[np.float32]  # (K, N, N) in [-1, 1], symmetric, the diagonal exactly 1
+    low: float  # of the colour range
     high: float
-    ranges: NDArray[np.float64]
-    closest: tuple[TextPair | None, ...]
+    ranges: NDArray[np.float64]  # (K, 2) the range of each instruction alone
+    closest: tuple[TextPair | None, ...]  # of different texts, per instruction
 
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """Cosine under instruction `a` minus cosine under instruction `b`, for every pair of texts.
-
-    Attributes:
-        a: index of the first instruction.
-        b: index of the instruction that is subtracted.
-        matrix: (N, N) float32 in [-2, 2], symmetric, the diagonal exactly 0.
-        limit: the colour range is [-limit, limit]; above 0 also where nothing changes.
-        largest: the pair that changes most in either direction, None for a single text.
-    """
+    """Cosine under instruction `a` minus cosine under instruction `b`, for every pair of texts."""
 
     a: int
-    b: int
-    matrix: NDArray[np.float32]
-    limit: float
-    largest: TextPair | None
+    b: int  # the instruction that is subtracted
+    matrix: NDArray[np.float32]  # (N, N) in [-2, 2], symmetric, the diagonal exactly 0
+    limit: float  # the colour range is [-limit, limit]; above 0 also where nothing changes
+    largest: TextPair | None  # in either direction; None for a single text
 
 
 @dataclass(frozen=True, eq=False)
 class InstructionSimilarity:
-    """Instruction x instruction cosines of the same text.
+    """Instruction x instruction cosines of the same text."""
 
-    Attributes:
-        text: the text they are about; None for the mean over all texts.
-        matrix: (K, K) float32 in [-1, 1], symmetric, the diagonal exactly 1.
-        low: lower end of the colour range.
-        high: upper end of it; `low < high`.
-    """
-
-    text: int | None
-    matrix: NDArray[np.float32]
-    low: float
+    text: int | None  # None for the mean over all texts
+    matrix: NDArray[np.float32]  # (K, K) in [-1, 1], symmetric, the diagonal exactly 1
+    low: float  # of the colour range
     high: float
 
 
 @dataclass(frozen=True, eq=False)
 class CrossSimilarity:
-    """Texts under one instruction (say, for queries) against texts under another (for documents).
-
-    Attributes:
-        rows: index of the instruction of the rows.
-        columns: index of the instruction of the columns.
-        matrix: (N, N) float32 in [-1, 1]; not symmetric unless `rows == columns`.
-        low: lower end of the colour range, over all cells but those of a text with itself.
-        high: upper end of it; `low < high`.
-    """
+    """Texts under one instruction (say, for queries) against texts under another (for documents)."""
 
     rows: int
     columns: int
-    matrix: NDArray[np.float32]
-    low: float
+    matrix: NDArray[np.float32]  # (N, N) in [-1, 1]; not symmetric unless `rows == columns`
+    low: float  # of the colour range
     high: float
 
 
 def cosine_matrix(rows: NDArray[np.floating], columns: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Cosine of every row with every column vector, (n, D) and (m, D) -> (n, m) float32 in [-1, 1].
-
-    The vectors need no unit length. The cosine with a zero vector is undefined and set to 0.
-    """
+    """Cosine of every row with every column vector, (n, D) and (m, D) -> (n, m) float32; 0 with a zero vector."""
     product = unit_vectors(rows) @ unit_vectors(columns).T
     clipped: NDArray[np.float32] = np.clip(product, -1.0, 1.0)
     return clipped
@@ -130,10 +96,7 @@ def self_similarity(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def cosine_range(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Colour range around the measured cosines, rounded outwards to hundredths and never empty.
-
-    Without any value it is (0, 1). A single value gets a hundredth on either side.
-    """
+    """Colour range around the measured cosines, rounded outwards to hundredths and never empty."""
     if values.size == 0:
         return 0.0, 1.0
     low = math.floor(float(values.min()) * _RANGE_STEPS)
@@ -186,22 +149,14 @@ def cross_similarity(grid: EmbeddingGrid, *, rows: int, columns: int) -> CrossSi
 
 
 def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Order of the texts that puts similar ones next to each other, (N,) int64, a permutation.
+    """Order of the texts that puts similar ones next to each other, cosines (N, N) -> (N,) int64.
 
     Average linkage on `1 - cosine`; up to 600 texts the leaves are ordered so that neighbors are as close
     as the tree allows. Of the two directions the one that starts with the smaller index is returned.
-
-    Args:
-        matrix: (N, N) cosines, symmetric.
-
-    Raises:
-        ValueError: when the matrix is not square or not finite.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
-        raise ValueError(f"Ordering needs a square matrix of finite cosines: got the shape {matrix.shape}.")
     n = len(matrix)
     if n < 3:
         return np.arange(n, dtype=np.int64)
@@ -213,17 +168,14 @@ def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def neighbors(matrix: NDArray[np.floating], text: int, *, k: int, include_self: bool = False) -> tuple[Neighbor, ...]:
-    """The `k` columns most similar to row `text`, best first; equal cosines by index.
+    """The `k` columns most similar to row `text`, best first; equal cosines by index."""
+    return nearest_first(matrix[text], None if include_self else text, k=k)
 
-    Args:
-        matrix: (N, N) cosines, from `Similarity.matrices[k]` or `CrossSimilarity.matrix`.
-        text: the row that is asked about.
-        k: at most this many; fewer are returned where there are fewer texts.
-        include_self: whether the text itself may be listed; useful for a cross matrix.
-    """
-    ranked = np.argsort(-matrix[text].astype(np.float64), kind="stable")
-    kept = [int(j) for j in ranked if include_self or j != text][: max(k, 0)]
-    return tuple(Neighbor(j, float(matrix[text, j])) for j in kept)
+
+def nearest_first(cosines: NDArray[np.floating], text: int | None, *, k: int) -> tuple[Neighbor, ...]:
+    """The `k` texts of the highest cosines (N,), best first, `text` left out; equal cosines by index."""
+    kept = [int(j) for j in np.argsort(-cosines, kind="stable") if j != text][: max(k, 0)]
+    return tuple(Neighbor(j, float(cosines[j])) for j in kept)
 
 
 def _different_strings(texts: Sequence[str]) -> NDArray[np.bool_]:

@@ -1,9 +1,8 @@
-"""Candidate instructions from the template of the paper, `Represent the (domain) (text type) for (objective):`.
-
-The lists of domains, text types and objectives are data, in `assets/instruction_builder.json`.
+"""Instructions that come with the project: the template of the paper with its lists, and the tested tasks.
 
 References:
-    Su et al. 2023, One Embedder, Any Task: Instruction-Finetuned Text Embeddings, section 2.3.
+    Su et al. 2023, One Embedder, Any Task: Instruction-Finetuned Text Embeddings, section 2.3, for the template
+    `Represent the (domain) (text type) for (objective):`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from instructor_core.analysis.bundled import bundled
 from instructor_core.errors import UserError
 
-BUILDER_FILE = bundled("instruction_builder.json")
 MAX_CANDIDATES = 24
 _START = "Represent the "
 _SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.*))?", re.IGNORECASE | re.DOTALL)
@@ -26,17 +23,11 @@ _SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.
 
 @dataclass(frozen=True)
 class Objective:
-    """What an instruction is for.
+    """What an instruction is for."""
 
-    Attributes:
-        axis: what it tells texts apart by, for grouping the choices.
-        objective: the words in the instruction.
-        mini: whether the bundled checkpoint was found to follow it.
-    """
-
-    axis: str
-    objective: str
-    mini: bool
+    axis: str  # what it tells texts apart by
+    objective: str  # the words in the instruction
+    mini: bool  # whether the bundled checkpoint was found to follow it
 
 
 @dataclass(frozen=True)
@@ -63,31 +54,56 @@ class Slots:
         return f"{head} for {self.objective}: " if self.objective else f"{head}: "
 
 
-def load_builder(path: Path = BUILDER_FILE) -> Builder:
+@dataclass(frozen=True)
+class TestedTask:
+    """A task with labelled texts in `assets/label_sets`: its name in words and a plain instruction that asks for it."""
+
+    name: str
+    instruction: str
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """What any instruction is held against: tested tasks, and instructions that ask for no task at all."""
+
+    tasks: tuple[TestedTask, ...]
+    controls: tuple[str, ...]
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """The instructions of the tasks, then the controls; encode them as they are."""
+        return (*(task.instruction for task in self.tasks), *self.controls)
+
+
+def bundled(name: str) -> Path:
+    """Path of a bundled file: inside the package when it was installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "assets" / name
+    return inside if inside.exists() else package.parent / "assets" / name
+
+
+def load_builder() -> Builder:
     """The bundled lists."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(bundled("instruction_builder.json").read_text(encoding="utf-8"))
     objectives = (Objective(item["axis"], item["objective"], item["mini"]) for item in content["objectives"])
     return Builder(tuple(content["domains"]), tuple(content["text_types"]), tuple(objectives))
 
 
-def suggest(
-    *,
-    domains: Sequence[str] = ("",),
-    text_types: Sequence[str],
-    objectives: Sequence[str],
-    limit: int = MAX_CANDIDATES,
-) -> tuple[str, ...]:
-    """Every combination as an instruction, each once, objectives varying fastest.
+def yardsticks() -> Yardsticks:
+    """The tasks whose labels a label set has, in the order of `wordings.json`, and its `unknown` instructions."""
+    folder = bundled("label_sets")
+    wordings = json.loads((folder / "wordings.json").read_text(encoding="utf-8"))
+    kinds: set[str] = set()
+    for path in folder.glob("*.jsonl"):
+        with path.open(encoding="utf-8") as lines:
+            kinds.update(json.loads(next(lines)).get("labels", ()))
+    plain = [entry["plain"] for entry in wordings["axes"].values() if kinds.intersection(entry["labels"])]
+    tasks = (TestedTask(_asked_for(instruction), instruction.rstrip() + " ") for instruction in plain)
+    return Yardsticks(tuple(tasks), tuple(wording.rstrip() + " " for wording in wordings["unknown"]))
 
-    Args:
-        domains: chosen domains; "" leaves the domain out.
-        text_types: chosen text types, at least one.
-        objectives: chosen objectives; "" leaves the objective out.
-        limit: the most candidates that may come out.
 
-    Raises:
-        UserError: when there is nothing to combine, or more than `limit` combinations.
-    """
+def suggest(*, domains: Sequence[str] = ("",), text_types: Sequence[str], objectives: Sequence[str]) -> tuple[str, ...]:
+    """Every combination as an instruction, each once, objectives varying fastest; "" leaves a part out."""
     chosen = [
         [" ".join(word.split()) for word in words] for words in (domains or ("",), text_types, objectives or ("",))
     ]
@@ -95,9 +111,10 @@ def suggest(
         raise UserError("A suggestion needs a text type: got 0. Choose at least 1.")
     combined = (Slots(domain, kind, objective).instruction for domain, kind, objective in product(*chosen) if kind)
     candidates = tuple(dict.fromkeys(combined))
-    if len(candidates) > limit:
+    if len(candidates) > MAX_CANDIDATES:
         raise UserError(
-            f"At most {limit} candidates are compared at once: the choice makes {len(candidates)}. Choose fewer."
+            f"At most {MAX_CANDIDATES} candidates are compared at once: the choice makes {len(candidates)}. "
+            "Choose fewer."
         )
     return candidates
 
@@ -114,3 +131,8 @@ def parse(instruction: str, *, text_types: Sequence[str] = ()) -> Slots | None:
     known = max((len(kind.split()) for kind in text_types if words[-len(kind.split()) :] == kind.split()), default=1)
     objective = " ".join((found["objective"] or "").split())
     return Slots(" ".join(words[:-known]), " ".join(words[-known:]), objective)
+
+
+def _asked_for(plain: str) -> str:
+    """What a plain instruction asks for: "tense" for "Represent the sentence for classifying its tense:"."""
+    return plain.strip(" :").rpartition("classifying ")[2].removeprefix("its ")

@@ -23,67 +23,36 @@ ROBUST_PERCENTILE = 99.0  # one outlying value in a hundred may saturate; T5 sta
 
 @dataclass(frozen=True, eq=False)
 class TokenDimensions:
-    """The same selected dimensions of the tokens of one or more sequences.
+    """The same selected dimensions of the tokens of one or more sequences."""
 
-    Attributes:
-        dimensions: (m,) int64, indices into the embedding, in display order.
-        order: the rule they were ordered by.
-        values: per sequence (n, m) float32, signed, in the unit of the projected vectors.
-        limit: the colour range is [-limit, limit] for all sequences; above 0.
-    """
-
-    dimensions: NDArray[np.int64]
+    dimensions: NDArray[np.int64]  # (m,) indices into the embedding, in display order
     order: Order
-    values: tuple[NDArray[np.float32], ...]
-    limit: float
+    values: tuple[NDArray[np.float32], ...]  # per sequence (n, m) signed, in the unit of the projected vectors
+    limit: float  # the colour range is [-limit, limit] for all sequences; above 0
 
 
 @dataclass(frozen=True, eq=False)
 class TokenSimilarity:
-    """Token x token cosines of one sequence.
+    """Token x token cosines of one sequence."""
 
-    Attributes:
-        matrix: (n, n) float32 in [-1, 1], symmetric, the diagonal exactly 1; 0 with a zero vector.
-        low: lower end of the colour range of different tokens.
-        high: upper end of it; `low < high`.
-    """
-
-    matrix: NDArray[np.float32]
-    low: float
+    matrix: NDArray[np.float32]  # (n, n) in [-1, 1], symmetric, the diagonal exactly 1; 0 with a zero vector
+    low: float  # of the colour range of different tokens
     high: float
 
 
 def token_dimensions(
     projected: Sequence[NDArray[np.floating]], *, order: Order = "seriation", n_dimensions: int = 64
 ) -> TokenDimensions:
-    """The dimensions in which the tokens differ most, ordered so that structure can be seen.
+    """The dimensions in which the tokens of all sequences (n, D) together differ most, the same for each sequence.
 
-    The `n_dimensions` with the highest variance over the tokens of all sequences together are kept, so that
-    several sequences (the same text under several instructions) show the same columns. They stand
-
-    - "seriation": so that dimensions which rise and fall together over the tokens are neighbors
-      (average linkage on 1 - correlation, leaves ordered);
-    - "variance": from the most to the least variable;
-    - "index": as in the embedding.
-
-    Args:
-        projected: per sequence (n, D), the same D; at least one sequence with at least one token.
-        order: rule for the columns.
-        n_dimensions: how many to keep; D where it is larger.
-
-    Raises:
-        UserError: for an unknown order or less than one dimension.
-        ValueError: when the arrays do not fit together or hold no token.
+    "seriation" puts dimensions that rise and fall together over the tokens side by side (average linkage on
+    1 - correlation, leaves ordered), "variance" the most variable first, "index" leaves them as in the embedding.
     """
     if order not in get_args(Order):
         raise UserError(f"Dimensions are ordered by {', '.join(get_args(Order))}: got {order!r}. Choose one of them.")
     if n_dimensions < 1:
         raise UserError(f"At least 1 dimension is shown: got n_dimensions={n_dimensions}. Choose 1 or more.")
-    if not projected or any(one.ndim != 2 or one.shape[1] != projected[0].shape[1] for one in projected):
-        raise ValueError(f"Token vectors are arrays (n, D) of one D: got {[one.shape for one in projected]}.")
     tokens = np.concatenate([one.astype(np.float64) for one in projected])
-    if len(tokens) == 0:
-        raise ValueError("Token vectors of at least one token are needed: got none.")
     # A single token varies in nothing: its largest values stand out.
     spread = tokens.var(axis=0) if len(tokens) > 1 else tokens[0] ** 2
     kept = np.argsort(-spread, kind="stable")[:n_dimensions].astype(np.int64)
@@ -104,25 +73,14 @@ def token_similarity(projected: NDArray[np.floating]) -> TokenSimilarity:
 
 
 def token_alignment(projected: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Cosine of every token vector with the embedding, the mean of the pooled ones: (n, D), (n,) -> (n,) in [-1, 1].
-
-    Raises:
-        ValueError: when no token is pooled.
-    """
-    if not pooling_mask.any():
-        raise ValueError("An embedding is the mean of at least one token: none is pooled.")
+    """Cosine of every token vector with the embedding, the mean of the pooled ones: (n, D), (n,) -> (n,) in [-1, 1]."""
     embedding = projected[pooling_mask].mean(axis=0, dtype=np.float64)
-    aligned: NDArray[np.float32] = cosine_matrix(projected, embedding[None])[:, 0]
-    return aligned
+    return cosine_matrix(projected, embedding[None])[:, 0]
 
 
 def symmetric_limit(values: NDArray[np.floating], *, percentile: float = ROBUST_PERCENTILE) -> float:
-    """Half width of a colour range centred on zero: a percentile of the magnitudes, outliers saturate.
-
-    Falls back to the largest magnitude where the percentile is 0, and to 1 where everything is 0.
-    """
+    """Half width of a colour range centred on zero: a percentile of the magnitudes, outliers saturate; above 0."""
     magnitudes = np.abs(values)
     if magnitudes.size == 0:
         return 1.0
-    limit = float(np.percentile(magnitudes, percentile))
-    return limit or float(magnitudes.max()) or 1.0
+    return float(np.percentile(magnitudes, percentile)) or float(magnitudes.max()) or 1.0

@@ -74,25 +74,15 @@ class EncodedPair(Protocol):
 
 @dataclass(frozen=True)
 class Unit:
-    """A pooled token, or the pooled tokens of one word.
+    """A pooled token, or the pooled tokens of one word."""
 
-    Attributes:
-        text: as on screen: "▁goal" for a token, "goal" for a word, "</s>".
-        segment: that of its tokens; "straddling" where they differ.
-        tokens: positions among the n encoded tokens, consecutive.
-        token_ids: vocabulary ids of these tokens.
-        start: first character in the joined string; -1 for `</s>`.
-        end: one past the last character; -1 for `</s>`.
-        opens_word: whether a space goes before it.
-    """
-
-    text: str
-    segment: str
-    tokens: tuple[int, ...]
+    text: str  # as on screen: "▁goal" for a token, "goal" for a word, "</s>"
+    segment: str  # that of its tokens; "straddling" where they differ
+    tokens: tuple[int, ...]  # positions among the n encoded tokens, consecutive
     token_ids: tuple[int, ...]
-    start: int
-    end: int
-    opens_word: bool = False
+    start: int  # first character in the joined string; -1 for `</s>`
+    end: int  # one past the last character; -1 for `</s>`
+    opens_word: bool = False  # whether a space goes before it
 
     @property
     def is_end(self) -> bool:
@@ -112,19 +102,14 @@ class Unit:
 
 def pooled_vectors(pair: EncodedPair) -> NDArray[np.float64]:
     """(m, D) vectors of the tokens that enter the mean; their mean is the embedding before normalising."""
-    vectors: NDArray[np.float64] = pair.projected[pair.pooling_mask].astype(np.float64)
-    return vectors
+    return pair.projected[pair.pooling_mask].astype(np.float64)
 
 
 def units(pair: EncodedPair, *, by: By = "token") -> tuple[Unit, ...]:
     """The pooled tokens of a pair in reading order, `</s>` last, each alone or put together to words.
 
-    A word is a run of letters and digits (with its marks and an apostrophe inside), punctuation is a run of other
-    characters; tokens that share characters, as the bytes of a rare character do, stay together. A bare "▁" belongs
-    to what follows it. `</s>` is on its own.
-
-    Raises:
-        UserError: for another way of counting.
+    A word is a run of letters and digits (with its marks and an apostrophe inside), punctuation a run of others. Tokens
+    that share characters, as the bytes of a rare one do, stay together; a bare "▁" belongs to what follows it.
     """
     if by not in get_args(By):
         raise UserError(f"Contributions are counted by {' or '.join(get_args(By))}: got {by!r}. Choose one of them.")
@@ -146,29 +131,13 @@ def units(pair: EncodedPair, *, by: By = "token") -> tuple[Unit, ...]:
 
 
 def group_sums(values: NDArray[np.float64], groups: Sequence[Unit], *, axis: int = 0) -> NDArray[np.float64]:
-    """Sums over the tokens of each unit along one axis, (..., m, ...) -> (..., len(groups), ...).
-
-    Args:
-        values: one entry per pooled token along `axis`, in order.
-        groups: units that cover these tokens.
-        axis: where the tokens are.
-    """
+    """Sums over the tokens of each unit along one axis, (..., m, ...) -> (..., len(groups), ...)."""
     starts = np.cumsum([0, *(len(unit.tokens) for unit in groups[:-1])])
-    sums: NDArray[np.float64] = np.add.reduceat(values, starts, axis=axis)
-    return sums
+    return np.add.reduceat(values, starts, axis=axis)
 
 
 def refuse_different_tokens(first: Sequence[Unit], second: Sequence[Unit], *, what: str) -> None:
-    """Make sure that two instructions left the text with the same pooled tokens.
-
-    Args:
-        first: units under one instruction.
-        second: units under the other.
-        what: subject of the message, for example "The move of a text".
-
-    Raises:
-        UserError: with the first token that differs.
-    """
+    """Raise a UserError about `what` and the first token that differs unless the pooled tokens are the same."""
     ids = [[(t, unit.text) for unit in side for t in unit.token_ids] for side in (first, second)]
     if [t for t, _ in ids[0]] == [t for t, _ in ids[1]]:
         return

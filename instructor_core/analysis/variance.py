@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.errors import UserError
@@ -20,24 +19,12 @@ from instructor_core.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class VarianceSplit:
-    """Sums of squares of a grid of K instructions and N texts; the three parts add to the total.
-
-    Attributes:
-        text: sum of squares of the text effects.
-        instruction: of the instruction effects; 0 for one instruction or equal ones.
-        interaction: of what is left; 0 for one instruction or equal ones.
-        total: sum of the squared distances of all K x N vectors to their mean.
-        by_text: (N,) float64, each text's part of the interaction: which texts are re-arranged most.
-        normalized: whether vectors were brought to unit length first.
-        n_instructions: K.
-        n_texts: N.
-    """
+    """Sums of squares of a grid of K instructions and N texts; the three parts add to the total."""
 
     text: float
-    instruction: float
-    interaction: float
-    total: float
-    by_text: NDArray[np.float64]
+    instruction: float  # 0 for one instruction or equal ones
+    interaction: float  # likewise
+    total: float  # sum of the squared distances of all K x N vectors to their mean
     normalized: bool
     n_instructions: int
     n_texts: int
@@ -51,15 +38,7 @@ class VarianceSplit:
 
 
 def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceSplit:
-    """The split of a grid.
-
-    Args:
-        grid: at least one instruction and two texts.
-        normalized: True splits the unit vectors that cosines compare, False the vectors as they are pooled.
-
-    Raises:
-        UserError: below two texts or without an instruction.
-    """
+    """The split of a grid; `normalized` splits the unit vectors that cosines compare, not those that are pooled."""
     if grid.n_instructions < 1 or grid.n_texts < 2:
         raise UserError(
             f"A variance split needs at least 1 instruction and 2 texts: got {grid.n_instructions} and "
@@ -73,14 +52,12 @@ def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceS
     overall = by_text.mean(axis=1, keepdims=True)
     interaction = change - by_instruction - by_text + overall
     means = vectors.mean(axis=0)
-    each = np.sum(interaction**2, axis=(0, 2))
     center = vectors.mean(axis=(0, 1))
     return VarianceSplit(
         text=float(grid.n_instructions * np.sum((means - means.mean(axis=0)) ** 2)),
         instruction=float(grid.n_texts * np.sum((by_instruction - overall) ** 2)),
-        interaction=float(each.sum()),
+        interaction=float(np.sum(interaction**2)),
         total=float(np.sum((vectors - center) ** 2)),
-        by_text=each,
         normalized=normalized,
         n_instructions=grid.n_instructions,
         n_texts=grid.n_texts,

@@ -28,17 +28,11 @@ class Tie:
 
 @dataclass(frozen=True, eq=False)
 class WhyUnder:
-    """Two texts under one instruction.
-
-    Attributes:
-        cosine: of their embeddings.
-        percentile: share of unrelated pairs under the instruction that are no more alike, in percent.
-        ties: all pairs of words, largest magnitude first; they add up to the cosine.
-    """
+    """Two texts under one instruction."""
 
     cosine: float
-    percentile: float
-    ties: tuple[Tie, ...]
+    percentile: float  # of unrelated pairs that are no more alike
+    ties: tuple[Tie, ...]  # all pairs of words, largest magnitude first; they add up to the cosine
 
     @property
     def words(self) -> str:
@@ -49,18 +43,11 @@ class WhyUnder:
 
 @dataclass(frozen=True, eq=False)
 class Why:
-    """Two texts under every instruction.
+    """Two texts under every instruction."""
 
-    Attributes:
-        under: one entry per instruction.
-        largest: the two instructions, higher cosine first, that differ most in it; None for a single instruction.
-        changed: pairs of words by the change of their contribution between these two, largest magnitude first; they add
-            up to the difference of the cosines. Empty where `largest` is None.
-    """
-
-    under: tuple[WhyUnder, ...]
-    largest: tuple[int, int] | None
-    changed: tuple[Tie, ...]
+    under: tuple[WhyUnder, ...]  # one entry per instruction
+    largest: tuple[int, int] | None  # higher cosine first; None for a single instruction
+    changed: tuple[Tie, ...]  # by magnitude; adds up to the difference of the cosines of `largest`
 
 
 def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds: Sequence[Background]) -> Why:

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
-from instructor_core.table import FILE_TYPES, Reading
+from instructor_core.table import FILE_TYPES, Reading, has_pyarrow
 
 DESCRIPTION = """\
 Embed every row of a file: of any size, in memory that does not grow with it.
@@ -73,11 +72,7 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
 
 
 def reading(options: argparse.Namespace) -> Reading:
-    """Return how the file is to be read.
-
-    Raises:
-        UserError: If the delimiter is not one character.
-    """
+    """Return how the file is to be read."""
     delimiter = {"tab": "\t", "\\t": "\t"}.get(options.delimiter, options.delimiter)
     if delimiter is not None and len(delimiter) != 1:
         raise UserError(f"--delimiter must be one character, or tab: got {options.delimiter!r}.")
@@ -91,18 +86,12 @@ def reading(options: argparse.Namespace) -> Reading:
 
 
 def run(options: argparse.Namespace) -> str:
-    """Do what the command line says; return the last line to print.
-
-    Raises:
-        UserError: If it cannot be done as asked.
-        EncoderError: If the checkpoint cannot be used.
-    """
-    if find_spec("pyarrow") is None:
+    """Do what the command line says; return the last line to print."""
+    if not has_pyarrow():
         raise UserError("Reading and writing Parquet needs pyarrow: pip install pyarrow.")
     from instructor_core.embed.cluster import embed_on_cluster
-    from instructor_core.embed.job import Job
+    from instructor_core.embed.job import Job, Worker
     from instructor_core.embed.parts import EMBEDDING, Parts
-    from instructor_core.embed.worker import Worker
 
     for name in ("part_tokens", "cpus_per_actor"):
         if (value := getattr(options, name)) is not None and value < 1:

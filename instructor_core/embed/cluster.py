@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from instructor_core.embed.job import Job
-from instructor_core.embed.worker import Worker
+from instructor_core.embed.job import Job, Worker
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
 
@@ -53,18 +52,9 @@ def embed_on_cluster(
     device: str | None = None,
     cpus_per_actor: int | None = None,
 ) -> None:
-    """Embed parts on the Ray cluster at ``RAY_ADDRESS``, or on the one that this machine is part of.
+    """Embed parts (number, first row, row after the last) on the cluster at ``RAY_ADDRESS`` or that of this machine.
 
-    Args:
-        job: What to do; its paths must be absolute.
-        destination: Where the parts belong.
-        todo: Number, first row and row after the last one of each part.
-        advance: Called with the number of rows of every part that is done.
-        device: Where to compute; None: one GPU per actor if the cluster has any.
-        cpus_per_actor: Processor cores (and threads) per actor.
-
-    Raises:
-        UserError: If Ray is not installed, no cluster answers, no node has room for an actor, or an actor fails.
+    The paths of the job must be absolute. Without a device, an actor has one GPU if the cluster has any.
     """
     try:
         import ray

@@ -1,8 +1,9 @@
-"""What is to be done: the settings that decide the result, and the parts into which the rows are cut."""
+"""What is to be done, the settings that decide the result and the parts into which rows are cut; and who does it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from instructor_core.embed.source import Source
-from instructor_core.encoder import find_checkpoint
+from instructor_core.embed.parts import Parts
+from instructor_core.embed.source import RowReader, Source
+from instructor_core.encoder import InstructorModel, find_checkpoint
 from instructor_core.errors import UserError
 from instructor_core.table import Reading
 
@@ -22,20 +24,10 @@ _WEIGHTS = ("*.safetensors", "*.bin", "tokenizer.json", "spiece.model", "*.json"
 
 @dataclass(frozen=True)
 class Job:
-    """Settings of a run; two runs with equal ``identity`` have equal results.
+    """Settings of a run; two runs with equal `identity` have equal results.
 
-    Attributes:
-        source: Input file or folder.
-        text_column: Column of the texts.
-        instruction: Joined with each text as given.
-        checkpoint: Folder, bundled name or hub name.
-        revision: Commit, tag or branch of a hub repository.
-        dtype: ``"float32"`` or ``"bfloat16"``, what the network computes in.
-        normalize: Unit length, or the mean as it is.
-        keep: Columns to copy; None for all.
-        allow_nulls: Whether a missing text gives a missing embedding instead of an error.
-        part_tokens: Tokens per part, about: what a kill costs at most.
-        reading: How a file that is no Parquet is read.
+    The instruction is joined with each text as given. `keep` names columns to copy, None for all; with `allow_nulls` a
+    missing text has a missing embedding. `part_tokens`, about, is what a kill costs at most.
     """
 
     source: Path
@@ -51,20 +43,11 @@ class Job:
     reading: Reading = field(default_factory=Reading)
 
     def open_source(self) -> Source:
-        """Open the input.
-
-        Raises:
-            UserError: If it cannot be used.
-        """
+        """Open the input."""
         return Source(self.source, self.text_column, self.keep, self.reading)
 
     def identity(self) -> dict[str, str]:
-        """Return what the result depends on, by its name in messages; contents stand for files.
-
-        Raises:
-            UserError: If the input cannot be used.
-            EncoderError: If the checkpoint cannot be found.
-        """
+        """Return what the result depends on, by its name in messages; contents stand for files."""
         source = self.open_source()
         return {
             "input": source.digest(),
@@ -78,24 +61,17 @@ class Job:
             "reading": ", ".join(f"{name} {value}" for name, value in vars(self.reading).items() if value is not None),
         }
 
-    def plan(self, source: Source | None = None) -> NDArray[np.int64]:
-        """Read all texts once and cut the rows into parts of about equal numbers of tokens.
+    def plan(self, source: Source) -> NDArray[np.int64]:
+        """Read all texts once and cut the rows into parts of about equal numbers of tokens: ``(P + 1,)`` int64.
 
-        Args:
-            source: The input, if it is open already; its notes are complete afterwards.
-
-        Returns:
-            ``(P + 1,)`` int64: part ``p`` holds the rows from entry ``p`` to entry ``p + 1`` (exclusive). An input
-            without rows has one part without rows.
-
-        Raises:
-            UserError: If a text is missing and that is not allowed, or if the input is damaged.
+        Part ``p`` holds the rows from entry ``p`` to entry ``p + 1`` (exclusive); an input without rows has one part
+        without rows. The notes of the source are complete afterwards.
         """
         starts: list[NDArray[np.int64]] = []
         n_rows = n_tokens = 0
         last = -1  # part of the row before
         base = 2 + len(self.instruction.encode()) // BYTES_PER_TOKEN
-        for batch in (source or self.open_source()).batches(texts_only=True):
+        for batch in source.batches(texts_only=True):
             texts = batch.column(0)
             if texts.null_count and not self.allow_nulls:
                 row = n_rows + int(np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))[0])
@@ -112,6 +88,37 @@ class Job:
             n_tokens += int(costs.sum())
         found = np.concatenate([*starts, np.zeros(0, dtype=np.int64)])
         return np.concatenate([found if len(found) else [0], [n_rows]]).astype(np.int64)
+
+
+class Worker:
+    """Embeds parts: one model and one place in the input, for as many parts as there are to do."""
+
+    def __init__(self, job: Job, destination: Path, *, device: str | None = None) -> None:
+        self.job = job
+        self.parts = Parts(destination)
+        self.model = InstructorModel(job.checkpoint, device=device, dtype=job.dtype, revision=job.revision)
+        self._reader = RowReader(job.open_source())
+
+    def embed_part(self, number: int, start: int, stop: int, advance: Callable[[int], object]) -> None:
+        """Embed rows ``start`` to ``stop`` (exclusive), write them as a part, and tell the rows of every batch done."""
+        table = self._reader.read(start, stop)
+        texts = table.column(self.job.text_column).to_pylist()
+        missing = np.array([text is None for text in texts], dtype=np.bool_)
+        embeddings = self._embed([text or "" for text in texts], advance)
+        kept = table.select(self._reader.source.schema.names).cast(self._reader.source.schema)
+        self.parts.write(number, kept, embeddings, missing)
+
+    def _embed(self, texts: list[str], advance: Callable[[int], object]) -> NDArray[np.float32]:
+        """Return ``(r, D)`` float32 embeddings; a text that occurs twice is embedded once."""
+        places: dict[str, int] = {}
+        rows = np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
+        counts = np.bincount(rows, minlength=len(places))
+        out = np.empty((len(places), self.model.dim), dtype=np.float32)
+        pairs = [(self.job.instruction, text) for text in places]
+        for positions, vectors in self.model.encode_batches(pairs, normalize=self.job.normalize):
+            out[positions] = vectors
+            advance(int(counts[positions].sum()))
+        return out[rows]
 
 
 def _folder_digest(folder: Path) -> str:

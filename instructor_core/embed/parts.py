@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import socket
+import sys
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -23,15 +24,15 @@ from instructor_core.errors import UserError
 
 EMBEDDING = "embedding"
 _KEY = b"instructor_core.embed"  # of the settings in the file's metadata
+_LOCKED_BYTE = 1 << 20
 _JOB = "_job.json"  # readers of Parquet folders leave out names that begin with "_" or "."
 
 
 class Parts:
     """The parts of one destination.
 
-    Args:
-        destination: A name that ends in ``.parquet`` becomes one file, made at the end from the parts, which lie in
-            ``NAME.parquet.parts`` until then. Any other name is a folder, and the parts stay there.
+    A name that ends in ``.parquet`` becomes one file, made at the end from the parts, which lie in
+    ``NAME.parquet.parts`` until then. Any other name is a folder, and the parts stay there.
     """
 
     def __init__(self, destination: Path) -> None:
@@ -40,27 +41,21 @@ class Parts:
         self.folder = destination.with_name(destination.name + ".parts") if self.is_file else destination
 
     def hold(self) -> None:
-        """Keep other runs away from the destination as long as this object lives; a lock ends with its process.
-
-        Raises:
-            UserError: If another run, on this machine or on one that shares the disk, has it; or if it has no folder.
-        """
+        """Keep other runs, also on machines that share the disk, away from the destination while this object lives."""
         path = self.destination.with_name(f".{self.destination.name}.lock")
         while True:
             try:
                 file = path.open("a+", encoding="utf-8")
             except FileNotFoundError as error:
                 raise UserError(f"There is no folder {path.parent} to write to. Make it, or check the path.") from error
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not _lock(file):
                 with file:
                     file.seek(0)
                     holder = file.read() or "it has just begun"
                 raise UserError(
                     f"Another run writes to {self.destination}: {holder}. "
                     "Wait for it or stop it, or choose another name for the output."
-                ) from error
+                )
             if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 break
             file.close()  # of a run that ended meanwhile
@@ -71,17 +66,7 @@ class Parts:
         weakref.finalize(self, _release, file, path)
 
     def begin(self, identity: Mapping[str, str], *, overwrite: bool = False) -> bool:
-        """Take up what an interrupted run with the same settings left, or begin; return whether all was done before.
-
-        Args:
-            identity: What the result depends on, by name.
-            overwrite: Discard the destination and its parts first.
-
-        Raises:
-            UserError: If the destination holds anything else, or if its folder does not exist.
-        """
-        if not self.destination.parent.is_dir():
-            raise UserError(f"There is no folder {self.destination.parent} to write to. Make it, or check the path.")
+        """Take up what an interrupted run with the same settings left, or begin; return whether all was done before."""
         if overwrite:
             self._discard()
         if self.is_file and self.destination.exists():
@@ -114,32 +99,17 @@ class Parts:
         return {int(path.stem.removeprefix("part-")) for path in self.folder.glob("part-*.parquet")}
 
     def write(self, number: int, kept: Any, embeddings: NDArray[np.float32], missing: NDArray[np.bool_]) -> None:
-        """Write a part.
-
-        Args:
-            number: Which one.
-            kept: Table of the columns to keep, ``r`` rows (or no columns).
-            embeddings: ``(r, D)`` float32.
-            missing: ``(r,)`` bool, rows without an embedding.
-        """
+        """Write a part: ``r`` rows of the columns to keep, (r, D) embeddings, and which of them, (r,), are missing."""
         vectors = pa.FixedSizeListArray.from_arrays(
             pa.array(embeddings.reshape(-1)), embeddings.shape[1], mask=pa.array(missing) if missing.any() else None
         )
         # Not append_column: a table without columns has no rows either.
         schema = pa.schema([*kept.schema, pa.field(EMBEDDING, vectors.type)])
         table = pa.Table.from_arrays([*kept.columns, vectors], schema=schema)
-        self._write_whole(self.path(number), lambda path: self._save(table, path))
+        self._write_whole(self.path(number), lambda path: pq.write_table(table, path, **_options(schema)))
 
     def finish(self, starts: NDArray[np.int64], identity: Mapping[str, str]) -> None:
-        """Check that every row is there once and, for a single file, put the parts together and remove them.
-
-        Args:
-            starts: ``(P + 1,)`` int64 first rows of the parts and the number of rows.
-            identity: What the result depends on, by name.
-
-        Raises:
-            UserError: If a part is missing or has another number of rows.
-        """
+        """Check that every row is there once and, for a single file, put the parts together and remove them."""
         sizes = np.diff(starts)
         for number, size in enumerate(sizes):
             path = self.path(number)
@@ -162,15 +132,11 @@ class Parts:
                 writer.write_table(pq.read_table(self.path(number)).cast(schema))
 
     @staticmethod
-    def _save(table: Any, path: Path) -> None:
-        pq.write_table(table, path, **_options(table.schema))
-
-    @staticmethod
     def _write_whole(path: Path, write: Any) -> None:
         """Write under another name, wait until it is on the disk, and rename: whoever sees the file sees all of it."""
         unfinished = path.with_name(f".{path.name}-{uuid4().hex}.tmp")
         write(unfinished)
-        with unfinished.open("rb") as file:
+        with unfinished.open("r+b") as file:  # Windows waits for no file that is open for reading only
             os.fsync(file.fileno())
         unfinished.replace(path)
 
@@ -204,8 +170,26 @@ class Parts:
                 path.unlink()
 
 
+def _lock(file: IO[str]) -> bool:
+    """Take the lock of a file, which ends with the process; return whether nobody had it."""
+    try:
+        if sys.platform == "win32":  # tested with a stand-in for msvcrt, not on Windows itself
+            import msvcrt
+
+            os.lseek(file.fileno(), _LOCKED_BYTE, os.SEEK_SET)  # a locked byte cannot be read, so none with content
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
 def _release(file: IO[str], path: Path) -> None:
-    path.unlink(missing_ok=True)
+    with suppress(PermissionError):  # Windows removes no open file: there it stays, for the next run
+        path.unlink(missing_ok=True)
     file.close()
 
 

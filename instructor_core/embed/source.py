@@ -23,17 +23,7 @@ _BUFFER_BYTES = 1 << 20  # read at a time of a column, whatever the size of the 
 class Source:
     """Rows of one file, or of all Parquet files of a folder in the order of their names.
 
-    Args:
-        path: A file of any kind that `table` reads, or a folder of ``.parquet`` files.
-        text_column: Column of the texts.
-        keep: Other columns to read; None for all.
-        reading: How a file that is no Parquet is read.
-
-    Attributes:
-        schema: The columns to keep, in the order asked for (of the file, if all).
-
-    Raises:
-        UserError: If there is no such file or column, or if a column is of a type that cannot be used.
+    `keep` names columns to read besides the texts, None all; `schema` has them as asked for, or as in the file.
     """
 
     def __init__(
@@ -70,11 +60,7 @@ class Source:
         return max((first for first, _, _ in self._groups if first <= row), default=0)
 
     def batches(self, start: int = 0, *, texts_only: bool = False) -> Iterator[Any]:
-        """Yield record batches from row ``start`` on, which must be an ``origin``; texts are strings, a blank one null.
-
-        Raises:
-            UserError: If the file is damaged.
-        """
+        """Yield record batches from row ``start`` on, an ``origin``; texts are strings, a blank one null."""
         columns = [self.text_column] if texts_only else self._columns
         try:
             for batch in self._read(start, columns) if self._table is None else self._strings(columns):
@@ -155,11 +141,7 @@ class RowReader:
         self._rest: Any = None
 
     def read(self, start: int, stop: int) -> Any:
-        """Return the table of rows ``start`` to ``stop`` (exclusive).
-
-        Raises:
-            UserError: If the source ends before.
-        """
+        """Return the table of rows ``start`` to ``stop`` (exclusive)."""
         origin = self.source.origin(start)
         if not origin <= self._position <= start:
             self._batches, self._position, self._rest = self.source.batches(origin), origin, None
@@ -174,16 +156,10 @@ class RowReader:
                 parts.append(inside)
             self._rest = batch.slice(stop - self._position) if end > stop else None
             self._position = min(end, stop)
-        if not parts:
-            return pa.Table.from_batches([], self.schema)
-        return pa.Table.from_batches(parts)
-
-    @property
-    def schema(self) -> Any:
-        """What every table holds: the text column and those to keep."""
+        if parts:
+            return pa.Table.from_batches(parts)
         text = pa.field(self.source.text_column, pa.large_string())
-        others = [field for field in self.source.schema if field.name != text.name]
-        return pa.schema([text, *others])
+        return pa.Table.from_batches([], pa.schema([text, *(f for f in self.source.schema if f.name != text.name)]))
 
 
 def _files(path: Path) -> list[Path]:

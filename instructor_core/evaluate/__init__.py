@@ -6,21 +6,20 @@
 from __future__ import annotations
 
 from instructor_core.evaluate.data import LabelSet, PairSet, Wordings, read_data, read_wordings
-from instructor_core.evaluate.evaluation import evaluate_checkpoint
+from instructor_core.evaluate.evaluation import evaluate_checkpoint, recovery, spearman
 from instructor_core.evaluate.markdown import to_markdown
-from instructor_core.evaluate.report import EvaluationReport, to_json
-from instructor_core.evaluate.scores import Score, score, spearman
+from instructor_core.evaluate.report import EvaluationReport, Recovery, to_json
 
 __all__ = [
     "EvaluationReport",
     "LabelSet",
     "PairSet",
-    "Score",
+    "Recovery",
     "Wordings",
     "evaluate_checkpoint",
     "read_data",
     "read_wordings",
-    "score",
+    "recovery",
     "spearman",
     "to_json",
     "to_markdown",

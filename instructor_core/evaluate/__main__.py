@@ -7,17 +7,58 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer
 
 from instructor_core.encoder import EncoderError, InstructorModel
 from instructor_core.errors import UserError
-from instructor_core.evaluate.card import END, START, write_card
 from instructor_core.evaluate.data import bundled_label_sets, read_data, read_wordings
 from instructor_core.evaluate.evaluation import evaluate_checkpoint
-from instructor_core.evaluate.markdown import to_markdown
-from instructor_core.evaluate.reference import ReferenceModel
+from instructor_core.evaluate.markdown import END, START, to_markdown, write_card
 from instructor_core.evaluate.report import to_json
 from instructor_core.table import Notes
+
+_REFERENCE_BATCH = 32
+_REFERENCE_TOKENS = 256
+
+
+class ReferenceModel:
+    """Another encoder to compare with, any that `AutoModel` reads: mean of the last hidden states, no instruction."""
+
+    def __init__(self, folder: Path, *, device: torch.device | str = "cpu") -> None:
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._model = AutoModel.from_pretrained(folder, local_files_only=True).to(device).eval()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"The reference {folder.name!r} cannot be loaded: {str(error).splitlines()[0]} Give a folder that "
+                "transformers' AutoModel loads."
+            ) from error
+        resolved = folder.resolve()
+        self.name = resolved.parent.name if resolved.name == "model" else resolved.name
+        self._device = device
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts: (N, D) float32, not normalized."""
+        order = sorted(range(len(texts)), key=lambda position: len(texts[position]))  # little padding in a batch
+        rows: dict[int, NDArray[np.float32]] = {}
+        for start in range(0, len(order), _REFERENCE_BATCH):
+            chunk = order[start : start + _REFERENCE_BATCH]
+            batch = self._tokenizer(
+                [texts[position] for position in chunk],
+                padding=True,
+                truncation=True,
+                max_length=_REFERENCE_TOKENS,
+                return_tensors="pt",
+            ).to(self._device)
+            states = self._model(**batch).last_hidden_state  # (b, n, D)
+            mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)  # (b, n, 1)
+            means = ((states * mask).sum(dim=1) / mask.sum(dim=1)).float().cpu().numpy()
+            rows.update(zip(chunk, means, strict=True))
+        return np.stack([rows[position] for position in range(len(texts))])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,22 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from instructor_core.errors import UserError
-from instructor_core.table import Notes, is_json, read_values
-from instructor_core.table.structured import BadRows
+from instructor_core.table import BadRows, Notes, is_json, read_values
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Texts with labels on one or more axes.
-
-    Attributes:
-        name: of the file, without its ending.
-        texts: N texts.
-        columns: kind of label -> N labels; "" where a text has none.
-        n_in_file: number of texts before sampling.
-    """
+    """N texts with labels by kind, N each ("" where a text has none); `n_in_file` counts them before sampling."""
 
     name: str
     texts: tuple[str, ...]
@@ -41,15 +33,7 @@ class LabelSet:
 
 @dataclass(frozen=True)
 class PairSet:
-    """Pairs of texts with the similarity that people gave them.
-
-    Attributes:
-        name: of the file, without its ending.
-        first: P texts.
-        second: P texts.
-        scores: P similarities on any scale.
-        n_in_file: number of pairs before sampling.
-    """
+    """P pairs of texts with the similarity that people gave them, on any scale."""
 
     name: str
     first: tuple[str, ...]
@@ -60,13 +44,7 @@ class PairSet:
 
 @dataclass(frozen=True)
 class AxisWordings:
-    """Instructions that ask for one axis, each ready to be put before a text.
-
-    Attributes:
-        plain: one in the form of the paper.
-        free: in other words and forms.
-        columns: names of labels that this axis answers for.
-    """
+    """Instructions that ask for one axis, in the form of the paper and free ones, and its labels (columns)."""
 
     plain: str
     free: tuple[str, ...]
@@ -75,12 +53,9 @@ class AxisWordings:
 
 @dataclass(frozen=True)
 class Wordings:
-    """Instructions to evaluate with.
+    """Instructions to evaluate with, each ready to be put before a text.
 
-    Attributes:
-        axes: axis -> its wordings.
-        neutral: instructions that ask for similarity, retrieval or nothing at all.
-        unknown: instructions that ask for something no axis covers.
+    The neutral ones ask for similarity, retrieval or nothing at all, the unknown ones for something no axis covers.
     """
 
     axes: Mapping[str, AxisWordings]
@@ -99,13 +74,12 @@ def bundled_label_sets() -> Path:
 
 
 def read_wordings(path: Path | None = None) -> Wordings:
-    """Read instructions from a JSON file, or the bundled ones.
-
-    Raises:
-        UserError: if the file is missing or has another form.
-    """
+    """Read instructions from a JSON file, or the bundled ones."""
     path = path or bundled_label_sets() / "wordings.json"
-    content = _parse(_read(path), path.name, 1)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({type(error).__name__}: {error}). Check the path.") from error
     try:
         axes = {
             str(axis): AxisWordings(
@@ -133,17 +107,9 @@ def read_data(
     bad_rows: BadRows = "refuse",
     notes: Notes | None = None,
 ) -> tuple[tuple[LabelSet, ...], tuple[PairSet, ...]]:
-    """Read files, and every ``*.jsonl`` of folders, as label sets and sets of pairs.
+    """Read files, and all data files of folders, as label sets and sets of pairs.
 
-    Args:
-        paths: files or folders.
-        max_texts: a larger set is sampled down to so many texts (or pairs).
-        seed: of the sample, which also depends on the set's name and on nothing else.
-        bad_rows: what becomes of a row that cannot be read.
-        notes: takes what was guessed, replaced or left out.
-
-    Raises:
-        UserError: if a path or its content is not usable; the message names file and line.
+    A set larger than `max_texts` is sampled; the sample depends on the seed and on the set's name, on nothing else.
     """
     files: list[Path] = []
     for path in paths:
@@ -195,8 +161,8 @@ def _rows(file: Path, bad_rows: BadRows, notes: Notes | None) -> list[Mapping[st
         return rows
     if {"a", "b", "score"} <= rows[0].keys():
         return [{**row, "score": _number(row.get("score"))} for row in rows]
-    kinds = {name: {row.get(name) for row in rows} - {None} for row in rows for name in row if name != "text"}
-    names = [name for name, values in kinds.items() if 1 < len(values) <= len(rows) / 2]
+    columns = dict.fromkeys(name for row in rows for name in row if name != "text")
+    names = [name for name in columns if 1 < len({row[name] for row in rows if name in row}) <= len(rows) / 2]
     return [{"text": row.get("text"), "labels": {n: row[n] for n in names if n in row}} for row in rows]
 
 
@@ -215,20 +181,6 @@ def _field(row: Mapping[str, Any], name: str, kind: type | tuple[type, ...], fil
             f"{json.dumps(row)[:80]}. Mend that line."
         )
     return value
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({type(error).__name__}). Check the path.") from error
-
-
-def _parse(text: str, name: str, line: int) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{name}, line {line}: not valid JSON ({error}). Mend that line.") from error
 
 
 def _joinable(wording: str) -> str:

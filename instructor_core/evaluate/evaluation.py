@@ -10,9 +10,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.label_task import label_task
+from instructor_core.analysis.metrics import nearest_agreement, v_measure
 from instructor_core.evaluate.data import LabelSet, PairSet, Wordings
-from instructor_core.evaluate.report import Column, EvaluationReport, Kind, PairResult, Row, SetResult
-from instructor_core.evaluate.scores import Score, chance, score, spearman
+from instructor_core.evaluate.report import (
+    Column,
+    EvaluationReport,
+    InstructionResult,
+    Kind,
+    PairResult,
+    Recovery,
+    SetResult,
+)
 
 Embeddings = NDArray[np.float32]
 
@@ -42,46 +52,54 @@ def evaluate_checkpoint(
     *,
     pairs: Sequence[PairSet] = (),
     reference: PlainEncoder | None = None,
-    name: str = "",
     n_free: int | None = None,
     max_texts: int = 4000,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> EvaluationReport:
-    """Measure what the instructions do.
+    """Measure what the instructions do, with the first `n_free` free wordings of each axis (all if None).
 
-    Args:
-        model: the checkpoint.
-        sets: texts with labels, from `read_data`.
-        wordings: instructions, from `read_wordings`.
-        pairs: pairs with human scores, from `read_data`.
-        reference: a model without instructions to put beside it.
-        name: of the checkpoint in the report; by default that of the model.
-        n_free: number of free wordings per axis, the first ones; all if None.
-        max_texts: as given to `read_data`; only stated.
-        seed: as given to `read_data`; only stated.
-        progress: called with the name of each set before it is measured.
-
-    Raises:
-        EncoderError: if the checkpoint cannot encode a text under a wording.
+    `max_texts` and `seed` are those given to `read_data`, and only stated.
     """
-    told = progress or (lambda message: None)
     results = []
     for label_set in sets:
-        told(f"{label_set.name}: {len(label_set.texts)} texts")
+        progress(f"{label_set.name}: {len(label_set.texts)} texts")
         results.append(_evaluate_set(model, label_set, wordings, reference, n_free))
     pair_results = []
     for pair_set in pairs:
-        told(f"{pair_set.name}: {len(pair_set.first)} pairs")
+        progress(f"{pair_set.name}: {len(pair_set.first)} pairs")
         pair_results.append(_evaluate_pairs(model, pair_set, wordings, reference))
     return EvaluationReport(
-        checkpoint=PurePath(name or str(getattr(model, "name", ""))).name,
+        checkpoint=PurePath(str(getattr(model, "name", ""))).name,
         reference=reference.name if reference else "",
         max_texts=max_texts,
         seed=seed,
         sets=tuple(results),
         pairs=tuple(pair_results),
     )
+
+
+def recovery(embeddings: NDArray[np.floating], labels: Sequence[str]) -> Recovery:
+    """How well (N, D) embeddings recover N labels, each of which at least two texts have."""
+    task = label_task(labels, k=1, n_resamples=1)  # resamples make intervals, and none is reported
+    return Recovery(nearest_agreement(embeddings, labels), v_measure(unit_vectors(np.asarray(embeddings)), task)[0])
+
+
+def chance(labels: Sequence[str]) -> float:
+    """Agreement to expect of embeddings that know nothing: the share of ordered pairs with the same label."""
+    n = len(labels)
+    return sum(count * (count - 1) for count in Counter(labels).values()) / (n * (n - 1))
+
+
+def spearman(first: NDArray[np.floating], second: NDArray[np.floating], scores: Sequence[float]) -> float:
+    """Spearman correlation of the cosines of (P, D) with (P, D) and P human scores; 0.0 where either orders nothing."""
+    from scipy.stats import spearmanr
+
+    cosines = np.einsum("pd,pd->p", unit_vectors(np.asarray(first)), unit_vectors(np.asarray(second)))
+    cosines = np.round(cosines, 6)  # noise of the arithmetic is not an order
+    if np.ptp(cosines) == 0 or np.ptp(scores) == 0:
+        return 0.0
+    return float(spearmanr(cosines, scores).statistic)
 
 
 def _evaluate_set(
@@ -91,9 +109,10 @@ def _evaluate_set(
     kept = {name: rows for name, rows in kept.items() if len({label_set.columns[name][row] for row in rows}) > 1}
     columns = tuple(_column(label_set.columns[name], name, rows, wordings) for name, rows in kept.items())
 
-    def scores(embeddings: Embeddings) -> Mapping[str, Score]:
+    def scores(embeddings: Embeddings) -> Mapping[str, Recovery]:
         return {
-            name: score(embeddings[rows], [label_set.columns[name][row] for row in rows]) for name, rows in kept.items()
+            name: recovery(embeddings[rows], [label_set.columns[name][row] for row in rows])
+            for name, rows in kept.items()
         }
 
     asked: list[tuple[Kind, str, str]] = []
@@ -103,11 +122,11 @@ def _evaluate_set(
         asked += [(Kind.FREE, axis, wording) for wording in entry.free[:n_free]]
     asked.append((Kind.NONE, "", ""))
     rows = [
-        Row(kind, axis, wording, scores(model.encode([(wording, text) for text in label_set.texts])))
+        InstructionResult(kind, axis, wording, scores(model.encode([(wording, text) for text in label_set.texts])))
         for kind, axis, wording in asked
     ]
     if reference:
-        rows.append(Row(Kind.REFERENCE, "", "", scores(reference.encode(label_set.texts))))
+        rows.append(InstructionResult(Kind.REFERENCE, "", "", scores(reference.encode(label_set.texts))))
     return SetResult(label_set.name, len(label_set.texts), label_set.n_in_file, columns, tuple(rows))
 
 

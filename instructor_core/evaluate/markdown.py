@@ -1,32 +1,54 @@
-"""The report as Markdown: a summary, plain similarity, and one matrix per label set."""
+"""The report as Markdown: a summary, plain similarity, one matrix per label set; and where it goes in a model card."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
-from instructor_core.evaluate.report import Column, EvaluationReport, Kind, PairResult, Row, SetResult, mean_and_lowest
-from instructor_core.evaluate.scores import Score
+from instructor_core.errors import UserError
+from instructor_core.evaluate.report import (
+    Column,
+    EvaluationReport,
+    InstructionResult,
+    Kind,
+    PairResult,
+    Recovery,
+    SetResult,
+)
 
+START = "<!-- evaluation:start -->"
+END = "<!-- evaluation:end -->"
 MEASURES = {"agreement": "nearest neighbour", "v_measure": "clusters"}
 
 
-def to_markdown(report: EvaluationReport, *, level: int = 3, matrices: bool = True) -> str:
-    """The whole table.
+def write_card(path: Path, table: str) -> bool:
+    """Replace what stands between the markers of a file; return whether the file changed."""
+    try:
+        before = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({type(error).__name__}). Check the path.") from error
+    start, end = before.find(START), before.find(END)
+    if before.count(START) != 1 or before.count(END) != 1 or end < start:
+        raise UserError(
+            f"{path.name} needs one line {START} and, below it, one line {END}: got {before.count(START)} and "
+            f"{before.count(END)}. Put them around the part to be replaced."
+        )
+    after = f"{before[: start + len(START)]}\n\n{table.strip()}\n\n{before[end:]}"
+    if after != before:
+        path.write_text(after, encoding="utf-8")
+    return after != before
 
-    Args:
-        report: of `evaluate_checkpoint`.
-        level: of the headings.
-        matrices: whether the matrix of every set follows the summary.
-    """
-    head = "#" * level
+
+def to_markdown(report: EvaluationReport, *, matrices: bool = True) -> str:
+    """The whole table, with or without the matrix of every set after the summary."""
     parts = []
     if report.sets:
-        parts += [f"{head} Own axis of every label set", _how_to_read(report), _summary(report)]
+        parts += ["### Own axis of every label set", _how_to_read(report), _summary(report)]
     if report.pairs:
-        parts += [f"{head} Plain similarity", _pairs(report)]
+        parts += ["### Plain similarity", _pairs(report)]
     if matrices:
         for result in report.sets:
-            parts += [f"{head} {_title(result.name, result.n_texts, result.n_in_file, 'texts', report)}"]
+            parts += [f"### {_title(result.name, result.n_texts, result.n_in_file, 'texts', report)}"]
             parts += [_matrix(result, report), _verdict(result)]
     return "\n\n".join(parts) + "\n"
 
@@ -50,8 +72,8 @@ def _summary(report: EvaluationReport) -> str:
                 [
                     f"{result.name}: {column.name}",
                     _cell(own, column),
-                    _free(result.free(column.axis, column.name), lowest=False),
-                    _free(result.free(column.axis, column.name), lowest=True),
+                    _free(result.free(column.axis, column.name), _mean),
+                    _free(result.free(column.axis, column.name), min),
                     _cell(result.single(Kind.NONE), column),
                     *([_cell(result.single(Kind.REFERENCE), column)] if report.reference else []),
                     _own_best(result, column),
@@ -83,9 +105,9 @@ def _matrix(result: SetResult, report: EvaluationReport) -> str:
         lines.append([f"{axis}, plain", *_bold(cells, own)])
         scores = [result.free(axis, column.name) for column in result.columns]
         if scores and scores[0]:
-            cells = [_free(entry, lowest=False) for entry in scores]
+            cells = [_free(entry, _mean) for entry in scores]
             lines.append([f"{axis}, mean of {len(scores[0])} free", *_bold(cells, own)])
-            cells = [_free(entry, lowest=True) if mine else "" for entry, mine in zip(scores, own, strict=True)]
+            cells = [_free(entry, min) if mine else "" for entry, mine in zip(scores, own, strict=True)]
             lines.append([f"{axis}, lowest of them", *cells])
     for kind, title in ((Kind.NONE, "no instruction"), (Kind.REFERENCE, report.reference)):
         row = result.single(kind)
@@ -130,7 +152,7 @@ def _pairs(report: EvaluationReport) -> str:
     for result in report.pairs:
         cells = [f"{result.none:.3f}"]
         for group in (result.neutral, result.unknown):
-            cells.append("{:.3f} / {:.3f}".format(*mean_and_lowest(list(group.values()))) if group else "–")
+            cells.append(f"{_mean(list(group.values())):.3f} / {min(group.values()):.3f}" if group else "–")
         if report.reference:
             cells.append(f"{result.reference:.3f}")
         lines.append([_title(result.name, result.n_pairs, result.n_in_file, "pairs", report), *cells])
@@ -142,9 +164,8 @@ def _pairs(report: EvaluationReport) -> str:
 def _lowest(results: Iterable[PairResult]) -> str:
     lines = ""
     for result in results:
-        both = {**result.neutral, **result.unknown}
-        if both:
-            wording = min(both, key=lambda entry: both[entry])
+        if both := {**result.neutral, **result.unknown}:
+            wording = min(both, key=both.__getitem__)
             lines += f"\n\nLowest on {result.name}: {both[wording]:.3f} under `{wording}`."
     return lines
 
@@ -154,18 +175,21 @@ def _title(name: str, n: int, n_in_file: int, what: str, report: EvaluationRepor
     return f"{name}: {n} {what}{sampled}"
 
 
-def _cell(row: Row | None, column: Column) -> str:
+def _cell(row: InstructionResult | None, column: Column) -> str:
     return _figures(row.scores[column.name]) if row else "–"
 
 
-def _free(scores: Sequence[Score], *, lowest: bool) -> str:
+def _free(scores: Sequence[Recovery], summary: Callable[[list[float]], float]) -> str:
     if not scores:
         return "–"
-    figures = [mean_and_lowest([getattr(entry, measure) for entry in scores])[lowest] for measure in MEASURES]
-    return _figures(Score(*figures))
+    return _figures(Recovery(*(summary([getattr(entry, measure) for entry in scores]) for measure in MEASURES)))
 
 
-def _figures(score: Score) -> str:
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _figures(score: Recovery) -> str:
     return f"{score.agreement:.2f} / {score.v_measure:.2f}"
 
 

@@ -21,11 +21,7 @@ def is_blank(text: str | None) -> bool:
 
 
 def well_formed(text: str) -> str:
-    r"""Return `text` with each lone surrogate and each NUL replaced by U+FFFD; UTF-8 cannot hold the former.
-
-    >>> well_formed("caf\ud800e") == "caf\ufffde"
-    True
-    """
+    """Return `text` with each lone surrogate, which UTF-8 cannot hold, and each NUL replaced by U+FFFD."""
     if text.isascii() and "\0" not in text:
         return text
     paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -60,12 +56,10 @@ def column_names(names: list[str] | tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass
 class Notes:
-    """What was guessed, replaced or left out while a file was read, by what happened: how often, and the first places.
+    """What was guessed, replaced or left out while a file was read: how often, and the first places.
 
-    Attributes:
-        unit: What a place counts: "line", "item" or "row".
-        about: Sentences about the file as a whole.
-        found: (noun phrase, what was done) -> number and first places.
+    `unit` is what a place counts (line, item or row), `about` has sentences about the file as a whole, `found` maps
+    (noun phrase, what was done) to number and places.
     """
 
     unit: str = "line"
@@ -83,9 +77,10 @@ class Notes:
         """Return all there is to say, in full sentences."""
         said = list(dict.fromkeys(self.about))
         for (what, done), (number, places) in self.found.items():
-            noun = what if number == 1 else what.replace("row ", "rows ", 1).replace("byte ", "bytes ", 1)
-            noun = noun if number == 1 else noun.replace(" that has ", " that have ").replace(" that is ", " that are ")
-            verb = "was" if number == 1 else "were"
+            noun, verb = what, "was"
+            if number > 1:
+                noun = what.replace("row ", "rows ", 1).replace("byte ", "bytes ", 1)
+                noun, verb = noun.replace(" that has ", " that have ").replace(" that is ", " that are "), "were"
             where = f"{self.unit}{'s' * (len(places) > 1)} {', '.join(map(str, places))}"
             said.append(
                 f"{number} {noun} {verb} {done} ({where}{', ...' if number > len(places) >= _N_NAMED else ''})."

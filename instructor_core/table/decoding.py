@@ -36,11 +36,7 @@ _UNDEFINED_IN_1252 = re.compile(b"[\x81\x8d\x8f\x90\x9d]")
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, unpacked if it is gzip (by its content, whatever its name).
-
-    Raises:
-        UserError: If it is gone, or damaged while it is read.
-    """
+    """Open a file, unpacked if it is gzip (by its content, whatever its name)."""
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
@@ -55,18 +51,11 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 def find_encoding(path: Path, asked: str | None, *, most: int | None = None) -> tuple[str, str]:
-    """Return the encoding of a file and a sentence about it if it was guessed ("" if not).
+    """Return the encoding of a file, unless it was asked for, and a sentence about it if it was guessed ("" if not).
 
     A byte order mark decides; else UTF-16 shows by its zero bytes. A file without these is UTF-8 if at least as many of
-    its characters beyond ASCII are valid as are not, and Windows-1252 otherwise: the whole file is looked at.
-
-    Args:
-        path: The file.
-        asked: The encoding that was asked for; None to find it.
-        most: Bytes that it may unpack to; None for any number.
-
-    Raises:
-        UserError: If it is no text, too large, or if there is no such encoding.
+    its characters beyond ASCII are valid as are not, and Windows-1252 otherwise: the whole file is looked at. It may
+    unpack to `most` bytes.
     """
     if asked is not None:
         try:

@@ -1,4 +1,4 @@
-"""Lines to records: delimiter found, quoted cells joined over line ends, a lone quotation mark harms only its cell.
+"""Lines to rows: delimiter found, quoted cells joined over line ends, a lone quotation mark harms only its cell.
 
 `csv` reads on from a lone quotation mark to the next one, however many rows lie between, or refuses the file; so the
 records are parted here, by the rules of RFC 4180 where a cell follows them.
@@ -30,13 +30,10 @@ class Dialect:
     width: int = 0
 
 
-class Records:
-    """The records of lines: iterate for (line number, cells); blank lines are passed over.
+class DelimitedRows:
+    """The rows of lines with their ends, of which `first` is the number: iterate for (line number, cells).
 
-    Args:
-        lines: Lines with their ends, of any kind.
-        dialect: How they are parted.
-        first: Number of the first line.
+    Blank lines are passed over.
     """
 
     def __init__(self, lines: Iterable[str], dialect: Dialect, first: int = 1) -> None:
@@ -176,7 +173,7 @@ def _of_plain_text(lines: list[str], quoting: Quoting) -> Dialect:
 
 def _shape(lines: list[str], dialect: Dialect) -> tuple[float, int, int]:
     """Share of the records that have the commonest number of fields, that number, and how many lines stand above."""
-    widths = [len(cells) for _, cells in islice(Records(lines, dialect), N_SAMPLED)]
+    widths = [len(cells) for _, cells in islice(DelimitedRows(lines, dialect), N_SAMPLED)]
     if not widths:
         return 0.0, 0, 0
     width = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))[0]

@@ -12,14 +12,7 @@ from typing import Any, Literal
 from instructor_core.errors import UserError
 from instructor_core.table.cells import Notes, column_names, is_blank, mended
 from instructor_core.table.decoding import find_encoding, open_text
-from instructor_core.table.delimited import (
-    N_SAMPLED,
-    ONE_COLUMN,
-    Dialect,
-    Quoting,
-    Records,
-    find_dialect,
-)
+from instructor_core.table.delimited import N_SAMPLED, ONE_COLUMN, DelimitedRows, Quoting, find_dialect
 from instructor_core.table.header import is_about_the_table, looks_like_header
 from instructor_core.table.structured import BadRows, as_row, json_values, open_parquet, parquet_rows
 
@@ -33,14 +26,8 @@ _SEP = re.compile(r'"?sep=(.|\\t)"?,*', re.IGNORECASE)
 class Reading:
     """How a file is read; None finds out.
 
-    Attributes:
-        delimiter: What parts the cells of CSV, TSV and TXT.
-        encoding: A codec of Python.
-        quoting: How a quotation mark within a quoted cell is written; "none": marks are characters like any other.
-        header: Whether the first row names the columns.
-        surplus: What becomes of a row with more fields than there are columns: left out, or cut to them.
-        most: Bytes that the file may unpack to.
-        most_columns: Columns that it may have.
+    `quoting` is how a quotation mark within a quoted cell is written ("none": marks are characters like any other),
+    `surplus` what becomes of a row with more fields than columns. The file may unpack to `most` bytes.
     """
 
     delimiter: str | None = None
@@ -53,11 +40,7 @@ class Reading:
 
 
 def kind_of(path: Path) -> str:
-    """Return the ending that tells the format, ".csv" of ``NAME.csv.gz``.
-
-    Raises:
-        UserError: If the name has none of those that can be read.
-    """
+    """Return the ending that tells the format, ".csv" of ``NAME.csv.gz``."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else suffixes[-1] if suffixes else ""
     if kind not in FILE_TYPES:
@@ -74,23 +57,15 @@ def is_json(path: Path) -> bool:
 
 
 def open_table(path: str | Path, reading: Reading | None = None) -> TableFile:
-    """Return a file as a table; its columns are known then, its rows are read on demand.
-
-    Raises:
-        UserError: If it is gone, is not of the format that its name says, or has no rows.
-    """
+    """Return a file as a table; its columns are known then, its rows are read on demand."""
     return TableFile(Path(path), reading or Reading())
 
 
 class TableFile:
-    """Rows of strings under named columns.
+    """Rows of strings under named columns, none empty and none twice.
 
-    Attributes:
-        path: The file.
-        kind: ".csv", ".tsv", ".txt", ".json", ".jsonl" or ".parquet".
-        columns: Names, none empty and none twice.
-        has_header: Whether the first row gave them; None for a format that names its columns itself.
-        notes: What was guessed, replaced or left out by the latest complete reading.
+    `kind` is an ending such as ".csv"; `has_header` is None for a format that names them itself; `notes` tell what
+    was guessed, replaced or left out by the latest complete reading.
     """
 
     def __init__(self, path: Path, reading: Reading) -> None:
@@ -120,20 +95,16 @@ class TableFile:
         return self.notes.unit
 
     def rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Yield (place, one string per column), from the first row on; `notes` begin anew.
-
-        Raises:
-            UserError: If the file is damaged.
-        """
+        """Yield (place, one string per column), from the first row on; `notes` begin anew."""
         self.notes = Notes(unit="row" if self.kind == ".parquet" else "line")
         if self.kind == ".parquet":
             most, most_columns = self._reading.most, self._reading.most_columns
             yield from enumerate(parquet_rows(self.path, most=most, most_columns=most_columns), start=1)
             return
-        if self._about:
-            self.notes.about.append(self._about)
+        self.notes.about += [self._about] if self._about else []
         if self.kind in (".json", ".jsonl"):
-            yield from self._json_rows()
+            for place, row in self._json_objects():
+                yield place, tuple(row.get(name, "") for name in self._names)
         else:
             yield from self._delimited_rows()
 
@@ -157,35 +128,26 @@ class TableFile:
                 break
         return tuple(names)
 
-    def _json_rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        for place, row in self._json_objects():
-            yield place, tuple(row.get(name, "") for name in self._names)
-
     # -------------------------------------------------------------------------------------------------- delimited
 
     def _delimited_names(self) -> tuple[str, ...]:
         """Find dialect, header and what stands above it; return the names."""
         reading = self._reading
         with open_text(self.path, self._encoding) as file:
-            lines, size = [], 0
-            for line in file:
-                lines.append(line)
-                size += len(line)
-                if size > _MAX_SAMPLED:
-                    break
+            lines = file.readlines(_MAX_SAMPLED)
+            whole = not file.readline()
         lines = [line.lstrip("\ufeff") if number == 0 else line for number, line in enumerate(lines)]
         self._skipped = next((number for number, line in enumerate(lines) if line.strip()), 0)
-        delimiter, above = reading.delimiter, []
+        delimiter = reading.delimiter
         asked = _SEP.fullmatch(lines[self._skipped].rstrip("\r\n")) if lines and self.kind != ".txt" else None
         if asked is not None:
             delimiter = delimiter or ("\t" if asked[1] == "\\t" else asked[1])
             self._skipped += 1
         self._dialect = find_dialect(lines[self._skipped :], self.kind, delimiter, reading.quoting)
-        whole = size <= _MAX_SAMPLED
-        records = list(islice(Records(lines[self._skipped :], self._dialect, first=self._skipped + 1), N_SAMPLED))
+        records = list(islice(DelimitedRows(lines[self._skipped :], self._dialect, first=self._skipped + 1), N_SAMPLED))
         cells = [row for _, row in records]
         n_above = is_about_the_table(cells[: _MAX_TITLES + 2], self._dialect.width) if reading.header is None else 0
-        above = [row for row in cells[:n_above]]
+        above = cells[:n_above]
         records, cells = records[n_above:], cells[n_above:]
         if not records:
             raise UserError(f"{self.path.name} has no line with text. Choose another file.")
@@ -222,7 +184,7 @@ class TableFile:
         )
         with open_text(self.path, self._encoding) as file:
             lines = islice(file, self._skipped, None)
-            records = Records(lines, self._dialect, first=self._skipped + 1)
+            records = DelimitedRows(lines, self._dialect, first=self._skipped + 1)
             n_lone = 0
             for place, raw in records:
                 if place in self._not_rows:
@@ -241,37 +203,25 @@ class TableFile:
                     notes.count("row that has fewer fields than there are columns", "filled with blanks", place)
                 yield place, (*cells[:width], *[""] * (width - len(cells)))
 
-    @property
-    def dialect(self) -> Dialect | None:
-        """How the cells of a CSV, TSV or TXT file are parted; None for other formats."""
-        return getattr(self, "_dialect", None)
-
 
 def read_values(
-    path: str | Path, *, encoding: str | None = None, bad_rows: BadRows = "refuse", notes: Notes | None = None
+    path: str | Path, *, bad_rows: BadRows = "refuse", notes: Notes | None = None
 ) -> Iterator[tuple[str, Any]]:
     """Yield (where, value) of each row: the values of a JSON file as they are, else an object of strings by column.
 
-    Args:
-        path: Any file that can be read; what is in it decides between JSON lines and one document.
-        encoding: None to find it.
-        bad_rows: What becomes of a row that cannot be read.
-        notes: Takes what was guessed, replaced or left out.
-
-    Raises:
-        UserError: If the file cannot be read, or a row cannot and is not to be left out.
+    What is in the file decides between JSON lines and one document.
     """
     path, notes = Path(path), notes or Notes()
     kind = kind_of(path) if path.suffix.lower() in (*FILE_TYPES, ".gz") else ".jsonl"
     if kind in (".json", ".jsonl"):
         if not path.is_file():
             raise UserError(f"There is no readable file {path}. Check the path.")
-        found, about = find_encoding(path, encoding)
+        found, about = find_encoding(path, None)
         notes.about += [about] if about else []
         for place, value in json_values(path, kind, found, notes, bad_rows=bad_rows, as_written=False):
             yield f"{path}, {notes.unit} {place}", value
         return
-    table = open_table(path, Reading(encoding=encoding))
+    table = open_table(path)
     for place, cells in table.rows():
         yield (
             f"{path}, {table.unit} {place}",

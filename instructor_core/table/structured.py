@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -30,16 +31,8 @@ def json_values(
 ) -> Iterator[tuple[int, Any]]:
     """Yield (place, value) of each line of JSON lines, or of each item of a document, whatever the name says.
 
-    Args:
-        path: The file.
-        kind: ".json" or ".jsonl"; only decides where the content does not.
-        encoding: As `find_encoding` tells.
-        notes: Takes what was left out, and what a place counts.
-        bad_rows: What becomes of a line that is no JSON.
-        as_written: Whether numbers are strings as written there (NaN is None), or numbers.
-
-    Raises:
-        UserError: If a document is broken, or a line is and is not to be left out.
+    The kind, ".json" or ".jsonl", only decides where the content does not. Numbers are strings as written there (NaN
+    is None) if `as_written`, else numbers. The unit of the notes becomes what a place counts.
     """
     decoder = _AS_WRITTEN if as_written else _PLAIN
     with open_text(path, encoding) as file:
@@ -204,19 +197,11 @@ def as_row(value: Any) -> dict[str, str] | None:
 
 def has_pyarrow() -> bool:
     """Return whether Parquet files can be read and written here."""
-    try:
-        import_module("pyarrow")
-    except ImportError:
-        return False
-    return True
+    return find_spec("pyarrow") is not None
 
 
 def open_parquet(path: Path, *, most: int | None, most_columns: int | None) -> Any:
-    """Return a `pyarrow.parquet.ParquetFile`; its declared size is checked before it is unpacked.
-
-    Raises:
-        UserError: If it is damaged or too large, or if pyarrow is not installed.
-    """
+    """Return a `pyarrow.parquet.ParquetFile`; its declared size is checked before it is unpacked."""
     if not has_pyarrow():
         raise UserError("Reading Parquet files needs pyarrow, which is not installed here. Save the table as CSV.")
     pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")

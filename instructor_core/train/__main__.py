@@ -17,8 +17,9 @@ from instructor_core.train.card import model_card
 from instructor_core.train.held_out import HeldOutEvaluation
 from instructor_core.train.records import read_records, set_aside
 from instructor_core.train.saving import replace_file, save_checkpoint
+from instructor_core.train.settings import TrainingSettings
 from instructor_core.train.source import RecordSource
-from instructor_core.train.trainer import STATE_FILE, TrainingSettings, train
+from instructor_core.train.trainer import STATE_FILE, train
 
 _DESCRIPTION = """\
 Fine-tune an INSTRUCTOR checkpoint on records in the MEDI format and save it in the layout of the Hugging Face Hub.

@@ -35,19 +35,7 @@ def model_card(
     report: TrainingReport,
     before: Mapping[str, float],
 ) -> str:
-    """Return the text of README.md: from what, on what, how and with which result a checkpoint was trained.
-
-    Args:
-        title: Name of the checkpoint.
-        start: Name or folder that training began with.
-        data: Files of records; only their names are told.
-        records: What was trained on.
-        settings: Of the run.
-        batches: Settings of the batches, by name.
-        own_negatives: Tasks judged by their own negatives.
-        report: Of the run.
-        before: Scores on the held-out records before training.
-    """
+    """Return the text of README.md: from what, on what, how and with which result a checkpoint was trained."""
     # A folder of this machine means nothing to whoever reads the card.
     base = Path(start).name if Path(start).exists() else start
     front = [

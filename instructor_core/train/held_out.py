@@ -22,11 +22,6 @@ class HeldOutEvaluation:
     ``found`` is the share of queries whose own positive is nearer than every other positive and every given negative
     among a hundred records of the task (for tasks with own negatives: nearer than the record's own). ``neighbours`` is
     the share of labelled queries whose nearest other query has the same label. Both are means over tasks.
-
-    Args:
-        records: Records that were not trained on.
-        own_negatives: As in ``RecordSource``.
-        seed: Decides which records of a large task are looked at.
     """
 
     def __init__(self, records: Sequence[Record], *, own_negatives: Collection[str] = (), seed: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Losses on embeddings of unit length: pure functions, each returning the mean over the rows that count.
+"""Losses on embeddings of unit length (N, D): pure functions, each returning the mean over the rows that count.
 
 Cosines are divided by a temperature before the softmax; 0.01 is INSTRUCTOR's own (Su et al. 2023), 0.05 is usual for
 small batches. A mask is True where a pair counts, unless its name says otherwise.
@@ -35,23 +35,12 @@ def contrastive(
     both_ways: bool = False,
     false_negatives: Tensor | None = None,
 ) -> Tensor:
-    """InfoNCE: each query must find its positive among those of the batch and the given negatives.
+    """InfoNCE: each query must find its positive (N, D) among those of the batch and the given negatives (K, D).
 
     Source: van den Oord et al. 2018 (arXiv 1807.03748); with the negatives given for each query, which serve all
     queries here, Karpukhin et al. 2020 (arXiv 2004.04906), and Su et al. 2023 (arXiv 2212.09741), who sum over both
-    directions.
-
-    Args:
-        queries: ``(N, D)``.
-        positives: ``(N, D)``; row ``i`` belongs to query ``i``.
-        negatives: ``(K, D)``, any number; None for the batch alone.
-        temperature: Divides the cosines.
-        both_ways: Also let each positive find its query among the queries; the two means are averaged.
-        false_negatives: ``(N, N + K)`` bool, True where a candidate (positives first) is no negative for a query,
-            for instance because it is the same text; such entries leave the softmax. The diagonal is ignored.
-
-    Returns:
-        Scalar; ``log(N + K)`` is guessing.
+    directions (here, `both_ways`: the mean of both). `false_negatives` (N, N + K), positives first, leave the softmax,
+    for instance because they are the same text; its diagonal is ignored. Guessing is ``log(N + K)``.
     """
     n = len(queries)
     candidates = positives if negatives is None else torch.cat([positives, negatives])
@@ -66,19 +55,11 @@ def contrastive(
 
 
 def triplet_softmax(queries: Tensor, positives: Tensor, negatives: Tensor, *, temperature: float) -> Tensor:
-    """Each query must prefer its positive to its own negatives; no other text of the batch takes part.
+    """Each query must prefer its positive to its own negatives, (N, D) or (N, K, D); the rest of the batch is left out.
 
     For tasks of few classes, where most of the batch would be false negatives. The softmax over one positive and its
-    own negatives is that of Karpukhin et al. 2020 (arXiv 2004.04906) without the in-batch part.
-
-    Args:
-        queries: ``(N, D)``.
-        positives: ``(N, D)``.
-        negatives: ``(N, D)``, or ``(N, K, D)`` for ``K`` negatives each.
-        temperature: Divides the cosines.
-
-    Returns:
-        Scalar; ``log(1 + K)`` is guessing.
+    own negatives is that of Karpukhin et al. 2020 (arXiv 2004.04906) without the in-batch part. Guessing is
+    ``log(1 + K)``.
     """
     negatives = negatives.unsqueeze(1) if negatives.ndim == 2 else negatives
     candidates = torch.cat([positives.unsqueeze(1), negatives], dim=1)  # (N, 1 + K, D)
@@ -89,20 +70,11 @@ def triplet_softmax(queries: Tensor, positives: Tensor, negatives: Tensor, *, te
 def supervised_contrastive(
     embeddings: Tensor, labels: Tensor, mask: Tensor | None = None, *, temperature: float
 ) -> Tensor:
-    """Each text must find the texts of its label among all others of the batch.
+    """Each text must find the texts of its label (N,) among all others, or those where the (N, N) mask holds.
 
     The mean, over the texts of the same label, of their log-probability in the softmax over all other texts:
-    ``L_out`` of Khosla et al. 2020 (arXiv 2004.11362), equation 2. Texts alone with their label only repel.
-
-    Args:
-        embeddings: ``(N, D)``.
-        labels: ``(N,)`` integers.
-        mask: ``(N, N)`` bool: the texts (columns) that each text (row) is compared with; all others if None. The
-            diagonal is ignored.
-        temperature: Divides the cosines.
-
-    Returns:
-        Scalar; with ``m`` texts of each label it cannot fall below ``log(m - 1)``.
+    ``L_out`` of Khosla et al. 2020 (arXiv 2004.11362), equation 2. Texts alone with their label only repel. With ``m``
+    texts of each label it cannot fall below ``log(m - 1)``.
     """
     others = _off_diagonal(len(embeddings), embeddings.device)
     others = others if mask is None else mask & others
@@ -114,20 +86,11 @@ def supervised_contrastive(
 
 
 def relational(embeddings: Tensor, targets: Tensor, mask: Tensor | None = None, *, temperature: float) -> Tensor:
-    """Similarities inside the batch must be distributed as a teacher's are.
+    """Similarities inside the batch must be distributed as those of a teacher (N, E) are.
 
-    Mean over the rows of ``KL(teacher || student)`` between the softmax of each text's similarities to the others, as
-    in SEED (Fang et al. 2021, arXiv 2101.04731) with the batch in place of its queue.
-
-    Args:
-        embeddings: ``(N, D)``.
-        targets: ``(N, E)`` the teacher's embeddings of the same texts, unit length.
-        mask: ``(N, N)`` bool: pairs to compare, for instance those within a class; the diagonal is ignored. All
-            others leave both softmaxes. Rows with fewer than two pairs have no distribution and do not count.
-        temperature: Divides the cosines of both.
-
-    Returns:
-        Scalar, at least 0.
+    Mean over the rows of ``KL(teacher || student)`` between the softmax of each text's similarities to the others, or
+    to those where the (N, N) mask holds, as in SEED (Fang et al. 2021, arXiv 2101.04731) with the batch in place of its
+    queue. Rows with fewer than two pairs have no distribution and do not count.
     """
     others = _off_diagonal(len(embeddings), embeddings.device)
     mask = others if mask is None else mask & others
@@ -139,19 +102,10 @@ def relational(embeddings: Tensor, targets: Tensor, mask: Tensor | None = None, 
 
 
 def distillation(embeddings: Tensor, targets: Tensor, *, temperature: float, scale: float) -> Tensor:
-    """Copy a teacher of the same width: ``scale * (1 - cosine)``, plus ``relational`` over the whole batch.
+    """Copy a teacher (N, D) of the same width: ``scale * (1 - cosine)``, plus ``relational`` over the whole batch.
 
     The first term is that of Reimers and Gurevych 2020 (arXiv 2004.09813) with the cosine in place of the squared
-    distance; the second is cited at ``relational``.
-
-    Args:
-        embeddings: ``(N, D)``.
-        targets: ``(N, D)`` the teacher's embeddings, unit length.
-        temperature: Of the second term.
-        scale: Weight of the first term.
-
-    Returns:
-        Scalar, at least 0.
+    distance.
     """
     distance: Tensor = 1 - torch.linalg.vecdot(embeddings, targets).mean()
     return scale * distance + relational(embeddings, targets, temperature=temperature)

@@ -31,12 +31,7 @@ _ACTIVATIONS = {"relu": None, "gelu_new": "tanh", "gelu": "none"}  # name in con
 
 @dataclass(eq=False)
 class _Weight:
-    """A weight as the step computes with it and the sums of its gradients so far.
-
-    Attributes:
-        value: ``(out, in)`` in the dtype of the step.
-        gradients: ``(out, in)`` float32, one for each worker.
-    """
+    """A weight (out, in) in the dtype of the step, and the sums of its gradients so far, one for each worker."""
 
     value: Tensor
     gradients: list[Tensor]
@@ -112,15 +107,8 @@ class TrainingNetwork:
     """Forward and backward passes over a model's weights.
 
     ``start_step`` takes over the weights as they are now; ``forward`` and ``backward`` may then be called for any
-    number of chunks; ``finish_step`` writes the sums into ``.grad`` of the model's parameters.
-
-    Args:
-        model: Loaded with ``trainable=True``.
-        bfloat16: Compute linear layers and attention in bfloat16.
-        workers: Threads that call ``backward`` at the same time, each with gradient buffers of its own.
-
-    Raises:
-        UserError: If the model was not loaded for training in float32 or its activation is of an unknown kind.
+    number of chunks; ``finish_step`` writes the sums into ``.grad`` of the model's parameters. Each worker, a thread
+    that calls ``backward``, has gradient buffers of its own.
     """
 
     def __init__(self, model: InstructorModel, *, bfloat16: bool, workers: int = 1) -> None:
@@ -139,7 +127,7 @@ class TrainingNetwork:
         self.workers = workers
         self.dtype = torch.bfloat16 if bfloat16 else torch.float32
         self._t5 = t5
-        self._heads: int = t5.blocks[0].n_heads
+        self._heads: int = t5.n_heads
         self._gated: bool = t5.is_gated
         self._gelu = _ACTIVATIONS[t5.activation]
         self._epsilon: float = t5.epsilon
@@ -147,13 +135,6 @@ class TrainingNetwork:
         self._blocks: list[_Block] = []
 
     # ---- weights ------------------------------------------------------------------------------------------------
-
-    def _linears(self, layer: int) -> tuple[list[Tensor], Tensor, list[Tensor], Tensor, Tensor, Tensor]:
-        """Parameters of a block: [q, k, v], o, [wi] or [wi_0, wi_1], wo and its two norms."""
-        block = self._t5.blocks[layer]
-        qkv, wide = [linear.weight for linear in block.qkv], [linear.weight for linear in block.wide]
-        norms = block.attention_norm.weight, block.feed_norm.weight
-        return qkv, block.out.weight, wide, block.narrow.weight, *norms
 
     def _weight(self, parts: list[Tensor], norm: Tensor | None) -> _Weight:
         value = torch.cat([part.detach() for part in parts]) if len(parts) > 1 else parts[0].detach()
@@ -167,7 +148,7 @@ class TrainingNetwork:
         """Take over the weights as they are now, with gradients of zero."""
         self._blocks = []
         for layer in range(self.model.n_layers):
-            qkv, out, wide, narrow, first, second = self._linears(layer)
+            qkv, out, wide, narrow, first, second = self._t5.weights(layer)
             self._blocks.append(
                 _Block(
                     self._weight(qkv, first), self._weight([out], None),
@@ -184,7 +165,7 @@ class TrainingNetwork:
     def finish_step(self) -> None:
         """Write the gradients summed since ``start_step`` into ``.grad`` of the parameters."""
         for layer, block in enumerate(self._blocks):
-            qkv, out, wide, narrow, first, second = self._linears(layer)
+            qkv, out, wide, narrow, first, second = self._t5.weights(layer)
             out.grad, narrow.grad = block.out.gradient(), block.narrow.gradient()
             for parts, norm, weight in ((qkv, first, block.qkv), (wide, second, block.wide)):
                 norm.grad = torch.zeros_like(norm)

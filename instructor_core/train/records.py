@@ -10,8 +10,7 @@ from typing import Any
 
 from instructor_core.encoder import Pair
 from instructor_core.errors import UserError
-from instructor_core.table import Notes, read_values
-from instructor_core.table.structured import BadRows
+from instructor_core.table import BadRows, Notes, read_values
 
 _QUERY = ("instruction", "text")
 _SIDES = ("query", "pos", "neg")
@@ -130,17 +129,9 @@ def read_records(*paths: str | Path, bad_rows: BadRows = "refuse", notes: Notes 
 
 
 def set_aside(records: Sequence[Record], share: float, *, seed: int = 0) -> tuple[list[Record], list[Record]]:
-    """Split records into those to train on and those held out.
+    """Split records into those to train on and an expected share of held-out ones.
 
     The text of the query decides, so that a text which occurs under several instructions is on one side only.
-
-    Args:
-        records: Any number.
-        share: Expected share of the texts held out, at least 0 and below 1.
-        seed: Another seed holds out other texts.
-
-    Raises:
-        UserError: If the share is out of range or nothing is left to train on.
     """
     if not 0 <= share < 1:
         raise UserError(f"The held-out share must be at least 0 and below 1: got {share}. Change it.")

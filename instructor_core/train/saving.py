@@ -26,14 +26,15 @@ _VERSIONS = "config_sentence_transformers.json"
 _MODULES = {"": "Transformer", "1_Pooling": "Pooling", "2_Dense": "Dense", "3_Normalize": "Normalize"}
 
 
-def _write_json(path: Path, content: object) -> None:
+def write_json(path: Path, content: object) -> None:
+    """Write a value as indented JSON."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def replace_file(path: Path, content: bytes | str) -> None:
+def replace_file(path: Path, content: str) -> None:
     """Write a file under another name and rename it: whoever reads ``path`` finds the old content or the new."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.write_text(content, encoding="utf-8")
     os.replace(temporary, path)
 
 
@@ -49,6 +50,35 @@ def _configuration(model: InstructorModel) -> dict[str, Any]:
     config: dict[str, Any] = json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
     config.pop("_name_or_path", None)
     return {**config, "torch_dtype": "float32", "dtype": "float32"}
+
+
+def write_layout(folder: Path, *, width: int, dim: int, max_tokens: int) -> None:
+    """Write what tells sentence-transformers how the network is used: modules, pooling, projection (width -> dim)."""
+    files: dict[str, object] = {
+        "sentence_bert_config.json": {"max_seq_length": max_tokens, "do_lower_case": False},
+        "modules.json": [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (path, kind) in enumerate(_MODULES.items())
+        ],
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": width,
+            "pooling_mode_cls_token": False,
+            "pooling_mode_mean_tokens": True,
+            "pooling_mode_max_tokens": False,
+            "pooling_mode_mean_sqrt_len_tokens": False,
+            "include_prompt": False,  # the instruction's tokens stay out of the mean
+        },
+        "2_Dense/config.json": {
+            "in_features": width,
+            "out_features": dim,
+            "bias": False,
+            "activation_function": "torch.nn.modules.linear.Identity",
+        },
+    }
+    for part in _MODULES:
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_json(folder / name, content)
 
 
 def save_checkpoint(model: InstructorModel, folder: Path, *, card: str, dtype: str = "float16") -> None:
@@ -73,9 +103,8 @@ def save_checkpoint(model: InstructorModel, folder: Path, *, card: str, dtype: s
         raise UserError(f"{folder} is there and is not a checkpoint. Choose another folder or empty it.")
     kind = getattr(torch, dtype)
     new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    for part in _MODULES:
-        (new / part).mkdir(parents=True, exist_ok=True)
     try:
+        write_layout(new, width=model.dense.in_features, dim=model.dim, max_tokens=model.max_seq_length)
         # The token embeddings have two names; as Transformers does, they are stored once.
         weights = {
             name: _stored(tensor, kind)
@@ -86,11 +115,7 @@ def save_checkpoint(model: InstructorModel, folder: Path, *, card: str, dtype: s
         dense = {"linear.weight": _stored(model.dense.weight, kind)}
         save_file(dense, new / "2_Dense" / "model.safetensors", metadata={"format": "pt"})
         torch.save(dense, new / "2_Dense" / "pytorch_model.bin")  # older sentence-transformers look for this one
-        _write_json(new / "config.json", _configuration(model))
-        _write_json(new / "sentence_bert_config.json", {"max_seq_length": model.max_seq_length, "do_lower_case": False})
-        _write_json(new / "modules.json", _modules())
-        _write_json(new / "1_Pooling" / "config.json", _pooling(model.dense.in_features))
-        _write_json(new / "2_Dense" / "config.json", _projection(model.dense.in_features, model.dim))
+        write_json(new / "config.json", _configuration(model))
         for name in (*_TOKENIZER_FILES, _VERSIONS):
             if (model.folder / name).is_file():
                 shutil.copyfile(model.folder / name, new / name)
@@ -102,30 +127,3 @@ def save_checkpoint(model: InstructorModel, folder: Path, *, card: str, dtype: s
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-def _modules() -> list[dict[str, Any]]:
-    return [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for i, (path, kind) in enumerate(_MODULES.items())
-    ]
-
-
-def _pooling(width: int) -> dict[str, Any]:
-    return {
-        "word_embedding_dimension": width,
-        "pooling_mode_cls_token": False,
-        "pooling_mode_mean_tokens": True,
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
-        "include_prompt": False,  # the instruction's tokens stay out of the mean
-    }
-
-
-def _projection(width: int, dim: int) -> dict[str, Any]:
-    return {
-        "in_features": width,
-        "out_features": dim,
-        "bias": False,
-        "activation_function": "torch.nn.modules.linear.Identity",
-    }

@@ -19,12 +19,7 @@ _MULTIPLE = 4
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """Token ids of ``N`` pairs.
-
-    Attributes:
-        ids: ``N`` lists of ids, each ending with that of ``</s>``.
-        masked: ``N`` numbers of leading tokens, those of the instruction, that do not enter the mean.
-    """
+    """Token ids of N pairs, each ending with ``</s>``, and how many leading ones, the instruction's, are masked."""
 
     ids: list[list[int]]
     masked: list[int]
@@ -37,13 +32,9 @@ class Tokens:
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Pairs that go through the network together.
+    """Pairs that go through the network together: (b,) positions in the batch, (b', n) ids, (b',) numbers of tokens.
 
-    Attributes:
-        rows: ``(b,)`` int64 positions in the batch.
-        input_ids: ``(b', n)`` int64, padded; rows from ``b`` on repeat the last one and count for nothing.
-        lengths: ``(b',)`` int64 number of tokens.
-        masked: ``(b',)`` int64 number of leading tokens outside the mean.
+    Rows from ``b`` on repeat the last one and count for nothing; ``masked`` leading tokens stay out of the mean.
     """
 
     rows: Tensor
@@ -53,16 +44,7 @@ class Chunk:
 
 
 def tokenize(model: InstructorModel, pairs: Sequence[Pair], *, max_tokens: int | None = None) -> Tokens:
-    """Tokenize pairs as ``InstructorModel`` does.
-
-    Args:
-        model: Whose tokenizer and window count.
-        pairs: ``N`` pairs (instruction, text).
-        max_tokens: Keep at most this many tokens of a text; None keeps what the window holds.
-
-    Raises:
-        EncoderError: If a pair is not two strings or an instruction leaves no room for text.
-    """
+    """Tokenize pairs as ``InstructorModel`` does, keeping ``max_tokens`` of a text, or what the window holds."""
     prepared = model._prepare(read_pairs(pairs))
     ids = [item.ids for item in prepared]
     masked = [item.n_masked for item in prepared]
@@ -74,14 +56,7 @@ def tokenize(model: InstructorModel, pairs: Sequence[Pair], *, max_tokens: int |
 
 
 def chunks(tokens: Tokens, *, chunk_tokens: int, pad: int, device: torch.device) -> list[Chunk]:
-    """Split pairs into chunks of like length, longest first.
-
-    Args:
-        tokens: ``N`` pairs.
-        chunk_tokens: Padded tokens per chunk at most (a longer pair is a chunk of its own).
-        pad: Id to pad with.
-        device: Where the tensors go.
-    """
+    """Split pairs into chunks of like length, longest first, of so many padded tokens, or a longer pair of its own."""
     order = sorted(range(len(tokens.ids)), key=lambda i: -len(tokens.ids[i]))
     out = []
     start = 0

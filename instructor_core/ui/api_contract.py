@@ -1,97 +1,139 @@
-"""What the endpoints take and answer: limits and checks of what a program sends, which may be any JSON, and types.
+"""What the endpoints take and answer: each limit stands once, where the check, the schema and the error read it.
 
-Answers are plain lists and objects; their types are the schema that a caller reads.
+A program may send any JSON. Answers are plain lists and objects; their types are the schema that a caller reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypedDict
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Literal, ParamSpec, TypedDict, TypeVar
 
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, validate_call
+from pydantic.fields import FieldInfo
+
+from instructor_core.analysis import fingerprint, label_task, projection, units
 from instructor_core.errors import UserError
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, Inputs, join_ready
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTION, MAX_INSTRUCTIONS
 from instructor_core.ui.strings import well_formed
 
 MAX_API_TEXTS = 500
 MAX_API_CHARACTERS = 500_000  # of all texts together
-MAX_API_INSTRUCTION = 2_000  # characters
 MAX_API_NUMBERS = 1_000_000  # in an answer
 MAX_API_TOKEN_TEXTS = 64
 
-
-def checked_inputs(checkpoint: object, texts: object, instructions: object, *, most: int = MAX_API_TEXTS) -> Inputs:
-    """Check what every endpoint takes.
-
-    Raises:
-        UserError: With the name of the argument, the rule and what was got.
-    """
-    if not isinstance(checkpoint, str):
-        raise UserError(f"checkpoint is a string: got {shown(checkpoint)}.")
-    listed = tuple(text.strip() for text in strings("texts", texts, most, MAX_CHARACTERS))
-    empty = next((number for number, text in enumerate(listed, start=1) if not text), None)
-    if empty is not None:
-        raise UserError(f"A text must not be empty: number {empty} is.")
-    total = sum(map(len, listed))
-    if total > MAX_API_CHARACTERS:
-        raise UserError(f"texts may have {MAX_API_CHARACTERS} characters together: got {total}. Send fewer at a time.")
-    ready = map(join_ready, strings("instructions", instructions, MAX_INSTRUCTIONS, MAX_API_INSTRUCTION))
-    return Inputs(checkpoint, tuple(ready), listed, None)
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 
-def strings(name: str, value: object, most: int, longest: int) -> tuple[str, ...]:
-    """Return 1 to `most` well-formed strings of at most `longest` characters, or raise a UserError."""
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise UserError(f"{name} is a list of strings: got {shown(value)}.")
-    if not 1 <= len(value) <= most:
-        raise UserError(f"{name} takes 1 to {most} strings: got {len(value)}.")
-    for number, entry in enumerate(value, start=1):
-        if len(entry) > longest:
-            raise UserError(f"{name} may have {longest} characters each: number {number} has {len(entry)}.")
-    return tuple(well_formed(entry) for entry in value)
+_MENDED = BeforeValidator(lambda value: well_formed(value) if isinstance(value, str) else value)
+Text = Annotated[str, Field(max_length=MAX_CHARACTERS), _MENDED]
+Instruction = Annotated[str, Field(max_length=MAX_INSTRUCTION), _MENDED]
+InstructionList = Annotated[list[Instruction], Field(min_length=1, max_length=MAX_INSTRUCTIONS)]
 
 
-def check_integer(name: str, value: object, low: int, high: int) -> None:
-    """Raise a UserError unless `value` is an integer from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise UserError(f"{name} is an integer from {low} to {high}: got {shown(value)}.")
+def _about(words: str) -> Any:
+    return Field(description=words)
 
 
-def check_flag(name: str, value: object) -> None:
-    """Raise a UserError unless `value` is true or false."""
-    if not isinstance(value, bool):
-        raise UserError(f"{name} is true or false: got {shown(value)}.")
+def _texts(of: str = "texts", *, low: int = 1, most: int = MAX_API_TEXTS, more: str = ".") -> Any:
+    words = f"{low} to {most} {of}, up to {MAX_CHARACTERS:,} characters each{more}"
+    return Field(min_length=low, max_length=most, description=words)
 
 
-def check_choice(name: str, value: object, offered: Sequence[str]) -> None:
-    """Raise a UserError unless `value` is one of `offered`."""
-    if not isinstance(value, str) or value not in offered:
-        raise UserError(f"{name} is one of {', '.join(offered)}: got {shown(value)}.")
+def _number(words: str, low: int, high: int) -> Any:
+    return Field(ge=low, le=high, description=words.format(f"{low} to {high:,}"))
 
 
-def check_numbers(n: int) -> None:
-    """Raise a UserError if an answer would hold more numbers than allowed."""
-    if n > MAX_API_NUMBERS:
-        raise UserError(f"An answer may hold {MAX_API_NUMBERS} numbers: this one would hold {n}. Send fewer texts.")
+_TOGETHER = f" and {MAX_API_CHARACTERS:,} together"
+_FEW = f"1 to {MAX_INSTRUCTIONS} instructions"
+_LONG = f"text of up to {MAX_CHARACTERS:,} characters; its tokens are the"
+_SAMPLED = f"{_TOGETHER}; of more than {fingerprint.MAX_TEXTS} a sample is looked at."
+
+Checkpoint = Annotated[str, _MENDED, _about("Name of a checkpoint in the menu of the page.")]
+Normalize = Annotated[bool, _about("Whether embeddings have length 1.")]
+Texts = Annotated[list[Text], _texts(more=f"{_TOGETHER}.")]
+ComparedTexts = Annotated[
+    list[Text], _texts(more=f"{_TOGETHER}; the matrices may have {MAX_API_NUMBERS:,} cells together.")
+]
+TokenTexts = Annotated[list[Text], _texts(most=MAX_API_TOKEN_TEXTS)]
+LabelledTexts = Annotated[list[Text], _texts(low=label_task.MIN_TEXTS, more=f"{_TOGETHER}.")]
+MovedTexts = Annotated[list[Text], _texts("different texts", low=fingerprint.MIN_TEXTS, more=_SAMPLED)]
+RowText = Annotated[Text, _about(f"A {_LONG} rows.")]
+ColumnText = Annotated[Text, _about(f"Another {_LONG} columns.")]
+OneInstruction = Annotated[Instruction, _about('The instruction; "" is none.')]
+MovingInstruction = Annotated[Instruction, _about("The instruction; it is joined to a text by one space.")]
+BothInstruction = Annotated[Instruction, _about('The instruction of both texts; "" is none.')]
+SecondInstruction = Annotated[Instruction | None, _about("The instruction of the second text, where it differs.")]
+Instructions = Annotated[InstructionList, _about(f'{_FEW}; "" is none. Each is joined to a text by one space.')]
+Candidates = Annotated[
+    InstructionList, _about(f"{_FEW}. No instruction, shuffled words and an unrelated one are added to compare.")
+]
+Labels = Annotated[
+    list[Text],
+    _about(
+        "One label per text, at least 2 different ones. Texts with a blank label, copies of a text, and texts alone "
+        "with their label are left out, and it is said so."
+    ),
+]
+Method = Annotated[projection.Method, _about('"umap", or "pca"; PCA replaces UMAP below 15 different texts.')]
+Layout = Annotated[projection.Layout, _about('"joint" for one fit of all instructions, "separate" for one fit each.')]
+Dimensions = Annotated[int, Field(ge=2, le=3, description="Of the map, 2 or 3.")]
+Neighbors = Annotated[int, _number("How many neighbours UMAP looks at, {}: few show detail, many the whole.", 2, 200)]
+MinDist = Annotated[float, _number("How close UMAP may place two texts, {}.", 0, 1)]
+Distance = Annotated[projection.Metric, _about("Distance between embeddings, for UMAP and for trustworthiness.")]
+Seed = Annotated[int, _number("Seed of UMAP, {}.", 0, 2**32 - 1)]
+By = Annotated[units.By, _about('What a row and a column is, "token" or "word".')]
+MetricName = Annotated[
+    Literal["accuracy", "macro_f1", "auc", "silhouette", "v_measure"],
+    _about(
+        "What rows are ranked by: kNN accuracy, its macro-F1, the AUC of pairs, the silhouette, or the V-measure of "
+        "k-means. The decision and the verdicts always rest on kNN accuracy."
+    ),
+]
+
+
+def checked(endpoint: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Return the endpoint with its arguments checked before any work: a wrong one is refused in a sentence."""
+    call = validate_call(config=ConfigDict(strict=True))(endpoint)
+
+    @wraps(endpoint)
+    def answer(*arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
+        try:
+            return call(*arguments, **options)
+        except ValidationError as error:
+            raise UserError(_refusal(endpoint, error)) from None
+
+    return answer
+
+
+def describe(endpoint: Callable[..., Any]) -> dict[str, str]:
+    """Return what each argument of an endpoint is, in the words of its annotation."""
+    fields = {
+        name: FieldInfo.from_annotation(parameter.annotation)
+        for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items()
+        if name != "self"
+    }
+    return {name: field.description or "" for name, field in fields.items()}
+
+
+def _refusal(endpoint: Callable[..., Any], error: ValidationError) -> str:
+    """Name the argument, the rule, what was got, and what the argument is: its description holds all its limits."""
+    found = error.errors(include_url=False)[0]
+    place, *inside = found["loc"]
+    name = list(inspect.signature(endpoint).parameters)[place] if isinstance(place, int) else place
+    at = f", number {inside[0] + 1}" if inside and isinstance(inside[0], int) else ""
+    rule = found["msg"].partition(" after validation")[0]
+    described = describe(endpoint).get(name, "")
+    return f"{name}{at}: {rule[0].lower()}{rule[1:]}, got {shown(found['input'])}. {described}"
 
 
 def shown(value: object) -> str:
-    """What was got, short: its kind for what may be long or deep."""
-    return repr(value)[:40] if isinstance(value, str | int | float | bool | None) else type(value).__name__
-
-
-def unwrapped(docstring: str) -> str:
-    """Return a docstring with every argument, and what is returned, on one line each: Gradio reads line by line."""
-    lines: list[str] = []
-    section = ""
-    for line in docstring.splitlines():
-        indent = len(line) - len(line.lstrip())
-        if line and indent == 0:
-            section = line
-        if indent > 4 or (indent == 4 and section == "Returns:" and lines[-1] != section):
-            lines[-1] = f"{lines[-1]} {line.strip()}"
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+    """What was got, short: the number of what is long, the kind of what may be deep."""
+    if isinstance(value, list) or (isinstance(value, str) and len(value) > 40):
+        return str(len(value))
+    return repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
 
 
 class Encoded(TypedDict):

@@ -1,368 +1,255 @@
-"""What a lesson may claim: a closed vocabulary of assertions on the numbers of a run, each with what it measured."""
+"""What a lesson may claim: a closed vocabulary of assertions on the numbers of a run, each with what it measured.
+
+A claim stands in a lesson as a JSON object: its `kind` is the name of a function below, the rest are its arguments.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, validate_call
+from pydantic.dataclasses import dataclass as sound_dataclass
 
 from instructor_core.analysis.attribution import ledger
 from instructor_core.analysis.calibration import background, unrelated_sentences
-from instructor_core.analysis.comparison import intervals
 from instructor_core.analysis.deletion import combine, deletions, drop
+from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.leaderboard import intervals
+from instructor_core.analysis.metrics import nearest_agreement
+from instructor_core.analysis.nearest import nearest_of_all
 from instructor_core.analysis.numbers import number
 from instructor_core.analysis.projection import project
+from instructor_core.analysis.retrieval import retrieve
 from instructor_core.analysis.scores import score_texts
+from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.cache import CachedEncoder
+from instructor_core.encoder import TokenEncoding
 from instructor_core.ui.inputs import Inputs
+
+Index = Annotated[int, Field(ge=0)]
+Answer = tuple[bool, *tuple[str, ...]]  # whether a claim holds, and the words of its slots
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What evaluating a claim gave.
-
-    Attributes:
-        holds: Whether the claim is true of the run.
-        numbers: (slot, words) of what was measured, for the sentence that explains it.
-    """
+    """What evaluating a claim gave: whether it is true of the run, and (slot, words) of what was measured."""
 
     holds: bool
     numbers: tuple[tuple[str, str], ...]
 
     def fill(self, sentence: str) -> str:
-        """Return a sentence with each ``{slot}`` replaced by what was measured."""
+        """Return a sentence with each `{slot}` replaced by what was measured."""
         for slot, words in self.numbers:
             sentence = sentence.replace("{" + slot + "}", words)
         return sentence
 
+    def otherwise(self, checkpoint_id: str) -> str:
+        """Return what is said of a checkpoint of which the claim is not true."""
+        listed = ", ".join(f"{slot.replace('_', ' ')} {words}" for slot, words in self.numbers)
+        return f"{checkpoint_id} does otherwise: {listed}."
+
+
+@sound_dataclass(frozen=True, config={"extra": "forbid"})
+class Cell:
+    """Two texts under one instruction, or the second one under its own, by index."""
+
+    instruction: Index
+    pair: tuple[Index, Index]
+    column_instruction: Index | None = None
+
 
 @dataclass(frozen=True)
-class Cell:
-    """Two texts under one instruction, or each under its own, by index."""
+class EmbeddedRun:
+    """What a claim is held against: a run, and the encoder that embeds it."""
 
-    instruction: int
-    pair: tuple[int, int]
-    column_instruction: int | None = None
+    encoder: CachedEncoder
+    inputs: Inputs
+
+    def embeddings(self, instruction: int) -> NDArray[np.float32]:
+        """Return the unit embeddings of all texts under one instruction, (N, D)."""
+        pairs = [(self.inputs.instructions[instruction], text) for text in self.inputs.texts]
+        return unit_vectors(self.encoder.encode(pairs))
+
+    def cosine(self, cell: Cell) -> float:
+        """Return the cosine of the two texts of a cell."""
+        columns = cell.instruction if cell.column_instruction is None else cell.column_instruction
+        first, second = cell.pair
+        return float(self.embeddings(cell.instruction)[first] @ self.embeddings(columns)[second])
+
+    def tokens(self, instruction: int, *texts: int) -> list[TokenEncoding]:
+        """Return the token encodings of texts under one instruction."""
+        pairs = [(self.inputs.instructions[instruction], self.inputs.texts[i]) for i in texts]
+        return self.encoder.encode_tokens(pairs)
+
+    def move(self, first: int, second: int) -> float:
+        """Return how far the texts move from one instruction to another: mean `1 - cos` of a text with itself."""
+        cosines = (self.embeddings(first) * self.embeddings(second)).sum(axis=1)
+        return max(0.0, float((1.0 - cosines).mean()))  # rounding may go below
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An assertion on a run; ``kind`` is its name in a lesson, ``slots`` what its sentence may quote."""
+    """An assertion on a run; `slots` are what its sentences may quote."""
 
-    kind: ClassVar[str] = ""
-    slots: ClassVar[tuple[str, ...]] = ()
+    kind: str
+    slots: tuple[str, ...]
+    check: Callable[[EmbeddedRun], Answer]
 
     def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
         """Evaluate the claim on a run."""
-        raise NotImplementedError
+        holds, *words = self.check(EmbeddedRun(encoder, inputs))
+        return Measured(holds, tuple(zip(self.slots, words, strict=True)))
 
 
-def unit_vectors(encoder: CachedEncoder, inputs: Inputs, instruction: int) -> NDArray[np.float32]:
-    """Return the (N, D) unit embeddings of all texts under one instruction."""
-    vectors = encoder.encode([(inputs.instructions[instruction], text) for text in inputs.texts])
-    normalised: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return normalised
+KINDS: dict[str, tuple[tuple[str, ...], Callable[..., Answer]]] = {}
 
 
-def cosine(encoder: CachedEncoder, inputs: Inputs, cell: Cell) -> float:
-    """Return the cosine of the two texts of a cell."""
-    columns = cell.instruction if cell.column_instruction is None else cell.column_instruction
-    row = unit_vectors(encoder, inputs, cell.instruction)[cell.pair[0]]
-    return float(row @ unit_vectors(encoder, inputs, columns)[cell.pair[1]])
+def claim(*slots: str) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+    """Return a decorator that makes a function of a run a kind of claim, which measures these slots."""
+
+    def register(check: Callable[..., Answer]) -> Callable[..., Answer]:
+        checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(check)  # arguments come from a file
+        KINDS[check.__name__] = slots, checked
+        return check
+
+    return register
 
 
-def nearest(encoder: CachedEncoder, inputs: Inputs, instruction: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the (N,) index of each text's nearest other text, and the (N, N) cosines with -2 on the diagonal."""
-    vectors = unit_vectors(encoder, inputs, instruction)
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -2.0)
-    return cosines.argmax(axis=1), cosines
+def read_claim(values: dict[str, Any]) -> Claim:
+    """Return the claim that a JSON object describes."""
+    kind, arguments = values["kind"], {name: value for name, value in values.items() if name != "kind"}
+    slots, check = KINDS[kind]
+    return Claim(kind, slots, partial(check, **arguments))
 
 
-def mean_move(encoder: CachedEncoder, inputs: Inputs, instructions: tuple[int, int]) -> float:
-    """Return how far the texts move from one instruction to another: mean ``1 - cos`` of a text with itself."""
-    first, second = (unit_vectors(encoder, inputs, k) for k in instructions)
-    return max(0.0, float((1.0 - (first * second).sum(axis=1)).mean()))  # rounding may go below
-
-
-@dataclass(frozen=True)
-class CosineGreater(Claim):
+@claim("first", "second", "gap")
+def cosine_greater(run: EmbeddedRun, greater: Cell, than: Cell, margin: float) -> Answer:
     """One cosine exceeds another by a margin."""
-
-    kind = "cosine_greater"
-    slots = ("first", "second", "gap")
-    greater: Cell
-    than: Cell
-    margin: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        first, second = (cosine(encoder, inputs, cell) for cell in (self.greater, self.than))
-        numbers = ("first", number(first)), ("second", number(second)), ("gap", number(first - second))
-        return Measured(first >= second + self.margin, numbers)
+    first, second = run.cosine(greater), run.cosine(than)
+    return first >= second + margin, number(first), number(second), number(first - second)
 
 
-@dataclass(frozen=True)
-class CosineAtLeast(Claim):
+@claim("cosine")
+def cosine_at_least(run: EmbeddedRun, cell: Cell, at_least: float) -> Answer:
     """A cosine reaches a bound."""
-
-    kind = "cosine_at_least"
-    slots = ("cosine",)
-    cell: Cell
-    at_least: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        value = cosine(encoder, inputs, self.cell)
-        return Measured(value >= self.at_least, (("cosine", number(value)),))
+    value = run.cosine(cell)
+    return value >= at_least, number(value)
 
 
-@dataclass(frozen=True)
-class AllCosinesAtLeast(Claim):
+@claim("lowest", "highest")
+def all_cosines_at_least(run: EmbeddedRun, instruction: Index, at_least: float) -> Answer:
     """Even the two texts that are least alike reach a bound."""
-
-    kind = "all_cosines_at_least"
-    slots = ("lowest", "highest")
-    instruction: int
-    at_least: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        _, cosines = nearest(encoder, inputs, self.instruction)
-        pairs = cosines[np.triu_indices(len(cosines), 1)]
-        numbers = ("lowest", number(float(pairs.min()))), ("highest", number(float(pairs.max())))
-        return Measured(bool(pairs.min() >= self.at_least), numbers)
+    embeddings = run.embeddings(instruction)
+    pairs = cosine_matrix(embeddings, embeddings)[np.triu_indices(len(embeddings), 1)]
+    lowest, highest = float(pairs.min()), float(pairs.max())
+    return lowest >= at_least, number(lowest), number(highest)
 
 
-@dataclass(frozen=True)
-class PercentileAtMost(Claim):
+@claim("cosine", "percentile", "typical")
+def percentile_at_most(run: EmbeddedRun, cell: Cell, at_most: float) -> Answer:
     """A cosine lies at or below a percentile of unrelated sentence pairs under the same instruction."""
-
-    kind = "percentile_at_most"
-    slots = ("cosine", "percentile", "typical")
-    cell: Cell
-    at_most: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        value = cosine(encoder, inputs, self.cell)
-        sentences = unrelated_sentences()
-        instruction = inputs.instructions[self.cell.instruction]
-        vectors = encoder.encode([(instruction, text) for text in sentences.texts])
-        unrelated = background(vectors, sentences.domains)
-        percentile = float(unrelated.percentiles(np.array([[value]], dtype=np.float32))[0, 0])
-        typical = number(float(np.median(unrelated.cosines)))
-        numbers = ("cosine", number(value)), ("percentile", f"{percentile:.0f} %"), ("typical", typical)
-        return Measured(percentile <= self.at_most, numbers)
+    value, sentences = run.cosine(cell), unrelated_sentences()
+    instruction = run.inputs.instructions[cell.instruction]
+    vectors = run.encoder.encode([(instruction, text) for text in sentences.texts])
+    unrelated = background(vectors, sentences.domains)
+    percentile = float(unrelated.percentiles(np.array([value], dtype=np.float32))[0])
+    typical = float(np.median(unrelated.cosines))
+    return percentile <= at_most, number(value), f"{percentile:.0f} %", number(typical)
 
 
-@dataclass(frozen=True)
-class NearestIs(Claim):
+@claim("nearest", "cosine")
+def nearest_is(run: EmbeddedRun, instruction: Index, text: Index, nearest: Index) -> Answer:
     """The text most like another is a given one."""
-
-    kind = "nearest_is"
-    slots = ("nearest", "cosine")
-    instruction: int
-    text: int
-    nearest: int
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        found, cosines = nearest(encoder, inputs, self.instruction)
-        at = int(found[self.text])
-        numbers = ("nearest", str(at + 1)), ("cosine", number(float(cosines[self.text, at])))
-        return Measured(at == self.nearest, numbers)
+    embeddings = run.embeddings(instruction)
+    found = int(nearest_of_all(embeddings)[text])
+    return found == nearest, str(found + 1), number(float(embeddings[text] @ embeddings[found]))
 
 
-@dataclass(frozen=True)
-class AccuracyBetween(Claim):
-    """How many texts have a nearest neighbor with their own label, as a share within bounds."""
-
-    kind = "accuracy_between"
-    slots = ("hits", "texts", "share")
-    instruction: int
-    at_least: float
-    at_most: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        found, _ = nearest(encoder, inputs, self.instruction)
-        labels = np.array(inputs.labels or ("",) * len(inputs.texts))
-        hits = int((labels == labels[found]).sum())
-        share = hits / len(labels)
-        numbers = ("hits", str(hits)), ("texts", str(len(labels))), ("share", f"{100 * share:.0f} %")
-        return Measured(self.at_least <= share <= self.at_most, numbers)
+@claim("hits", "texts", "share")
+def accuracy_between(run: EmbeddedRun, instruction: Index, at_least: float, at_most: float) -> Answer:
+    """The share of texts whose nearest other text has their own label lies within bounds."""
+    n = len(run.inputs.texts)
+    share = nearest_agreement(run.embeddings(instruction), run.inputs.labels or ("",) * n)
+    return at_least <= share <= at_most, str(round(share * n)), str(n), f"{100 * share:.0f} %"
 
 
-@dataclass(frozen=True)
-class IntervalContains(Claim):
+@claim("score", "low", "high")
+def interval_contains(run: EmbeddedRun, instruction: Index, value: float) -> Answer:
     """The interval of an instruction's accuracy, as the Lab computes it, holds a value."""
-
-    kind = "interval_contains"
-    slots = ("score", "low", "high")
-    instruction: int
-    value: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        task = label_task(inputs.labels)
-        scores = score_texts(unit_vectors(encoder, inputs, self.instruction), task)
-        score = intervals(scores, task)[list(Metric).index(Metric.ACCURACY)]
-        numbers = (("score", f"{score.value:.2f}"), ("low", f"{score.low:.2f}"), ("high", f"{score.high:.2f}"))
-        return Measured(score.low <= self.value <= score.high, numbers)
+    task = label_task(run.inputs.labels)
+    score = intervals(score_texts(run.embeddings(instruction), task))[list(Metric).index(Metric.ACCURACY)]
+    return score.low <= value <= score.high, f"{score.value:.2f}", f"{score.low:.2f}", f"{score.high:.2f}"
 
 
-@dataclass(frozen=True)
-class LedgerTopWord(Claim):
+@claim("row", "column", "term", "cosine")
+def ledger_top_word(run: EmbeddedRun, cell: Cell, words: tuple[str, str]) -> Answer:
     """The largest term of the cosine of two texts belongs to a given pair of words."""
-
-    kind = "ledger_top_word"
-    slots = ("row", "column", "term", "cosine")
-    cell: Cell
-    words: tuple[str, str]
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        instruction = inputs.instructions[self.cell.instruction]
-        first, second = encoder.encode_tokens([(instruction, inputs.texts[i]) for i in self.cell.pair])
-        table = ledger(first, second, by="word")
-        row, column = np.unravel_index(int(table.values.argmax()), table.values.shape)
-        found = (table.rows[row].plain, table.columns[column].plain)
-        term, total = number(float(table.values.max())), number(table.cosine)
-        numbers = ("row", found[0]), ("column", found[1]), ("term", term), ("cosine", total)
-        return Measured(found == self.words, numbers)
+    table = ledger(*run.tokens(cell.instruction, *cell.pair), by="word")
+    row, column = np.unravel_index(int(table.values.argmax()), table.values.shape)
+    found = table.rows[row].plain, table.columns[column].plain
+    return found == words, *found, number(float(table.values.max())), number(table.cosine)
 
 
-@dataclass(frozen=True)
-class PooledSegments(Claim):
+@claim("instruction_tokens", "text_tokens", "pooled")
+def pooled_segments(run: EmbeddedRun, instruction: Index, text: Index, segments: tuple[str, ...]) -> Answer:
     """The mean is taken over exactly these segments of the input."""
-
-    kind = "pooled_segments"
-    slots = ("instruction_tokens", "text_tokens", "pooled")
-    instruction: int
-    text: int
-    segments: tuple[str, ...]
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        (pair,) = encoder.encode_tokens([(inputs.instructions[self.instruction], inputs.texts[self.text])])
-        segments = np.array([segment.value for segment in pair.segments[: pair.n_encoded]])
-        pooled = segments[pair.pooling_mask]
-        numbers = (
-            ("instruction_tokens", str(int((segments == "instruction").sum()))),
-            ("text_tokens", str(int((segments == "text").sum()))),
-            ("pooled", str(len(pooled))),
-        )
-        everything = bool(np.isin(segments, self.segments).sum() == len(pooled))
-        return Measured(set(pooled) == set(self.segments) and everything, numbers)
+    (pair,) = run.tokens(instruction, text)
+    encoded = [str(segment) for segment in pair.segments[: len(pair.pooling_mask)]]
+    expected = [segment in segments for segment in encoded]
+    holds = expected == pair.pooling_mask.tolist() and set(segments) <= set(encoded)
+    return holds, str(encoded.count("instruction")), str(encoded.count("text")), str(int(pair.pooling_mask.sum()))
 
 
-@dataclass(frozen=True)
-class DeleteBeatsDrop(Claim):
+@claim("whole", "dropped", "deleted")
+def delete_beats_drop(run: EmbeddedRun, cell: Cell, word: str, margin: float) -> Answer:
     """Deleting a word from the input moves a cosine further than dropping it from the mean, by a margin."""
-
-    kind = "delete_beats_drop"
-    slots = ("whole", "dropped", "deleted")
-    cell: Cell
-    word: str
-    margin: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        instruction = inputs.instructions[self.cell.instruction]
-        pair, other = encoder.encode_tokens([(instruction, inputs.texts[i]) for i in self.cell.pair])
-        dropped = drop(pair, other.embedding, by="word")
-        edited = deletions(pair, dropped.units)
-        both = combine(dropped, edited, encoder.encode([(instruction, deletion.text) for deletion in edited]))
-        words = [unit.plain for unit in dropped.units]
-        if self.word not in words:
-            return Measured(False, tuple((slot, "no value") for slot in self.slots))
-        at = words.index(self.word)
-        without, deleted = float(dropped.similarities[at]), both.deleted[at]
-        gone = without if deleted is None else deleted
-        numbers = ("whole", number(dropped.cosine)), ("dropped", number(without)), ("deleted", number(gone))
-        further = abs(gone - dropped.cosine) - abs(without - dropped.cosine)
-        return Measured(further >= self.margin, numbers)
+    pair, other = run.tokens(cell.instruction, *cell.pair)
+    dropped = drop(pair, other.embedding, by="word")
+    words = [unit.plain for unit in dropped.units]
+    if word not in words:
+        return False, *("no value",) * 3
+    edited = deletions(pair, dropped.units)
+    vectors = run.encoder.encode([(pair.instruction, deletion.text) for deletion in edited])
+    at = words.index(word)
+    without, deleted = float(dropped.similarities[at]), combine(dropped, edited, vectors).deleted[at]
+    gone = without if deleted is None else deleted
+    further = abs(gone - dropped.cosine) - abs(without - dropped.cosine)
+    return further >= margin, number(dropped.cosine), number(without), number(gone)
 
 
-@dataclass(frozen=True)
-class MoveGreater(Claim):
+@claim("first", "second", "times")
+def move_greater(
+    run: EmbeddedRun, instructions: tuple[Index, Index], than_instructions: tuple[Index, Index], factor: float
+) -> Answer:
     """Texts move further between two instructions than between two others, by a factor."""
-
-    kind = "move_greater"
-    slots = ("first", "second", "times")
-    instructions: tuple[int, int]
-    than_instructions: tuple[int, int]
-    factor: float
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        first, second = (mean_move(encoder, inputs, k) for k in (self.instructions, self.than_instructions))
-        times = f"{first / second:.0f}" if second > 1e-6 else "countless"  # below it, rounding
-        numbers = ("first", f"{first:.4f}"), ("second", f"{second:.4f}"), ("times", times)
-        return Measured(first >= self.factor * second and first > 0, numbers)
+    first, second = run.move(*instructions), run.move(*than_instructions)
+    times = f"{first / second:.0f}" if second > 1e-6 else "countless"  # below it, rounding
+    return first >= factor * second and first > 0, f"{first:.4f}", f"{second:.4f}", times
 
 
-@dataclass(frozen=True)
-class RetrievalBetween(Claim):
-    """How many of the first texts, as queries, find their document; document i is text ``n_queries + i``."""
-
-    kind = "retrieval_between"
-    slots = ("hits", "queries")
-    instruction: int
-    column_instruction: int
-    n_queries: int
-    at_least: int
-    at_most: int
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        queries = unit_vectors(encoder, inputs, self.instruction)[: self.n_queries]
-        documents = unit_vectors(encoder, inputs, self.column_instruction)[self.n_queries :]
-        found = (queries @ documents.T).argmax(axis=1)
-        hits = int((found == np.arange(len(found))).sum())
-        return Measured(self.at_least <= hits <= self.at_most, (("hits", str(hits)), ("queries", str(len(queries)))))
+@claim("hits", "queries")
+def retrieval_between(
+    run: EmbeddedRun, instruction: Index, column_instruction: Index, n_queries: Index, at_least: int, at_most: int
+) -> Answer:
+    """How many of the first texts, as queries, find their document; document i is text `n_queries + i`."""
+    found = retrieve(run.embeddings(instruction)[:n_queries], run.embeddings(column_instruction)[n_queries:])
+    hits = int((found.ranks.diagonal() == 1).sum())
+    return at_least <= hits <= at_most, str(hits), str(len(found.ranks))
 
 
-@dataclass(frozen=True)
-class MapNearestDiffers(Claim):
-    """On the PCA map a text's nearest neighbor is not the one that it has in the embedding space."""
-
-    kind = "map_nearest_differs"
-    slots = ("on_map", "nearest", "share")
-    instruction: int
-    text: int
-
-    def measure(self, encoder: CachedEncoder, inputs: Inputs) -> Measured:
-        """Evaluate the claim on a run."""
-        result = project(unit_vectors(encoder, inputs, self.instruction), method="pca")
-        distances = np.linalg.norm(result.coordinates - result.coordinates[self.text], axis=1)
-        distances[self.text] = np.inf
-        on_map, true = int(distances.argmin()), int(nearest(encoder, inputs, self.instruction)[0][self.text])
-        ratios = result.explained_variance_ratio
-        share = "no share" if ratios is None else f"{100 * ratios.sum():.0f} %"
-        numbers = ("on_map", str(on_map + 1)), ("nearest", str(true + 1)), ("share", share)
-        return Measured(on_map != true, numbers)
-
-
-KINDS: dict[str, type[Claim]] = {
-    claim.kind: claim
-    for claim in (
-        CosineGreater,
-        CosineAtLeast,
-        AllCosinesAtLeast,
-        PercentileAtMost,
-        NearestIs,
-        AccuracyBetween,
-        IntervalContains,
-        LedgerTopWord,
-        PooledSegments,
-        DeleteBeatsDrop,
-        MoveGreater,
-        RetrievalBetween,
-        MapNearestDiffers,
-    )
-}
+@claim("on_map", "nearest", "share")
+def map_nearest_differs(run: EmbeddedRun, instruction: Index, text: Index) -> Answer:
+    """On the PCA map a text's nearest neighbour is not the one that it has in the embedding space."""
+    embeddings = run.embeddings(instruction)
+    result, nearest = project(embeddings, method="pca"), int(nearest_of_all(embeddings)[text])
+    distances = np.linalg.norm(result.coordinates - result.coordinates[text], axis=1)
+    distances[text] = np.inf
+    on_map, ratios = int(distances.argmin()), result.explained_variance_ratio
+    share = "no share" if ratios is None else f"{100 * ratios.sum():.0f} %"
+    return on_map != nearest, str(on_map + 1), str(nearest + 1), share

@@ -20,22 +20,16 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from instructor_core.figures import theme
+from instructor_core.figures.labels import label_names
 from instructor_core.figures.panels import PanelSet, inert_json, shortened
-from instructor_core.figures.projection import label_names
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.inputs import Inputs
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 OWN = (
-    "figure.js",
-    "linking.js",
-    "figure_files.js",
-    "plot_view.js",
-    "token_view.js",
-    "text_list.js",
-    "draft.js",
-    "shell.js",
+    *("figure.js", "linking.js", "figure_files.js", "panel_layout.js", "plot_view.js"),
+    *("token_view.js", "text_list.js", "draft.js", "lessons.js", "shell.js"),
 )
 SCRIPTS = {"plotly.min.js": PLOTLY_JS, **{name: ASSETS / name for name in OWN}}
 # Of a file for visitors: its own scripts and styles run, and nothing else; no request can leave it.
@@ -44,6 +38,10 @@ FILE_POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 A_YEAR = 31_536_000  # seconds
+# assets/help.js makes it explain the page.
+HELP_SWITCH = (
+    '<button id="help-switch" type="button" aria-pressed="false" aria-label="Explain what is on the page">?</button>'
+)
 MAX_LIST_BYTES = 1_500_000  # of all texts of the list, as UTF-8
 
 
@@ -66,7 +64,7 @@ def plot_view(
         None if panels is None else panels.to_json(),
         f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
         "InstructorPlotView.mount(element, props, watch, trigger, 'item_click', 'item_select');",
-        scripts=("plotly.min.js", "figure.js", "linking.js", "figure_files.js", "plot_view.js"),
+        scripts=("plotly.min.js", "figure.js", "linking.js", "figure_files.js", "panel_layout.js", "plot_view.js"),
         elem_id=elem_id,
         label=label,
         elem_class="ic-view",
@@ -178,9 +176,10 @@ def script_tags(*names: str) -> str:
     return "".join(f'<script src="{name}?v={_version(SCRIPTS[name])}"></script>' for name in names)
 
 
-def plotly_head() -> str:
-    """Return what lets the browser fetch Plotly's script before it knows the components, for `launch(head=...)`."""
-    return f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">'
+def early_head() -> str:
+    """Return what runs before the browser knows the components, for `launch(head=...)`: Plotly's script is fetched."""
+    preload = f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">'
+    return preload + script_tags("draft.js", "shell.js")
 
 
 def _route(name: str, path: Path) -> Route:

@@ -21,8 +21,8 @@ from starlette.middleware import Middleware
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
-from instructor_core.ui.components import mark_json, plotly_head, script_routes, script_tags, selection_mark
-from instructor_core.ui.draft import build_draft, draft_head
+from instructor_core.ui.components import HELP_SWITCH, early_head, mark_json, script_routes, selection_mark
+from instructor_core.ui.draft import build_draft
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
@@ -180,6 +180,7 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
                 elem_id="checkpoint",
                 min_width=160,
             )
+            gr.HTML(HELP_SWITCH, padding=False)
     return Header(places, example, menu)
 
 
@@ -240,7 +241,7 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_name=host,
             server_port=port,
             theme=page_theme(),
-            head=plotly_head() + page_head() + draft_head() + script_tags("shell.js"),
+            head=early_head() + page_head(),
             app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from typing import Any
 
 import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from instructor_core.errors import UserError
-from instructor_core.ui.components import script_tags
 from instructor_core.ui.feedback import note
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, parse_texts
@@ -22,16 +20,11 @@ RESTORED = "The page was loaded anew. What you had typed is back, and embedded a
 
 
 class Draft(BaseModel, strict=True):
-    """What stood in the fields, as it was typed, and what the menu of checkpoints showed."""
+    """The fields as they were typed, which need not make a scene yet, and what the menu of checkpoints showed."""
 
     texts: str
     instructions: list[str] = Field(min_length=1, max_length=MAX_INSTRUCTIONS)
-    checkpoint: Any = None
-
-
-def draft_head() -> str:
-    """Return the script that keeps what is typed, for `launch(head=...)`: it has to run before the page is built."""
-    return script_tags("draft.js")
+    checkpoint: str = ""
 
 
 def restore(stage: Stage, kept: object) -> Updates:
@@ -43,11 +36,11 @@ def restore(stage: Stage, kept: object) -> Updates:
     typed = [*instruction_fields(list(map(well_formed, draft.instructions))), well_formed(draft.texts)]
     updates = dict(zip(stage.sidebar.entries, typed, strict=True))
     updates |= {stage.line: note(RESTORED), stage.page.restored: secrets.token_hex(8)}
-    with suppress(UserError):  # what the run will say as well
-        updates[stage.words] = Words(parse_texts(draft.texts)[0], note(RESTORED))
     for label, checkpoint_id in stage.checkpoint.choices:
         if label == draft.checkpoint:
             updates[stage.checkpoint] = checkpoint_id
+    with suppress(UserError):  # what the run will say as well
+        updates[stage.words] = Words(parse_texts(draft.texts)[0], note(RESTORED))
     return updates
 
 

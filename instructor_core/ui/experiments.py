@@ -12,27 +12,24 @@ from numpy.typing import NDArray
 from instructor_core.analysis.ablation import ablation, ablation_plan, meaning_free_edits
 from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.grid import EmbeddingGrid, letter
-from instructor_core.analysis.label_columns import LabelColumn, label_matrix
 from instructor_core.analysis.label_task import Metric, label_task
-from instructor_core.analysis.labels import Merge, label_issues, usable_task
+from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion, leaderboard
 from instructor_core.analysis.morph import morph, neighborhood_floor
 from instructor_core.analysis.neighbors import text_cosines
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.ranks import RankFlips, neighbor_ranks, noise_margin, rank_flips
 from instructor_core.analysis.retrieval import quality, retrieve
-from instructor_core.analysis.scores import InstructionScores, score_texts
+from instructor_core.analysis.scores import InstructionScores, LabelColumn, label_matrix, score_texts
 from instructor_core.analysis.similarity import self_similarity, similarity
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.analysis.variance import variance_split
 from instructor_core.cache import BoundedStore, CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.figures import ablation as ablation_figures
-from instructor_core.figures import label_columns as label_figures
 from instructor_core.figures import leaderboard as board_figures
 from instructor_core.figures import morph as morph_figures
 from instructor_core.figures import ranks as rank_figures
-from instructor_core.figures import retrieval as retrieval_figures
 from instructor_core.figures import theme
 from instructor_core.figures import variance as variance_figures
 from instructor_core.figures.charts import one_line
@@ -67,50 +64,28 @@ TABLE_HEADERS = (
 
 @dataclass(frozen=True)
 class Request:
-    """What the Lab was asked.
-
-    Attributes:
-        a: Index of an instruction of the run.
-        b: Index of another one.
-        text: Index of the selected text.
-        candidates: Further instructions to compare, one per line.
-        queries: Queries of a retrieval, one per line, each with an optional label.
-        metric: What rows are ranked by.
-        row: Name of the leaderboard row whose confusion is shown; "" for the intervals.
-    """
+    """What the Lab was asked: instructions and a text by their index in the run, and what was typed or chosen."""
 
     a: int = 0
     b: int = 1
     text: int = 0
-    candidates: str = ""
-    queries: str = ""
+    candidates: str = ""  # further instructions to compare, one per line
+    queries: str = ""  # one per line, each with a label or without
     metric: Metric = Metric.ACCURACY
-    row: str = ""
+    row: str = ""  # name of the leaderboard row whose confusion is shown; "" for the intervals
 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What the Lab shows.
-
-    Attributes:
-        how_to_read: One or two sentences, the last on what the view does not show.
-        sentences: The result in words.
-        panels: Figures.
-        rows: Chips; None for none.
-        table: Leaderboard rows for the page's table; None for none.
-        snippet: Python that follows the decision; "" for none.
-        instruction: What the decision names, or that of the row that was asked about; "" for none.
-        merges: Labels that are probably others, written differently.
-    """
+    """What the Lab shows: how to read it and what it does not show, the result in words, and figures."""
 
     how_to_read: str
     sentences: tuple[str, ...]
     panels: PanelSet
     rows: TokenRows | None = None
     table: list[list[str | float]] | None = None
-    snippet: str = ""
-    instruction: str = ""
-    merges: tuple[Merge, ...] = ()
+    snippet: str = ""  # Python that follows the decision
+    instruction: str = ""  # that the decision names, or that of the row that was asked about
 
 
 @dataclass
@@ -120,15 +95,12 @@ class ScoreBook:
     store: BoundedStore[InstructionScores] = field(default_factory=lambda: BoundedStore(64 << 20))
 
 
-Experiment = Callable[[Runtime, ScoreBook, Inputs, Request], Generator[str, None, Finding]]
+Steps = Generator[str, None, Finding]
+Experiment = Callable[[Runtime, ScoreBook, Inputs, Request], Steps]
 
 
 def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:
-    """Return the instructions of the run and the typed ones, each once, none empty.
-
-    Raises:
-        UserError: If there is none, or if there are too many.
-    """
+    """Return the instructions of the run and the typed ones, each once, none empty."""
     listed = [*inputs.instructions, *(join_ready(line) for line in typed.splitlines())]
     candidates = tuple(dict.fromkeys(entry for entry in listed if entry))
     if not candidates:
@@ -138,9 +110,7 @@ def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:
     return candidates
 
 
-def compare_instructions(
-    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
-) -> Generator[str, None, Finding]:
+def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Which instruction recovers the labels best, beside controls and with intervals."""
     all_labels = inputs.labels or ("",) * len(inputs.texts)
     found_issues = label_issues(all_labels, inputs.texts)
@@ -162,15 +132,15 @@ def compare_instructions(
         scores.append(found)
     board = leaderboard(entries, scores, task, metric=request.metric)
     chosen = next((row for row in board.rows if row.name == request.row), None)
-    shown = (board.use if chosen is None else chosen).entry.instruction
+    shown = (chosen or board.use).entry.instruction
     if chosen is None:
-        panels, read = board_figures.leaderboard_panels(board), board_figures.HOW_TO_READ
-        limits = board_figures.NOT_SHOWN
+        panels = board_figures.leaderboard_panels(board)
+        read = f"{board_figures.HOW_TO_READ} {board_figures.NOT_SHOWN}"
     else:
         panels = board_figures.confusion_panels(confusion(chosen, task), chosen)
-        read, limits = board_figures.CONFUSION_HOW_TO_READ, board_figures.CONFUSION_NOT_SHOWN
+        read = f"{board_figures.CONFUSION_HOW_TO_READ} {board_figures.CONFUSION_NOT_SHOWN}"
     return Finding(
-        f"{read} {limits}",
+        read,
         (
             *conclusion(board, larger=larger_than(inputs.checkpoint_id)),
             *found_issues.sentences,
@@ -180,7 +150,6 @@ def compare_instructions(
         table=table_of(board),
         snippet=snippet_for(shown, runtime.checkpoint(inputs.checkpoint_id).source),
         instruction=shown,
-        merges=found_issues.merges,
     )
 
 
@@ -191,7 +160,6 @@ def larger_than(checkpoint_id: str) -> str:
 
 def table_of(board: Leaderboard) -> list[list[str | float]]:
     """Return the rows of the leaderboard for a table, best first."""
-    rows = sorted(board.rows, key=lambda row: row.rank)
     return [
         [
             row.name,
@@ -201,7 +169,7 @@ def table_of(board: Leaderboard) -> list[list[str | float]]:
             row.verdict.value,
             row.standing.value,
         ]
-        for row in rows
+        for row in sorted(board.rows, key=lambda row: row.rank)
     ]
 
 
@@ -216,9 +184,7 @@ def snippet_for(instruction: str, source: str) -> str:
     )
 
 
-def compare_label_columns(
-    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
-) -> Generator[str, None, Finding]:
+def compare_label_columns(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Instruction x label column: does each instruction serve the labels it names?"""
     chosen = sample(inputs, MAX_LABELLED, each_label=True)
     inputs = chosen.inputs
@@ -227,23 +193,22 @@ def compare_label_columns(
         raise UserError(
             "This needs labels: write them after the text, parted by tabs, one column for each way to label."
         )
-    grid = yield from encode_grid(
-        runtime.encoder(inputs.checkpoint_id), candidates_of(inputs, request.candidates), inputs.texts
-    )
+    candidates = candidates_of(inputs, request.candidates)
+    grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), candidates, inputs.texts)
     yield "scoring"
     result = label_matrix(grid, columns, metric=request.metric)
     return Finding(
-        f"{label_figures.HOW_TO_READ} {label_figures.NOT_SHOWN}",
+        f"{board_figures.COLUMNS_HOW_TO_READ} {board_figures.COLUMNS_NOT_SHOWN}",
         (
             f"{counted(len(grid.instructions), 'instruction')} × {counted(len(columns), 'label column')} by "
             f"{request.metric.value}.",
             *chosen.sentences,
         ),
-        label_figures.label_matrix_panels(result, grid.instructions),
+        board_figures.label_matrix_panels(result, grid.instructions),
     )
 
 
-def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Leave out each word of an instruction, and see how far that is above meaning-free edits."""
     chosen = sample(inputs, MAX_EDITED)
     inputs = chosen.inputs
@@ -265,22 +230,20 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     )
 
 
-def split_variance(
-    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
-) -> Generator[str, None, Finding]:
+def split_variance(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """How much of the embeddings' variance is text, instruction and their interaction."""
     chosen = sample(inputs, MAX_SPLIT)
     inputs = chosen.inputs
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
     split = variance_split(grid)
     text, instruction, interaction = split.shares
-    sentences = (
-        f"Text {text:.0%}, instruction {instruction:.0%}, interaction {interaction:.0%} of the variance of "
-        f"{grid.n_instructions} × {grid.n_texts} unit vectors.",
-    )
     return Finding(
         f"{variance_figures.HOW_TO_READ} {variance_figures.NOT_SHOWN}",
-        (*sentences, *chosen.sentences),
+        (
+            f"Text {text:.0%}, instruction {instruction:.0%}, interaction {interaction:.0%} of the variance of "
+            f"{grid.n_instructions} × {grid.n_texts} unit vectors.",
+            *chosen.sentences,
+        ),
         variance_figures.variance_panels(split),
     )
 
@@ -295,7 +258,7 @@ def _edited_matrices(
     return grid.vectors[0], edited
 
 
-def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Triplets whose order flips between two instructions, against the flips of meaning-free edits."""
     chosen = sample(inputs, MAX_TRIPLETS)
     inputs = chosen.inputs
@@ -332,21 +295,18 @@ def _numbered(result: RankFlips, rows: Sequence[int]) -> RankFlips:
     return replace(result, flips=flips)
 
 
-def follow_neighbors(
-    runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request
-) -> Generator[str, None, Finding]:
+def follow_neighbors(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """The places of one text's neighbours from instruction to instruction."""
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
     result = neighbor_ranks(text_cosines(grid, request.text), request.text)
-    sentences = (f"Neighbours of text {request.text + 1}: {inputs.texts[request.text]}",)
     return Finding(
         f"{rank_figures.BUMP_HOW_TO_READ} {rank_figures.BUMP_NOT_SHOWN}",
-        sentences,
+        (f"Neighbours of text {request.text + 1}: {inputs.texts[request.text]}",),
         rank_figures.bump_panels(result, inputs.texts),
     )
 
 
-def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """A map that moves from one instruction to another, with arrows where neighbourhoods really changed."""
     chosen, all_texts = sample(inputs, MAX_MORPHED), inputs.texts
     inputs = chosen.inputs
@@ -371,7 +331,7 @@ def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reques
     )
 
 
-def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Finding]:
+def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Queries under one instruction against the texts under another; equal labels mark what is relevant."""
     if request.queries.strip():
         queries, query_columns = parse_texts(request.queries)
@@ -405,14 +365,14 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     lists = [
         replace(panel, key=f"query {query + 1}")
         for query in range(min(len(queries), MAX_QUERIES_SHOWN))
-        for panel in retrieval_figures.result_panels(result, query, queries, documents, relevant=relevant).panels
+        for panel in rank_figures.result_panels(result, query, queries, documents, relevant=relevant).panels
     ]
-    changes = retrieval_figures.rank_change_panels(same, result, 0, queries, documents)
+    changes = rank_figures.rank_change_panels(same, result, 0, queries, documents)
     moved = [replace(panel, key=f"change {at + 1}") for at, panel in enumerate(changes.panels)]
     if len(queries) > MAX_QUERIES_SHOWN:
         sentences.append(f"The lists of the first {MAX_QUERIES_SHOWN} queries are shown.")
     return Finding(
-        f"{retrieval_figures.HOW_TO_READ} {retrieval_figures.NOT_SHOWN} {retrieval_figures.CHANGE_HOW_TO_READ}",
+        f"{rank_figures.RESULTS_HOW_TO_READ} {rank_figures.RESULTS_NOT_SHOWN} {rank_figures.CHANGES_HOW_TO_READ}",
         tuple(sentences),
         PanelSet((*lists, *moved), changes.items, alt=" ".join([*sentences, changes.alt])),
     )

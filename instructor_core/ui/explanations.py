@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from instructor_core.analysis.attribution import ledger, ledger_difference
 from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import layer_divergence, layer_similarity, pooled_layers, segment_attention
 from instructor_core.analysis.movement import movement, neighbor_change
-from instructor_core.analysis.pooling import RECIPE_TEXTS, boundary, compare_recipes, recipe_pairs
+from instructor_core.analysis.pooling import RECIPE_NAMES, boundary, compare_recipes, recipe_pairs
 from instructor_core.analysis.units import By
-from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.figures import attribution as attribution_figures
 from instructor_core.figures import deletion as deletion_figures
@@ -34,40 +32,24 @@ MAX_LAYER_TEXTS = 24  # the states of every layer of every text: bounded work an
 
 @dataclass(frozen=True)
 class Question:
-    """What the tab was asked.
-
-    Attributes:
-        first: Index of the text asked about.
-        second: Index of the text it is compared with.
-        a: Index of the instruction.
-        b: Index of the instruction it is compared with; may equal ``a``.
-        by: Count by tokens or by words.
-        layer: Layer of the read-out, from 0 (embedding); larger than the last means the last.
-    """
+    """What the tab was asked about: two texts and two instructions, which may be one, by index in the run."""
 
     first: int
     second: int
     a: int
     b: int
     by: By = "word"
-    layer: int = 99
+    layer: int = 99  # of the read-out, from 0 (embedding); larger than the last means the last
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the tab shows.
-
-    Attributes:
-        limits: One sentence on what the view does not show.
-        sentences: The result in words.
-        rows: Chips; None for none.
-        panels: Figures; None for none.
-    """
+    """What the tab shows: a sentence on what is not shown, the result in words, chips and figures."""
 
     limits: str
     sentences: tuple[str, ...]
     rows: TokenRows | None
-    panels: PanelSet | None
+    panels: PanelSet
 
 
 def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
@@ -169,7 +151,9 @@ def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> An
     texts = inputs.texts[:MAX_LAYER_TEXTS]
     instruction = inputs.instructions[question.a]
     encoded = encoder.encode_tokens([(instruction, text) for text in texts], deep=True)
-    read = [_pooled_read_outs(encoder, pair.layers, pair.pooling_mask) for pair in encoded]
+    read = [
+        pooled_layers(encoder.read_out(pair.layers), pair.pooling_mask) for pair in encoded if pair.layers is not None
+    ]
     result = layer_similarity(np.stack(read, axis=1))
     last = len(result.matrices) - 1
     layer = min(question.layer, last)
@@ -179,15 +163,6 @@ def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> An
         sentences.append(f"The first {len(texts)} of {len(inputs.texts)} texts are shown.")
     drawn = layer_figures.layer_similarity_panels(result, shown, texts, instruction=question.a)
     return Answer(layer_figures.READ_OUT_NOT_SHOWN, tuple(sentences), None, drawn)
-
-
-def _pooled_read_outs(
-    encoder: CachedEncoder, layers: NDArray[np.float32] | None, mask: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Embeddings ``(L + 1, D)`` that one text would have at every layer."""
-    if layers is None:
-        raise ValueError("deep encodings carry their layers")
-    return pooled_layers(encoder.read_out(layers), mask)
 
 
 def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
@@ -219,10 +194,7 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> An
         (
             pooling_figures.window_sentence(found),
             pooling_figures.boundary_sentence(found),
-            *(
-                f"{RECIPE_TEXTS[result.recipe].name}: {pooling_figures.recipe_sentence(result)}"
-                for result in results[1:]
-            ),
+            *(f"{RECIPE_NAMES[result.recipe]}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
         ),
         TokenRows((*tokens.rows, *recipes.rows), recipes.scale),
         pooling_figures.recipe_panels(results),

@@ -13,18 +13,18 @@ import gradio as gr
 from instructor_core.table import has_pyarrow
 from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.exports import (
-    Run,
+    Export,
     snippet,
     write_embeddings_csv,
     write_npz,
     write_parquet,
     write_similarity_csv,
 )
-from instructor_core.ui.feedback import message_for, note
+from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, follow
-from instructor_core.ui.report import report_html
+from instructor_core.ui.report import write_report
 from instructor_core.ui.runtime import Runtime
 
 FILE_ID = "export-file"
@@ -32,16 +32,11 @@ FILE_ID = "export-file"
 
 @dataclass(frozen=True)
 class Format:
-    """One entry of the menu: its name, the name of the file, and what writes it."""
+    """One entry of the menu, the name of the file, and what writes it."""
 
     label: str
     filename: str
-    write: Callable[[Run, Path], None]
-
-
-def write_report(run: Run, path: Path) -> None:
-    """Write the report as one HTML file."""
-    path.write_text(report_html(run), encoding="utf-8")
+    write: Callable[[Export, Path], None]
 
 
 FORMATS = {
@@ -53,21 +48,14 @@ FORMATS = {
 }
 
 
-def run_of(runtime: Runtime, inputs: Inputs) -> Run:
-    """Return the run on screen, its embeddings from the cache where they are there."""
-    checkpoint = runtime.checkpoint(inputs.checkpoint_id)
-    return Run(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.more_labels)
-
-
+@boundary(lambda message: (None, note(message, error=True)))
 def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[str | None, str]:
     """Return the path of the file written below a folder (None if there is none) and a message."""
-    try:
-        chosen = FORMATS[kind]
-        path = new_path(folder, chosen.filename)
-        chosen.write(run_of(runtime, inputs), path)
-        return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
-    except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-        return None, note(message_for(error), error=True)
+    chosen = FORMATS[kind]
+    path = new_path(folder, chosen.filename)
+    checkpoint = runtime.checkpoint(inputs.checkpoint_id)
+    chosen.write(Export(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.more_labels), path)
+    return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
 
 
 def size_of(n_bytes: int) -> str:

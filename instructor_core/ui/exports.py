@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +34,8 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """What is exported.
-
-    Attributes:
-        grid: Instructions, texts, first labels and vectors.
-        checkpoint: What they were embedded with.
-        dtype: "float32" or "bfloat16".
-        more_labels: Further labels of the same texts.
-    """
+class Export:
+    """What is exported: a run, its checkpoint and precision, and further labels of the same texts."""
 
     grid: EmbeddingGrid
     checkpoint: Checkpoint
@@ -51,6 +46,11 @@ class Run:
     def label_columns(self) -> tuple[tuple[str, ...], ...]:
         """All ways to label the texts."""
         return () if self.grid.labels is None else (self.grid.labels, *self.more_labels)
+
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the columns of labels."""
+        return ["label" if c == 0 else f"label {c + 1}" for c in range(len(self.label_columns))]
 
 
 def versions() -> dict[str, str]:
@@ -68,13 +68,9 @@ def cell(value: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
 
 
-def write_npz(run: Run, path: Path) -> None:
-    """Write embeddings (K, N, D) and norms (K, N), float32, with instructions, texts, labels (C, N) and checkpoint.
-
-    Raises:
-        UserError: If one text is so long that all together would take too much memory.
-    """
-    grid = run.grid
+def write_npz(export: Export, path: Path) -> None:
+    """Write embeddings (K, N, D) and norms (K, N), float32, with instructions, texts, labels (C, N) and checkpoint."""
+    grid = export.grid
     longest = max(len(text) for text in (*grid.texts, *grid.instructions))
     if 4 * longest * grid.n_texts > MAX_TEXT_BYTES:
         raise UserError(
@@ -88,10 +84,10 @@ def write_npz(run: Run, path: Path) -> None:
         norms=grid.norms,
         instructions=_unicode(grid.instructions),
         texts=_unicode(grid.texts),
-        labels=_unicode([label for column in run.label_columns for label in column]).reshape(-1, grid.n_texts),
-        checkpoint=np.array(well_formed(run.checkpoint.id)),
-        revision=np.array(run.checkpoint.revision or ""),
-        dtype=np.array(run.dtype),
+        labels=_unicode([label for column in export.label_columns for label in column]).reshape(-1, grid.n_texts),
+        checkpoint=np.array(well_formed(export.checkpoint.id)),
+        revision=np.array(export.checkpoint.revision or ""),
+        dtype=np.array(export.dtype),
         versions=np.array(json.dumps(versions())),
     )
 
@@ -100,65 +96,70 @@ def _unicode(values: Sequence[str]) -> NDArray[np.str_]:
     return np.array([well_formed(value) for value in values], dtype=np.str_)
 
 
-def write_embeddings_csv(run: Run, path: Path) -> None:
-    """Write one row per pair: letter, instruction, number, text, labels, checkpoint, norm, unit embedding.
-
-    Raises:
-        UserError: For more numbers than a CSV file should hold.
-    """
-    grid = run.grid
-    _check_numbers(grid.embeddings.size)
-    names = [f"e{d}" for d in range(grid.dim)]
-    rows = (
-        [*_pair_cells(run, k, i), _number(grid.norms[k, i]), *map(_number, grid.embeddings[k, i])]
-        for k in range(grid.n_instructions)
-        for i in range(grid.n_texts)
-    )
-    _write_csv(path, [*_pair_names(run), "norm", *names], rows)
+def write_embeddings_csv(export: Export, path: Path) -> None:
+    """Write one row per pair: letter, instruction, number, text, labels, checkpoint, norm, unit embedding."""
+    grid = export.grid
+    _check_numbers(grid.vectors.size)
+    names = ["norm", *(f"e{d}" for d in range(grid.dim))]
+    _write_pairs(export, path, names, np.concatenate([grid.norms[..., None], grid.embeddings], axis=2))
 
 
-def write_similarity_csv(run: Run, path: Path) -> None:
-    """Write one matrix of cosines per instruction, one below the other: a row per text, a column per text.
-
-    Raises:
-        UserError: For more numbers than a CSV file should hold.
-    """
-    grid = run.grid
+def write_similarity_csv(export: Export, path: Path) -> None:
+    """Write one matrix of cosines per instruction, one below the other: a row per text, a column per text."""
+    grid = export.grid
     _check_numbers(grid.n_instructions * grid.n_texts**2)
-    matrices = similarity(grid).matrices
+    _write_pairs(export, path, [str(i + 1) for i in range(grid.n_texts)], similarity(grid).matrices)
+
+
+def _write_pairs(export: Export, path: Path, names: Sequence[str], values: NDArray[np.float32]) -> None:
+    """Write one row per pair with its values (K, N, any number)."""
+    grid, checkpoint = export.grid, (export.checkpoint.id, export.checkpoint.revision)
+    about = ("letter", "instruction", "number", "text", *export.label_names, *_CHECKPOINT_NAMES)
     rows = (
-        [*_pair_cells(run, k, i), *map(_number, matrices[k, i])]
-        for k in range(grid.n_instructions)
-        for i in range(grid.n_texts)
-    )
-    _write_csv(path, [*_pair_names(run), *(str(i + 1) for i in range(grid.n_texts))], rows)
-
-
-def write_table_csv(
-    names: Sequence[str], rows: Iterable[Sequence[str | float]], checkpoint: Checkpoint, path: Path
-) -> None:
-    """Write a table of the page, such as the leaderboard, with the checkpoint beside each row."""
-    written = (
         [
-            *(f"{value:.9g}" if isinstance(value, int | float) else cell(str(value or "")) for value in row),
-            *_checkpoint_cells(checkpoint),
+            letter(k),
+            instruction,
+            i + 1,
+            text,
+            *(column[i] for column in export.label_columns),
+            *checkpoint,
+            *values[k, i],
         ]
-        for row in rows
+        for k, instruction in enumerate(grid.instructions)
+        for i, text in enumerate(grid.texts)
     )
-    _write_csv(path, [*map(cell, names), *_CHECKPOINT_NAMES], written)
+    _write_csv(path, [*about, *names], rows)
 
 
-def write_parquet(run: Run, path: Path) -> None:
-    """Write one row per pair with its embedding as a list of float32; the checkpoint is in the file's metadata.
+def write_table_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], checkpoint: Checkpoint, path: Path) -> None:
+    """Write a table of the page, such as the leaderboard, with the checkpoint beside each row."""
+    written = ([*row, checkpoint.id, checkpoint.revision] for row in rows)
+    _write_csv(path, [*names, *_CHECKPOINT_NAMES], written)
 
-    Raises:
-        UserError: If pyarrow is not installed.
+
+def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write strings as cells, and numbers with the nine digits that give a float32 back exactly.
+
+    Spreadsheets take a CSV file for UTF-8 only if it begins with a byte order mark.
     """
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        for row in chain([names], rows):
+            writer.writerow(cell(each or "") if isinstance(each, str | None) else f"{each:.9g}" for each in row)
+
+
+def _check_numbers(n: int) -> None:
+    if n > MAX_NUMBERS:
+        raise UserError(f"A CSV file may hold {MAX_NUMBERS} numbers: this run has {n}. Export NPZ, or fewer texts.")
+
+
+def write_parquet(export: Export, path: Path) -> None:
+    """Write one row per pair with its embedding as a list of float32; the checkpoint is in the file's metadata."""
     try:
         pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise UserError("This server cannot write Parquet files (it has no pyarrow). Export NPZ.") from error
-    grid = run.grid
+    grid = export.grid
     k, i = (index.ravel() for index in np.indices((grid.n_instructions, grid.n_texts)))
     flat = pa.array(grid.embeddings.ravel())
     columns = {
@@ -167,12 +168,12 @@ def write_parquet(run: Run, path: Path) -> None:
         "text": pa.array([well_formed(grid.texts[at]) for at in i]),
         **{
             name: pa.array([well_formed(labels[at]) for at in i])
-            for name, labels in zip(_label_names(run), run.label_columns, strict=True)
+            for name, labels in zip(export.label_names, export.label_columns, strict=True)
         },
         "norm": pa.array(grid.norms.ravel()),
         "embedding": pa.FixedSizeListArray.from_arrays(flat, grid.dim),
     }
-    facts = {"checkpoint": run.checkpoint.id, "revision": run.checkpoint.revision or "", "dtype": run.dtype}
+    facts = {"checkpoint": export.checkpoint.id, "revision": export.checkpoint.revision or "", "dtype": export.dtype}
     parquet.write_table(pa.table(columns).replace_schema_metadata(facts), path)
 
 
@@ -217,41 +218,3 @@ def _literals(name: str, values: Iterable[str]) -> str:
 def _literal(value: str) -> str:
     """A Python literal; `repr` spells out whatever cannot be seen, marks that turn the direction of text included."""
     return repr(well_formed(value))
-
-
-def _pair_names(run: Run) -> list[str]:
-    return ["letter", "instruction", "number", "text", *_label_names(run), *_CHECKPOINT_NAMES]
-
-
-def _label_names(run: Run) -> list[str]:
-    return ["label" if c == 0 else f"label {c + 1}" for c in range(len(run.label_columns))]
-
-
-def _pair_cells(run: Run, k: int, i: int) -> list[str]:
-    labels = [cell(column[i]) for column in run.label_columns]
-    return [
-        *(letter(k), cell(run.grid.instructions[k]), str(i + 1), cell(run.grid.texts[i])),
-        *labels,
-        *_checkpoint_cells(run.checkpoint),
-    ]
-
-
-def _checkpoint_cells(checkpoint: Checkpoint) -> list[str]:
-    return [cell(checkpoint.id), cell(checkpoint.revision or "")]
-
-
-def _number(value: np.float32) -> str:
-    return f"{value:.9g}"  # nine digits give a float32 back exactly
-
-
-def _check_numbers(n: int) -> None:
-    if n > MAX_NUMBERS:
-        raise UserError(f"A CSV file may hold {MAX_NUMBERS} numbers: this run has {n}. Export NPZ, or fewer texts.")
-
-
-def _write_csv(path: Path, names: list[str], rows: Iterable[list[str]]) -> None:
-    """Spreadsheets take a CSV file for UTF-8 only if it begins with a byte order mark."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows(rows)

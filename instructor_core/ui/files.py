@@ -15,16 +15,7 @@ UPLOAD_TYPES = (*FILE_TYPES, ".gz")
 
 
 def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool = False) -> Table:
-    """Return what a file holds; its format is told by the ending of its name.
-
-    Args:
-        path: The file.
-        header: Whether the first line of a CSV, TSV or TXT file names the columns; None guesses.
-        cut_rows: Whether rows with more fields than columns are cut to them instead of left out.
-
-    Raises:
-        UserError: For a file that is gone, too large, of another format than its name says, or without rows.
-    """
+    """Return what a file holds, by the ending of its name; None guesses whether its first line names the columns."""
     file = Path(path)
     size = file.stat().st_size if file.is_file() else 0
     if size > MAX_FILE_BYTES:

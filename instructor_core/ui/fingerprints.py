@@ -1,4 +1,10 @@
-"""The fingerprint of an instruction on a visitor's texts: what has to be encoded for it, and the result."""
+"""The fingerprint of an instruction on a visitor's texts: what has to be encoded for it, and the result.
+
+The page makes fingerprints after every run, unasked, so their cost is bounded. The bundled checkpoint takes up to 48
+texts. Another one takes as many of them as half the pairs of the run pay for, or two seconds at the rate its model has
+shown, whichever is more; below four texts there is no fingerprint, and the line says so. On ZeroGPU, where a visitor
+pays with minutes, there is none. The endpoint `fingerprint` is asked for, and always takes up to 48.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +18,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.ablation import meaning_free_edits
-from instructor_core.analysis.bundled import Yardsticks, yardsticks
-from instructor_core.analysis.fingerprint import MIN_TEXTS, Fingerprint, describe, fingerprint, sample_texts
-from instructor_core.errors import UserError
-from instructor_core.ui.feedback import incident
+from instructor_core.analysis.fingerprint import (
+    MAX_TEXTS,
+    MIN_TEXTS,
+    Fingerprint,
+    describe,
+    fingerprint,
+    sample_texts,
+)
+from instructor_core.analysis.suggest import yardsticks
+from instructor_core.hub import BUNDLED
+from instructor_core.ui.feedback import boundary
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs
 from instructor_core.ui.page import Page
+from instructor_core.ui.runtime import ZERO_GPU, Runtime
+
+SHARE = 0.5  # of the pairs of a run: what its fingerprints may cost
+FREE_S = 2.0  # seconds of the model that they may cost in any case
+TOO_DEAR = "not measured: with this checkpoint only larger runs pay for it; the endpoint fingerprint does it when asked"
 
 Encode = Callable[[Sequence[tuple[str, str]]], NDArray[np.float32]]
 
 
-def fingerprint_pairs(instruction: str, texts: Sequence[str], held_against: Yardsticks) -> list[tuple[str, str]]:
-    """What has to be encoded: the instruction, none, the tasks and controls, and the edits, each with every text."""
-    # Marks alone have no edit that leaves them their meaning: they are one themselves, of no instruction.
-    edits = tuple(edit.instruction for edit in meaning_free_edits(instruction)) or ("",)
-    instructions = (instruction, "", *held_against.instructions, *edits)
-    return [(one, text) for one in instructions for text in texts]
+def edits_of(instruction: str) -> tuple[str, ...]:
+    """Edits that leave an instruction its meaning; marks alone have none: they are an edit themselves, of none."""
+    return tuple(edit.instruction for edit in meaning_free_edits(instruction)) or ("",)
 
 
 def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[Fingerprint | None]:
@@ -42,7 +57,8 @@ def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[Fingerprint | None]
     held_against = yardsticks()
     n_tasks = len(held_against.tasks)
     for instruction in inputs.instructions:
-        encoded = encode(fingerprint_pairs(instruction, texts, held_against))
+        needed = (instruction, "", *held_against.instructions, *edits_of(instruction))
+        encoded = encode([(one, text) for one in needed for text in texts])
         vectors = encoded.reshape(-1, len(texts), encoded.shape[-1])
         n_held_against = 2 + len(held_against.instructions)
         yield fingerprint(
@@ -55,10 +71,24 @@ def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[Fingerprint | None]
         )
 
 
-def sampled(texts: Sequence[str]) -> tuple[str, ...]:
+def sampled(texts: Sequence[str], most: int = MAX_TEXTS) -> tuple[str, ...]:
     """The texts that fingerprints are made from: each different one once, of many a sample."""
     different = list(dict.fromkeys(texts))
-    return tuple(different[i] for i in sample_texts(len(different)))
+    chosen = sample_texts(len(different))
+    places = np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)
+    return tuple(different[chosen[place]] for place in places)
+
+
+def n_affordable(runtime: Runtime, inputs: Inputs) -> int:
+    """How many texts the page may make the fingerprints of a run from; the rule stands at the top of the module."""
+    if inputs.checkpoint_id == BUNDLED:
+        return MAX_TEXTS
+    if runtime.place(inputs.checkpoint_id) == ZERO_GPU:
+        return 0
+    runtime.grid(inputs)  # the run: when the page opens it may be under way, and then nothing is known of the rate
+    per_text = 1 + len(yardsticks().instructions) + sum(len(edits_of(each)) for each in inputs.instructions)
+    n_pairs = max(SHARE * len(inputs.pairs), FREE_S * runtime.pace(inputs.checkpoint_id))
+    return min(MAX_TEXTS, int(n_pairs / per_text))
 
 
 def fingerprint_lines(encode: Encode, inputs: Inputs) -> Iterator[str]:
@@ -70,7 +100,11 @@ def fingerprint_lines(encode: Encode, inputs: Inputs) -> Iterator[str]:
             words = f"what it does can be said from {MIN_TEXTS} different texts on"
         else:
             words = describe(found)
-        yield f'<p class="ic-fingerprint">{escape(words)}</p>'
+        yield _line(words)
+
+
+def _line(words: str) -> str:
+    return f'<p class="ic-fingerprint">{escape(words)}</p>'
 
 
 def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -> None:
@@ -82,18 +116,15 @@ def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -
         (line,) = fingerprint_lines(page.runtime.encoder(checkpoint_id).encode, one)
         return line
 
+    @boundary(lambda _: [gr.skip()] * MAX_INSTRUCTIONS)  # what is missing keeps nothing back: the figures are there
     def write(inputs: Inputs) -> Iterator[list[Any]]:
         found = [""] * MAX_INSTRUCTIONS
         yield list(found)  # those of other texts go away
-        texts = sampled(inputs.texts)
-        try:
-            for k, instruction in enumerate(inputs.instructions):
-                found[k] = known(inputs.checkpoint_id, instruction, texts)
-                yield list(found)
-        except UserError:
-            return  # too many who wait, or too many pairs: the figures are there all the same
-        except Exception as error:  # the boundary to the visitor: a line that is missing must not keep anything back
-            incident(error)
+        most = n_affordable(page.runtime, inputs)
+        texts, too_dear = sampled(inputs.texts, most), most < MIN_TEXTS <= len(set(inputs.texts))
+        for k, instruction in enumerate(inputs.instructions):
+            found[k] = _line(TOO_DEAR) if instruction and too_dear else known(inputs.checkpoint_id, instruction, texts)
+            yield list(found)
 
     gr.on(
         [demo.load, page.inputs.change],

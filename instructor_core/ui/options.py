@@ -18,17 +18,11 @@ MAX_TYPED = 20_000  # characters of a field such as the candidates of the Lab
 
 @dataclass(frozen=True)
 class TabOption:
-    """A control of a tab.
-
-    Attributes:
-        component: The control.
-        names_instruction: Whether it is a menu of the run's instructions, whose choices come with the run.
-        most: Highest value of a slider whose end comes with the checkpoint; None for the end that it has now.
-    """
+    """A control of a tab."""
 
     component: Any
-    names_instruction: bool = False
-    most: float | None = None
+    names_instruction: bool = False  # a menu of the run's instructions, whose choices come with the run
+    most: float | None = None  # highest value of a slider whose end comes with the checkpoint
 
     def default(self, inputs: Inputs) -> Any:
         """Return what sets the control to the value that the page begins with."""
@@ -38,12 +32,7 @@ class TabOption:
         return "" if self.component.value is None else self.component.value
 
     def restored(self, value: Option, inputs: Inputs) -> Any | None:
-        """Return what sets the control to a value of a link, or None if a visitor could not have chosen it.
-
-        Args:
-            value: From the link.
-            inputs: The run that is restored with it.
-        """
+        """Return what sets the control to a value of a link, or None if a visitor could not have chosen it."""
         if self.names_instruction:
             choices = instruction_choices(inputs)
             known = any(type(value) is int and value == k for _, k in choices)
@@ -59,14 +48,7 @@ Options = Mapping[str, TabOption]
 
 
 def takes(component: Any, value: Option, *, most: float | None = None) -> bool:
-    """Return whether a visitor could have chosen this value.
-
-    Args:
-        component: A check box, slider, number, menu, row of choices, text field, or text kept unseen; no other takes
-            anything.
-        value: From a link.
-        most: Highest value instead of the component's own.
-    """
+    """Return whether a visitor could have chosen this value of a link; `most` replaces the component's own bound."""
     if isinstance(component, gr.Checkbox):
         return isinstance(value, bool)
     if isinstance(component, gr.Slider | gr.Number):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+from contextlib import closing
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +22,23 @@ def described(
     steps: Generator[Step, None, Result], describe: Callable[[Step], Shown]
 ) -> Generator[Shown, None, Result]:
     """Yield a description of everything a generator yields, and return what it returns."""
-    try:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
-            yield describe(step)
-    finally:
-        steps.close()
+    with closing(steps):
+        try:
+            while True:
+                yield describe(next(steps))
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+
+def finished(steps: Generator[Any, None, Result]) -> Result:
+    """Return what a generator returns, whatever it reports on the way."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
 
 
 def rate_line() -> Callable[[Progress], str]:

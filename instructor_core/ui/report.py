@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import similarity
@@ -11,9 +12,10 @@ from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import Panel, PanelSet, inert_json
 from instructor_core.figures.similarity import similarity_panels
 from instructor_core.ui.components import ASSETS, FILE_POLICY, PLOTLY_JS
-from instructor_core.ui.exports import Run, snippet, versions
+from instructor_core.ui.exports import Export, snippet, versions
 from instructor_core.ui.strings import well_formed
 
+TITLE = "Instruction Lens: report of a run"
 MAX_DRAWN = 120  # texts in a matrix
 MAX_SHOWN = 2000  # characters of a text
 
@@ -40,36 +42,42 @@ panels.forEach(({ figure }, number) => {
 """
 
 
-def report_html(run: Run, *, title: str = "Instruction Lens: report of a run") -> str:
+def write_report(export: Export, path: Path) -> None:
+    """Write the report as one HTML file."""
+    path.write_text(report_html(export), encoding="utf-8")
+
+
+def report_html(export: Export) -> str:
     """Return the report: checkpoint and versions, instructions, one matrix per instruction, texts, and the code.
 
-    Texts are shown up to 2000 characters, matrices for the first 120 texts; what is left out is said.
+    Long texts are shortened, and matrices drawn for the first texts; what is left out is said.
     """
-    grid = run.grid
+    grid = export.grid
     texts = tuple(_shortened(text) for text in grid.texts)
     drawn = _first(grid, MAX_DRAWN)
     panels = similarity_panels(similarity(drawn), texts[:MAX_DRAWN], drawn.labels, grid.instructions)
     cut = f" The first {MAX_DRAWN} of {grid.n_texts} texts are drawn." if grid.n_texts > MAX_DRAWN else ""
-    code = snippet(run.checkpoint, grid.instructions, grid.texts, dtype=run.dtype)
+    code = snippet(export.checkpoint, grid.instructions, grid.texts, dtype=export.dtype)
     facts = {
-        "checkpoint": run.checkpoint.id,
-        "revision": run.checkpoint.revision or "bundled or local, without a revision",
-        "precision": run.dtype,
+        "checkpoint": export.checkpoint.id,
+        "revision": export.checkpoint.revision or "bundled or local, without a revision",
+        "precision": export.dtype,
         "embeddings": f"{grid.n_instructions} instructions × {grid.n_texts} texts, {grid.dim} dimensions",
         "computed with": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
+    rows = [[str(i + 1), text, *(column[i] for column in export.label_columns)] for i, text in enumerate(texts)]
     body = [
-        f"<h1>{escape(title)}</h1>",
+        f"<h1>{TITLE}</h1>",
         _table([], [[name, value] for name, value in facts.items()]),
         "<h2>Instructions</h2>",
         _table([], [[letter(k), one_line(text)] for k, text in enumerate(grid.instructions)]),
         f"<h2>Similarity of the texts</h2><p class=muted>{escape(panels.alt + cut)}</p>",
         f"<div class=figures>{_figures(panels)}</div>",
         "<h2>Texts</h2>",
-        _texts(run, texts),
+        _table(["", "text", *export.label_names], rows),
         f"<h2>Code</h2><pre>{escape(code)}</pre>",
     ]
-    return _page(title, "\n".join(body), panels)
+    return _page("\n".join(body), panels)
 
 
 def _first(grid: EmbeddingGrid, n: int) -> EmbeddingGrid:
@@ -80,11 +88,11 @@ def _first(grid: EmbeddingGrid, n: int) -> EmbeddingGrid:
     return EmbeddingGrid(grid.instructions, grid.texts[:n], labels, grid.vectors[:, :n])
 
 
-def _page(title: str, body: str, panels: PanelSet) -> str:
+def _page(body: str, panels: PanelSet) -> str:
     # The payload of the page's own plot view, without a single "<", and the template of the light page.
     view = panels.to_json()[:-1] + ',"template":' + inert_json(theme.light_template()) + "}"
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{TITLE}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{FILE_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{theme.css_variables()}{_STYLE}</style></head>\n<body>\n{body}\n"
@@ -105,19 +113,10 @@ def _figures(panels: PanelSet) -> str:
     return "".join(figure(number, panel) for number, panel in enumerate(panels.panels))
 
 
-def _texts(run: Run, texts: tuple[str, ...]) -> str:
-    names = ["", "text", *("label" if c == 0 else f"label {c + 1}" for c in range(len(run.label_columns)))]
-    rows = [[str(i + 1), text, *(column[i] for column in run.label_columns)] for i, text in enumerate(texts)]
-    return _table(names, rows)
-
-
 def _table(names: list[str], rows: list[list[str]]) -> str:
-    head = "<tr>" + "".join(f"<th>{_words(name)}</th>" for name in names) + "</tr>" if names else ""
-    return f"<table>{head}" + "".join(_row(row) for row in rows) + "</table>"
-
-
-def _row(cells: list[str]) -> str:
-    return "<tr>" + "".join(f"<td>{_words(cell)}</td>" for cell in cells) + "</tr>"
+    head = [f"<tr>{''.join(f'<th>{_words(name)}</th>' for name in names)}</tr>"] if names else []
+    body = [f"<tr>{''.join(f'<td>{_words(cell)}</td>' for cell in row)}</tr>" for row in rows]
+    return f"<table>{''.join([*head, *body])}</table>"
 
 
 def _words(text: str) -> str:

@@ -6,13 +6,13 @@ import errno
 import logging
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread, Timer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -26,8 +26,12 @@ from instructor_core.ui.feedback import incident
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.zero_gpu import SPEED, gpu_of, lend
 
+if TYPE_CHECKING:
+    from instructor_core.encoder import InstructorModel
+
 logger = logging.getLogger(__name__)
 
+ZERO_GPU = "ZeroGPU"
 MAX_LOADED = 2
 POLL_S = 0.25
 STALLED_S = 20.0  # without a new byte: the visitor is told
@@ -38,32 +42,49 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
+class Work:
+    """What the model of a checkpoint has done: pairs, and the seconds that they took it."""
+
+    n_pairs: int = 0
+    seconds: float = 0.0
+
+    def clocked(self, bind: OnDevice) -> OnDevice:
+        """Return `bind` with a clock beside what embeds pairs."""
+
+        def bind_clocked(function: Callable[..., Any], model: InstructorModel) -> Callable[..., Any]:
+            run = bind(function, model)
+
+            def clocked_run(given: Any, *how: Any) -> Any:
+                started = time.monotonic()
+                answer = run(given, *how)
+                if isinstance(given, list) and not how:  # embeddings alone: tokens and layers take longer
+                    self.n_pairs += len(given)
+                    self.seconds += time.monotonic() - started
+                return answer
+
+            return clocked_run
+
+        return bind_clocked
+
+
+@dataclass
 class Runtime:
-    """The checkpoints a page may use and the encoders made from them.
+    """The checkpoints a page may use and the encoders made from them; nothing else can be loaded from the web."""
 
-    Attributes:
-        checkpoints: What the menu offers; the first is the default. Nothing else can be loaded from the web.
-        device: Device for new encoders; None lets the encoder choose. Not used on ZeroGPU.
-        dtype: "float32" or "bfloat16".
-        queue: Where all work of the models waits, of all tabs, of the API and of MCP.
-        cache_mb: Megabytes of embeddings, of token encodings and of layers that each encoder keeps.
-        max_pairs: Pairs that one request may encode; None for no bound.
-        threads: Threads that compute; None leaves it to PyTorch.
-    """
-
-    checkpoints: Sequence[Checkpoint]
-    device: str | None = None
+    checkpoints: Sequence[Checkpoint]  # the first is the default
+    device: str | None = None  # None lets the encoder choose; not used on ZeroGPU
     dtype: str = "float32"
-    queue: ModelQueue = field(default_factory=ModelQueue)
-    cache_mb: int = 256
-    max_pairs: int | None = None
-    threads: int | None = None
+    queue: ModelQueue = field(default_factory=ModelQueue)  # of all tabs, of the API and of MCP
+    cache_mb: int = 256  # of embeddings, of token encodings and of layers, each, of each encoder
+    max_pairs: int | None = None  # that one request may encode
+    threads: int | None = None  # None leaves it to PyTorch
     _encoders: OrderedDict[str, CachedEncoder] = field(default_factory=OrderedDict)
     _downloads: dict[str, _Download] = field(default_factory=dict)
     _grids: OrderedDict[Inputs, EmbeddingGrid] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
     _loading: Lock = field(default_factory=Lock)
     _lent: dict[str, OnDevice] = field(default_factory=dict)
+    _work: dict[str, Work] = field(default_factory=lambda: defaultdict(Work))
 
     def __post_init__(self) -> None:
         """Wrap what is lent a GPU on ZeroGPU: the checkpoints of the hub."""
@@ -73,7 +94,12 @@ class Runtime:
 
     def place(self, checkpoint_id: str) -> str:
         """Return where a loaded checkpoint computes, for the line about it."""
-        return "ZeroGPU" if checkpoint_id in self._lent else str(self.encoder(checkpoint_id).model.device.type)
+        return ZERO_GPU if checkpoint_id in self._lent else str(self.encoder(checkpoint_id).model.device.type)
+
+    def pace(self, checkpoint_id: str) -> float:
+        """Return how many pairs a second the model of a checkpoint has done up to now; 0 if it has done none."""
+        work = self._work[checkpoint_id]
+        return work.n_pairs / work.seconds if work.seconds else 0.0
 
     @property
     def n_bytes(self) -> int:
@@ -83,11 +109,7 @@ class Runtime:
             return cached + sum(map(_n_bytes, self._grids.values()))
 
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
-        """Return the registry entry of a checkpoint.
-
-        Raises:
-            UserError: If the registry has no such checkpoint.
-        """
+        """Return the registry entry of a checkpoint."""
         for checkpoint in self.checkpoints:
             if checkpoint.id == checkpoint_id:
                 return checkpoint
@@ -95,18 +117,12 @@ class Runtime:
         raise UserError(f"There is no checkpoint {checkpoint_id!r}. Choose one of: {known}.")
 
     def encoder(self, checkpoint_id: str) -> CachedEncoder:
-        """Return the encoder of a checkpoint, loading it first if need be.
-
-        Raises:
-            UserError: If the registry has no such checkpoint, or if it cannot be loaded.
-        """
+        """Return the encoder of a checkpoint, loading it first if need be."""
         checkpoint = self.checkpoint(checkpoint_id)
-        loaded = self._loaded(checkpoint_id)
-        if loaded is not None:
+        if (loaded := self._loaded(checkpoint_id)) is not None:
             return loaded
         with self._loading:  # one at a time; who uses another checkpoint does not wait
-            loaded = self._loaded(checkpoint_id)
-            if loaded is not None:
+            if (loaded := self._loaded(checkpoint_id)) is not None:
                 return loaded
             encoder = self._load(checkpoint)
             with self._lock:
@@ -145,7 +161,7 @@ class Runtime:
         return CachedEncoder(
             model,
             queue=self.queue,
-            on_device=self._lent.get(checkpoint.id, partial),
+            on_device=self._work[checkpoint.id].clocked(self._lent.get(checkpoint.id, partial)),
             speed=SPEED if checkpoint.id in self._lent else None,
             max_pairs=self.max_pairs,
             embedding_bytes=size,
@@ -161,9 +177,6 @@ class Runtime:
 
         Visitors who ask for the same one share a download. Closing the generator leaves it to itself in the
         background, where it ends or fails without anybody waiting.
-
-        Raises:
-            UserError: If the registry has no such checkpoint, or if it cannot be found, downloaded or loaded.
         """
         checkpoint = self.checkpoint(checkpoint_id)
         if not self.is_loaded(checkpoint_id):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from instructor_core.figures.panels import Panel, PanelSet
+from instructor_core.figures.panels import PanelSet
 from instructor_core.ui.inputs import Inputs
 
 SEED = 42
@@ -16,17 +16,11 @@ PER_LABEL = 2  # texts of a label that are kept: with one alone there is nothing
 
 @dataclass(frozen=True)
 class SampledInputs:
-    """Some of the texts of a run.
-
-    Attributes:
-        inputs: The run with these texts alone.
-        rows: Index of each text in the whole run, rising.
-        said: One sentence on the sample; "" where nothing was left out.
-    """
+    """A run with some of its texts alone, and the index of each in the whole run, rising."""
 
     inputs: Inputs
     rows: tuple[int, ...]
-    said: str
+    said: str  # one sentence on the sample; "" where nothing was left out
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -35,20 +29,13 @@ class SampledInputs:
 
 
 def sample(inputs: Inputs, limit: int, *, each_label: bool = False) -> SampledInputs:
-    """Return at most `limit` texts of a run, drawn with a fixed seed; all of them where they are not more.
-
-    Args:
-        inputs: The run.
-        limit: Number of texts.
-        each_label: Whether two texts of each label are kept first, as far as there is room.
-    """
+    """Return at most `limit` texts of a run, drawn with a fixed seed; if asked for, two of each label come first."""
     n = len(inputs.texts)
     if n <= limit:
         return SampledInputs(inputs, tuple(range(n)), "")
     drawn = random.Random(SEED).sample(range(n), n)
     first = _two_of_each(drawn, inputs.labels) if each_label and inputs.labels is not None else []
-    known = set(first)
-    rows = tuple(sorted([*first, *(row for row in drawn if row not in known)][:limit]))
+    rows = tuple(sorted(list(dict.fromkeys([*first, *drawn]))[:limit]))
     kept = f", {PER_LABEL} of each label among them" if first else ""
     return SampledInputs(only(inputs, rows), rows, f"A sample of {limit} of {n} texts was taken (seed {SEED}{kept}).")
 
@@ -74,14 +61,10 @@ def relinked(panels: PanelSet, chosen: SampledInputs, texts: Sequence[str]) -> P
     items = [""] * len(texts)
     for row in chosen.rows:
         items[row] = texts[row]
-    return replace(panels, panels=tuple(_relinked(panel, chosen.rows) for panel in panels.panels), items=tuple(items))
-
-
-def _relinked(panel: Panel, rows: Sequence[int]) -> Panel:
-    for trace in panel.figure.data:
+    for trace in (trace for panel in panels.panels for trace in panel.figure.data):
         if (trace.meta or {}).get("kind") == "points":
-            trace.customdata = [rows[int(item)] for item in trace.customdata]
-    return panel
+            trace.customdata = [chosen.rows[int(item)] for item in trace.customdata]
+    return replace(panels, items=tuple(items))
 
 
 def _two_of_each(drawn: Sequence[int], labels: Sequence[str]) -> list[int]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
@@ -18,31 +19,27 @@ DTYPES = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Settings:
-    """How the app runs.
-
-    Attributes:
-        checkpoints: What the menu offers; the first is open at the start.
-        device: Where to compute; None for the first CUDA device if there is one, else the CPU.
-        dtype: "float32" or "bfloat16".
-        host: Address to listen on; None for Gradio's default, 127.0.0.1.
-        port: Port to listen on; None for the first free one from 7860.
-        queue_size: Requests that may wait for the model at once.
-        cache_mb: Megabytes of embeddings, of token encodings and of layers that each loaded checkpoint keeps.
-        max_pairs: Pairs of instruction and text that one request may encode.
-        threads: Threads that compute; None for as many as PyTorch finds.
-    """
+    """How the app runs: the fields are described beside the variables that set them."""
 
     checkpoints: tuple[Checkpoint, ...] = CHECKPOINTS
-    device: str | None = None
+    device: str | None = None  # None for the first CUDA device if there is one, else the CPU
     dtype: str = "float32"
-    host: str | None = None
-    port: int | None = None
+    host: str | None = None  # None for Gradio's default, 127.0.0.1
+    port: int | None = None  # None for the first free one from 7860
     queue_size: int = 64
     cache_mb: int = 256
     max_pairs: int = 30_000
-    threads: int | None = None
+    threads: int | None = None  # None for as many as PyTorch finds
 
 
+# The variables that hold integers, and the fields that they set; the bounds stand at the end of their meanings.
+_INTEGERS = {
+    "INSTRUCTOR_QUEUE_SIZE": "queue_size",
+    "INSTRUCTOR_CACHE_MB": "cache_mb",
+    "INSTRUCTOR_MAX_PAIRS": "max_pairs",
+    "INSTRUCTOR_THREADS": "threads",
+    "GRADIO_SERVER_PORT": "port",
+}
 # Every variable of this app with what it means; README and `--help` list them in these words.
 VARIABLES = {
     "INSTRUCTOR_CHECKPOINT": "checkpoint that is open at the start: a folder, or a name in the menu",
@@ -61,35 +58,28 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings that environment variables ask for; an empty variable counts as not set.
 
     A variable with the prefix of this app that it does not know is reported in the log.
-
-    Raises:
-        UserError: If a value is not what the variable takes.
     """
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in VARIABLES:
             logger.warning("%s is not known. Known are: %s.", name, ", ".join(VARIABLES))
-    settings = Settings(
-        device=given.get("INSTRUCTOR_DEVICE"),
-        host=given.get("GRADIO_SERVER_NAME"),
-        port=_integer(given, "GRADIO_SERVER_PORT", 1, 65_535),
-        queue_size=_integer(given, "INSTRUCTOR_QUEUE_SIZE", 1, 1000) or Settings.queue_size,
-        cache_mb=_integer(given, "INSTRUCTOR_CACHE_MB", 1, 65_536) or Settings.cache_mb,
-        max_pairs=_integer(given, "INSTRUCTOR_MAX_PAIRS", 1, 1_000_000) or Settings.max_pairs,
-        threads=_integer(given, "INSTRUCTOR_THREADS", 1, 512) or _cores_of_a_space(given),
-    )
-    dtype = given.get("INSTRUCTOR_DTYPE", settings.dtype)
+    dtype = given.get("INSTRUCTOR_DTYPE", Settings.dtype)
     if dtype not in DTYPES:
         raise UserError(f"INSTRUCTOR_DTYPE is one of {', '.join(DTYPES)}: got {dtype!r}.")
-    return with_checkpoint(replace(settings, dtype=dtype), given.get("INSTRUCTOR_CHECKPOINT"))
+    integers: dict[str, Any] = {
+        field: _integer(name, given[name]) for name, field in _INTEGERS.items() if name in given
+    }
+    settings = Settings(
+        device=given.get("INSTRUCTOR_DEVICE"),
+        dtype=dtype,
+        host=given.get("GRADIO_SERVER_NAME"),
+        **{"threads": _cores_of_a_space(given)} | integers,
+    )
+    return with_checkpoint(settings, given.get("INSTRUCTOR_CHECKPOINT"))
 
 
 def with_checkpoint(settings: Settings, wanted: str | None) -> Settings:
-    """Return the settings with a checkpoint put first: one of the menu by its name, or a folder.
-
-    Raises:
-        UserError: If there is neither.
-    """
+    """Return the settings with a checkpoint put first: one of the menu by its name, or a folder."""
     if wanted is None:
         return settings
     listed = settings.checkpoints
@@ -101,10 +91,8 @@ def with_checkpoint(settings: Settings, wanted: str | None) -> Settings:
     return replace(settings, checkpoints=(first, *(checkpoint for checkpoint in listed if checkpoint.id != first.id)))
 
 
-def _integer(given: Mapping[str, str], name: str, low: int, high: int) -> int | None:
-    value = given.get(name)
-    if value is None:
-        return None
+def _integer(name: str, value: str) -> int:
+    low, high = map(int, VARIABLES[name].rpartition(", ")[2].split(" to "))
     if not (value.isascii() and value.isdigit() and low <= int(value[:9]) <= high):
         raise UserError(f"{name} is an integer from {low} to {high}: got {value[:40]!r}.")
     return int(value)

@@ -166,12 +166,12 @@ def page_head() -> str:
 
 
 def help_head() -> str:
-    """Return the script that puts help at its places, for the head of the page."""
+    """Return the script that explains what is on the page, for its head."""
     script = (ASSETS / "help.js").read_text(encoding="utf-8")
     return f"<script>window.InstructorHelpWords = {inert_json(help_words())};</script>\n<script>{script}</script>"
 
 
 def help_words() -> dict[str, dict[str, str]]:
-    """Return help by tab ("page" outside of them), then by label, `## heading` or `#id` of a figure."""
+    """Return help by tab ("page" outside of them), then by the `#id` of an element, a `## heading` or a label."""
     words: dict[str, dict[str, str]] = json.loads((ASSETS / "help.json").read_text(encoding="utf-8"))
     return words

@@ -10,6 +10,7 @@ from typing import Any
 from instructor_core.analysis.grid import letter
 from instructor_core.cache import CachedEncoder
 from instructor_core.figures import paper
+from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.canvas import Context
@@ -38,11 +39,7 @@ MANY = 8  # texts from which a list takes two columns, and only the matrix that 
 def worksheet(runtime: Runtime, lesson: Lesson, checkpoint_id: str, defaults: Mapping[str, Any]) -> str:
     """Return the page: every step with the figure that it asks about, and the answers on a page of their own.
 
-    Args:
-        runtime: Loaded checkpoints.
-        lesson: What is printed.
-        checkpoint_id: What computes.
-        defaults: Value of each option of a view that a step leaves as it is, by name.
+    `defaults` are the values of the options that a step leaves as they are.
     """
     encoder = runtime.encoder(checkpoint_id)
     title = (
@@ -75,8 +72,7 @@ def _answer(encoder: CachedEncoder, step: Step, checkpoint_id: str) -> str:
     inputs = step.inputs if step.solution is None else step.solution
     measured = step.claim.measure(encoder, replace(inputs, checkpoint_id=checkpoint_id))
     if not measured.holds:
-        listed = ", ".join(f"{slot.replace('_', ' ')} {words}" for slot, words in measured.numbers)
-        return escape(f"{checkpoint_id} does otherwise: {listed}.")
+        return escape(measured.otherwise(checkpoint_id))
     if step.solution is None:
         right = step.choices[step.answer]
     else:
@@ -88,7 +84,7 @@ def _texts(inputs: Inputs, before: Inputs | None) -> str:
     """The instructions, and the numbered texts with their labels; what stood in the step before is not repeated."""
     parts = []
     if before is None or inputs.instructions != before.instructions:
-        named = (f"{letter(k)} · {each.strip() or '(no instruction)'}" for k, each in enumerate(inputs.instructions))
+        named = (f"{letter(k)} · {one_line(each)}" for k, each in enumerate(inputs.instructions))
         parts.append(f'<p class="names">{"<br>".join(map(escape, named))}</p>')
     if before is None or (inputs.texts, inputs.labels) != (before.texts, before.labels):
         labels = inputs.labels or ("",) * len(inputs.texts)

@@ -19,7 +19,6 @@ def test_every_word_is_left_out_once_and_the_closing_mark_stays() -> None:
     assert plan.instruction == "Find the mood: "
     assert plan.words == ("Find", "the", "mood")
     assert edits_of("Find the mood:", EditKind.WORD) == ["the mood: ", "Find mood: ", "Find the: "]
-    assert [edit.word for edit in plan.edits if edit.kind is EditKind.WORD] == [0, 1, 2]
     assert edits_of("topic:", EditKind.WORD) == [""]
 
 
@@ -91,9 +90,7 @@ def test_an_instruction_without_words_is_refused(instruction: str) -> None:
         ablation_plan(instruction)
 
 
-def test_missing_texts_are_refused_and_missing_vectors_are_a_bug() -> None:
+def test_missing_texts_are_refused() -> None:
     plan = ablation_plan("mood:")
     with pytest.raises(UserError, match="at least 1 text"):
         ablation(plan, np.empty((0, 3)), np.empty((len(plan.edits), 0, 3)))
-    with pytest.raises(ValueError, match="needs vectors"):
-        ablation(plan, np.ones((2, 3)), np.ones((1, 2, 3)))

@@ -17,15 +17,6 @@ def vectors_of(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, 8)) + 1
 
 
-def test_the_bundled_sentences_are_many_short_different_and_spread_over_domains() -> None:
-    sentences = unrelated_sentences()
-    assert len(sentences.texts) >= 220
-    assert len(set(sentences.texts)) == len(sentences.texts)
-    assert len(set(sentences.domains)) >= 40
-    assert all(3 <= len(text.split()) <= 14 and text == text.strip() for text in sentences.texts)
-    assert 0.1 < np.mean([text.endswith("?") for text in sentences.texts]) < 0.3
-
-
 def test_sentences_of_different_domains_share_few_words() -> None:
     sentences = unrelated_sentences()
     words = [{word.strip(".,?'").lower() for word in text.split() if len(word) > 5} for text in sentences.texts]
@@ -75,10 +66,6 @@ def test_a_text_with_itself_is_at_100_under_every_instruction() -> None:
         np.testing.assert_array_equal(percentiles[k], backgrounds[k].percentiles(matrices[k]))
 
 
-def test_a_background_of_one_domain_is_refused_and_missing_vectors_are_a_bug() -> None:
+def test_a_background_of_one_domain_is_refused() -> None:
     with pytest.raises(UserError, match="at least 2 domains: got 1"):
         background(vectors_of(3, 0), ["a"] * 3)
-    with pytest.raises(ValueError, match="one vector per sentence: got 3 and 2"):
-        background(vectors_of(3, 0), ["a", "b"])
-    with pytest.raises(ValueError, match="got 0 for 1"):
-        percentile_matrices(np.ones((1, 2, 2)), [])

@@ -132,11 +132,3 @@ def test_the_effect_of_deleting_is_that_of_dropping_plus_context(model: Instruct
         assert whole == pytest.approx(dropped.effects[i] + context, abs=1e-9)
     assert result.context[-1] is None
     assert max(abs(c) for c in result.context if c is not None) > 1e-4
-
-
-def test_every_edited_text_needs_its_embedding(mini: InstructorModel) -> None:
-    pair, other = mini.encode_tokens([(TOPIC, "good goal"), (TOPIC, "goal")])
-    dropped = drop(pair, other.embedding)
-    with pytest.raises(ValueError, match="got 1 for 2 texts"):
-        combine(dropped, deletions(pair, dropped.units), other.embedding[None])
-    assert combine(dropped, (), np.zeros((0, 3))).deleted == (None, None, None)

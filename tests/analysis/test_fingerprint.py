@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.bundled import yardsticks
 from instructor_core.analysis.fingerprint import MAX_TEXTS, Fingerprint, Likeness, describe, fingerprint, sample_texts
+from instructor_core.analysis.suggest import yardsticks
 from instructor_core.errors import UserError
 from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready

@@ -20,11 +20,6 @@ def test_instructions_are_lettered_like_spreadsheet_columns(index: int, name: st
     assert letter(index) == name
 
 
-def test_a_negative_index_has_no_letter() -> None:
-    with pytest.raises(ValueError, match="got -1"):
-        letter(-1)
-
-
 def test_embeddings_have_unit_length_and_norms_are_those_of_the_vectors() -> None:
     built = grid(np.array([[[3.0, 4.0], [0.0, 2.0], [0.0, 0.0]]]))
     np.testing.assert_allclose(built.embeddings, [[[0.6, 0.8], [0.0, 1.0], [0.0, 0.0]]], rtol=1e-6)

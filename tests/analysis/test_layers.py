@@ -41,12 +41,6 @@ def test_the_embedding_row_is_exactly_zero_and_the_rest_equals_a_loop(model: Ins
     np.testing.assert_allclose(result.by_layer, result.values.mean(axis=1), atol=1e-6)
 
 
-def test_the_same_instruction_twice_diverges_nowhere(model: InstructorModel) -> None:
-    (first, left), (second, right) = with_layers(model, [(TOPIC, TEXTS[0]), (TOPIC, TEXTS[0])])
-    values = layer_divergence(first, second, first_layers=left, second_layers=right).values
-    assert np.abs(values).max() < 1e-9
-
-
 def test_padding_changes_no_layer(model: InstructorModel) -> None:
     ((first, left),) = with_layers(model, [(TOPIC, TEXTS[0])])
     (second, right), _ = with_layers(model, [(TOPIC, TEXTS[0]), (TOPIC, " ".join(TEXTS * 6))])

@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import pdist
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.morph import MorphLayout, morph, neighborhood_change, neighborhood_floor, turned
+from instructor_core.analysis.morph import morph, neighborhood_change, neighborhood_floor
 from instructor_core.errors import UserError
-
-PCA: tuple[MorphLayout, ...] = ("joint PCA", "turned PCA")
 
 
 def vectors_of(n: int, seed: int, dim: int = 6) -> np.ndarray:
@@ -55,53 +52,39 @@ def test_only_texts_whose_neighbors_change_beyond_the_floor_are_marked() -> None
     a = np.repeat(np.eye(6)[:2] * 5, 8, axis=0) + rng.normal(scale=0.2, size=(16, 6))
     b = a.copy()
     b[0] = a[-1] + 0.01
-    result = morph(grid_of(a, b), 0, 1, floor=0.5, k=3, layouts=PCA)
+    result = morph(grid_of(a, b), 0, 1, floor=0.5, k=3)
     assert result.changed.tolist() == [True] + [False] * 15
     assert result.changes[0] == 1.0
-    assert morph(grid_of(a, b), 0, 1, floor=1.0, layouts=PCA).changed.sum() == 0
+    assert morph(grid_of(a, b), 0, 1, floor=1.0).changed.sum() == 0
 
 
 def test_an_instruction_does_not_move_to_itself() -> None:
-    result = morph(grid_of(vectors_of(12, 0)), 0, 0, floor=0.0, layouts=PCA)
+    result = morph(grid_of(vectors_of(12, 0)), 0, 0, floor=0.0)
     assert not result.changed.any()
     np.testing.assert_allclose(result.coordinates[0], result.coordinates[1], atol=1e-5)
 
 
 def test_the_layout_with_the_highest_mean_trustworthiness_is_taken_and_all_are_listed() -> None:
     grid = grid_of(vectors_of(20, 0), vectors_of(20, 1))
-    result = morph(grid, 0, 1, floor=0.1, layouts=PCA)
-    assert [quality.layout for quality in result.qualities] == list(PCA)
+    result = morph(grid, 0, 1, floor=0.1)
+    assert [quality.layout for quality in result.qualities] == ["joint PCA", "turned PCA", "joint UMAP"]
     assert result.quality.mean == max(quality.mean for quality in result.qualities)
-    for vectors, coordinates, value in zip(
+    for vectors, points, value in zip(
         grid.embeddings, result.coordinates, (result.quality.a, result.quality.b), strict=True
     ):
-        assert value == pytest.approx(trustworthiness(vectors, coordinates, metric="cosine"), abs=1e-3)
-
-
-def test_a_turned_map_keeps_all_distances_up_to_one_scale() -> None:
-    points, target = vectors_of(10, 0, 2), vectors_of(10, 1, 2)
-    ratio = pdist(turned(points, target)) / pdist(points)
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
-
-
-def test_a_turned_copy_lands_on_the_original() -> None:
-    points = vectors_of(10, 0, 2)
-    angle = 0.7
-    rotation = np.array([[np.cos(angle), np.sin(angle)], [np.sin(angle), -np.cos(angle)]])
-    np.testing.assert_allclose(turned(points @ rotation * 3 + 5, points), points, atol=1e-5)
-    np.testing.assert_allclose(turned(np.ones((10, 2)), points), np.tile(points.mean(axis=0), (10, 1)), atol=1e-5)
+        assert value == pytest.approx(trustworthiness(vectors, points, metric="cosine"), abs=1e-3)
 
 
 def test_positions_run_straight_from_the_first_map_to_the_second() -> None:
-    result = morph(grid_of(vectors_of(8, 0), vectors_of(8, 1)), 0, 1, floor=0.1, layouts=PCA)
+    result = morph(grid_of(vectors_of(8, 0), vectors_of(8, 1)), 0, 1, floor=0.1)
     np.testing.assert_array_equal(result.positions(0.0), result.coordinates[0])
     np.testing.assert_array_equal(result.positions(1.0), result.coordinates[1])
     np.testing.assert_allclose(result.positions(0.5), result.coordinates.mean(axis=0), atol=1e-6)
 
 
 def test_umap_is_left_out_where_there_are_too_few_texts() -> None:
-    result = morph(grid_of(vectors_of(6, 0), vectors_of(6, 1)), 0, 1, floor=0.1, layouts=("joint UMAP",))
-    assert result.layout == "joint PCA"
+    result = morph(grid_of(vectors_of(6, 0), vectors_of(6, 1)), 0, 1, floor=0.1)
+    assert [quality.layout for quality in result.qualities] == ["joint PCA", "turned PCA"]
     assert result.k == 2
 
 

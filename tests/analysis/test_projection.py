@@ -55,7 +55,6 @@ def test_pca_weighs_a_point_that_occurs_often_as_often() -> None:
     result = project(points, method="pca")
     expected = PCA(n_components=2).fit_transform(points.astype(np.float64))
     np.testing.assert_allclose(np.abs(result.coordinates), np.abs(expected), atol=1e-5)
-    assert result.n_distinct == 9
 
 
 def test_a_principal_axis_points_where_its_largest_loading_is_positive() -> None:
@@ -80,19 +79,14 @@ def test_any_small_number_of_points_has_finite_coordinates(n: int, n_components:
 def test_too_few_points_for_umap_are_drawn_by_pca_which_says_so() -> None:
     result = project(vectors(14))
     assert result.method == "pca"
-    assert result.reason == "PCA is used: UMAP needs 15 distinct points and there are 14."
-    assert result.notes == (result.reason,)
-    assert (result.n_neighbors, result.min_dist, result.random_state) == (None, None, None)
+    assert result.notes == ("PCA is used: UMAP needs 15 distinct points and there are 14.",)
     np.testing.assert_array_equal(result.coordinates, project(vectors(14), method="pca").coordinates)
 
 
 def test_fifteen_points_are_enough_for_umap_and_the_clipped_neighborhood_is_said() -> None:
     result = project(vectors(15), n_neighbors=40)
-    assert (result.method, result.reason) == ("umap", "")
-    assert result.n_neighbors == 14
-    assert len(result.notes) == 1
-    assert "14, not 40" in result.notes[0]
-    assert (result.min_dist, result.random_state, result.explained_variance_ratio) == (0.1, 42, None)
+    assert (result.method, result.explained_variance_ratio) == ("umap", None)
+    assert result.notes == ("n_neighbors is 14, not 40: no point has more neighbours.",)
 
 
 @pytest.mark.parametrize("method", ["umap", "pca"])
@@ -101,7 +95,6 @@ def test_points_that_are_all_the_same_share_one_place(method: str, point: list[f
     result = project(np.array([point] * 20), method=method)
     assert not result.coordinates.any()
     assert result.trustworthiness is None
-    assert result.n_distinct == 1
 
 
 @pytest.mark.parametrize("method", ["umap", "pca"])
@@ -127,13 +120,6 @@ def test_umap_repeats_itself_for_a_seed_and_not_for_another() -> None:
     first = project(points, random_state=3).coordinates
     np.testing.assert_array_equal(project(points, random_state=3).coordinates, first)
     assert np.abs(project(points, random_state=4).coordinates - first).max() > 0.1
-
-
-def test_umap_separates_groups_in_two_and_three_dimensions() -> None:
-    for n_components in (2, 3):
-        coordinates = project(vectors(45), n_neighbors=8, n_components=n_components).coordinates
-        nearest = [np.argsort(np.linalg.norm(coordinates - point, axis=1))[1] for point in coordinates]
-        assert all(i % 3 == j % 3 for i, j in enumerate(nearest))
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "manhattan"])
@@ -173,16 +159,6 @@ def test_umap_can_be_asked_from_several_threads_at_once() -> None:
     assert all((coordinates == results[0]).all() for coordinates in results)
 
 
-@pytest.mark.parametrize("method", ["umap", "pca"])
-def test_a_joint_layout_puts_the_same_instruction_twice_in_the_same_place(method: str) -> None:
-    first, second = vectors(16, seed=1), vectors(16, seed=2)
-    result = project_grid(grid_of(first, second, first), method=method, n_neighbors=6)
-    np.testing.assert_array_equal(result.coordinates[0], result.coordinates[2])
-    assert np.abs(result.coordinates[0] - result.coordinates[1]).max() > 0.01
-    assert len(result.projections) == 1
-    assert result.method == method
-
-
 def test_a_joint_layout_is_the_projection_of_all_points_together() -> None:
     instructions = [vectors(10, seed=seed) for seed in range(3)]
     result = project_grid(grid_of(*instructions), n_neighbors=6, random_state=7, min_dist=0.3)
@@ -211,8 +187,6 @@ def test_centering_takes_away_what_an_instruction_adds_to_every_text() -> None:
     together = project_grid(grid, method="pca", center=True)
     assert np.abs(apart.coordinates[0] - apart.coordinates[1]).max() > 1
     np.testing.assert_allclose(together.coordinates[0], together.coordinates[1], atol=1e-4)
-    assert together.centered
-    assert not apart.centered
 
 
 def test_separate_umap_layouts_are_turned_onto_the_first_without_a_change_of_shape() -> None:
@@ -294,11 +268,6 @@ def test_a_vector_that_is_not_finite_is_named(bad: float) -> None:
     points[6, 2] = bad
     with pytest.raises(UserError, match="point 7 of 20"):
         project(points, method="pca")
-
-
-def test_vectors_of_another_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(20,\)"):
-        project(np.ones(20))
 
 
 @pytest.fixture

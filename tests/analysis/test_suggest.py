@@ -33,8 +33,8 @@ def test_slots_may_be_left_out_and_extra_spaces_go() -> None:
 def test_no_text_type_and_too_many_combinations_are_refused() -> None:
     with pytest.raises(UserError, match="needs a text type: got 0"):
         suggest(text_types=("",), objectives=("a",))
-    with pytest.raises(UserError, match=r"At most 3 candidates .* the choice makes 4"):
-        suggest(domains=("a", "b"), text_types=("t",), objectives=("x", "y"), limit=3)
+    with pytest.raises(UserError, match=r"At most 24 candidates .* the choice makes 26"):
+        suggest(domains=("a", "b"), text_types=("t",), objectives=tuple("abcdefghijklm"))
 
 
 @pytest.mark.parametrize(

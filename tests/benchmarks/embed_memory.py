@@ -22,22 +22,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SENTENCE = "the ferry was late again and nobody on board could say why it left the harbour without its light "
 READ = r"""
-import json, re, sys
+import json, sys
 from pathlib import Path
 from instructor_core.embed.job import Job
 from instructor_core.embed.source import RowReader
+from tests.benchmarks.scale import rss_mb
 
-def peak_mb():
-    # Not `getrusage`, which begins with the peak of the process that started this one.
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) / 1024
-
-before = peak_mb()
+before = rss_mb()
 job = Job(Path(sys.argv[1]), "text", "Represent the sentence: ", "instructor-mini")
-starts = job.plan()
+starts = job.plan(job.open_source())
 reader = RowReader(job.open_source())
 for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist()):
     assert len(reader.read(start, stop)) == stop - start
-print(json.dumps({"rows": int(starts[-1]), "parts": len(starts) - 1, "before_mb": before, "peak_mb": peak_mb()}))
+print(json.dumps({"rows": int(starts[-1]), "parts": len(starts) - 1, "before_mb": before, "peak_mb": rss_mb()}))
 """
 
 

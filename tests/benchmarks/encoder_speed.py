@@ -59,37 +59,21 @@ Encode = Callable[[Sequence[Pair]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Timing:
-    """One engine on one workload over all repeats.
-
-    Attributes:
-        shape: Shape of the checkpoint.
-        texts: Kind of texts.
-        n_pairs: Number of pairs.
-        n_tokens: Number of their tokens, without padding.
-        engine: Name.
-        dtype: What it computes in.
-        seconds: Duration of encoding the pairs once, per repeat.
-        tokens_per_second: Tokens over the median duration.
-        ratio: (smallest, median, largest) over the repeats of the reference's duration divided by this one.
-        padding: Share of the computed token positions that are padding.
-        gemm_share: Useful operations per second, at the median, over the measured GEMM rate in the same dtype.
-        max_difference: Largest absolute difference of any component of an embedding from the reference.
-        min_cosine: Smallest cosine of an embedding with the reference's.
-    """
+    """One engine on one workload over all repeats."""
 
     shape: str
     texts: str
     n_pairs: int
-    n_tokens: int
+    n_tokens: int  # without padding
     engine: str
     dtype: str
-    seconds: tuple[float, ...]
-    tokens_per_second: float
-    ratio: tuple[float, float, float]
-    padding: float
-    gemm_share: float
-    max_difference: float
-    min_cosine: float
+    seconds: tuple[float, ...]  # of encoding the pairs once, per repeat
+    tokens_per_second: float  # at the median
+    ratio: tuple[float, float, float]  # smallest, median, largest of the reference's duration over this one
+    padding: float  # share of the computed token positions
+    gemm_share: float  # useful operations per second, at the median, over the measured GEMM rate in the same dtype
+    max_difference: float  # of any component of an embedding from the reference
+    min_cosine: float  # of an embedding with the reference's
 
 
 @dataclass(eq=False)

@@ -1,7 +1,7 @@
 """Measures how long it takes from `python app.py` to a page with its figures in Chromium.
 
     .venv/bin/python -m tests.benchmarks.first_paint                three starts
-    .venv/bin/python -m tests.benchmarks.first_paint --repeats 10 --out first_paint.json
+    .venv/bin/python -m tests.benchmarks.first_paint --repeats 10
 
 Each start is a process of its own, with the disk warm after the first one: seconds until the server answers, until the
 page has its first figure, and until it has all of them. The browser is started before and not counted. Then one more
@@ -11,27 +11,24 @@ process tells what its imports take, package by package; each module counts for 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.chromium import find_chromium
-from tests.serving import ROOT, free_port, server_environment
+from tests.serving import ROOT, serving
 
 N_PACKAGES = 12
-GIVE_UP_S = 120
+GIVE_UP_MS = 120_000
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 _DRAWN = "[...document.querySelectorAll('#similarity-plots .ic-plot')].filter(gd => gd._fullLayout && gd.data)"
 _ALL_DRAWN = f"""() => {{
@@ -42,64 +39,27 @@ _ALL_DRAWN = f"""() => {{
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds since the process was started.
+    """Seconds since the process was started, until..."""
 
-    Attributes:
-        answers: The server answers.
-        first_figure: The first figure is drawn.
-        figures: All figures of the first view are drawn.
-    """
-
-    answers: float
+    answers: float  # the server answers
     first_figure: float
-    figures: float
+    figures: float  # all of the first view are drawn
 
 
 def measure(browser: Browser) -> Start:
     """Start the app once and open its page."""
-    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "app.py"],
-            cwd=ROOT,
-            env=server_environment(Path(folder), port),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_for(url, process)
+        with serving(Path(folder)) as server:
             answers = time.perf_counter() - started
             page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.goto(url, wait_until="commit")
-            page.wait_for_function(f"() => {_DRAWN}.length > 0", timeout=GIVE_UP_S * 1000)
+            page.goto(server.url, wait_until="commit")
+            page.wait_for_function(f"() => {_DRAWN}.length > 0", timeout=GIVE_UP_MS)
             first = time.perf_counter() - started
-            page.wait_for_function(_ALL_DRAWN, timeout=GIVE_UP_S * 1000)
+            page.wait_for_function(_ALL_DRAWN, timeout=GIVE_UP_MS)
             figures = time.perf_counter() - started
             page.close()
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
     return Start(round(answers, 2), round(first, 2), round(figures, 2))
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a server answers.
-
-    Raises:
-        RuntimeError: If it ends or does not answer in time.
-    """
-    deadline = time.monotonic() + GIVE_UP_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the app ended with {process.returncode}")
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.02)
-    raise RuntimeError(f"the app did not answer within {GIVE_UP_S} s")
 
 
 def import_times(code: str = "import app") -> dict[str, float]:
@@ -122,7 +82,6 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="where to write JSON")
     options = parser.parse_args()
     executable = find_chromium()
     if executable is None:
@@ -132,7 +91,6 @@ def main() -> None:
         starts = [measure(browser) for _ in range(options.repeats)]
         browser.close()
     imports = import_times()
-    load = f"{os.getloadavg()[0]:.1f}"
     print("| since `python app.py` | median, s | fastest, s |\n|---|---|---|")
     for name in ("answers", "first_figure", "figures"):
         values = [getattr(start, name) for start in starts]
@@ -140,10 +98,7 @@ def main() -> None:
     print("\n| import | s |\n|---|---|")
     for name, seconds in list(imports.items())[:N_PACKAGES]:
         print(f"| {name} | {seconds:.2f} |")
-    print(f"\n{options.repeats} starts, {len(os.sched_getaffinity(0))} cores, load {load}")
-    if options.out is not None:
-        result = {"load": load, "starts": [asdict(start) for start in starts], "imports": imports}
-        options.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    print(f"\n{options.repeats} starts, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

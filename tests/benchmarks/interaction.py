@@ -1,7 +1,7 @@
 """Measures what a change on the page costs: Python seconds to new figures, what is sent, and calls of the model.
 
     .venv/bin/python -m tests.benchmarks.interaction                24 texts under 4 instructions, 5 repeats
-    .venv/bin/python -m tests.benchmarks.interaction --repeats 20 --out interaction.json
+    .venv/bin/python -m tests.benchmarks.interaction --repeats 20
 
 The page's own functions are called as its events call them, on the bundled checkpoint: one text is edited, embedded
 and drawn; then every display option of the Similarity and the Map tab is switched, which must not reach the model.
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -102,22 +102,13 @@ SWITCHES = (
 
 @dataclass(frozen=True)
 class Change:
-    """One change on the page.
-
-    Attributes:
-        name: What was changed.
-        seconds: Duration in Python, median over the repeats, from the event to what is sent.
-        encoded_pairs: Pairs that the model had to encode.
-        figures: Figures that are sent; 0 where what is on the page stays.
-        sent_bytes: Length of what is sent as JSON.
-        gzip_bytes: The same compressed.
-    """
+    """One change on the page."""
 
     name: str
-    seconds: float
+    seconds: float  # in Python, median over the repeats, from the event to what is sent
     encoded_pairs: int
-    figures: int
-    sent_bytes: int
+    figures: int  # sent; 0 where what is on the page stays
+    sent_bytes: int  # as JSON
     gzip_bytes: int
 
 
@@ -236,19 +227,15 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="where to write JSON")
     options = parser.parse_args()
     changes = measure(options.repeats)
-    load = f"{os.getloadavg()[0]:.1f}"
     print(as_markdown(changes))
+    load = f"{os.getloadavg()[0]:.1f}"
     print(f"\n{N_TEXTS} texts under {len(INSTRUCTIONS)} instructions, median of {options.repeats}; load {load}")
     seconds = measure_in_browser(options.repeats)
     print("\n| edit one text, in the browser | median, s | slowest, s |\n|---|---|---|")
     for tab, values in seconds.items():
         print(f"| {tab} | {median(values):.2f} | {max(values):.2f} |")
-    if options.out is not None:
-        result = {"load": load, "changes": [asdict(change) for change in changes], "in_browser": seconds}
-        options.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

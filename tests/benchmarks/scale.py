@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.benchmarks.scale                       100, 1,000 and 10,000 texts: some minutes
     .venv/bin/python -m tests.benchmarks.scale --texts 100 1000
-    .venv/bin/python -m tests.benchmarks.scale --out figures/scale   scale.json, scale.md, scale.html beside it
+    .venv/bin/python -m tests.benchmarks.scale --plot scale.html     the picture of README.md
 
 Each size runs in a process of its own, so that its peak memory is its own. What is measured is what the page calls:
 the run that embeds, the tabs, and the leaderboard of the Lab, on the bundled checkpoint, texts of 5 to 15 words with 8
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+STATUS = Path("/proc/self/status")
 SIZES = (100, 1_000, 10_000)
 INSTRUCTIONS = ("Represent the sentence for its topic: ", "Represent the sentence for its mood: ")
 LABELS = ("food", "film", "hotel", "phone", "sport", "science", "travel", "music")
@@ -51,24 +53,14 @@ MAP = {
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that the page does.
-
-    Attributes:
-        name: What it is.
-        n_texts: Texts on the page.
-        seconds: Duration.
-        python_mb: Peak of what Python and NumPy allocated during the step, in megabytes; measured in a second call, for
-            which the embeddings come from the cache.
-        rss_mb: Peak of the process by then, in megabytes.
-        sent_bytes: Length of what goes to the browser.
-    """
+    """One thing that the page does."""
 
     name: str
     n_texts: int
     seconds: float
-    python_mb: float
-    rss_mb: float
-    sent_bytes: int
+    python_mb: float  # peak of Python and NumPy during the step, in a second call: embeddings come from the cache
+    rss_mb: float  # peak of the process by then
+    sent_bytes: int  # to the browser
 
 
 def made_texts(n: int) -> tuple[list[str], list[str]]:
@@ -93,8 +85,9 @@ def traced() -> Iterator[Callable[[], float]]:
 
 def rss_mb() -> float:
     """Return the peak of this process in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere
+    if STATUS.exists():  # Linux, where `getrusage` begins with the peak of the process that started this one
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", STATUS.read_text())[0]) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def size_of(sent: object) -> int:
@@ -149,11 +142,7 @@ def steps_of(n: int) -> Iterator[Step]:
 
     yield measure("encode", n, encode)
     for name, selected in (("similarity", Selected()), ("another text", Selected(5, 1, 0))):
-        yield measure(
-            name,
-            n,
-            lambda selected=selected: drawn("similarity", selected, MATRICES),
-        )
+        yield measure(name, n, lambda selected=selected: drawn("similarity", selected, MATRICES))
     yield measure("map", n, lambda: drawn("map", Selected(), MAP))
     yield measure("leaderboard", n, leaderboard)
 
@@ -228,7 +217,7 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, nargs="+", default=list(SIZES), help="numbers of texts")
-    parser.add_argument("--out", type=Path, help="where to write: PATH.json, PATH.md and PATH.html")
+    parser.add_argument("--plot", type=Path, help="HTML file to write the plot to")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
@@ -240,15 +229,9 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.benchmarks.scale", "--child", str(n)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         steps += [Step(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
-    facts = machine()
-    table = as_markdown(steps, facts)
-    print(table)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        result = {"machine": facts, "steps": [asdict(step) for step in steps]}
-        options.out.with_suffix(".json").write_text(json.dumps(result, indent=1), encoding="utf-8")
-        options.out.with_suffix(".md").write_text(table, encoding="utf-8")
-        plot(steps, options.out.with_suffix(".html"))
+    print(as_markdown(steps, machine()))
+    if options.plot is not None:
+        plot(steps, options.plot)
 
 
 if __name__ == "__main__":

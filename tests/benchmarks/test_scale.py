@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from tests.benchmarks import first_paint, interaction, scale
 
-
-def test_the_texts_are_repeatable_different_and_labelled() -> None:
-    texts, labels = scale.made_texts(300)
-    assert (texts, labels) == scale.made_texts(300)
-    assert len(set(texts)) == 300
-    assert len(set(labels)) == len(scale.LABELS)
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_step_reports_the_memory_and_the_bytes_of_its_call() -> None:
@@ -28,6 +25,14 @@ def test_a_step_reports_the_memory_and_the_bytes_of_its_call() -> None:
     assert len(calls) == 2
     assert 7.9 < step.python_mb < 12
     assert step.sent_bytes == 20
+
+
+def test_the_peak_is_that_of_the_process_and_not_of_the_one_that_started_it() -> None:
+    ballast = np.ones(50_000_000)  # 400 MB
+    command = [sys.executable, "-c", "from tests.benchmarks.scale import rss_mb; print(rss_mb())"]
+    own = float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    assert ballast.nbytes < scale.rss_mb() * 1e6
+    assert 5 < own < 200
 
 
 def test_table_and_plot_hold_every_step(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from instructor_core.figures import theme
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, Selection
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
-from instructor_core.ui.components import plot_view, script_routes, token_view
+from instructor_core.ui.components import plot_view, script_routes, text_list, token_view
+from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.theme import page_head, page_theme
 
 HOSTILE = (
@@ -209,12 +210,8 @@ def build() -> gr.Blocks:
             clear = gr.Button("Clear", size="sm", scale=0, elem_id="clear")
         with gr.Row(elem_classes="ic-page"):
             with gr.Column(elem_classes="ic-inputs"):
-                items = "".join(
-                    f'<li data-item="{index}"><span>{index + 1}</span><span>{text}</span></li>'
-                    for index, text in enumerate(SENTENCES[:12])
-                )
                 gr.Textbox(label="Instructions", value="Represent the review for topic:", lines=3)
-                gr.HTML(f'<ol class="ic-list">{items}</ol>')
+                text_list(Inputs("instructor-mini", ("",), TEXTS, None), elem_id="text-list")
                 output = gr.Textbox(label="Last event", elem_id="output")
                 gr.HTML('<p class="ic-status">48 pairs · 3 new · 0.04 s</p>')
             with gr.Column(elem_classes="ic-main"):

@@ -1,4 +1,4 @@
-"""The page for everyone: axe-core on every tab, help that opens at its place, and everything by keyboard alone."""
+"""The page for everyone: axe-core on every tab, help by one switch, and everything by keyboard alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, Problems, Screen
+from tests.browser.conftest import FINGER, Problems, Screen
 from tests.browser.reading import choose, drawn, matrices, open_tab
 
 pytestmark = pytest.mark.browser
@@ -42,8 +42,11 @@ FIND = """async () => {
   })).filter(found => !found.gradios).map(found => `${found.rule}: ${found.html} (${found.why})`);
 }"""
 
-WITHOUT_HELP = """() => [...document.querySelectorAll('[data-testid=block-info]:not(.sr-only), .ic-view .ic-plots')]
-  .filter(node => node.getClientRects().length && !node.closest('.block').querySelector('.ic-help'))"""
+WITHOUT_HELP = """() => [...document.querySelectorAll(
+    '[data-testid=block-info]:not(.sr-only), .ic-fold > button.label-wrap, .ic-view .ic-plots')]
+  .filter(node => node.getClientRects().length && !node.matches('.ic-explained, :has(.ic-explained)'))
+  .map(node => node.outerHTML.slice(0, 99))"""
+SWITCH = "Explain what is on the page"
 
 
 def violations(page: Page) -> list[str]:
@@ -59,6 +62,7 @@ def test_axe_finds_nothing_on_any_tab_and_every_control_has_its_help(
     open_page: Callable[..., Page], screen: Screen
 ) -> None:
     page = open_page(screen)
+    page.get_by_role("button", name=SWITCH).click()
     if screen.width < 900:
         page.get_by_role("button", name="Inputs").click()
     for fold in page.locator(".ic-inputs .ic-fold > button.label-wrap").all():
@@ -90,31 +94,45 @@ def test_axe_would_find_what_is_wrong(page: Page) -> None:
 # ---- help ------------------------------------------------------------------------------------------------------------
 
 
-def test_help_opens_and_closes_by_keyboard_and_is_announced(page: Page) -> None:
-    button = page.get_by_role("button", name="Help: Colour scale")
-    button.focus()
+def test_help_is_one_switch_and_explains_by_keyboard_and_pointer(page: Page) -> None:
+    matrices(page, 3)
+    switch, words = page.get_by_role("button", name=SWITCH), page.locator("#ic-tooltip")
+    label = page.locator("[data-testid=block-info]", has_text="Colour scale")
+    focusable = "document.querySelectorAll('[tabindex=\"0\"]').length"
+    before = page.evaluate(focusable)
+    expect(page.get_by_text("?", exact=True)).to_have_count(1)
+    switch.focus()
     page.keyboard.press("Enter")
-    words = page.locator("#help-words")
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    label.focus()
     expect(words).to_contain_text("equal colours mean equal cosines")
-    expect(words).to_have_attribute("role", "status")
-    expect(button).to_have_attribute("aria-expanded", "true")
+    expect(words).to_have_attribute("role", "tooltip")
+    expect(label).to_have_attribute("aria-describedby", "ic-tooltip")
     page.keyboard.press("Escape")
     expect(words).to_be_hidden()
-    expect(button).to_have_attribute("aria-expanded", "false")
-    expect(button).to_be_focused()
+    page.locator("#similarity-plots .ic-panel-title").first.hover()
+    expect(words).to_contain_text("Point at a cell")
+    switch.click()
+    expect(words).to_be_hidden()
+    expect(page.locator(".ic-explained")).to_have_count(0)
+    assert page.evaluate(focusable) == before
+    label.hover()
+    expect(words).to_be_hidden()
 
 
-@pytest.mark.parametrize("page", [PHONE], indirect=True)
-def test_help_fits_on_a_phone_and_leaves_its_control_alone(page: Page) -> None:
-    before = page.get_by_role("radio", name="shared").is_checked()
-    page.get_by_role("button", name="Help: Colour scale").click()
-    box = page.locator("#help-words").bounding_box()
-    assert box is not None
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= 390
-    assert page.get_by_role("radio", name="shared").is_checked() == before
-    page.locator("h1").click()
-    expect(page.locator("#help-words")).to_be_hidden()
+@pytest.mark.parametrize("page", [FINGER], indirect=True)
+def test_a_tap_explains_on_a_phone_and_leaves_the_control_alone(page: Page) -> None:
+    page.get_by_role("button", name="Inputs").tap()
+    page.get_by_role("button", name=SWITCH).tap()
+    label = page.locator("[data-testid=block-info]", has_text="One text per line")
+    label.tap()
+    words = page.locator("#ic-tooltip")
+    expect(words).to_contain_text("Labels colour the maps")
+    box = words.bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= FINGER.width
+    assert page.evaluate("document.activeElement.tagName") != "TEXTAREA"
+    page.locator("h1").tap()
+    expect(words).to_be_hidden()
 
 
 # ---- figures in words ------------------------------------------------------------------------------------------------

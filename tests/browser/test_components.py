@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.components_app import HOSTILE, SENTENCES, N
-from tests.browser.conftest import DARK, PHONE
+from tests.browser.conftest import DARK, FINGER, PHONE
 from tests.serving import Server, serving
 
 pytestmark = pytest.mark.browser
@@ -288,6 +288,49 @@ def test_a_phone_never_scrolls_sideways_and_panels_stack(page: Page, screenshot:
         open_tab(page, name, ready)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE.width
         screenshot(page, f"components-{name.lower()}-phone", full_page=True)
+
+
+def scroll_to(page: Page, figure: str) -> None:
+    page.locator(figure).first.evaluate("node => node.scrollIntoView({block: 'center', behavior: 'instant'})")
+
+
+@pytest.mark.parametrize("page", [FINGER], indirect=True)
+def test_a_tap_names_both_texts_until_the_next_tap_inside_the_window(page: Page):
+    figures = matrices(page)
+    scroll_to(page, "#matrices .ic-figure")
+    page.wait_for_timeout(300)
+    page.touchscreen.tap(*page.evaluate(CELL_AT, ["matrices", 0, 2, 9]))
+    python_got(page, kind="matrix", row=2, column=9)
+    for text in (SENTENCES[2], SENTENCES[9]):
+        expect(tooltip(page)).to_contain_text(text)
+    page.wait_for_timeout(700)  # longer than the clicks that a browser makes up after a tap
+    box = tooltip(page).bounding_box()
+    assert box is not None
+    assert box["x"] >= 0 and box["x"] + box["width"] <= FINGER.width
+    assert box["y"] >= 0 and box["y"] + box["height"] <= FINGER.height
+    expect(figures.first.locator("rect.ic-chosen")).to_have_count(1)
+    page.touchscreen.tap(*page.evaluate(CELL_AT, ["matrices", 0, 4, 6]))
+    expect(tooltip(page)).to_contain_text(SENTENCES[6])
+    python_got(page, kind="matrix", row=4, column=6)
+    page.locator("#matrices .ic-scale-label").tap()
+    expect(tooltip(page)).to_be_hidden()
+
+
+@pytest.mark.parametrize("page", [FINGER], indirect=True)
+def test_two_taps_on_points_select_a_pair_and_a_tap_on_a_token_tells_of_it(page: Page):
+    matrices(page)
+    open_tab(page, "Map", "#bars .main-svg")
+    scroll_to(page, "#maps .ic-figure")
+    page.wait_for_timeout(300)
+    for item in (9, 15):  # apart from all others
+        page.touchscreen.tap(*page.evaluate(POINT_AT, ["maps", 0, item]))
+        expect(tooltip(page)).to_contain_text(SENTENCES[item])
+        python_got(page, kind="points", item=item)
+    expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-halo")).to_have_count(2)
+    open_tab(page, "Tokens", "#tokens .ic-token")
+    page.locator("#tokens .ic-token").nth(1).tap()
+    python_got(page, row=0, index=1)
+    expect(tooltip(page)).to_contain_text("token 2")
 
 
 @pytest.mark.parametrize("page", [DARK], indirect=True)

@@ -39,8 +39,9 @@ def at_step(page: Page, number: int) -> None:
 
 
 def check_the_page_is_set_up(page: Page, step: Step) -> None:
-    expect(page.locator(".ic-look")).to_have_count(1, timeout=WAIT)
-    expect(page.locator(".ic-look")).to_be_visible()
+    page.wait_for_function("InstructorLessons.marked().length === 1", timeout=WAIT)
+    outlined = "InstructorLessons.marked()[0].matches('.ic-inputs *') ? 'boxShadow' : 'outline'"
+    assert "3px" in page.evaluate(f"getComputedStyle(InstructorLessons.marked()[0])[{outlined}]")
     expect(page.locator("#text-list li")).to_have_count(len(step.inputs.texts), timeout=WAIT)
 
 
@@ -94,7 +95,7 @@ def test_lessons_run_from_start_to_finish_and_give_the_page_back(
     screenshot(page, f"lesson-end-{screen.width}-{'dark' if screen.dark else 'light'}")
     page.get_by_role("button", name="Back to my own texts").click()
     expect(page.locator("#text-list li")).to_have_count(own, timeout=WAIT)
-    expect(page.locator(".ic-look")).to_have_count(0)
+    assert page.evaluate("InstructorLessons.marked().length") == 0
     expect(page.locator("#lesson-bar section")).to_be_hidden()
     assert page.locator("#texts textarea").input_value() == choice
     assert "lesson" not in query(page)

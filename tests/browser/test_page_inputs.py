@@ -232,7 +232,7 @@ def test_hostile_texts_are_shown_literally_everywhere(page: Page):
     instruction(page, 0).fill(HOSTILE[0])
     texts(page).fill("\n".join(f"{text}\t<i>label</i> {i}" for i, text in enumerate(HOSTILE)))
     embed(page, 4 * K)
-    expect(page.locator("#map-plots .legendtext").first).to_have_text("<i>label</i> 0")
+    expect(page.locator("#map-plots .ic-legend li").first).to_have_text("<i>label</i> 0")
     expect(page.locator("#map-plots .ic-panel-title").first).to_have_text(HOSTILE[0])
     page.locator("#edit-texts").click()
     rows = page.locator("#text-list [data-item]")

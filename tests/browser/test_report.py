@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.exports import Run
+from instructor_core.ui.exports import Export
 from instructor_core.ui.report import report_html
 
 HOSTILE = (
@@ -25,7 +25,7 @@ def test_a_report_opens_offline_draws_its_matrices_and_runs_no_text(browser: Bro
     vectors = np.random.default_rng(0).normal(size=(2, len(HOSTILE), 8)).astype(np.float32)
     grid = EmbeddingGrid((HOSTILE[0], ""), HOSTILE, HOSTILE, vectors)
     path = tmp_path / "report.html"
-    path.write_text(report_html(Run(grid, CHECKPOINTS[0])), encoding="utf-8")
+    path.write_text(report_html(Export(grid, CHECKPOINTS[0])), encoding="utf-8")
     context = browser.new_context(offline=True)
     page = context.new_page()
     requests: list[str] = []

@@ -26,12 +26,9 @@ def job_for(path: Path, checkpoint: Path, texts: list[str | None], **settings: o
 def test_a_part_ends_where_its_tokens_are_used_up(tmp_path: Path, tiny: Path) -> None:
     texts = ["x" * (4 * n or 1) for n in (48, 48, 48, 98, 498, 9000, 0, 0)]  # 50 50 50 100 500 512 2 2 tokens
     job = job_for(tmp_path / "in.parquet", tiny, texts)
-    assert job.plan().tolist() == [0, 2, 4, 5, 6, 8]
-
-
-def test_the_instruction_counts_in_every_row(tmp_path: Path, tiny: Path) -> None:
+    assert job.plan(job.open_source()).tolist() == [0, 2, 4, 5, 6, 8]
     job = job_for(tmp_path / "in.parquet", tiny, ["x" * 32] * 4, instruction="y" * 160)  # 50 tokens a row
-    assert job.plan().tolist() == [0, 2, 4]
+    assert job.plan(job.open_source()).tolist() == [0, 2, 4]
 
 
 def test_the_plan_does_not_depend_on_how_the_file_is_read(
@@ -39,17 +36,17 @@ def test_the_plan_does_not_depend_on_how_the_file_is_read(
 ) -> None:
     pq.write_table(make_table(700), tmp_path / "in.parquet", row_group_size=90)
     job = Job(tmp_path / "in.parquet", "text", INSTRUCTION, str(tiny), part_tokens=400)
-    plan = job.plan()
+    plan = job.plan(job.open_source())
     assert plan[0] == 0 and plan[-1] == 700 and (np.diff(plan) > 0).all()
     monkeypatch.setattr(source_module, "BATCH_ROWS", 7)
-    np.testing.assert_array_equal(job.plan(), plan)
+    np.testing.assert_array_equal(job.plan(job.open_source()), plan)
 
 
 def test_parts_hold_like_numbers_of_tokens_though_not_of_rows(tmp_path: Path, mini: InstructorModel) -> None:
     texts = make_table(1500)["text"].to_pylist()
     texts.sort(key=len)
     job = job_for(tmp_path / "in.parquet", tmp_path, texts, instruction=INSTRUCTION, part_tokens=5000)
-    starts = job.plan()
+    starts = job.plan(job.open_source())
     counts = np.array(mini.count_tokens([INSTRUCTION + text for text in texts])) + 1
     tokens = np.add.reduceat(counts, starts[:-1])[:-1]  # the last part is what is left
     rows = np.diff(starts)[:-1]
@@ -61,12 +58,8 @@ def test_parts_hold_like_numbers_of_tokens_though_not_of_rows(tmp_path: Path, mi
 def test_a_missing_text_is_found_before_anything_is_embedded(tmp_path: Path, tiny: Path) -> None:
     job = job_for(tmp_path / "in.parquet", tiny, ["a"] * 3000 + [None, "b", None])
     with pytest.raises(UserError, match=r"Row 3000 .*'text'.*--nulls keep"):
-        job.plan()
-    assert replace(job, allow_nulls=True).plan()[-1] == 3003
-
-
-def test_no_rows_are_one_part_without_rows(tmp_path: Path, tiny: Path) -> None:
-    assert job_for(tmp_path / "in.parquet", tiny, []).plan().tolist() == [0, 0]
+        job.plan(job.open_source())
+    assert replace(job, allow_nulls=True).plan(job.open_source())[-1] == 3003
 
 
 def test_every_setting_that_changes_the_result_changes_the_identity(tmp_path: Path, tiny: Path) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 from instructor_core import InstructorModel
-from instructor_core.embed import worker as worker_module
+from instructor_core.embed import job as job_module
 from instructor_core.embed.__main__ import main
 from instructor_core.embed.job import Job
 from instructor_core.embed.parts import Parts
@@ -76,7 +75,7 @@ def test_a_finished_run_given_again_does_nothing(
 ) -> None:
     run(arguments("out.parquet"))
     run(arguments("out"))
-    monkeypatch.setattr(worker_module, "InstructorModel", None)
+    monkeypatch.setattr(job_module, "InstructorModel", None)
     run(arguments("out.parquet"))
     run(arguments("out"))
     assert "is complete already" in capsys.readouterr().out
@@ -117,13 +116,6 @@ def test_a_kept_dictionary_of_texts_keeps_its_type(arguments: Arguments, tmp_pat
     pq.write_table(table, tmp_path / "in.parquet")
     run(arguments("out.parquet", "--keep-all"))
     assert pq.read_table(tmp_path / "out.parquet").select(["text"]).equals(table)
-
-
-def test_json_lines_and_csv_give_the_same_embeddings(table: pa.Table, arguments: Arguments, tmp_path: Path) -> None:
-    pa.csv.write_csv(table, tmp_path / "in.csv")
-    run(arguments("parquet.parquet"))
-    run(arguments("csv.parquet", source="in.csv"))
-    np.testing.assert_array_equal(embeddings_of(tmp_path / "csv.parquet"), embeddings_of(tmp_path / "parquet.parquet"))
 
 
 def test_a_text_that_occurs_often_in_a_part_is_embedded_once(
@@ -177,7 +169,7 @@ def test_a_run_that_was_left_is_not_continued_with_other_settings(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(worker_module.Worker, "embed_part", stop)
+        patched.setattr(job_module.Worker, "embed_part", stop)
         assert main(arguments("out.parquet")) == 130
     assert "give the same command again" in capsys.readouterr().err
     assert main(arguments("out.parquet", instruction="Represent: ")) == 2
@@ -220,6 +212,6 @@ def test_a_column_of_the_name_of_the_result_is_not_kept(
 def test_without_pyarrow_the_message_says_what_to_install(
     arguments: Arguments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("instructor_core.embed.__main__.find_spec", lambda name: None)
+    monkeypatch.setattr("instructor_core.embed.__main__.has_pyarrow", lambda: False)
     assert main(arguments("out.parquet")) == 2
     assert "pip install pyarrow" in capsys.readouterr().err

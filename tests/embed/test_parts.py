@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from instructor_core.embed import parts as parts_module
 from instructor_core.embed.parts import Parts
 from instructor_core.errors import UserError
 
@@ -97,14 +99,6 @@ def test_a_complete_file_is_known_by_its_settings_and_what_lies_beside_it_goes(t
         parts.begin(JOB | {"instruction": "Represent the text: "})
 
 
-def test_another_job_in_the_folder_is_refused_with_what_differs(tmp_path: Path) -> None:
-    Parts(tmp_path / "out.parquet").begin(JOB)
-    with pytest.raises(UserError, match=r"its instruction was 'Represent: ' and is 'Embed: ' now.*--overwrite"):
-        Parts(tmp_path / "out.parquet").begin(JOB | {"instruction": "Embed: "})
-    with pytest.raises(UserError, match=r"the input has changed since.*--overwrite"):
-        Parts(tmp_path / "out.parquet").begin(JOB | {"input": "34cd"})
-
-
 def test_overwriting_discards_the_file_and_the_parts_of_this_program_only(tmp_path: Path) -> None:
     (tmp_path / "out.parquet").write_text("anything")
     parts = Parts(tmp_path / "out.parquet")
@@ -120,11 +114,6 @@ def test_overwriting_discards_the_file_and_the_parts_of_this_program_only(tmp_pa
         with pytest.raises(UserError, match="not left by this program"):
             Parts(tmp_path / "photos").begin(JOB, overwrite=overwrite)
     assert (tmp_path / "photos" / "one.jpg").exists()
-
-
-def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no folder"):
-        Parts(tmp_path / "gone" / "out.parquet").begin(JOB)
 
 
 def test_a_second_run_is_told_who_has_the_destination_and_a_killed_one_does_not_stand_in_the_way(
@@ -147,3 +136,26 @@ def test_a_second_run_is_told_who_has_the_destination_and_a_killed_one_does_not_
         Parts(tmp_path / "out").hold()
     del parts
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError, match="no folder"):
+        Parts(tmp_path / "gone" / "out").hold()
+
+
+def test_where_there_is_no_fcntl_the_lock_is_that_of_msvcrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked: set[tuple[int, int]] = set()
+
+    def locking(descriptor: int, mode: int, size: int) -> None:
+        byte = (os.fstat(descriptor).st_ino, os.lseek(descriptor, 0, os.SEEK_CUR))
+        assert (mode, size) == (2, 1)
+        if byte in locked:
+            raise PermissionError(13, "Permission denied")  # what Windows raises
+        locked.add(byte)
+
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
+    monkeypatch.setattr(parts_module, "sys", SimpleNamespace(platform="win32"))
+    first = Parts(tmp_path / "out")
+    first.hold()
+    with pytest.raises(UserError, match=f"process {os.getpid()} on "):
+        Parts(tmp_path / "out").hold()
+    ((_, place),) = locked
+    assert place > (tmp_path / ".out.lock").stat().st_size  # who has it can be read: Windows lets nobody read that byte

@@ -38,17 +38,12 @@ def write_csv(folder: Path) -> Path:
     return folder / "in.csv"
 
 
-def write_tsv(folder: Path) -> Path:
-    pa.csv.write_csv(TABLE, folder / "in.tsv", pa.csv.WriteOptions(delimiter="\t"))
-    return folder / "in.tsv"
-
-
 def write_json_lines(folder: Path) -> Path:
     (folder / "in.jsonl").write_text("\n".join(map(json.dumps, TABLE.to_pylist())), encoding="utf-8")
     return folder / "in.jsonl"
 
 
-@pytest.mark.parametrize("write", [write_parquet, write_folder, write_csv, write_tsv, write_json_lines])
+@pytest.mark.parametrize("write", [write_parquet, write_folder, write_csv, write_json_lines])
 def test_ranges_in_any_order_are_slices_of_the_table(
     write: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,41 +74,10 @@ def test_reading_begins_at_a_row_group_and_goes_on_from_the_last_range(
     assert begun == [0, 390, 0]
 
 
-def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
-    def peak(n_rows: int) -> int:
-        path = tmp_path / f"{n_rows}.parquet"
-        texts = [f"{i} " + "word " * 100 for i in range(n_rows)]
-        pq.write_table(pa.table({"text": texts}), path, row_group_size=n_rows)
-        reader, before, held = RowReader(Source(path, "text")), pa.total_allocated_bytes(), []
-        for start in range(0, n_rows, 500):
-            table = reader.read(start, start + 500)
-            held.append(pa.total_allocated_bytes() - before)
-            assert len(table) == 500
-        return max(held)
-
-    small, large = peak(4_000), peak(32_000)
-    assert 0 < large < 1.5 * small
-
-
-def test_a_dictionary_of_texts_is_read_as_texts(tmp_path: Path) -> None:
-    texts = pa.array(["one", "two", "one", None]).dictionary_encode()
-    pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
-    table = RowReader(Source(tmp_path / "in.parquet", "text")).read(0, 4)
-    assert table["text"].to_pylist() == ["one", "two", "one", None]
-
-
 def test_a_file_that_became_shorter_is_noticed(tmp_path: Path) -> None:
     reader = RowReader(Source(write_parquet(tmp_path), "text"))
     with pytest.raises(UserError, match="ends at row 500"):
         reader.read(490, 501)
-
-
-def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
-    first = Source(write_folder(tmp_path), "text").digest()
-    assert Source(tmp_path / "in", "text").digest() == first
-    changed = TABLE.slice(340).set_column(2, "label", pa.array(["x"] * 160))
-    pq.write_table(changed, tmp_path / "in" / "2.parquet")
-    assert Source(tmp_path / "in", "text").digest() != first
 
 
 @pytest.mark.parametrize(
@@ -159,17 +123,6 @@ def test_a_damaged_page_is_refused_when_it_is_read(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError, match="cannot be read"):
         RowReader(Source(path, "text")).read(0, 500)
-
-
-def test_a_column_is_read_as_written_whatever_stands_late_in_it(tmp_path: Path) -> None:
-    rows = [f"{i},words\n" for i in range(100_000)]
-    (tmp_path / "in.csv").write_text("id,text\n" + "".join(rows) + "00501,more words\nA-7,\u200b\n")
-    table = RowReader(Source(tmp_path / "in.csv", "text", ("id",))).read(99_999, 100_002)
-    assert table.to_pylist() == [
-        {"text": "words", "id": "99999"},
-        {"text": "more words", "id": "00501"},
-        {"text": None, "id": "A-7"},
-    ]
 
 
 def test_a_name_that_stands_twice_in_a_parquet_file_is_numbered(tmp_path: Path) -> None:

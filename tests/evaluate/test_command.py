@@ -10,10 +10,9 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from instructor_core.errors import UserError
-from instructor_core.evaluate.__main__ import main
-from instructor_core.evaluate.card import END, START
+from instructor_core.evaluate.__main__ import ReferenceModel, main
 from instructor_core.evaluate.data import bundled_label_sets
-from instructor_core.evaluate.reference import ReferenceModel
+from instructor_core.evaluate.markdown import END, START, write_card
 
 
 @pytest.fixture
@@ -103,6 +102,18 @@ def test_the_reference_is_the_mean_over_its_tokens_whatever_the_batch(reference_
 def test_a_folder_without_a_model_is_no_reference(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be loaded"):
         ReferenceModel(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [None, "no markers", f"{START}\n", f"{END}\n{START}\n", f"{START}\n{END}\n{START}\n{END}\n"]
+)
+def test_a_card_without_one_pair_of_markers_is_left_alone(tmp_path: Path, content: str | None) -> None:
+    card = tmp_path / "README.md"
+    if content is not None:
+        card.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be read" if content is None else r"README\.md needs one line"):
+        write_card(card, "| new |")
+    assert content is None or card.read_text(encoding="utf-8") == content
 
 
 def test_the_readme_of_the_label_sets_counts_their_sentences() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,6 @@ from instructor_core.errors import UserError
 from instructor_core.evaluate import read_data, read_wordings
 from instructor_core.evaluate.data import LabelSet, bundled_label_sets
 from instructor_core.table import Notes
-
-SETS, PAIRS = read_data([bundled_label_sets()])
 
 
 def write(path: Path, rows: list[object]) -> Path:
@@ -92,45 +90,12 @@ def test_wordings_of_another_form_are_refused(tmp_path: Path) -> None:
         read_wordings(file)
 
 
-def test_the_bundled_sets_cover_their_labels_evenly() -> None:
-    assert len(SETS) == 8
-    for label_set in SETS:
+def test_the_bundled_sets_cross_their_labels_evenly_and_every_label_has_an_axis_with_wordings() -> None:
+    sets, _ = read_data([bundled_label_sets()])
+    wordings = read_wordings()
+    for label_set in sets:
         combinations = Counter(zip(*label_set.columns.values(), strict=True))
-        expected = 1
-        for labels in label_set.columns.values():
-            expected *= len(set(labels))
-            assert "" not in labels
-        assert len(combinations) == expected, label_set.name
+        assert len(combinations) == math.prod(len(set(labels)) for labels in label_set.columns.values())
         assert len(set(combinations.values())) == 1, label_set.name
-        assert min(combinations.values()) >= 2
-
-
-def test_no_bundled_sentence_stands_twice_or_is_padded() -> None:
-    texts = list(chain.from_iterable(label_set.texts for label_set in SETS))
-    assert [text for text, count in Counter(text.lower() for text in texts).items() if count > 1] == []
-    assert [text for text in texts if text != " ".join(text.split())] == []
-
-
-def test_every_axis_of_the_bundled_sets_has_wordings() -> None:
-    wordings = read_wordings()
-    columns = set(chain.from_iterable(label_set.columns for label_set in SETS))
-    assert {column for column in columns if wordings.axis_of(column) != column} == set()
-    for axis, entry in wordings.axes.items():
-        assert entry.plain.startswith("Represent the "), axis
-        assert entry.plain.endswith(": ")
-        assert len(entry.free) == 12
-    assert (len(wordings.neutral), len(wordings.unknown)) == (12, 12)
-
-
-def test_no_wording_stands_twice_and_each_ends_with_one_space() -> None:
-    wordings = read_wordings()
-    everything = [*wordings.neutral, *wordings.unknown]
-    for entry in wordings.axes.values():
-        everything += [entry.plain, *entry.free]
-    assert len({wording.lower() for wording in everything}) == len(everything)
-    assert [wording for wording in everything if wording != wording.strip() + " "] == []
-
-
-def test_no_label_belongs_to_two_axes() -> None:
-    columns = list(chain.from_iterable(entry.columns for entry in read_wordings().axes.values()))
-    assert len(columns) == len(set(columns))
+        assert [column for column in label_set.columns if wordings.axis_of(column) != column] == []
+    assert {len(entry.free) for entry in wordings.axes.values()} == {12}

@@ -8,13 +8,11 @@ import pytest
 from instructor_core.analysis import metrics
 from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.label_columns import LabelColumn, label_matrix
 from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.leaderboard import Leaderboard, confusion, leaderboard
-from instructor_core.analysis.scores import score_instructions
+from instructor_core.analysis.scores import LabelColumn, label_matrix, score_instructions
 from instructor_core.figures import theme
-from instructor_core.figures.label_columns import label_matrix_panels
-from instructor_core.figures.leaderboard import confusion_panels, leaderboard_panels
+from instructor_core.figures.leaderboard import confusion_panels, label_matrix_panels, leaderboard_panels
 
 LABELS = ("<b>joy</b>", "fear") * 10
 

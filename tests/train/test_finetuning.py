@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
+from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.train import RecordSource, TrainingSettings, train
 from instructor_core.train.held_out import HeldOutEvaluation
 from instructor_core.train.records import Record, set_aside
@@ -19,10 +20,7 @@ def agreement(model: InstructorModel, records: list[Record], instruction: str, a
     """Share of texts whose nearest other text has the same label on an axis, all under one instruction."""
     own = [record for record in records if record.task == axis]
     embeddings = model.encode([(instruction, record.query[1]) for record in own])
-    similarity = embeddings @ embeddings.T
-    np.fill_diagonal(similarity, -1)
-    labels = np.asarray([record.label for record in own])
-    return float((labels[similarity.argmax(axis=1)] == labels).mean())
+    return nearest_agreement(embeddings, np.asarray([record.label for record in own]))
 
 
 def test_a_random_checkpoint_learns_to_obey_the_instruction(tmp_path: Path) -> None:

@@ -15,17 +15,15 @@ import pytest
 import torch
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.metrics import nearest_agreement as agreement
 from instructor_core.errors import UserError
 from instructor_core.train.mini import teacher as teacher_module
 from instructor_core.train.mini.__main__ import main
 from instructor_core.train.mini.initial import Shape, make_checkpoint, static_vectors
 from instructor_core.train.mini.material import Material, load_material, trained_axes
 from instructor_core.train.mini.mixture import Mixture, MixtureSettings, plain_wording
-from instructor_core.train.mini.quick import spearman
 from instructor_core.train.mini.tasks import HELD_OUT_AXES
 from instructor_core.train.mini.teacher import embed_file, read_embeddings, read_texts
-from instructor_core.train.mini.wordings import Wordings
+from instructor_core.train.mini.wordings import TrainingWordings
 from tests.conftest import make_checkpoint as make_random_checkpoint
 
 
@@ -72,8 +70,8 @@ def material(sources: Path) -> Material:
 
 
 @pytest.fixture(scope="module")
-def wordings() -> Wordings:
-    return Wordings()
+def wordings() -> TrainingWordings:
+    return TrainingWordings()
 
 
 class KnownModel:
@@ -84,11 +82,11 @@ class KnownModel:
         return FakeTeacher().encode([instruction + text for instruction, text in pairs]).astype(np.float32)
 
 
-def _mixture(material: Material, wordings: Wordings, **settings) -> Mixture:
+def _mixture(material: Material, wordings: TrainingWordings, **settings) -> Mixture:
     return Mixture(material, wordings, MixtureSettings(tokens=600, **settings), known=KnownModel())
 
 
-def test_a_batch_is_a_pure_function_of_seed_and_step(material: Material, wordings: Wordings):
+def test_a_batch_is_a_pure_function_of_seed_and_step(material: Material, wordings: TrainingWordings):
     one, again, other = (_mixture(material, wordings, seed=seed) for seed in (1, 1, 2))
     for step in (7, 3, 11, 0):
         assert one.batch(step).pairs == again.batch(step).pairs
@@ -96,7 +94,7 @@ def test_a_batch_is_a_pure_function_of_seed_and_step(material: Material, wording
     assert [one.batch(step).pairs for step in range(5)] != [other.batch(step).pairs for step in range(5)]
 
 
-def test_the_kinds_of_batches_come_in_their_shares(material: Material, wordings: Wordings):
+def test_the_kinds_of_batches_come_in_their_shares(material: Material, wordings: TrainingWordings):
     shares = {"plain": 0.5, "neutral": 0.3, "labels": 0.2}
     mixture = _mixture(material, wordings, shares=shares)
     counts = Counter(mixture.batch(step).name.partition(":")[0] for step in range(600))
@@ -104,7 +102,7 @@ def test_the_kinds_of_batches_come_in_their_shares(material: Material, wordings:
     assert all(abs(counts[kind] / 600 - share) < 0.07 for kind, share in shares.items())
 
 
-def test_every_kind_of_batch_has_a_finite_loss_with_a_gradient(material: Material, wordings: Wordings):
+def test_every_kind_of_batch_has_a_finite_loss_with_a_gradient(material: Material, wordings: TrainingWordings):
     mixture = _mixture(material, wordings)
     seen = set()
     for step in range(120):
@@ -120,7 +118,7 @@ def test_every_kind_of_batch_has_a_finite_loss_with_a_gradient(material: Materia
     assert seen == set(mixture.shares)
 
 
-def test_no_held_out_axis_is_ever_trained(material: Material, wordings: Wordings):
+def test_no_held_out_axis_is_ever_trained(material: Material, wordings: TrainingWordings):
     assert not trained_axes(material) & HELD_OUT_AXES
     assert not set(wordings.axes) & HELD_OUT_AXES
     mixture = _mixture(material, wordings)
@@ -129,7 +127,7 @@ def test_no_held_out_axis_is_ever_trained(material: Material, wordings: Wordings
 
 
 @pytest.mark.parametrize("kind", ["plain", "neutral", "structure"])
-def test_the_targets_of_distillation_belong_to_the_texts(kind: str, material: Material, wordings: Wordings):
+def test_the_targets_of_distillation_belong_to_the_texts(kind: str, material: Material, wordings: TrainingWordings):
     mixture = _mixture(material, wordings, shares={kind: 1.0})
     for step in range(6):
         batch = mixture.batch(step)
@@ -142,7 +140,7 @@ def test_the_targets_of_distillation_belong_to_the_texts(kind: str, material: Ma
         assert len({text for _, text in batch.pairs}) == len(batch.pairs)
 
 
-def test_plain_batches_have_no_instruction_and_neutral_ones_do(material: Material, wordings: Wordings):
+def test_plain_batches_have_no_instruction_and_neutral_ones_do(material: Material, wordings: TrainingWordings):
     plain = _mixture(material, wordings, shares={"plain": 1.0})
     assert {instruction for step in range(5) for instruction, _ in plain.batch(step).pairs} == {""}
     neutral = _mixture(material, wordings, shares={"neutral": 1.0})
@@ -151,7 +149,9 @@ def test_plain_batches_have_no_instruction_and_neutral_ones_do(material: Materia
     assert {min(2, len({instruction for instruction, _ in batch})) for batch in batches} == {1, 2}
 
 
-def test_the_start_checkpoint_is_asked_with_the_plain_wording_of_the_axis(material: Material, wordings: Wordings):
+def test_the_start_checkpoint_is_asked_with_the_plain_wording_of_the_axis(
+    material: Material, wordings: TrainingWordings
+):
     mixture = _mixture(material, wordings, shares={"wordings": 1.0})
     batch = mixture.batch(0)
     asked = mixture.known.pairs
@@ -161,7 +161,9 @@ def test_the_start_checkpoint_is_asked_with_the_plain_wording_of_the_axis(materi
     assert plain_wording("question_type", "query") == "Represent the query for classifying the question type: "
 
 
-def test_a_mixture_without_a_known_checkpoint_has_no_batches_of_its_kind(material: Material, wordings: Wordings):
+def test_a_mixture_without_a_known_checkpoint_has_no_batches_of_its_kind(
+    material: Material, wordings: TrainingWordings
+):
     mixture = Mixture(material, wordings, MixtureSettings(tokens=600))
     assert "wordings" not in mixture.shares and "labels" in mixture.shares
     bare = dataclasses.replace(material, labelled=[], triplets=[], pairs=[])
@@ -230,16 +232,8 @@ def test_a_short_run_from_the_command_line_saves_a_checkpoint(
     pairs = [json.dumps({"a": f"a {i}", "b": f"b {i}", "score": i}) for i in range(12)]
     (tmp_path / "sts.jsonl").write_text("\n".join(pairs), encoding="utf-8")
     arguments = ["run", str(sources), "--start", str(start), "--out", str(tmp_path / "out"), "--steps", "3"]
-    arguments += [
-        "--tokens",
-        "300",
-        "--generated",
-        "40",
-        "--sts",
-        str(tmp_path / "sts.jsonl"),
-        "--label-sets",
-        str(sets),
-    ]
+    arguments += ["--tokens", "300", "--generated", "40", "--sts", str(tmp_path / "sts.jsonl")]
+    arguments += ["--label-sets", str(sets)]
     assert main(arguments) == 0
     assert InstructorModel(tmp_path / "out" / "checkpoint", device="cpu").encode([("", "text")]).shape == (1, 64)
     log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -254,13 +248,6 @@ def test_what_the_user_can_put_right_is_one_line(tmp_path: Path, capsys: pytest.
     assert "one text a line" in capsys.readouterr().err
     assert main(["licences"]) == 0
     assert "CC-BY-3.0" in capsys.readouterr().out
-
-
-def test_quick_scores_agree_with_hand_arithmetic():
-    embeddings = np.asarray([[1, 0], [0.8, 0.6], [0, 1]], dtype=np.float32)
-    assert agreement(embeddings, ["a", "a", "b"]) == pytest.approx(2 / 3)
-    assert spearman(np.asarray([1.0, 2.0, 3.0]), np.asarray([10.0, 30.0, 20.0])) == pytest.approx(0.5)
-    assert spearman(np.asarray([1.0, 1.0, 2.0]), np.asarray([1.0, 1.0, 5.0])) == pytest.approx(1)
 
 
 def test_the_teacher_averages_over_tokens_and_scales_to_unit_length(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

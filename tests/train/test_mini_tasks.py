@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from instructor_core.errors import UserError
 from instructor_core.train.mini.medi import name_classes, read_medi, read_sources, recover_labels
@@ -142,12 +143,6 @@ def test_the_licence_switch_leaves_out_what_the_table_says(tmp_path: Path):
     assert [task.name for task in (*triplets, *pairs)] == ["clinc_intent:intent", "wordnet_syn"]
 
 
-def test_every_source_states_its_terms_and_none_is_of_a_held_out_axis():
-    sources = read_sources().values()
-    assert all(source.terms for source in sources)
-    assert not {source.axis for source in sources} & HELD_OUT_AXES
-
-
 def test_a_broken_record_is_named_by_its_line(tmp_path: Path):
     with gzip.open(tmp_path / "train.jsonl.gz", "wt", encoding="utf-8") as file:
         file.write('{"task_name": "wordnet_syn", "query": ["a", "b"], "pos": ["a", "c"]}\n{"task_name": 3\n')
@@ -167,10 +162,5 @@ def test_k_means_finds_planted_directions_and_repeats_itself():
     assert topics.confidence.min() > 0.8
     again = find_topics(points.astype(np.float16), n_fine=8, n_coarse=4, seed=1)
     assert (again.fine == topics.fine).all() and (again.coarse == topics.coarse).all()
-
-
-def test_a_centre_without_points_stays_finite():
-    import torch
-
-    points = torch.tensor([[1.0, 0.0]] * 5)
-    assert bool(torch.isfinite(k_means(points, 3)).all())
+    same = torch.tensor([[1.0, 0.0]] * 5)
+    assert bool(torch.isfinite(k_means(same, 3)).all())  # two centres have no points

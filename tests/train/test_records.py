@@ -82,13 +82,6 @@ def test_a_file_that_is_no_data_is_refused(tmp_path: Path) -> None:
         read_records(tmp_path / "empty.jsonl")
 
 
-def test_a_mark_a_pack_or_another_encoding_changes_nothing(tmp_path: Path) -> None:
-    content = json.dumps(GOOD, ensure_ascii=False) + "\n"
-    for encoding in ("utf-8-sig", "utf-16"):
-        (tmp_path / "x.jsonl").write_bytes(content.encode(encoding))
-        assert read_records(tmp_path / "x.jsonl") == [RECORD]
-
-
 def test_a_table_holds_records(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("instruction,text,label\na: ,one,x\n,two,y\n")
     assert read_records(tmp_path / "labels.csv") == [

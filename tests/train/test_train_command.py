@@ -81,16 +81,6 @@ def test_the_base_model_in_the_card_is_a_hub_name(data: Path) -> None:
     assert "no records were held out" in card
 
 
-def test_the_help_tells_format_memory_resume_and_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as done:
-        main(["--help"])
-    assert done.value.code == 0
-    told = capsys.readouterr().out
-    for word in ('"query"', "--from", "--gradient-cache", "training_state.pt", "OMP_WAIT_POLICY", "--evaluate-every"):
-        assert word in told, word
-    assert max(map(len, told.splitlines())) <= 120
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -18,8 +18,7 @@ from instructor_core import InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.train.records import Record
 from instructor_core.train.source import RecordSource
-from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, TrainingSettings, train
-from instructor_core.train.workers import Workers
+from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, TrainingSettings, Workers, train
 from tests.conftest import make_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -77,15 +76,6 @@ def test_a_killed_run_goes_on_with_the_losses_it_would_have_had(checkpoint: Path
     assert resumed.losses == pytest.approx(whole.losses[6:], rel=1e-6)
     assert resumed.tokens == whole.tokens
     assert resumed.means == pytest.approx(whole.means, rel=1e-6)
-
-
-def test_a_run_in_two_parts_is_the_run_in_one(checkpoint: Path, tmp_path: Path) -> None:
-    # The rate falls over the steps of the whole run; here it stays, so that the first part may be shorter.
-    whole = run(checkpoint, tmp_path / "whole", decay=0.0)
-    first = run(checkpoint, tmp_path / "parts", n_steps=5, decay=0.0)
-    second = run(checkpoint, tmp_path / "parts", decay=0.0)
-    assert first.losses + second.losses == whole.losses
-    assert [entry["step"] for entry in logged(tmp_path / "parts")] == list(range(1, 13))
 
 
 def test_every_kind_of_step_learns_the_same(checkpoint: Path, tmp_path: Path) -> None:

@@ -19,30 +19,18 @@ PIECE = 1 << 20  # bytes sent at once
 
 @dataclass
 class Hub:
-    """What the hub has and how it behaves.
-
-    Attributes:
-        folder: The repository's files.
-        repository: Its name, owner/name.
-        url: Where the hub listens.
-        cut_after: Bytes of a large file after which the connection is closed; None sends all of it.
-        stall_after: Bytes of a large file after which nothing more comes; None sends all of it.
-        closing: Set when whoever waits for bytes may go.
-        stalled: Set as soon as somebody waits in vain.
-        requests: Method and path of every request.
-    """
+    """What the hub has and how it behaves."""
 
     folder: Path
-    repository: str
+    repository: str  # owner/name
     url: str = ""
-    cut_after: int | None = None
-    stall_after: int | None = None
-    closing: Event = field(default_factory=Event)
-    stalled: Event = field(default_factory=Event)
-    requests: list[str] = field(default_factory=list)
+    cut_after: int | None = None  # bytes of a large file after which the connection is closed
+    stall_after: int | None = None  # bytes of a large file after which nothing more comes
+    closing: Event = field(default_factory=Event)  # set when whoever waits for bytes may go
+    stalled: Event = field(default_factory=Event)  # set as soon as somebody waits in vain
+    requests: list[str] = field(default_factory=list)  # method and path of each
 
     def description(self) -> dict[str, object]:
-        """The repository as the API describes it."""
         names = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
         siblings = [{"rfilename": name} for name in names]
         return {"id": self.repository, "modelId": self.repository, "sha": COMMIT, "siblings": siblings, "tags": []}

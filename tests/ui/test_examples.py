@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from instructor_core.ui.examples import (
-    EXAMPLES_FOLDER,
-    MAX_TEXTS,
-    Example,
-    load_examples,
-)
+from instructor_core.analysis.metrics import nearest_agreement as agreement
+from instructor_core.analysis.suggest import Objective, load_builder
+from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]  # (N, D), unit length
 EXAMPLES = {example.id: example for example in load_examples()}
-BUILDER = json.loads((EXAMPLES_FOLDER.parent / "instruction_builder.json").read_text(encoding="utf-8"))
+BUILDER = load_builder()
 
 
 def vectors_of(mini: InstructorModel, example: Example) -> list[Vectors]:
@@ -44,13 +42,6 @@ def same(labels: Sequence[object]) -> NDArray[np.bool_]:
     """(N, N): True where two texts share a label."""
     values = np.array(labels)
     return np.asarray(values[:, None] == values[None, :])
-
-
-def agreement(vectors: Vectors, labels: Sequence[object]) -> float:
-    """Share of texts whose nearest other text has their label."""
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -2)
-    return float(same(labels)[np.arange(len(cosines)), cosines.argmax(axis=1)].mean())
 
 
 def gap(vectors: Vectors, labels: Sequence[object]) -> float:
@@ -79,30 +70,33 @@ def labels_of(example: Example) -> tuple[str, ...]:
 # What each example is there to show
 
 
-def test_reviews_group_by_topic_by_sentiment_or_by_form_as_the_instruction_asks(
-    mini: InstructorModel,
+GROUPED = [
+    ("reviews", ("stories", "labels")),
+    ("questions", ("stories", "labels")),
+    ("assistant", ("stories", "labels")),
+    ("emotion", ("stories", "labels")),
+    ("person", ("stories", "stories", "labels")),
+]
+
+
+@pytest.mark.parametrize(("name", "wanted"), GROUPED, ids=[name for name, _ in GROUPED])
+def test_texts_group_by_what_the_instruction_asks_for_and_by_nothing_else(
+    mini: InstructorModel, name: str, wanted: tuple[str, ...]
 ) -> None:
-    example = EXAMPLES["reviews"]
-    sentiment, topic = labels_of(example), runs_of(4, 16)
-    form = [text.endswith("?") for text in example.texts]
-    assert sum(form) == 8
-    under_topic, under_sentiment, under_form = vectors_of(mini, example)
-    assert agreement(under_topic, topic) == 1.0
-    assert agreement(under_sentiment, sentiment) == 1.0
-    assert agreement(under_form, form) == 1.0
-    assert gap(under_topic, topic) > 0.2 > 0.05 > gap(under_topic, sentiment)
-    assert gap(under_sentiment, sentiment) > 0.15 > 0.05 > gap(under_sentiment, topic)
-    assert gap(under_form, form) > 0.15 > 0.05 > max(gap(under_form, topic), gap(under_form, sentiment))
-    assert agreement(encode(mini, "", example.texts), sentiment) < 0.7
+    example = EXAMPLES[name]
+    groupings: dict[str, Sequence[object]] = {
+        "stories": runs_of(3 if name == "person" else 4, len(example.texts)),
+        "labels": labels_of(example),
+        "questions": [text.endswith("?") for text in example.texts],
+    }
+    for vectors, grouping in zip(vectors_of(mini, example), wanted, strict=True):
+        assert agreement(vectors, groupings[grouping]) >= 0.85 and gap(vectors, groupings[grouping]) > 0.2
+        for other in set(wanted) - {grouping}:
+            assert gap(vectors, groupings[other]) < 0.05
 
 
-def test_questions_group_by_topic_or_by_the_kind_of_answer(mini: InstructorModel) -> None:
-    example = EXAMPLES["questions"]
-    kind, topic = labels_of(example), runs_of(4, 16)
-    under_topic, under_kind = vectors_of(mini, example)
-    assert agreement(under_topic, topic) >= 0.9 and agreement(under_topic, kind) <= 0.1
-    assert agreement(under_kind, kind) >= 0.9 and agreement(under_kind, topic) <= 0.1
-    assert gap(under_topic, topic) > 0.2 and gap(under_kind, kind) > 0.2
+def test_without_an_instruction_reviews_do_not_group_by_sentiment(mini: InstructorModel) -> None:
+    assert agreement(encode(mini, "", EXAMPLES["reviews"].texts), labels_of(EXAMPLES["reviews"])) < 0.7
 
 
 def test_times_and_numbers_stay_neighbours_among_the_kinds_of_answer(mini: InstructorModel) -> None:
@@ -112,15 +106,6 @@ def test_times_and_numbers_stay_neighbours_among_the_kinds_of_answer(mini: Instr
     centre = {name: vectors[kind == name].mean(axis=0) for name in set(kind)}
     others = [centre["when"] @ centre["who"], centre["when"] @ centre["why"]]
     assert centre["when"] @ centre["how many"] > max(others) + 0.15
-
-
-def test_assistant_requests_group_by_service_or_by_intent(mini: InstructorModel) -> None:
-    example = EXAMPLES["assistant"]
-    intent, service = labels_of(example), runs_of(4, 16)
-    under_service, under_intent = vectors_of(mini, example)
-    assert agreement(under_service, service) >= 0.8 and agreement(under_service, intent) <= 0.2
-    assert agreement(under_intent, intent) >= 0.75 and agreement(under_intent, service) <= 0.25
-    assert gap(under_service, service) > 0.1 and gap(under_intent, intent) > 0.12
 
 
 def test_published_instructions_keep_the_four_fields_and_hardly_move_the_picture(
@@ -138,10 +123,10 @@ def test_published_instructions_keep_the_four_fields_and_hardly_move_the_picture
     assert (with_objective * plain).sum(axis=1).mean() < 0.8
 
 
-def ranks_of_the_right_document(rows: Vectors, columns: Vectors, n_queries: int) -> list[int]:
-    """1 where the document of the query's own name comes first among the documents."""
-    cosines = rows[:n_queries] @ columns[n_queries:].T
-    return [int((row > row[i]).sum()) + 1 for i, row in enumerate(cosines)]
+def hits(rows: Vectors, columns: Vectors, n_queries: int) -> int:
+    """How many queries find the document of their own place first."""
+    found = (rows[:n_queries] @ columns[n_queries:].T).argmax(axis=1)
+    return int((found == np.arange(n_queries)).sum())
 
 
 def test_questions_find_their_documents_unless_compared_by_kind_of_question(mini: InstructorModel) -> None:
@@ -149,9 +134,9 @@ def test_questions_find_their_documents_unless_compared_by_kind_of_question(mini
     assert labels_of(example)[:8] == labels_of(example)[8:]
     as_query, as_document, by_kind = vectors_of(mini, example)
     plain = encode(mini, "", example.texts)
-    assert ranks_of_the_right_document(as_query, as_document, 8).count(1) >= 7
-    assert ranks_of_the_right_document(plain, plain, 8).count(1) >= 7
-    assert ranks_of_the_right_document(by_kind, by_kind, 8).count(1) <= 5
+    assert hits(as_query, as_document, 8) >= 7
+    assert hits(plain, plain, 8) >= 7
+    assert hits(by_kind, by_kind, 8) <= 5
 
 
 def test_a_shared_field_outweighs_a_shared_word_under_the_topic_instruction(mini: InstructorModel) -> None:
@@ -182,16 +167,6 @@ def test_the_cashier_leaves_the_musical_note_for_the_bank(mini: InstructorModel)
     assert plain[loan] < plain[music].max() - 0.03
 
 
-def test_the_speaker_replaces_the_event_under_the_person_instruction(mini: InstructorModel) -> None:
-    example = EXAMPLES["person"]
-    speaker, event = labels_of(example), runs_of(3, 12)
-    plain, by_topic, by_person = vectors_of(mini, example)
-    for vectors in (plain, by_topic):
-        assert agreement(vectors, event) == 1.0 and agreement(vectors, speaker) == 0.0
-    assert agreement(by_person, speaker) == 1.0 and agreement(by_person, event) == 0.0
-    assert gap(by_person, speaker) > 0.2
-
-
 def test_edits_of_marks_and_word_order_stay_below_the_effect_of_the_instruction(
     mini: InstructorModel,
 ) -> None:
@@ -209,206 +184,50 @@ def test_edits_of_marks_and_word_order_stay_below_the_effect_of_the_instruction(
         assert agreement(unrelated, labels_of(example)) <= 0.7
 
 
-def test_messages_group_by_story_or_by_feeling(mini: InstructorModel) -> None:
-    example = EXAMPLES["emotion"]
-    feeling, story = labels_of(example), runs_of(4, 16)
-    under_topic, under_feeling = vectors_of(mini, example)
-    assert agreement(under_topic, story) >= 0.9 and agreement(under_topic, feeling) <= 0.15
-    assert agreement(under_feeling, feeling) >= 0.85 and agreement(under_feeling, story) <= 0.2
-    assert gap(under_topic, story) > 0.15 and gap(under_feeling, feeling) > 0.15
-
-
 # What the instruction builder says about the bundled checkpoint
 
-TENSES = [
-    f"{who} {verb}."
-    for who, *verbs in (
-        (
-            "The train",
-            "left the station on time",
-            "is leaving the station now",
-            "will leave the station at noon",
-        ),
-        (
-            "We",
-            "watched an old film last night",
-            "are watching an old film",
-            "will watch an old film tomorrow",
-        ),
-        ("The doctor", "examined my knee", "is examining my knee", "will examine my knee next week"),
-    )
-    for verb in verbs
-]
-# Texts that are not in an example, and the label of each, by axis.
-PROBES: dict[str, tuple[list[str], list[str]]] = {
-    "tense": (TENSES, ["past", "present", "future"] * 3),
-    "urgency": (
-        [
-            "Water is pouring through the ceiling, come at once!",
-            "The server is down and customers cannot pay, fix it now.",
-            "I need the signed contract within the hour.",
-            "Our heating failed and it is freezing, please hurry.",
-            "Please repaint the ceiling whenever you have time.",
-            "We might replace the server some day, no rush.",
-            "You can send the contract next month.",
-            "Have a look at the heating when it suits you.",
-        ],
-        ["urgent"] * 4 + ["can wait"] * 4,
-    ),
-    "certainty": (
-        [
-            "I am absolutely sure the shop opens at nine.",
-            "There is no doubt that the bridge is safe.",
-            "It is certain that she won the race.",
-            "He definitely sold the car.",
-            "Perhaps the shop opens at nine.",
-            "I'm not sure the bridge is safe.",
-            "Maybe she won the race.",
-            "He might have sold the car, who knows.",
-        ],
-        ["sure"] * 4 + ["unsure"] * 4,
-    ),
-    "aspect": (
-        [
-            "The jacket is far too expensive.",
-            "What a bargain these boots were.",
-            "For that price I expected more from the tent.",
-            "The shop assistant was very helpful with the jacket.",
-            "Customer support never answered about my boots.",
-            "The staff were rude when I returned the tent.",
-            "The jacket looks gorgeous.",
-            "I find the boots rather ugly.",
-            "The tent comes in a lovely green design.",
-        ],
-        ["price"] * 3 + ["service"] * 3 + ["look"] * 3,
-    ),
-    "text format": (
-        [
-            "Dear Ms Brown, please find the invoice attached. Best wishes, Tom",
-            "Hi team, the meeting moves to Friday. Kind regards, Ana",
-            "Dear Sir, I am writing about the flat you advertise. Yours faithfully, J. Bell",
-            "Mix flour and butter, add two eggs and bake for 30 minutes.",
-            "Chop the onions, fry them gently and stir in the rice.",
-            "Peel the apples, sprinkle with sugar and bake until golden.",
-            "Mayor opens new bridge after two years of works",
-            "Storm leaves thousands without power on the coast",
-            "Breaking: oil price falls for third day",
-        ],
-        ["letter"] * 3 + ["recipe"] * 3 + ["headline"] * 3,
-    ),
-    "formality": (
-        [
-            "I would be grateful if you could send me the invoice.",
-            "We regret to inform you that the concert has been postponed.",
-            "We cordially invite you to a dinner in honour of our guests.",
-            "Kindly refrain from using your telephone in the library.",
-            "hey, can u shoot me that invoice?",
-            "bummer, the gig got pushed back",
-            "wanna grab dinner with us tonight?",
-            "dude, put your phone away in the library",
-        ],
-        ["formal"] * 4 + ["casual"] * 4,
-    ),
-    "subjectivity": (
-        [
-            "The film opened in June in forty cinemas.",
-            "It tells the story of two brothers in Naples.",
-            "The museum has three floors and a cafe.",
-            "The novel was published in 1954.",
-            "The film is a tender little masterpiece.",
-            "I find the story of the brothers touching.",
-            "The museum is a charming place for a rainy day.",
-            "The novel is overrated, if you ask me.",
-        ],
-        ["fact"] * 4 + ["opinion"] * 4,
-    ),
-    "negation": (
-        [
-            "The shop is open today.",
-            "She likes the new neighbours.",
-            "The key fits the lock.",
-            "We found the cat in the garden.",
-            "The shop is not open today.",
-            "She doesn't like the new neighbours.",
-            "The key never fits the lock.",
-            "We found no cat in the garden.",
-        ],
-        ["affirmed"] * 4 + ["negated"] * 4,
-    ),
-    "irony": (
-        [
-            "Oh great, another Monday, just what I needed.",
-            "Sure, because rain at a wedding is so romantic.",
-            "Wow, what a genius idea to park on the rails.",
-            "Mondays are hard for many people.",
-            "It rained at the wedding.",
-            "He parked on the rails by mistake.",
-        ],
-        ["ironic"] * 3 + ["plain"] * 3,
-    ),
-    "topic": (list(EXAMPLES["emotion"].texts), [str(story) for story in runs_of(4, 16)]),
-    "sentiment": (list(EXAMPLES["reviews"].texts), list(labels_of(EXAMPLES["reviews"]))),
-    "sentence type": (
-        list(EXAMPLES["reviews"].texts),
-        ["?" if text.endswith("?") else "." for text in EXAMPLES["reviews"].texts],
-    ),
-    "question type": (list(EXAMPLES["questions"].texts), list(labels_of(EXAMPLES["questions"]))),
-    "intent": (list(EXAMPLES["assistant"].texts), list(labels_of(EXAMPLES["assistant"]))),
-    "domain": (list(EXAMPLES["assistant"].texts), [str(service) for service in runs_of(4, 16)]),
-    "emotion": (list(EXAMPLES["emotion"].texts), list(labels_of(EXAMPLES["emotion"]))),
-    "grammatical person": (list(EXAMPLES["person"].texts), list(labels_of(EXAMPLES["person"]))),
+# Texts and the label of each, by axis: small sets of their own, and the examples.
+PROBES: dict[str, list[tuple[object, str]]] = {
+    **json.loads(Path(__file__).with_name("probes.json").read_text(encoding="utf-8")),
+    "topic": list(zip(runs_of(4, 16), EXAMPLES["emotion"].texts, strict=True)),
+    "domain": list(zip(runs_of(4, 16), EXAMPLES["assistant"].texts, strict=True)),
+    "sentence type": [(text.endswith("?"), text) for text in EXAMPLES["reviews"].texts],
+    **{
+        axis: list(zip(labels_of(EXAMPLES[name]), EXAMPLES[name].texts, strict=True))
+        for axis, name in (
+            ("sentiment", "reviews"),
+            ("question type", "questions"),
+            ("intent", "assistant"),
+            ("emotion", "emotion"),
+            ("grammatical person", "person"),
+        )
+    },
 }
 
 
-def objectives(*, mini: bool) -> list[tuple[str, str]]:
-    """The (axis, objective) pairs with this mark whose axis has a probe."""
-    entries = [(entry["axis"], entry["objective"]) for entry in BUILDER["objectives"] if entry["mini"] is mini]
-    return [(axis, objective) for axis, objective in entries if axis in PROBES or mini]
-
-
-def works(mini: InstructorModel, axis: str, objective: str) -> bool:
-    """Whether the objective brings texts of one label together, clearly better than no instruction."""
-    texts, labels = PROBES[axis]
-    instruction = f"Represent the text for {objective}: "
-    with_it, without = encode(mini, instruction, texts), encode(mini, "", texts)
-    neighbors = agreement(with_it, labels) - agreement(without, labels)
-    return neighbors > 0.2 and separation(with_it, labels) > max(0.7, separation(without, labels) + 0.1)
-
-
-@pytest.mark.parametrize(("axis", "objective"), objectives(mini=True))
-def test_an_objective_marked_as_working_beats_no_instruction(mini: InstructorModel, axis: str, objective: str) -> None:
-    assert works(mini, axis, objective)
-
-
-@pytest.mark.parametrize(("axis", "objective"), objectives(mini=False))
-def test_an_objective_with_a_probe_is_not_marked_down_without_reason(
-    mini: InstructorModel, axis: str, objective: str
+@pytest.mark.parametrize(
+    "entry", [entry for entry in BUILDER.objectives if entry.mini or entry.axis in PROBES], ids=lambda e: e.objective
+)
+def test_an_objective_is_marked_as_working_where_it_clearly_beats_no_instruction(
+    mini: InstructorModel, entry: Objective
 ) -> None:
-    assert not works(mini, axis, objective)
+    labels, texts = zip(*PROBES[entry.axis], strict=True)
+    with_it, without = encode(mini, f"Represent the text for {entry.objective}: ", texts), encode(mini, "", texts)
+    neighbours = agreement(with_it, labels) - agreement(without, labels)
+    clearer = separation(with_it, labels) > max(0.7, separation(without, labels) + 0.1)
+    assert (neighbours > 0.2 and clearer) is entry.mini
 
 
-def test_the_builder_lists_are_distinct_words_in_the_form_the_template_needs() -> None:
-    assert BUILDER["template"] == "Represent the {domain} {text_type} for {objective}: "
-    assert set(BUILDER) == {"template", "domains", "text_types", "mini_means", "objectives"}
-    objectives = [entry["objective"] for entry in BUILDER["objectives"]]
-    for words in (BUILDER["domains"], BUILDER["text_types"], objectives):
+def test_the_builder_lists_are_distinct_words() -> None:
+    for words in (BUILDER.domains, BUILDER.text_types, [entry.objective for entry in BUILDER.objectives]):
         assert len(set(words)) == len(words) > 5
         assert all(word == word.strip() and word for word in words)
-    assert {type(entry["mini"]) for entry in BUILDER["objectives"]} == {bool}
 
 
-# The format
-
-
-def test_the_first_example_is_the_one_about_reviews() -> None:
-    assert len(EXAMPLES) >= 7
-    assert next(iter(EXAMPLES)) == "reviews"
-
-
-@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
-def test_an_example_is_short_enough_to_read_in_a_matrix(example: Example) -> None:
-    assert 2 <= len(example.instructions) <= MAX_INSTRUCTIONS
-    assert 8 <= len(example.texts) <= MAX_TEXTS
-    assert all(len(text) <= 90 and text.isascii() for text in example.texts)
-    assert len(example.title) <= 60 and len(example.point) <= 360
-    assert example.labels is not None and len(set(example.labels)) < len(example.labels)
+def test_the_examples_are_sound_and_short_enough_to_read_in_a_matrix() -> None:
+    assert len(EXAMPLES) >= 7 and next(iter(EXAMPLES)) == "reviews", "it is shown first"
+    for example in EXAMPLES.values():
+        assert 2 <= len(example.instructions) <= MAX_INSTRUCTIONS and 8 <= len(example.texts) <= 24
+        assert all(len(text) <= 90 and text.isascii() for text in example.texts), example.id
+        assert len(example.title) <= 60 and len(example.point) <= 360, example.id
+        assert len(labels_of(example)) == len(example.texts) > len(set(labels_of(example))), example.id

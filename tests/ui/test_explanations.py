@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.pooling import RECIPE_TEXTS
+from instructor_core.analysis.pooling import RECIPE_NAMES
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import explanations
 from instructor_core.ui.examples import load_examples
@@ -91,12 +91,5 @@ def test_the_last_layer_alone_is_shown_when_it_is_asked_for(runtime: Runtime, mi
 
 def test_every_recipe_is_named_beside_its_cosine(runtime: Runtime) -> None:
     sentences = explanations.explain_boundary(runtime, INPUTS, ASKED).sentences
-    for recipe in list(RECIPE_TEXTS.values())[1:]:
-        assert any(sentence.startswith(f"{recipe.name}: ") for sentence in sentences)
-
-
-def test_words_in_chips_keep_their_spaces(runtime: Runtime) -> None:
-    rows = explanations.explain_pair(runtime, INPUTS, ASKED).rows
-    assert rows is not None
-    shown = "".join(token.text for token in rows.rows[0].tokens[:-1]).replace("▁", " ").strip()
-    assert shown == INPUTS.texts[ASKED.first]
+    for name in list(RECIPE_NAMES.values())[1:]:
+        assert any(sentence.startswith(f"{name}: ") for sentence in sentences)

@@ -8,7 +8,6 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -24,10 +23,9 @@ from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.table import has_pyarrow
 from instructor_core.ui import exports, report
 from instructor_core.ui.experiments import TABLE_HEADERS
-from instructor_core.ui.export_menu import FORMATS, build_export, code, write
-from instructor_core.ui.exports import Run, cell, snippet, write_embeddings_csv, write_npz, write_similarity_csv
+from instructor_core.ui.export_menu import FORMATS, code, write
+from instructor_core.ui.exports import Export, snippet, write_embeddings_csv, write_npz, write_similarity_csv
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.report import report_html
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.tabs.lab import save_rows
@@ -55,8 +53,8 @@ def grid_of(
     return EmbeddingGrid(INSTRUCTIONS, texts, labels, vectors)
 
 
-def run_of(grid: EmbeddingGrid, more_labels: tuple[tuple[str, ...], ...] = ()) -> Run:
-    return Run(grid, CHECKPOINTS[1], "float32", more_labels)
+def export_of(grid: EmbeddingGrid, more_labels: tuple[tuple[str, ...], ...] = ()) -> Export:
+    return Export(grid, CHECKPOINTS[1], "float32", more_labels)
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -71,7 +69,7 @@ def rows_of(path: Path) -> list[list[str]]:
 def test_an_npz_file_holds_the_run_and_no_pickle(tmp_path: Path) -> None:
     texts = ("One.", "Two, longer.", "Drei – äöü 😀.")
     grid = grid_of(texts, labels=("a", "", "b"))
-    write_npz(run_of(grid, (("x", "y", "z"),)), tmp_path / "run.npz")
+    write_npz(export_of(grid, (("x", "y", "z"),)), tmp_path / "run.npz")
     with np.load(tmp_path / "run.npz", allow_pickle=False) as loaded:
         assert np.array_equal(loaded["embeddings"], grid.embeddings)
         assert np.array_equal(loaded["norms"], grid.norms)
@@ -83,21 +81,15 @@ def test_an_npz_file_holds_the_run_and_no_pickle(tmp_path: Path) -> None:
         assert all(array.dtype.kind in "Uf" for array in loaded.values())
 
 
-def test_an_npz_file_without_labels_says_so(tmp_path: Path) -> None:
-    write_npz(run_of(grid_of(("One.",))), tmp_path / "run.npz")
-    with np.load(tmp_path / "run.npz") as loaded:
-        assert loaded["labels"].shape == (0, 1)
-
-
 def test_one_long_text_does_not_blow_up_an_npz_file(tmp_path: Path) -> None:
     texts = ("x" * 20_000, *(f"Text {i}." for i in range(1999)))
     with pytest.raises(UserError, match="20000 characters"):
-        write_npz(run_of(grid_of(texts, dim=1)), tmp_path / "run.npz")
+        write_npz(export_of(grid_of(texts, dim=1)), tmp_path / "run.npz")
 
 
 def test_embeddings_come_back_from_csv_to_the_last_bit(tmp_path: Path) -> None:
     grid = grid_of(("One.", "Two."), labels=("a", "-b"), dim=6)
-    write_embeddings_csv(run_of(grid, (("x", "y"),)), tmp_path / "run.csv")
+    write_embeddings_csv(export_of(grid, (("x", "y"),)), tmp_path / "run.csv")
     header, *rows = rows_of(tmp_path / "run.csv")
     names = ["letter", "instruction", "number", "text", "label", "label 2", "checkpoint", "revision", "norm", "e0"]
     assert header[:10] == names
@@ -113,7 +105,7 @@ def test_embeddings_come_back_from_csv_to_the_last_bit(tmp_path: Path) -> None:
 
 def test_similarities_come_back_from_csv(tmp_path: Path) -> None:
     grid = grid_of(("One.", "Two.", "Three."))
-    write_similarity_csv(run_of(grid), tmp_path / "run.csv")
+    write_similarity_csv(export_of(grid), tmp_path / "run.csv")
     header, *rows = rows_of(tmp_path / "run.csv")
     assert header[-3:] == ["1", "2", "3"]
     values = np.array([row[6:] for row in rows], dtype=np.float32).reshape(2, 3, 3)
@@ -126,22 +118,17 @@ def test_no_cell_of_a_csv_file_begins_a_formula(
 ) -> None:
     texts = tuple(start + rest for start, rest in parts)
     path = tmp_path_factory.getbasetemp() / "formula.csv"
-    write_embeddings_csv(run_of(grid_of(texts, labels=texts, dim=1)), path)
+    write_embeddings_csv(export_of(grid_of(texts, labels=texts, dim=1)), path)
     rows = rows_of(path)
     assert len(rows) == 1 + 2 * len(texts)
-    assert not any(value.strip().startswith(("=", "+", "-", "@")) for row in rows[1:] for value in row[:5])
-
-
-@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", " =1", "\n=1", "＝1"])
-def test_a_cell_that_would_be_a_formula_becomes_text(value: str) -> None:
-    assert cell(value) == "'" + value
+    assert not any(value.strip().startswith(("=", "+", "-", "@", "＝")) for row in rows[1:] for value in row[:5])
 
 
 def test_a_csv_file_too_large_for_a_spreadsheet_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "MAX_NUMBERS", 50)
     for write_it in (write_embeddings_csv, write_similarity_csv):
         with pytest.raises(UserError, match="50 numbers"):
-            write_it(run_of(grid_of()), tmp_path / "run.csv")
+            write_it(export_of(grid_of()), tmp_path / "run.csv")
         assert not (tmp_path / "run.csv").exists()
 
 
@@ -166,7 +153,7 @@ def test_embeddings_come_back_from_parquet(tmp_path: Path) -> None:
     import pyarrow.parquet as parquet
 
     grid = grid_of(labels=tuple("ab" * 5))
-    exports.write_parquet(run_of(grid), tmp_path / "run.parquet")
+    exports.write_parquet(export_of(grid), tmp_path / "run.parquet")
     table = parquet.read_table(tmp_path / "run.parquet")
     values = np.array(table["embedding"].to_pylist(), dtype=np.float32)
     assert np.array_equal(values.reshape(grid.embeddings.shape), grid.embeddings)
@@ -176,7 +163,7 @@ def test_embeddings_come_back_from_parquet(tmp_path: Path) -> None:
 def test_parquet_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(UserError, match="Export NPZ"):
-        exports.write_parquet(run_of(grid_of()), tmp_path / "run.parquet")
+        exports.write_parquet(export_of(grid_of()), tmp_path / "run.parquet")
 
 
 # ----------------------------------------------------------------------------------------------------------- the code
@@ -244,11 +231,13 @@ def test_the_code_of_a_long_run_reads_its_texts_from_the_npz_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = tuple(f"Text {i}. np.load " * 20 for i in range(200))
-    write_npz(run_of(grid_of(texts)), tmp_path / "embeddings.npz")
+    write_npz(export_of(grid_of(texts)), tmp_path / "embeddings.npz")
     code = snippet(CHECKPOINTS[1], INSTRUCTIONS, texts)
     assert len(code) < 2000
     monkeypatch.chdir(tmp_path)
     assert executed(code)["texts"] == list(texts)
+    with np.load("embeddings.npz") as loaded:
+        assert loaded["labels"].shape == (0, 200)
 
 
 # --------------------------------------------------------------------------------------------------------- the report
@@ -283,7 +272,7 @@ def parsed(page: str) -> Tags:
 
 @pytest.fixture(scope="module")
 def hostile_report() -> Tags:
-    return parsed(report_html(run_of(grid_of(labels=ATTACKS), (ATTACKS,))))
+    return parsed(report_html(export_of(grid_of(labels=ATTACKS), (ATTACKS,))))
 
 
 def test_a_report_shows_hostile_texts_and_runs_none(hostile_report: Tags) -> None:
@@ -318,7 +307,7 @@ def test_a_report_names_checkpoint_revision_and_versions(hostile_report: Tags) -
 
 def test_a_report_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MAX_DRAWN", 3)
-    page = parsed(report_html(run_of(grid_of(("y" * 3000, "b", "c", "d")))))
+    page = parsed(report_html(export_of(grid_of(("y" * 3000, "b", "c", "d")))))
     assert "The first 3 of 4 texts are drawn." in page.text
     assert "… (3000 characters)" in page.text
     assert len(json.loads(page.scripts[0])["panels"][0]["figure"]["data"][0]["z"]) == 3
@@ -356,12 +345,3 @@ def test_an_unknown_format_writes_nothing(runtime: Runtime, tmp_path: Path, kind
 def test_the_code_of_the_page_needs_no_loaded_checkpoint() -> None:
     idle = Runtime((Checkpoint("far", "no/where", "abc"),))
     assert "InstructorModel('no/where', revision='abc')" in code(idle, Inputs("far", ("",), ("One.",), None))
-
-
-def test_the_menu_is_private_and_offers_parquet_only_where_it_can_be_written(runtime: Runtime) -> None:
-    with gr.Blocks() as demo:
-        tabs = gr.Tabs()
-        build_export(Page(runtime, gr.State(INPUTS), gr.State(Selected()), gr.State(""), tabs))
-    menu = next(block for block in demo.blocks.values() if isinstance(block, gr.Dropdown))
-    assert ("parquet" in [value for _, value in menu.choices]) is has_pyarrow()
-    assert demo.get_api_info()["named_endpoints"] == {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -135,21 +133,6 @@ def test_a_file_over_the_size_limit_is_refused_before_it_is_read(
     monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("it was read"))
     with pytest.raises(UserError, match="5 MB"):
         read_table(path)
-
-
-@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=2, max_size=4), min_size=2))
-def test_a_written_csv_file_is_read_cell_by_cell(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
-) -> None:
-    width = min(map(len, rows))
-    wanted = [row[:width] for row in rows if any(cell.strip() for cell in row[:width])]
-    if not wanted:
-        return
-    out = io.StringIO()
-    csv.writer(out, quoting=csv.QUOTE_ALL).writerows([["text", "label", "c", "d"][:width], *wanted])
-    path = tmp_path_factory.getbasetemp() / "round.csv"
-    path.write_bytes(out.getvalue().encode())
-    assert [list(row) for row in read_table(path).rows] == wanted
 
 
 # ------------------------------------------------------------------------------------------------------------ the page

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
 
 from instructor_core import InstructorModel
+from instructor_core.hub import BUNDLED, local_checkpoint
 from instructor_core.ui.examples import load_examples
-from instructor_core.ui.fingerprints import fingerprint_lines, sampled
+from instructor_core.ui.fingerprints import (
+    FREE_S,
+    SHARE,
+    TOO_DEAR,
+    fingerprint_lines,
+    fingerprints,
+    follow_fingerprints,
+    n_affordable,
+    sampled,
+)
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.runtime import Runtime
 
 TEXTS = load_examples()[0].texts
 
@@ -27,3 +44,51 @@ def test_few_texts_are_told_from_how_many_on_and_many_are_sampled_once_each(mini
     many = [f"text {i}" for i in range(100)]
     chosen = sampled([*many, *many])
     assert len(set(chosen)) == len(chosen) == 48 and sampled(chosen) == chosen
+
+
+MANY = tuple(f"Text {i} is {'good' if i % 2 else 'bad'}." for i in range(1000))
+PER_TEXT = 1 + 25 + 5  # no instruction, 13 tasks and 12 controls, 5 edits of "Mood: "
+
+
+@pytest.fixture
+def runtime(checkpoint_a: Path) -> Runtime:
+    return Runtime((local_checkpoint(checkpoint_a),), device="cpu")
+
+
+def test_what_is_made_unasked_costs_half_the_run_or_two_seconds_of_the_model(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    run = Inputs(runtime.checkpoints[0].id, ("Mood: ",), MANY, None)
+    runtime.grid(run)
+    assert runtime.pace(run.checkpoint_id) > 0
+    monkeypatch.setattr(Runtime, "pace", lambda *_: 0.0)
+    assert n_affordable(runtime, run) == 16  # 1000 / 2 = 500 pairs; 500 / 31 = 16.1
+    encoded: set[tuple[str, str]] = set()
+    encode = runtime.encoder(run.checkpoint_id).encode
+    list(fingerprints(lambda pairs: (encoded.update(pairs), encode(pairs))[1], replace(run, texts=sampled(MANY, 16))))
+    assert len(encoded - set(run.pairs)) == 16 * PER_TEXT <= SHARE * len(run.pairs)
+    monkeypatch.setattr(Runtime, "pace", lambda *_: 10 * PER_TEXT / FREE_S)
+    assert n_affordable(runtime, replace(run, texts=MANY[:60])) == 10
+    assert n_affordable(runtime, run) == 16
+    monkeypatch.setattr(Runtime, "pace", lambda *_: 1e6)
+    assert n_affordable(runtime, run) == n_affordable(runtime, replace(run, checkpoint_id=BUNDLED)) == 48
+    runtime._lent[run.checkpoint_id] = lambda function, model: function
+    assert n_affordable(runtime, run) == 0  # ZeroGPU: a visitor's minutes
+
+
+def test_a_fingerprint_that_would_cost_too_much_is_said_to_be_missing(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Runtime, "pace", lambda *_: 0.0)
+    with gr.Blocks(analytics_enabled=False) as demo:
+        page = SimpleNamespace(runtime=runtime, inputs=gr.State())
+        follow_fingerprints(page, demo, [gr.HTML() for _ in range(8)])  # type: ignore[arg-type]
+    (event,) = demo.fns.values()
+    *_, lines = event.fn(Inputs(runtime.checkpoints[0].id, ("Mood: ", ""), MANY[:60], None))
+    assert TOO_DEAR in lines[0] and "the control" in lines[1] and lines[2] == ""
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 47, 48])
+def test_a_smaller_sample_is_spread_over_the_larger_one(most: int):
+    chosen = sampled(MANY, most)
+    assert len(set(chosen)) == most and set(chosen) <= set(sampled(MANY))

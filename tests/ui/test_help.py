@@ -17,7 +17,7 @@ CONTROLS = (
     *(gr.File, gr.Dataframe, gr.Accordion),
 )
 # A control without a visible label is explained by the heading or the fold that it belongs to.
-EXPLAINED_BY = {"Instruction": "## Instructions", "What": "export", "Link": "link to this page"}
+EXPLAINED_BY = {"Instruction": "try", "What": "#export", "Link": "#link"}
 
 
 def tab_of(block: gr.blocks.Block) -> str:
@@ -38,7 +38,7 @@ def key_of(block: gr.blocks.Block) -> str | None:
     label = str(block.label)
     if getattr(block, "show_label", True) is False:
         return EXPLAINED_BY.get(label) or EXPLAINED_BY.get(label.rsplit(" ", 1)[0], label)
-    return label
+    return f"#{block.elem_id}" if block.elem_id else label
 
 
 @pytest.fixture(scope="module")

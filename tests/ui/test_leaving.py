@@ -14,6 +14,7 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
+import torch
 
 from instructor_core.cache import CachedEncoder
 from instructor_core.hub import Checkpoint
@@ -26,19 +27,12 @@ WITHIN_S = 30.0
 
 
 @dataclass
-class Device:
-    """What a model computes on."""
-
-    type: str = "cpu"
-
-
-@dataclass
 class SlowModel:
     """Embeds a pair as its length, each slice when the test lets it."""
 
     dim: int = 2
     max_seq_length: int = 512
-    device: Device = field(default_factory=Device)
+    device: torch.device = field(default_factory=partial(torch.device, "cpu"))
     slices: list[list[tuple[str, str]]] = field(default_factory=list)
     go: Event = field(default_factory=Event)
 
@@ -129,9 +123,7 @@ def test_what_is_too_much_hears_so_at_once_and_others_get_their_answers(served: 
 def test_a_stopped_run_frees_its_place(served: Served) -> None:
     press_embed(served, "stopping", "one\ntwo\nthree")
     heard = messages(served, "stopping")
-    message = next(heard)
-    while message["msg"] != "process_generating":
-        message = next(heard)
+    message = next(message for message in heard if message["msg"] == "process_generating")
     body = {"session_hash": "stopping", "fn_index": served.event, "event_id": message["event_id"]}
     Thread(target=httpx.post, args=(f"{served.url}/gradio_api/cancel",), kwargs={"json": body, "timeout": 30}).start()
     wait_until(lambda: served.queue.n_requests == 0)

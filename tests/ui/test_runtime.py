@@ -9,7 +9,7 @@ import shutil
 import socket
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -24,6 +24,7 @@ from instructor_core import EncoderError, InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import MAX_LOADED, Runtime, without_paths
 from tests.conftest import make_checkpoint
 from tests.ui.fake_hub import COMMIT, Hub, serve
@@ -31,35 +32,31 @@ from tests.ui.fake_hub import COMMIT, Hub, serve
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
 
 
-def finished(steps: Generator[str, None, Any]) -> tuple[list[str], Any]:
+def reported(steps: Generator[str, None, Any]) -> tuple[list[str], Any]:
     """What a generator yields, and what it returns."""
-    lines = []
-    while True:
-        try:
-            lines.append(next(steps))
-        except StopIteration as stop:
-            return lines, stop.value
+    lines: list[str] = []
+    result = finished(described(steps, lines.append))
+    return lines, result
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chosen:
     """What a visitor sees who chooses the checkpoint: lines of progress, then vectors or an error."""
 
-    lines: list[str]
+    lines: list[str] = field(default_factory=list)
     vectors: np.ndarray | None = None
     error: str = ""
 
 
 def choose(*, megabytes: int = 0, revision: str | None = None) -> Chosen:
     runtime = Runtime((Checkpoint("toy", "someone/toy", revision, 0, megabytes),), device="cpu")
-    steps, lines = runtime.load_steps("toy"), []
+    chosen = Chosen()
     try:
-        while True:
-            lines.append(next(steps))
-    except StopIteration as stop:
-        return Chosen(lines, stop.value.encode(PAIRS))
+        encoder = finished(described(runtime.load_steps("toy"), chosen.lines.append))
+        chosen.vectors = encoder.encode(PAIRS)
     except UserError as error:
-        return Chosen(lines, error=str(error))
+        chosen.error = str(error)
+    return chosen
 
 
 class Clock:
@@ -115,17 +112,17 @@ def test_a_checkpoint_outside_the_registry_is_refused(tmp_path: Path):
         with pytest.raises(UserError, match=r"There is no checkpoint .* Choose one of: instructor-mini, "):
             runtime.encoder(name)
         with pytest.raises(UserError, match="There is no checkpoint"):
-            finished(runtime.load_steps(name))
+            reported(runtime.load_steps(name))
 
 
 def test_a_checkpoint_is_loaded_once_and_its_embeddings_are_those_of_the_encoder(checkpoint_a: Path):
     local = local_checkpoint(checkpoint_a)
     runtime = Runtime((local,), device="cpu")
     assert not runtime.is_loaded(local.id)
-    lines, encoder = finished(runtime.load_steps(local.id))
+    lines, encoder = reported(runtime.load_steps(local.id))
     assert lines == [f"loading {local.id}"]
     assert runtime.is_loaded(local.id)
-    assert finished(runtime.load_steps(local.id)) == ([], encoder)
+    assert reported(runtime.load_steps(local.id)) == ([], encoder)
     inputs = Inputs(local.id, ("Represent the text: ", ""), ("One.", "Two."), None)
     expected = InstructorModel(checkpoint_a, device="cpu").encode(inputs.pairs).reshape(2, 2, -1)
     np.testing.assert_allclose(runtime.grid(inputs).embeddings, expected, atol=1e-5)
@@ -148,17 +145,16 @@ def test_a_broken_folder_is_explained_and_can_be_tried_again(checkpoint_a: Path,
     folder.mkdir()
     runtime = Runtime((local_checkpoint(folder),), device="cpu")
     with pytest.raises(UserError, match=r"^The checkpoint folder broken has no modules\.json"):
-        finished(runtime.load_steps("broken"))
+        reported(runtime.load_steps("broken"))
     for file in checkpoint_a.iterdir():
         (folder / file.name).symlink_to(file)
-    _, encoder = finished(runtime.load_steps("broken"))
+    _, encoder = reported(runtime.load_steps("broken"))
     assert encoder.encode(PAIRS).shape == (2, 64)
 
 
 def damaged_copies(checkpoint: Path, folder: Path) -> Iterator[tuple[str, Path]]:
     """Copies of a checkpoint, each with one file damaged in one way."""
     damages = {
-        "empty": lambda content: b"",
         "cut": lambda content: content[: len(content) // 2],
         "garbage": lambda content: b"\x80\x05garbage" * 20,
         "other JSON": lambda content: b'[{"a": null}]',
@@ -177,7 +173,7 @@ def test_a_damaged_checkpoint_is_explained_without_telling_where_it_lies(checkpo
     for what, folder in damaged_copies(checkpoint_a, tmp_path):
         runtime = Runtime((Checkpoint("spoilt", str(folder)), good), device="cpu")
         try:
-            finished(runtime.load_steps("spoilt"))
+            reported(runtime.load_steps("spoilt"))
         except UserError as error:
             spoilt.append(what)
             assert str(tmp_path) not in str(error), what
@@ -185,8 +181,8 @@ def test_a_damaged_checkpoint_is_explained_without_telling_where_it_lies(checkpo
             assert len(str(error)) < 500, what
     # The rest are files that the tokenizer does without, and weights are read to the last byte.
     for needed in ("config.json", "modules.json", "pytorch_model.bin", "tokenizer.json", "2_Dense/pytorch_model.bin"):
-        assert f"{needed} empty" in spoilt and f"{needed} garbage" in spoilt and f"{needed} cut" in spoilt
-    assert finished(runtime.load_steps(good.id))[1].encode(PAIRS).shape == (2, 64)
+        assert f"{needed} garbage" in spoilt and f"{needed} cut" in spoilt
+    assert reported(runtime.load_steps(good.id))[1].encode(PAIRS).shape == (2, 64)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +219,7 @@ def test_visitors_who_choose_the_same_checkpoint_share_its_download(
     monkeypatch.setattr("instructor_core.encoder.find_checkpoint", find)
     first, second = runtime.load_steps("random-a"), runtime.load_steps("random-a")
     assert next(first) == next(second) == "loading random-a"
-    threads = [Thread(target=lambda steps=steps: finished(steps)) for steps in (first, second)]
+    threads = [Thread(target=lambda steps=steps: reported(steps)) for steps in (first, second)]
     for thread in threads:
         thread.start()
     while not started:

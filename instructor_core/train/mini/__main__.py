@@ -17,9 +17,10 @@ from instructor_core.train.mini.medi import read_sources
 from instructor_core.train.mini.mixture import Mixture, MixtureSettings
 from instructor_core.train.mini.quick import QuickEvaluation
 from instructor_core.train.mini.teacher import Teacher, embed_file
-from instructor_core.train.mini.wordings import Wordings
+from instructor_core.train.mini.wordings import TrainingWordings
 from instructor_core.train.saving import save_checkpoint
-from instructor_core.train.trainer import TrainingReport, TrainingSettings, train
+from instructor_core.train.settings import TrainingSettings
+from instructor_core.train.trainer import TrainingReport, train
 
 _DESCRIPTION = """\
 The recipe of instructor-mini: a small INSTRUCTOR checkpoint, trained on a CPU within hours.
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    wordings = Wordings()
+    wordings = TrainingWordings()
     material = load_material(
         arguments.sources,
         only_open=arguments.licences == "open",

@@ -23,6 +23,7 @@ from torch import nn
 from transformers import T5Config, T5EncoderModel
 
 from instructor_core.train.mini.teacher import Teacher, read_embeddings, read_texts
+from instructor_core.train.saving import write_json, write_layout
 
 _SPECIAL = ("<pad>", "</s>", "<unk>")
 _CHARACTERS = (
@@ -46,15 +47,7 @@ class Shape:
 
 
 def make_checkpoint(corpus: Path, teacher: Teacher, out: Path, *, shape: Shape | None = None, seed: int = 0) -> None:
-    """Write a checkpoint in the hub's layout, made from a corpus, its embeddings and the teacher.
-
-    Args:
-        corpus: Text file with its embeddings beside it.
-        teacher: Embeds the tokens.
-        out: Folder of the checkpoint.
-        shape: Sizes of the network.
-        seed: Of the layers' first weights.
-    """
+    """Write a checkpoint in the hub's layout, made from a corpus, the embeddings beside it and the teacher."""
     shape = shape or Shape()
     texts = read_texts(corpus)
     embeddings = read_embeddings(corpus, len(texts))
@@ -75,7 +68,7 @@ def make_checkpoint(corpus: Path, teacher: Teacher, out: Path, *, shape: Shape |
     network.shared.weight.data = torch.from_numpy(tokens)
     out.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(out)
-    _write_layout(out, tokenizer, torch.from_numpy(projection), shape.max_tokens)
+    _write_rest(out, tokenizer, torch.from_numpy(projection), shape.max_tokens)
 
 
 def static_vectors(
@@ -86,20 +79,11 @@ def static_vectors(
     width: int,
     directions: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the token embeddings and the projection that make the static model.
+    """Return the static model: (V, h) float32 token embeddings of root mean square 1, and the (D, h) projection.
 
     T5's final norm divides a token's state by its root mean square, which would undo any weighting. The columns behind
-    the leading directions take what a token's weight leaves of a constant length, so that the weighting survives.
-
-    Args:
-        token_vectors: ``(V, D)`` embeddings of the tokens' texts.
-        counts: ``(V,)`` how often each token occurs.
-        sample: ``(N, D)`` embeddings of texts; their leading directions are kept.
-        width: Hidden size ``h`` of the network.
-        directions: Number ``d < h`` of directions.
-
-    Returns:
-        ``(V, h)`` float32 token embeddings of root mean square 1, and the ``(D, h)`` float32 projection.
+    the leading directions, those of the (N, D) sample of texts, take what a token's weight leaves of a constant length,
+    so that the weighting survives. Token vectors are (V, D), counts (V,).
     """
     _, _, leading = np.linalg.svd(sample.T @ sample)
     leading = leading[:directions]  # (d, D)
@@ -213,40 +197,12 @@ def _start_small(network: nn.Module, shape: Shape) -> None:
                 nn.init.normal_(parameter, std=scale)
 
 
-def _write_layout(out: Path, tokenizer: Tokenizer, projection: torch.Tensor, max_tokens: int) -> None:
-    """Write what stands beside the encoder: tokenizer, pooling, projection, list of modules."""
-
-    def write(name: str, value: object) -> None:
-        (out / name).parent.mkdir(exist_ok=True)
-        (out / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
+def _write_rest(out: Path, tokenizer: Tokenizer, projection: torch.Tensor, max_tokens: int) -> None:
+    """Write what stands beside the encoder: tokenizer, pooling, projection (D, h), list of modules."""
+    write_layout(out, width=projection.shape[1], dim=projection.shape[0], max_tokens=max_tokens)
     tokenizer.save(str(out / "tokenizer.json"))
     special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     # Not T5's class, which would rebuild the normaliser from the vocabulary alone and lose the lower-casing.
-    write("tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
-    write("special_tokens_map.json", special)
-    write("sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
-    kinds = ("Transformer", "Pooling", "Dense", "Normalize")
-    paths = ("", "1_Pooling", "2_Dense", "3_Normalize")
-    write(
-        "modules.json",
-        [
-            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-            for i, (kind, path) in enumerate(zip(kinds, paths, strict=True))
-        ],
-    )
-    n_out, width = projection.shape
-    write(
-        "1_Pooling/config.json",
-        {"word_embedding_dimension": width, "pooling_mode_mean_tokens": True, "include_prompt": False},
-    )
-    write(
-        "2_Dense/config.json",
-        {
-            "in_features": width,
-            "out_features": n_out,
-            "bias": False,
-            "activation_function": "torch.nn.modules.linear.Identity",
-        },
-    )
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
+    write_json(out / "special_tokens_map.json", special)
     save_file({"linear.weight": projection.contiguous()}, out / "2_Dense" / "model.safetensors")

@@ -18,7 +18,14 @@ from instructor_core.errors import UserError
 from instructor_core.train.mini.medi import read_medi
 from instructor_core.train.mini.rules import label_by_rule
 from instructor_core.train.mini.sentences import FRAMES, KINDS, Labelled, frame, generate
-from instructor_core.train.mini.tasks import HELD_OUT_AXES, LabelTask, PairTask, TripletTask, corpus_tasks, label_tasks
+from instructor_core.train.mini.tasks import (
+    HELD_OUT_AXES,
+    LabelledTask,
+    PairTask,
+    TripletTask,
+    corpus_tasks,
+    label_tasks,
+)
 from instructor_core.train.mini.teacher import read_embeddings, read_texts
 from instructor_core.train.mini.topics import Topics, find_topics
 
@@ -32,21 +39,12 @@ _REQUEST_START = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Everything that batches are drawn from.
-
-    Attributes:
-        texts: ``N`` corpus texts.
-        embeddings: ``(N, D)`` float16 unit-length embeddings of the teacher.
-        topics: Clusters of the corpus.
-        labelled: Tasks with a label for every text.
-        triplets: Tasks of triplets.
-        pairs: Tasks of pairs.
-    """
+    """What batches are drawn from: N corpus texts, their (N, D) float16 unit embeddings and topics, and tasks."""
 
     texts: Sequence[str]
     embeddings: NDArray[np.float16]
     topics: Topics
-    labelled: Sequence[LabelTask]
+    labelled: Sequence[LabelledTask]
     triplets: Sequence[TripletTask]
     pairs: Sequence[PairTask]
 
@@ -79,11 +77,7 @@ class Material:
 
 
 def read_labelled(path: Path) -> list[Labelled]:
-    """Read labelled texts, one JSON object with ``text`` and ``labels`` (axis -> label) a line.
-
-    Raises:
-        UserError: If a line is something else.
-    """
+    """Read labelled texts, one JSON object with ``text`` and ``labels`` (axis -> label) a line."""
     entries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
@@ -98,12 +92,8 @@ def read_labelled(path: Path) -> list[Labelled]:
 def load_material(folder: Path, *, only_open: bool, seed: int, n_generated: int = 12_000) -> Material:
     """Read the sources and build all tasks; the same folder and seed give the same material.
 
-    Args:
-        folder: Holds ``corpus.txt`` with ``corpus.npy`` beside it and, if there is one, ``train.jsonl.gz``.
-        only_open: Leave out the tasks whose licence does not let a trained model be passed on. The corpus is one file
-            of texts without their sources: it is used as it is, and choosing it is up to whoever makes it.
-        seed: For the generator, the clusters and the choice of texts.
-        n_generated: Sentences per kind of the generator.
+    With `only_open` tasks are left out whose licence does not let a trained model be passed on. The corpus is one file
+    of texts without their sources: it is used as it is, and choosing it is up to whoever makes it.
     """
     texts = read_texts(folder / "corpus.txt")
     embeddings = read_embeddings(folder / "corpus.txt", len(texts))
@@ -111,7 +101,7 @@ def load_material(folder: Path, *, only_open: bool, seed: int, n_generated: int 
     corpus = corpus_tasks(
         texts, topics.fine, topics.coarse, topics.confidence, label_by_rule, n_texts=min(len(texts), 200_000), seed=seed
     )
-    labelled: list[LabelTask] = []
+    labelled: list[LabelledTask] = []
     triplets: list[TripletTask] = []
     pairs: list[PairTask] = []
     medi = folder / "train.jsonl.gz"
@@ -124,7 +114,7 @@ def load_material(folder: Path, *, only_open: bool, seed: int, n_generated: int 
     return Material(texts, embeddings, topics, tasks, triplets, pairs)
 
 
-def sentence_tasks(n_generated: int, seed: int) -> list[LabelTask]:
+def sentence_tasks(n_generated: int, seed: int) -> list[LabelledTask]:
     """Make the tasks of generated and of hand-written sentences; the latter are fewer, truer, and weigh more."""
     tasks = []
     topics: set[str] = set()
@@ -140,7 +130,7 @@ def sentence_tasks(n_generated: int, seed: int) -> list[LabelTask]:
     return tasks
 
 
-def frame_tasks(texts: Sequence[str], topics: Topics, n_texts: int, seed: int) -> list[LabelTask]:
+def frame_tasks(texts: Sequence[str], topics: Topics, n_texts: int, seed: int) -> list[LabelledTask]:
     """Join real snippets with clauses that carry a label; the snippet's topic crosses it and is a label itself."""
     rng = random.Random(seed)
     clear = np.flatnonzero(topics.confidence >= np.median(topics.confidence))
@@ -161,7 +151,7 @@ def frame_tasks(texts: Sequence[str], topics: Topics, n_texts: int, seed: int) -
     return tasks
 
 
-def joint_tasks(tasks: Sequence[LabelTask], *, per_class: int = 2000, weight: float = 6.0) -> list[LabelTask]:
+def joint_tasks(tasks: Sequence[LabelledTask], *, per_class: int = 2000, weight: float = 6.0) -> list[LabelledTask]:
     """Join all named tasks of an axis into one, crossed by where its texts come from.
 
     A class then holds generated, written and real texts at once: what they share is the label, not the style.

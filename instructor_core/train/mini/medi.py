@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.errors import UserError
-from instructor_core.train.mini.tasks import HELD_OUT_AXES, LabelTask, PairTask, TripletTask
+from instructor_core.train.mini.tasks import HELD_OUT_AXES, LabelledTask, PairTask, TripletTask
 
 _SOURCES = Path(__file__).parent / "data" / "sources.json"
 _MAX_RECOVERED = 10  # classes; with more, few groups are set apart from all the others
@@ -31,18 +31,10 @@ Triplet = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Source:
-    """What the recipe knows about one task of the file.
+class TaskSource:
+    """What the recipe knows about one task of the file: the terms of its texts, and what they are trained for.
 
-    Attributes:
-        task: The record's ``task_name``.
-        terms: Licence of its texts.
-        open_licence: Whether that licence lets a trained model be passed on.
-        axis: Axis of the labels, or "" for pairs.
-        n_classes: Number of labels, or 0.
-        weight: Share among the tasks of the axis.
-        text_types: What an instruction may call the texts.
-        cues: Words by which a recovered class gets its name.
+    Pairs have no axis. A recovered class gets its name by the `cues`.
     """
 
     task: str
@@ -55,13 +47,13 @@ class Source:
     cues: Mapping[str, Sequence[str]]
 
 
-def read_sources() -> dict[str, Source]:
+def read_sources() -> dict[str, TaskSource]:
     """Return what is known about each task, by its name; a task that is not listed is not trained on."""
     listed: dict[str, Any] = json.loads(_SOURCES.read_text(encoding="utf-8"))
     sources = {}
     for entry in listed["tasks"]:
         licence = listed["licences"][entry["licence"]]
-        sources[entry["task"]] = Source(
+        sources[entry["task"]] = TaskSource(
             task=entry["task"],
             terms=licence["terms"],
             open_licence=licence["open"],
@@ -80,17 +72,11 @@ def read_medi(
     only_open: bool,
     row_of: Mapping[str, int],
     coarse_topics: NDArray[np.int32],
-) -> tuple[list[LabelTask], list[TripletTask], list[PairTask]]:
-    """Read the tasks of a file, without the held-out axes.
+) -> tuple[list[LabelledTask], list[TripletTask], list[PairTask]]:
+    """Read the tasks of a ``.jsonl.gz`` file, without the held-out axes.
 
-    Args:
-        path: The file, ``.jsonl.gz``.
-        only_open: Leave out the tasks whose licence does not let a trained model be passed on.
-        row_of: Corpus line of a text, for those that the corpus holds.
-        coarse_topics: ``(N,)`` cluster of each corpus line, which crosses the axes that are not about content.
-
-    Raises:
-        UserError: If a line is not a record of the format.
+    `row_of` gives the corpus line of a text, for those that the corpus holds; `coarse_topics` (N,) is the cluster of
+    each line, which crosses the axes that are not about content.
     """
     sources = {name: source for name, source in read_sources().items() if source.open_licence or not only_open}
     records: dict[str, list[tuple[tuple[str, str], ...]]] = defaultdict(list)
@@ -107,7 +93,7 @@ def read_medi(
                     f"{path.name}, line {number}: expected a JSON record with task_name and [instruction, text] under "
                     f"query, pos and neg, got {line[:60]!r}. Correct the line."
                 ) from error
-    labelled: list[LabelTask] = []
+    labelled: list[LabelledTask] = []
     triplets: list[TripletTask] = []
     pairs: list[PairTask] = []
     for name, rows in records.items():
@@ -118,7 +104,7 @@ def read_medi(
             pairs.append(PairTask(name, left, right, symmetric, source.weight))
             continue
         made = _supervised(source, [(row[0][1], row[1][1], row[2][1]) for row in rows], row_of, coarse_topics)
-        if isinstance(made, LabelTask):
+        if isinstance(made, LabelledTask):
             labelled.append(made)
         else:
             triplets.append(made)
@@ -126,8 +112,8 @@ def read_medi(
 
 
 def _supervised(
-    source: Source, triplets: Sequence[Triplet], row_of: Mapping[str, int], coarse_topics: NDArray[np.int32]
-) -> LabelTask | TripletTask:
+    source: TaskSource, triplets: Sequence[Triplet], row_of: Mapping[str, int], coarse_topics: NDArray[np.int32]
+) -> LabelledTask | TripletTask:
     def rows(texts: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray([row_of.get(text, -1) for text in texts], dtype=np.int64)
 
@@ -138,7 +124,7 @@ def _supervised(
             lines = rows(texts)
             known = (lines >= 0) & (source.axis not in _TOPICAL)
             crossing = np.where(known, coarse_topics[np.maximum(lines, 0)], -1).astype(np.int32)
-            return LabelTask(
+            return LabelledTask(
                 name=source.task,
                 axis=source.axis,
                 texts=texts,
@@ -164,14 +150,9 @@ def _supervised(
 
 
 def recover_labels(triplets: Sequence[Triplet], n_classes: int) -> dict[str, int]:
-    """Work out the labels of the texts of triplets, as far as they follow from the triplets.
+    """Work out the labels of the texts of triplets (text, one of its class, one of another), as far as they follow.
 
-    Args:
-        triplets: (text, text of the same class, text of another class).
-        n_classes: Number of classes.
-
-    Returns:
-        Class of each text that could be placed; empty if no ``n_classes`` groups are all set apart from each other.
+    The result is empty if no ``n_classes`` groups are all set apart from each other.
     """
     parent: dict[str, str] = {}
 

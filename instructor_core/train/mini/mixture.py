@@ -27,8 +27,8 @@ from instructor_core.train.mini.objectives import (
     supervised_contrast,
     triplet_contrast,
 )
-from instructor_core.train.mini.tasks import MANY_CLASSES, LabelTask, TripletTask
-from instructor_core.train.mini.wordings import Wordings
+from instructor_core.train.mini.tasks import MANY_CLASSES, LabelledTask, TripletTask
+from instructor_core.train.mini.wordings import TrainingWordings
 
 SHARES: Mapping[str, float] = {
     # Plain similarity is the hardest to win back and the space that every instruction starts from: the largest share.
@@ -82,22 +82,15 @@ TEXT_TYPES = ("sentence", "text", "document", "post", "message", "statement", "a
 CONTENT_AXES = frozenset({"topic", "domain", "intent"})
 
 Builder = Callable[[random.Random], Batch]
-T = TypeVar("T", LabelTask, TripletTask)
+T = TypeVar("T", LabelledTask, TripletTask)
 
 
 @dataclass(frozen=True)
 class MixtureSettings:
-    """Sizes and temperatures.
+    """Sizes, temperatures and shares of each kind of batch; ``tokens`` of a batch are estimated, with instructions.
 
-    Attributes:
-        seed: Of all choices.
-        tokens: Estimated tokens of a batch, instructions included.
-        distillation_temperature: Of the neighbourhoods that are taken over from a teacher; 0.05 tells near neighbours
-            of a text from nearest ones.
-        cosine_weight: Weight of the distance to the target beside the neighbourhoods.
-        contrast_temperature: Of the contrasts between classes.
-        structure_weight: Weight of the teacher's structure inside classes.
-        shares: Share of each kind of batch.
+    0.05 tells near neighbours of a text from nearest ones where neighbourhoods are taken over from a teacher; beside
+    these the distance to the target has the ``cosine_weight``, and inside classes structure its own.
     """
 
     seed: int = 0
@@ -117,18 +110,14 @@ def plain_wording(axis: str, text_type: str) -> str:
 class Mixture:
     """The batches of instructor-mini.
 
-    Args:
-        material: What to draw from.
-        wordings: The instructions.
-        settings: Shares, sizes and temperatures.
-        known: The checkpoint that teaches free wordings by the plain ones that it knows; without it (a start from
-            scratch) there are no such batches.
+    The known checkpoint teaches free wordings by the plain ones that it knows; without it (a start from scratch) there
+    are no such batches.
     """
 
     def __init__(
         self,
         material: Material,
-        wordings: Wordings,
+        wordings: TrainingWordings,
         settings: MixtureSettings,
         *,
         known: InstructorModel | None = None,
@@ -318,7 +307,7 @@ class Mixture:
         )
 
 
-def _by_axis(tasks: Sequence[T], wordings: Wordings) -> dict[str, list[T]]:
+def _by_axis(tasks: Sequence[T], wordings: TrainingWordings) -> dict[str, list[T]]:
     """Group tasks by their axis; an axis that no instruction can ask for cannot be trained."""
     groups: dict[str, list[T]] = {}
     for task in tasks:

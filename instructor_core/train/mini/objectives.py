@@ -13,13 +13,7 @@ from instructor_core.train.batch import Loss
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """What the teacher says about a batch, to be kept beside a contrast.
-
-    Attributes:
-        embeddings: ``(N, E)`` float32 unit-length embeddings of the teacher; any value where ``known`` is False.
-        known: ``(N,)`` bool.
-        weight: Factor of this part of the loss.
-    """
+    """What the teacher says of a batch, to be kept beside a contrast: (N, E) unit embeddings where ``known`` (N,)."""
 
     embeddings: Tensor
     known: Tensor
@@ -79,9 +73,7 @@ def triplet_contrast(*, temperature: float, many_classes: bool, structure: Struc
 def pair_contrast(same: Tensor, *, temperature: float) -> Loss:
     """InfoNCE in both directions for pairs whose embeddings stand in two equal blocks: left, right.
 
-    Args:
-        same: ``(n, n)`` bool, True off the diagonal where two pairs share a text and must not repel each other.
-        temperature: Divides the cosines.
+    ``same`` (n, n) is True off the diagonal where two pairs share a text and must not repel each other.
     """
 
     def loss(embeddings: Tensor) -> tuple[Tensor, dict[str, float]]:

@@ -62,15 +62,11 @@ _INNER_END = re.compile(r"[.!?]['\")]* +\S")
 
 
 def label_by_rule(text: str) -> Mapping[str, str | None]:
-    """Label the form of a text.
+    """Label the form of one or more English sentences; None where no rule is sure.
 
-    Args:
-        text: One or more English sentences.
-
-    Returns:
-        ``sentence_type`` (statement, question, command, exclamation), ``tense`` (past, present, future), ``person``
-        (first person, second person, third person), ``negation`` (negated, affirmative) and ``length`` (short: at most
-        6 words, medium: 9 to 16, long: 20 and more); None where no rule is sure.
+    ``sentence_type`` (statement, question, command, exclamation), ``tense`` (past, present, future), ``person`` (first
+    person, second person, third person), ``negation`` (negated, affirmative) and ``length`` (short: at most 6 words,
+    medium: 9 to 16, long: 20 and more).
     """
     plain = text.strip().replace("\u2019", "'")
     lowered = plain.lower()

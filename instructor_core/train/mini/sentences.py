@@ -69,12 +69,7 @@ _NEGATION = re.compile(r"\b(not|never|nobody|no|nothing|won't)\b|n't\b")
 
 @dataclass(frozen=True)
 class Labelled:
-    """A text and its labels.
-
-    Attributes:
-        text: One to three sentences.
-        labels: Axis to label, such as ``{"topic": "food", "sentiment": "negative"}``.
-    """
+    """One to three sentences, and their labels by axis, such as ``{"topic": "food", "sentiment": "negative"}``."""
 
     text: str
     labels: Mapping[str, str]
@@ -114,19 +109,9 @@ FRAMES: dict[str, str] = {kind: frame["axis"] for kind, frame in _LEXICON["frame
 
 
 def generate(kind: str, n: int, seed: int, *, held_out: bool = False) -> list[Labelled]:
-    """Make sentences of one kind.
+    """Make n sentences of one kind; topic and the other labels are drawn independently and uniformly.
 
-    Args:
-        kind: One of `KINDS`.
-        n: Number of sentences.
-        seed: The same seed gives the same sentences.
-        held_out: Draw only from the words, templates and topics that training never sees.
-
-    Returns:
-        ``n`` sentences; topic and the other labels are drawn independently and uniformly.
-
-    Raises:
-        UserError: The kind is not known.
+    With ``held_out`` they are drawn only from the words, templates and topics that training never sees.
     """
     if kind not in KINDS:
         raise UserError(f"A kind of sentence must be one of {', '.join(KINDS)}: got {kind!r}. Choose one of them.")
@@ -137,17 +122,7 @@ def generate(kind: str, n: int, seed: int, *, held_out: bool = False) -> list[La
 def frame(kind: str, snippet: str, rng: random.Random, *, held_out: bool = False) -> Labelled:
     """Join a text with a clause that carries a label, so that labels occur on arbitrary texts.
 
-    Args:
-        kind: One of `FRAMES`.
-        snippet: A sentence; its own label on this axis is not looked at.
-        rng: Source of chance.
-        held_out: Draw only from the clauses that training never sees.
-
-    Returns:
-        The joined text with the label of the clause.
-
-    Raises:
-        UserError: The kind is not known.
+    The text's own label on this axis is not looked at; ``held_out`` is as in ``generate``.
     """
     if kind not in FRAMES:
         raise UserError(f"A kind of frame must be one of {', '.join(FRAMES)}: got {kind!r}. Choose one of them.")

@@ -1,6 +1,6 @@
 """Supervised tasks: texts whose relation under an axis is known, in three shapes.
 
-``LabelTask`` has a label for every text, ``TripletTask`` only knows that a text is closer to a second than to a third,
+``LabelledTask`` has a label for every text, ``TripletTask`` only knows a text to be closer to a second than to a third,
 ``PairTask`` knows which two texts belong together. An axis is what an instruction asks for ("sentiment", "topic").
 """
 
@@ -26,19 +26,12 @@ MANY_CLASSES = 40
 
 
 @dataclass(frozen=True, eq=False)
-class LabelTask:
+class LabelledTask:
     """Texts with one label each.
 
-    Attributes:
-        name: For the log.
-        axis: What the labels are about.
-        texts: ``n`` texts.
-        labels: ``(n,)`` int32, index into ``classes``.
-        classes: Names of the labels; empty if they have none that could stand in an instruction.
-        crossings: Each ``(n,)`` int32: values of another axis of the same texts, -1 where it is not known.
-        text_types: What an instruction may call the texts.
-        weight: Share among the tasks of the axis.
-        rows: ``(n,)`` int64 line of the corpus that holds the text (its teacher embedding has that number), or -1.
+    Labels (n,) index into the names of the classes, which are () if they have none that could stand in an instruction.
+    Crossings, each (n,), are values of another axis of the same texts, -1 where it is not known. Rows (n,) are the
+    lines of the corpus that hold the texts (the teacher's embeddings have these numbers), or -1.
     """
 
     name: str
@@ -130,19 +123,12 @@ def label_tasks(
     named: bool = True,
     axes: Iterable[str] | None = None,
     min_texts: int = 2,
-) -> list[LabelTask]:
+) -> list[LabelledTask]:
     """Make one task per axis from texts that carry labels of several axes; the other axes cross it.
 
-    Args:
-        name: Start of the tasks' names.
-        texts: ``n`` texts.
-        labels: ``n`` mappings from an axis to the text's label; an axis may be missing.
-        weight: Weight of each task among those of its axis.
-        text_types: What an instruction may call the texts.
-        rows: ``(n,)`` corpus lines, or None if the texts are not in the corpus.
-        named: Whether the labels may be named in an instruction.
-        axes: Axes to make tasks of; all that occur if None. Held-out axes are always left out.
-        min_texts: Classes with fewer texts are left out.
+    A text may lack some of the labels. Tasks are made of ``axes``, or of all that occur, but of none that is held out;
+    classes with fewer than ``min_texts`` are left out. Rows (n,) are as in ``LabelledTask``; ``named`` says whether the
+    labels may stand in an instruction.
     """
     found = Counter(axis for entry in labels for axis in entry)
     codes = {axis: _codes([entry.get(axis) for entry in labels]) for axis in found}
@@ -155,7 +141,7 @@ def label_tasks(
             continue
         others = [codes[other][0][keep] for other in sorted(found) if other != axis and other not in HELD_OUT_AXES]
         tasks.append(
-            LabelTask(
+            LabelledTask(
                 name=f"{name}:{axis}",
                 axis=axis,
                 texts=[texts[i] for i in keep.tolist()],
@@ -187,18 +173,11 @@ def corpus_tasks(
     n_texts: int,
     seed: int,
     max_per_class: int = 8000,
-) -> list[LabelTask]:
+) -> list[LabelledTask]:
     """Label real text twice: its form by rules, its topic by the teacher's clusters; each crosses the other.
 
-    Args:
-        corpus: All ``N`` texts.
-        topics: ``(N,)`` fine cluster of each text.
-        coarse_topics: ``(N,)`` coarse cluster.
-        confidence: ``(N,)`` cosine of the text and the centre of its fine cluster.
-        label_by_rule: Labels of a text by axis, None where the rule is not sure.
-        n_texts: Number of texts to look at.
-        seed: Which texts.
-        max_per_class: Texts kept per label of a rule.
+    Fine and coarse clusters and confidence are (N,); a rule gives None where it is not sure, and at most
+    ``max_per_class`` texts keep its label.
     """
     order = np.random.default_rng(seed).permutation(len(corpus))
     rows = np.asarray([row for row in order.tolist() if 15 < len(corpus[row]) < 240][:n_texts], dtype=np.int64)

@@ -19,16 +19,7 @@ _BLOCK = 40_000  # texts embedded between two savings
 
 
 class Teacher:
-    """Embeds texts by the mean over their tokens, scaled to unit length; it knows no instructions.
-
-    Args:
-        folder: Checkpoint of the teacher in the layout of transformers (config.json, weights, tokenizer).
-        device: Where to compute.
-        max_tokens: Longer texts are cut.
-
-    Raises:
-        UserError: If the folder holds no such checkpoint.
-    """
+    """Embeds texts by the mean over their tokens, scaled to unit length; it knows no instructions."""
 
     def __init__(self, folder: Path, *, device: str = "cpu", max_tokens: int = 96) -> None:
         if not (folder / "config.json").is_file():
@@ -76,23 +67,16 @@ def embeddings_path(corpus: Path) -> Path:
 
 
 def read_texts(path: Path) -> list[str]:
-    """Return the lines of a text file, one text each.
-
-    Raises:
-        UserError: If there is no such file.
-    """
+    """Return the lines of a text file, one text each."""
     if not path.is_file():
         raise UserError(f"The corpus is a text file with one text a line: there is no {path}. Put it there.")
     return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
-def embed_file(corpus: Path, teacher: Teacher) -> Path:
-    """Embed a text file line by line into a memory-mapped float16 array beside it, going on where it was stopped.
+def embed_file(corpus: Path, teacher: Teacher) -> None:
+    """Embed a text file line by line into an (N, D) float16 array beside it, going on where it was stopped.
 
     The number of finished rows is kept in ``<name>.rows``.
-
-    Returns:
-        Path of the ``(N, D)`` array.
     """
     texts = read_texts(corpus)
     path = embeddings_path(corpus)
@@ -109,15 +93,10 @@ def embed_file(corpus: Path, teacher: Teacher) -> Path:
             rows.flush()
             progress.write_text(str(start + len(block)))
             bar.update(len(block))
-    return path
 
 
 def read_embeddings(corpus: Path, n_texts: int) -> NDArray[np.float16]:
-    """Open the embeddings of a text file without reading them: ``(N, D)`` float16, unit length.
-
-    Raises:
-        UserError: If they are missing, unfinished or of another corpus.
-    """
+    """Open the embeddings of a text file without reading them: ``(N, D)`` float16, unit length."""
     path = embeddings_path(corpus)
     progress = path.with_suffix(".rows")
     done = int(progress.read_text()) if progress.is_file() and path.is_file() else 0

@@ -15,13 +15,7 @@ _ROWS = 50_000  # embeddings held as float32 at a time
 
 @dataclass(frozen=True, eq=False)
 class Topics:
-    """Clusters of ``N`` texts at two scales.
-
-    Attributes:
-        fine: ``(N,)`` int32 cluster of each text.
-        coarse: ``(N,)`` int32 cluster of the centre of its fine cluster.
-        confidence: ``(N,)`` float32 cosine of the text and the centre of its fine cluster.
-    """
+    """Clusters of N texts at two scales, and the cosine of each text and the centre of its fine cluster; all (N,)."""
 
     fine: NDArray[np.int32]
     coarse: NDArray[np.int32]

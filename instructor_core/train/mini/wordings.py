@@ -38,13 +38,10 @@ _ENDINGS = {": ": 50, " ": 20, ". ": 11, "; Input: ": 5, ":\n ": 4, " - ": 3, " 
 _PLAIN_ENDINGS = {": ": 80, "; Input: ": 10, " ": 5, ". ": 5}
 
 
-class Wordings:
-    """Draws training instructions for the trained axes, and neutral ones.
+class TrainingWordings:
+    """Draws training instructions for the trained axes, and neutral ones: pure functions of arguments and `rng`.
 
-    Every method is a pure function of its arguments (the state of `rng` included).
-
-    Args:
-        folder: Where `grammar.json` and, if there are wordings written by hand, `wordings.json` lie.
+    The folder holds `grammar.json` and, if there are wordings written by hand, `wordings.json`.
     """
 
     axes: tuple[str, ...]
@@ -88,17 +85,8 @@ class Wordings:
     def draw(self, axis: str, rng: random.Random, *, text_type: str = "", classes: Sequence[str] = ()) -> str:
         """Return one training instruction for `axis`: a third plain, a third by hand, a third from the grammar.
 
-        Args:
-            axis: One of `axes`.
-            rng: Source of all choices.
-            text_type: What a text of the batch is called ("review"); any word for texts when empty.
-            classes: Labels of the batch ("positive", "not_urgent"); some wordings then name two or more of them.
-
-        Returns:
-            The instruction, ready to be joined with a text: it ends with exactly one space.
-
-        Raises:
-            UserError: When `axis` is not one of `axes`.
+        It is ready to be joined with a text: it ends with exactly one space. `text_type` is what a text of the batch is
+        called ("review"), any word for texts when empty; some wordings name two or more of the batch's `classes`.
         """
         self._check(axis)
         text = self._draw(axis, rng, text_type=text_type, classes=classes)
@@ -107,10 +95,7 @@ class Wordings:
         return text
 
     def plain(self, axis: str, rng: random.Random, *, text_type: str = "", classes: Sequence[str] = ()) -> str:
-        """Return an instruction in the form of the INSTRUCTOR paper: domain, text type and task objective.
-
-        Arguments and errors are those of `draw`.
-        """
+        """Return an instruction in the form of the INSTRUCTOR paper: domain, text type and task objective."""
         self._check(axis)
         text = self._plain(axis, rng, text_type=text_type, classes=classes)
         while _contains(text, self._never[axis]):
@@ -139,11 +124,7 @@ class Wordings:
         return _finish(filled, self._words["filler"], rng)
 
     def held_out(self, axis: str) -> list[str]:
-        """Return up to 24 instructions for `axis` made only of entries and frames that are never drawn.
-
-        Raises:
-            UserError: When `axis` is not one of `axes`.
-        """
+        """Return up to 24 instructions for `axis` made only of entries and frames that are never drawn."""
         self._check(axis)
         rng = random.Random(f"held out: {axis}")
         held = self._held[axis]
@@ -254,13 +235,13 @@ def _finish(text: str, fillers: Sequence[str], rng: random.Random) -> str:
         text = text[0].lower() + text[1:]
     elif case < 0.83:
         text = text.upper()
-    if text.endswith("?") and rng.random() < 0.25:
+    if len(text) > 1 and text.endswith("?") and rng.random() < 0.25:
         text = text[:-1].rstrip()
     return text + _ending(text, _ENDINGS, rng)
 
 
 _TYPOS: tuple[Callable[[str, int], str], ...] = (
-    lambda text, i: text[:i] + text[i + 1 :],
+    lambda text, i: text[:i] + text[i + 1 :] or text,  # of a single letter something is left
     lambda text, i: text[:i] + text[i + 1] + text[i] + text[i + 2 :] if len(text) > i + 1 else text,
     lambda text, i: text[:i] + text[i] + text[i:],
 )

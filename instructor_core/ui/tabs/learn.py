@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.components import ASSETS
+from instructor_core.ui.components import ASSETS, script_tags
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
@@ -226,14 +226,14 @@ def _delivery() -> gr.HTML:
 
 
 def _head() -> str:
-    style, script = (ASSETS / name for name in ("lessons.css", "lessons.js"))
-    return f"<style>{style.read_text(encoding='utf-8')}</style><script>{script.read_text(encoding='utf-8')}</script>"
+    style = (ASSETS / "lessons.css").read_text(encoding="utf-8")
+    return f"<style>{style}</style>{script_tags('figure.js', 'linking.js', 'lessons.js')}"
 
 
 def build(stage: Stage, bar: gr.HTML) -> None:
     """Lay out the tab and connect it and the bar, which `lesson_bar` made and which is placed over the tabs."""
     lessons, page = load_lessons(), stage.page
-    catalogue, place = _catalogue(lessons, load_glossary(lessons)), gr.State(None)
+    catalogue, place = _catalogue(lessons, load_glossary()), gr.State(None)
     delivery = _delivery()
     defaults = {name: option.component.value for name, option in stage.options.items()}
 
