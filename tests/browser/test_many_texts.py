@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,29 +35,26 @@ def test_many_texts_have_neighbours_blocks_a_search_and_a_map(page: Page, screen
     embed(page, N)
     page.locator("#edit-texts").click()
     open_tab(page, "Matrix")
-    expect(page.locator("#similarity-plots .ic-plot")).to_have_count(2, timeout=30_000)
+    expect(page.locator("#similarity-plots .ic-plot")).to_have_count(1, timeout=30_000)
     expect(page.locator("#text-list [data-item]")).to_have_count(200)
     expect(page.locator(".ic-list-found")).to_have_text(f"1–200 of {N}")
-    page.wait_for_function("document.querySelectorAll('#similarity-plots .ic-plot')[1].data?.[0].z.length === 4")
+    page.wait_for_function("document.querySelector('#similarity-plots .ic-plot').data?.[0].z.length === 4")
+    screenshot(page, "many-matrix")
 
+    open_tab(page, "Nearest")
     page.locator(".ic-list-tools input").fill("room 770")
     expect(page.locator("#text-list [data-item]")).to_have_count(1)
     page.locator("#text-list [data-item='770']").click()
     expect(page.locator("#selection-line")).to_contain_text("room 770")
     page.wait_for_function(
-        "[...document.querySelectorAll('#similarity-plots .ic-hidden')].some(e => e.textContent.includes('text 771.'))"
+        "[...document.querySelectorAll('#nearest-plots .ic-hidden')].some(e => e.textContent.includes('text 771.'))"
     )
-    nearest = page.evaluate("document.querySelector('#similarity-plots .ic-plot').data[0].customdata")
+    nearest = page.evaluate("document.querySelector('#nearest-plots .ic-plot').data[0].customdata")
     assert len(nearest) == 20 and 770 not in nearest
     page.locator(".ic-list-tools input").fill("")
     expect(page.locator(".ic-list-found")).to_have_text(f"601–800 of {N}")  # where the selected one is
-    expect(page.locator("#text-list [data-item='770']")).to_have_class("ic-selected")
-    screenshot(page, "many-similarity")
-    open_tab(page, "Nearest")
-    page.wait_for_function(
-        "items => document.querySelector('#nearest-plots .ic-plot')?.data?.[0].customdata.join() === items",
-        arg=",".join(map(str, nearest)),
-    )
+    expect(page.locator("#text-list [data-item='770']")).to_have_class(re.compile("ic-selected"))
+    screenshot(page, "many-nearest")
 
     open_tab(page, "Map")
     page.wait_for_function(
