@@ -15,23 +15,33 @@ window.InstructorShell = window.InstructorShell || (() => {
     });
   }
 
-  /** A row of buttons of which one takes part in the order of Tab; the arrow keys go on from there. */
+  /** Each of these rows of buttons is one stop of Tab; the arrow keys go on from there. */
+  const ROWS = [".ic-places button", "[data-chip]", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
+  const row = (selector) => [...document.querySelectorAll(selector)].filter((button) => button.checkVisibility());
+  const reach = (all, one) => all.forEach((button) => (button.tabIndex = button === one ? 0 : -1));
+
+  addEventListener("keydown", (key) => {
+    const at = document.activeElement;
+    if (key.key === "Tab") {
+      for (const all of ROWS.map(row)) {
+        const chosen = all.find((button) => button === at) ?? all.find((button) => button.ariaSelected === "true");
+        reach(all, chosen ?? all.find((button) => button.getAttribute("tabindex") === "0") ?? all[0]);
+      }
+      return;
+    }
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
+    const all = step && ROWS.map(row).find((buttons) => buttons.includes(at));
+    if (!all) return;
+    const next = all[Math.max(0, Math.min(all.indexOf(at) + step, all.length - 1))];
+    reach(all, next);
+    next.focus();
+    key.preventDefault();
+  }, true);
+
   function chips(element, trigger, event) {
-    const all = () => [...element.querySelectorAll("[data-chip]")];
-    const reach = (at) => all().forEach((chip, k) => (chip.tabIndex = k === at ? 0 : -1));
-    reach(0);
     element.addEventListener("click", ({ target }) => {
       const chip = target.closest("[data-chip]");
       if (chip) trigger(event, { chip: Number(chip.dataset.chip) });
-    });
-    element.addEventListener("keydown", (key) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
-      if (!step) return;
-      const list = all();
-      const at = Math.max(0, Math.min(list.indexOf(document.activeElement) + step, list.length - 1));
-      reach(at);
-      list[at].focus();
-      key.preventDefault();
     });
   }
 

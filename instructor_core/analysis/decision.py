@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.grid import rounded, unit_vectors
 from instructor_core.analysis.label_task import LabelTask, Metric
 from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.metrics import nearest_others, vote
@@ -40,7 +40,6 @@ N_ORDERS = 199  # random orders of the labels
 CEILING = 0.95  # accuracy without instruction that leaves nothing to gain
 MANY_LABELS = 8  # from here on, labels are fine distinctions
 _CELLS = 4_000_000  # votes that are counted at once
-_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -156,13 +155,11 @@ def decide(
             "A decision needs embeddings (instructions, texts, dimensions), one label per text and one name per "
             f"instruction: got the shape {vectors.shape}, {len(labels)} labels and {len(names)} names."
         )
-    units = np.round(unit_vectors(vectors), _DECIMALS)
+    units = rounded(unit_vectors(vectors))
     contents = [units[:, text].tobytes().hex() for text in range(len(labels))]
     issues = label_issues(labels, contents)
     task, rows = usable_task(labels, issues, n_resamples=1), issues.rows
-    nearest = [
-        nearest_others(np.round(self_similarity(each[rows]), _DECIMALS), task.n_neighbors_kept) for each in vectors
-    ]
+    nearest = [nearest_others(rounded(self_similarity(each[rows])), task.n_neighbors_kept) for each in vectors]
     return decide_by_neighbors(nearest, task, [k for k in range(len(vectors)) if k != none], none, names)
 
 

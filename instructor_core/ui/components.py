@@ -20,8 +20,8 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from instructor_core.figures import theme
+from instructor_core.figures.labels import label_names
 from instructor_core.figures.panels import PanelSet, inert_json, shortened
-from instructor_core.figures.projection import label_names
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.inputs import Inputs
 
@@ -119,12 +119,15 @@ def rows_json(inputs: Inputs) -> str:
     )
 
 
-def selection_mark(*, elem_id: str) -> gr.HTML:
+def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
     """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
     return _component(
-        None,
+        value,
         "<span></span>",
-        "watch('value', () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); });",
+        # At first the list may not have its rows yet.
+        "const mark = () => { if (!document.querySelector('.ic-list > *')) setTimeout(mark, 50);"
+        " else if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
+        "watch('value', mark); mark();",
         scripts=("figure.js", "linking.js"),
         elem_id=elem_id,
         elem_class="ic-hidden",

@@ -47,9 +47,11 @@ TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-# draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded.
+# draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded: it was refused, it was
+# stopped, or it waits for the button.
 NOT_TYPED = """() => { setTimeout(() => {
-  if (!document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
+  const waits = document.querySelector("#update")?.checkVisibility();
+  if (!waits && !document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
 }, 100); }"""
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
@@ -186,7 +188,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-    mark = selection_mark(elem_id="selection-mark")
+    mark = selection_mark(mark_json(*examples[0].selected), elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],
@@ -205,7 +207,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     by_typing = partial(embed, ask=True)
     runs = [asked, gr.on([sidebar.edited.change, *typed], by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
-        one.then(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
+        one.success(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
@@ -216,7 +218,9 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **one_by_one)
     connect_stop(sidebar.stop, runs, sidebar.status)
-    sidebar.stop.click(lambda: gr.update(visible=False), None, sidebar.stop, **quiet)
+    # What was typed still waits: the button that runs it is back.
+    buttons = [sidebar.update, sidebar.stop]
+    sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
