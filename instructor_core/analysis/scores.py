@@ -45,7 +45,7 @@ class InstructionScores:
 
 def nearest_texts(embeddings: NDArray[np.floating], task: LabelTask) -> NDArray[np.int32]:
     """The nearest texts (N, M) of (N, D) embeddings of any length, as `score_texts` finds them."""
-    return nearest_others(np.round(self_similarity(embeddings), _DECIMALS), task.n_neighbors_kept)
+    return nearest_others(rounded(self_similarity(embeddings)), task.n_neighbors_kept)
 
 
 def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> InstructionScores:
