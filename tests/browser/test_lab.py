@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from instructor_core.ui.examples import load_examples
 from tests.browser.reading import choose, drawn, instruction, open_panel, open_tab, texts
@@ -19,11 +19,21 @@ def run_leaderboard(page: Page) -> None:
     expect(page.locator("#lab-findings")).to_contain_text("Use ", timeout=40_000)
 
 
+def open_fold(page: Page, name: str) -> None:
+    """Opens a fold; what stands in a closed one is not on the page."""
+    button = page.locator(f"#{name} button").first
+    if "open" not in str(button.get_attribute("class")).split():
+        button.click()
+
+
+def rows(page: Page) -> Locator:
+    """The table of all rows, opened."""
+    open_fold(page, "lab-table-fold")
+    return page.locator("#lab-table")
+
+
 def open_row(page: Page, name: str) -> None:
-    fold = page.locator("#lab-table-fold button").first
-    if fold.get_attribute("class") and "open" not in str(fold.get_attribute("class")).split():
-        fold.click()
-    page.locator("#lab-table").get_by_role("button", name=name, exact=True).click()
+    rows(page).get_by_role("button", name=name, exact=True).click()
 
 
 def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_controls(page: Page) -> None:
@@ -31,7 +41,7 @@ def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_contr
     findings = page.locator("#lab-findings")
     expect(findings).to_contain_text('Use "Represent the review for classifying the sentiment:": ')
     expect(findings).to_contain_text("on texts that took no part in choosing it")
-    table = page.locator("#lab-table")
+    table = rows(page)
     for control in ("empty", "shuffled", "unrelated"):
         expect(table).to_contain_text(control)
     expect(page.locator("#lab-stop")).to_be_hidden()
@@ -64,11 +74,11 @@ def test_a_misspelt_label_is_merged_by_a_click_and_stands_in_nobodys_way(page: P
 
 def test_an_added_candidate_is_compared_and_the_matrix_of_the_decision_is_one_click_away(page: Page) -> None:
     run_leaderboard(page)
-    page.locator("#lab-candidates button").first.click()
+    open_fold(page, "lab-candidates")
     field = page.get_by_role("textbox", name="More candidates")
     field.fill("Tell apart happy and unhappy customers:")
     field.blur()
-    expect(page.locator("#lab-table")).to_contain_text("Tell apart happy and unhappy customers:", timeout=40_000)
+    expect(rows(page)).to_contain_text("Tell apart happy and unhappy customers:", timeout=40_000)
     open_row(page, "C")
     expect(page.locator("#closer-plots")).to_contain_text("Labels that C confuses", timeout=60_000)
     page.locator("#open-instruction").click()
@@ -105,7 +115,7 @@ def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:
     open_tab(page, "Test")
     for question, finding in (
         ("How sure are the scores", "Use "),
-        ("Does each instruction serve", "2 instructions × 1 label column"),
+        ("Does each instruction serve", "in the right order under both"),
         ("Which words of an instruction", "matters most"),
         ("How much of the embeddings", "interaction"),
         ("Which texts change sides", "triplets"),
@@ -121,9 +131,9 @@ def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:
 
 def test_suggestions_come_from_the_template(page: Page) -> None:
     open_tab(page, "Test")
-    page.locator("#lab-candidates button").first.click()
+    open_fold(page, "lab-candidates")
     page.locator("#suggest").click()
     expect(page.get_by_role("textbox", name="More candidates")).to_have_value(
         "Represent the review for clustering by topic:"
     )
-    expect(page.locator("#lab-table")).to_contain_text("clustering by topic", timeout=40_000)
+    expect(rows(page)).to_contain_text("clustering by topic", timeout=40_000)
