@@ -144,6 +144,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (fresh) wire(panel);
       panel.marked3d = "";
       inkCells(panel);
+      InstructorTravel.go(panel, view.panels.get(view.payload.panels[0].key));
       mark(panel);
     }
 
@@ -187,8 +188,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       alt.textContent = payload?.alt || "";
       for (const [place, data] of (payload?.panels || []).entries()) {
         const panel = view.panels.get(data.key) || addPanel(data.key);
+        const before = panel.gd.on ? InstructorTravel.seen(panel) : null;
         panel.data = data;
         panel.content = read(data.figure, payload.items);
+        InstructorTravel.plan(panel, before, sameItems);
         panel.cursor = [0, 0];
         if (grid.children[place] !== panel.node) grid.insertBefore(panel.node, grid.children[place] || null);
         heading(panel);
@@ -199,7 +202,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     /** A line with light around it, to be seen on every colour. */
     function shape(panel, tag, place, className) {
-      for (const layer of ["ic-halo", className]) panel.overlay.append(el(tag, { ...place, class: layer }));
+      const nodes = ["ic-halo", className].map((layer) => el(tag, { ...place, class: layer }));
+      panel.overlay.append(...nodes);
+      return nodes;
     }
 
     const axes = (panel, trace) => panel.gd._fullLayout._plots[(trace?.xaxis || "x") + (trace?.yaxis || "y")];
@@ -270,7 +275,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       for (const point of panel.content.points) {
         if (!chosen.has(point.item) && !near.has(point.item)) continue;
         const ring = place(panel, point);
-        if (ring) shape(panel, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen");
+        if (!ring) continue;
+        for (const node of shape(panel, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen")) {
+          InstructorTravel.join(panel, point.item, node);
+        }
       }
     }
 
