@@ -20,8 +20,8 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from instructor_core.figures import theme
+from instructor_core.figures.labels import label_names
 from instructor_core.figures.panels import PanelSet, inert_json, shortened
-from instructor_core.figures.projection import label_names
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.inputs import Inputs
 

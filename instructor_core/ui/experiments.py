@@ -27,11 +27,9 @@ from instructor_core.analysis.variance import variance_split
 from instructor_core.cache import BoundedStore, CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.figures import ablation as ablation_figures
-from instructor_core.figures import label_columns as label_figures
 from instructor_core.figures import leaderboard as board_figures
 from instructor_core.figures import morph as morph_figures
 from instructor_core.figures import ranks as rank_figures
-from instructor_core.figures import retrieval as retrieval_figures
 from instructor_core.figures import theme
 from instructor_core.figures import variance as variance_figures
 from instructor_core.figures.charts import one_line
@@ -200,13 +198,13 @@ def compare_label_columns(runtime: Runtime, book: ScoreBook, inputs: Inputs, req
     yield "scoring"
     result = label_matrix(grid, columns, metric=request.metric)
     return Finding(
-        f"{label_figures.HOW_TO_READ} {label_figures.NOT_SHOWN}",
+        f"{board_figures.COLUMNS_HOW_TO_READ} {board_figures.COLUMNS_NOT_SHOWN}",
         (
             f"{counted(len(grid.instructions), 'instruction')} × {counted(len(columns), 'label column')} by "
             f"{request.metric.value}.",
             *chosen.sentences,
         ),
-        label_figures.label_matrix_panels(result, grid.instructions),
+        board_figures.label_matrix_panels(result, grid.instructions),
     )
 
 
@@ -367,14 +365,14 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     lists = [
         replace(panel, key=f"query {query + 1}")
         for query in range(min(len(queries), MAX_QUERIES_SHOWN))
-        for panel in retrieval_figures.result_panels(result, query, queries, documents, relevant=relevant).panels
+        for panel in rank_figures.result_panels(result, query, queries, documents, relevant=relevant).panels
     ]
-    changes = retrieval_figures.rank_change_panels(same, result, 0, queries, documents)
+    changes = rank_figures.rank_change_panels(same, result, 0, queries, documents)
     moved = [replace(panel, key=f"change {at + 1}") for at, panel in enumerate(changes.panels)]
     if len(queries) > MAX_QUERIES_SHOWN:
         sentences.append(f"The lists of the first {MAX_QUERIES_SHOWN} queries are shown.")
     return Finding(
-        f"{retrieval_figures.HOW_TO_READ} {retrieval_figures.NOT_SHOWN} {retrieval_figures.CHANGE_HOW_TO_READ}",
+        f"{rank_figures.RESULTS_HOW_TO_READ} {rank_figures.RESULTS_NOT_SHOWN} {rank_figures.CHANGES_HOW_TO_READ}",
         tuple(sentences),
         PanelSet((*lists, *moved), changes.items, alt=" ".join([*sentences, changes.alt])),
     )

@@ -208,7 +208,7 @@ def test_hostile_texts_are_shown_literally_everywhere(page: Page):
     expect(page.locator("#selection-line")).to_contain_text("</s> <pad>")
     open_tab(page, "Map")
     drawn(page, "map-plots", 3)
-    expect(page.locator("#map-plots .legendtext").first).to_have_text("<i>label</i> 0")
+    expect(page.locator("#map-plots .ic-legend li").first).to_have_text("<i>label</i> 0")
     open_tab(page, "Tokens")
     drawn(page, "token-plots", 3)
     assert page.locator("#token-rows .ic-segment-end").count() == 3
