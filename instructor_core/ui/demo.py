@@ -28,7 +28,13 @@ from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.fingerprints import follow_fingerprints
 from instructor_core.ui.gate import Gate
-from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare, report_progress_on
+from instructor_core.ui.gradio_patches import (
+    MAX_SESSIONS,
+    answer_in_json,
+    mcp_is_installed,
+    prepare,
+    report_progress_on,
+)
 from instructor_core.ui.health import health_route
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
