@@ -179,14 +179,16 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         view.width = 0; // hidden while the others were drawn
         return;
       }
+      const { payload } = view;
       const fresh = !panel.gd.on;
       const modeBarButtons = BUTTONS[panel.content.threeD ? "space" : panel.content.kind] ?? FLAT;
       const config = { ...CONFIG, displayModeBar: coarse() ? false : "hover", modeBarButtons, ...FIXED };
       await Plotly.react(panel.gd, { ...prepare(panel), config });
       if (fresh) wire(panel);
+      if (view.payload !== payload) return; // drawn anew with the next one
       panel.marked3d = "";
       inkCells(panel);
-      InstructorTravel.go(panel, view.panels.get(view.payload.panels[0].key));
+      InstructorTravel.go(panel, view.panels.get(payload.panels[0].key));
       mark(panel);
     }
 

@@ -207,11 +207,10 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # `always_last` without its event data.)
     one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
-    typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
     # What is asked for runs; what typing leads to runs by itself if it is short.
     asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
     by_typing = partial(embed, ask=True)
-    runs = [asked, gr.on([sidebar.edited.change, *typed], by_typing, **job), sidebar.live.paused(by_typing, **job)]
+    runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
         one.then(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
 
