@@ -24,6 +24,11 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     space: [["orbitRotation", "pan3d", "resetCameraDefault3d"]],
   };
 
+  /** Plotly's script is asked for by the head of the page, and may come after the first values. */
+  const plotly = () =>
+    window.Plotly ||
+    new Promise((done) => document.querySelector('script[src*="plotly.min.js"]').addEventListener("load", done));
+
   const coarse = () => window.matchMedia("(pointer: coarse)").matches;
 
   /** What the traces of a figure are about: {matrix} or {points: [{item, trace, at}]}, both may be missing. */
@@ -205,6 +210,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       bar.hidden = grid.hidden = !payload;
       view.width = root.clientWidth; // 0 in a tab that is not in front: the ResizeObserver calls again
       if (!payload || !view.width) return;
+      await plotly();
+      if (view.payload !== payload) return;
       const n = columns();
       const panels = payload.panels.map(({ key }) => view.panels.get(key));
       const beside = wordsBeside(panels, n, root.clientWidth);

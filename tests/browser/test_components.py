@@ -385,25 +385,25 @@ def test_points_travel_from_the_first_map_at_the_opening_and_from_where_they_wer
     page.wait_for_function("window.moves.length >= 24")
     first, second = own_places(page, 0), own_places(page, 1)
     assert np.abs(first - second).max() > 20
-    np.testing.assert_allclose(places(page, 0), first, atol=0.6)
-    np.testing.assert_allclose(places(page, 1), first, atol=0.6)
+    np.testing.assert_allclose(places(page, 0), first, atol=1.5)
+    np.testing.assert_allclose(places(page, 1), first, atol=1.5)
     page.mouse.click(*page.evaluate(POINT_AT, ["maps", 1, 10]))
     python_got(page, panel="B", kind="points", item=10)
     ring = page.locator("#maps .ic-overlay").nth(1).locator("circle.ic-chosen, circle.ic-at").last.bounding_box()
     box = page.locator("#maps .ic-figure").nth(1).bounding_box()
     assert ring and box
     seen = (ring["x"] + ring["width"] / 2 - box["x"], ring["y"] + ring["height"] / 2 - box["y"])
-    np.testing.assert_allclose(seen, first[10], atol=1.0)
+    np.testing.assert_allclose(seen, first[10], atol=1.5)
     page.evaluate("window.moves.splice(0).forEach(move => move.finish())")
-    np.testing.assert_allclose(places(page, 1), second, atol=0.6)
+    np.testing.assert_allclose(places(page, 1), second, atol=1.5)
     page.locator("#next").click()
     page.wait_for_function("window.moves.length >= 24")
     after = own_places(page, 0)
     assert np.abs(first - after).max() > 20
-    np.testing.assert_allclose(places(page, 0), first, atol=0.6)
-    np.testing.assert_allclose(places(page, 1), second, atol=0.6)
+    np.testing.assert_allclose(places(page, 0), first, atol=1.5)
+    np.testing.assert_allclose(places(page, 1), second, atol=1.5)
     page.evaluate("window.moves.splice(0).forEach(move => move.finish())")
-    np.testing.assert_allclose(places(page, 0), after, atol=0.6)
+    np.testing.assert_allclose(places(page, 0), after, atol=1.5)
 
 
 def test_points_of_a_visitor_who_asked_for_less_motion_are_simply_there(page: Page):
@@ -411,5 +411,5 @@ def test_points_of_a_visitor_who_asked_for_less_motion_are_simply_there(page: Pa
     page.evaluate(HELD)
     open_tab(page, "Map", "#bars .main-svg")
     page.locator("#maps .ic-figure").nth(2).locator(".main-svg").first.wait_for()
-    np.testing.assert_allclose(places(page, 1), own_places(page, 1), atol=0.6)
+    np.testing.assert_allclose(places(page, 1), own_places(page, 1), atol=1.5)
     assert page.evaluate("window.moves.length") == 0
