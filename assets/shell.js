@@ -2,16 +2,26 @@
    anywhere. */
 window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
-  const PAUSE = 350; // ms without a key until the figures follow
+  const PAUSE = 250; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
   const root = document.documentElement;
 
   function live(trigger, event) {
     let waiting = 0;
+    const run = () => {
+      clearTimeout(waiting);
+      waiting = 0;
+      trigger(event, {});
+    };
     addEventListener("input", ({ target }) => {
       if (!target.matches?.(FIELDS)) return;
       clearTimeout(waiting);
-      waiting = setTimeout(() => trigger(event, {}), PAUSE);
+      waiting = setTimeout(run, PAUSE);
+    });
+    // Who leaves the field or presses Enter waits no longer.
+    addEventListener("focusout", ({ target }) => waiting && target.matches?.(FIELDS) && run());
+    addEventListener("keydown", ({ key, isComposing, target }) => {
+      if (key === "Enter" && !isComposing && target.matches?.(".ic-instruction textarea")) run();
     });
   }
 

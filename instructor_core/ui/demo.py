@@ -28,7 +28,13 @@ from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.fingerprints import follow_fingerprints
 from instructor_core.ui.gate import Gate
-from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
+from instructor_core.ui.gradio_patches import (
+    MAX_SESSIONS,
+    answer_in_json,
+    mcp_is_installed,
+    prepare,
+    report_progress_on,
+)
 from instructor_core.ui.health import health_route
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
@@ -140,6 +146,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         _connect(stage, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)
+        report_progress_on(demo, header.name)
     return demo
 
 
@@ -147,6 +154,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
 class Header:
     """Components of the line at the top."""
 
+    name: gr.HTML
     places: dict[str, gr.Button]  # by the tab that each brings to the front
     example: gr.Dropdown
     checkpoint: gr.Dropdown
@@ -155,7 +163,7 @@ class Header:
 def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
     """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
-        gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
+        name = gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
@@ -181,7 +189,7 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
                 min_width=160,
             )
             gr.HTML(HELP_SWITCH, padding=False)
-    return Header(places, example, menu)
+    return Header(name, places, example, menu)
 
 
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:
@@ -201,11 +209,10 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # `always_last` without its event data.)
     one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
-    typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
     # What is asked for runs; what typing leads to runs by itself if it is short.
     asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
     by_typing = partial(embed, ask=True)
-    runs = [asked, gr.on([sidebar.edited.change, *typed], by_typing, **job), sidebar.live.paused(by_typing, **job)]
+    runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
         one.success(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
 
