@@ -101,6 +101,11 @@ class Decision:
                 f"No instruction tells these labels apart: the best is right for {number(self.apparent, 2)} of the "
                 f"texts, always saying the most frequent label for {number(self.chance, 2)}."
             )
+        elif self.chosen is None and self.p_value < 1:
+            said.append(
+                f"With the labels in random order, the best of {self.n_candidates} leads as clearly in "
+                f"{self.p_value:.0%} of the orders: so many tries need more texts, or a larger lead."
+            )
         elif self.chosen is None:
             said.append(
                 f"With {self.n_texts} texts, a gain below about {number((self.gain.high - self.gain.low) / 2, 2)} "
@@ -206,7 +211,7 @@ def _held_out(lists: NDArray[np.int32], task: LabelTask) -> tuple[float, float, 
     n_folds = min(N_FOLDS, len(task.index))
     found = []
     for _ in range(N_ROUNDS):
-        fold = _folds(task, n_folds, rng)
+        fold = folds(task, n_folds, rng)
         for at in range(n_folds):
             out = fold == at
             may = ~out[lists]  # (K, N, M): held-out texts neither choose nor vote
@@ -227,7 +232,7 @@ def _held_out(lists: NDArray[np.int32], task: LabelTask) -> tuple[float, float, 
     )
 
 
-def _folds(task: LabelTask, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def folds(task: LabelTask, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A fold for each text, (N,): the texts of every label are dealt out in turn."""
     order = np.concatenate([rng.permutation(np.flatnonzero(task.index == label)) for label in range(len(task.names))])
     fold = np.empty(len(order), dtype=np.int64)

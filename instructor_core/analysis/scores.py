@@ -43,6 +43,11 @@ class InstructionScores:
         return self.values.nbytes + self.samples.nbytes + self.predictions.nbytes + self.nearest.nbytes
 
 
+def nearest_texts(embeddings: NDArray[np.floating], task: LabelTask) -> NDArray[np.int32]:
+    """The nearest texts (N, M) of (N, D) embeddings of any length, as `score_texts` finds them."""
+    return nearest_others(rounded(self_similarity(embeddings)), task.n_neighbors_kept)
+
+
 def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> InstructionScores:
     """All scores of one instruction: (N, D) embeddings of any length, the labels of the same N texts."""
     cosines = rounded(self_similarity(embeddings))

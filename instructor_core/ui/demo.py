@@ -116,7 +116,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                     nearest.TAB: lambda: nearest.build(page),
                     tokens.TAB: lambda: tokens.build(page, start),
                     explain.TAB: lambda: explain.build(page, start),
-                    lab.TAB: lambda: lab.build(page, start, sidebar),
+                    lab.TAB: lambda: lab.build(page, start, sidebar, words),
                 }
                 options: dict[str, TabOption] = {}
                 for tab_id, title in TABS.items():
