@@ -16,8 +16,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const motion = () => (window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
-  async function until(find) {
-    for (let waited = 0; waited < PATIENCE && !find(); waited += 80) await pause(80);
+  async function until(find, patience = PATIENCE) {
+    for (let waited = 0; waited < patience && !find(); waited += 80) await pause(80);
     return find();
   }
 
@@ -55,16 +55,17 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const sheet = new CSSStyleSheet(); // of rules, since views redraw at their own time
   document.adoptedStyleSheets.push(sheet);
 
-  /** Rules that put one figure of a view first on a narrow page, and show an audience nothing but it. */
-  const oneFigure = (view, figure) => `@media (max-width: 900px) { ${view} ${figure} { order: -1 } }
-    .ic-presenter ${view}:has(${figure}) .ic-grid { grid-template-columns: minmax(0, 1fr) !important }
-    .ic-presenter ${view}:has(${figure}) .ic-panel:not(${figure}) { display: none }`;
+  /** Rules that put a figure first on a narrow page, and show an audience no other of its view. */
+  const alone = (view, figure) => `@media (max-width: 900px) { ${view} ${figure} { order: -1 } }
+    .ic-presenter .ic-view${view}:has(${figure}) .ic-grid { grid-template-columns: minmax(0, 1fr) !important }
+    .ic-presenter .ic-view${view}:has(${figure}) .ic-panel:not(${figure}) { display: none }`;
 
   /** What is marked: a figure or a field inside the element where there is one, else the whole. */
   function setLook(look) {
-    const inner = look?.panel ? `.ic-panel[data-chip="${look.panel}"]` : "textarea";
-    looked = look ? `:is(${look.at} ${inner}, ${look.at}:not(:has(${inner})))` : "";
     const inTexts = look?.at === "#texts";
+    const figure = look?.panel ? `.ic-panel[data-chip="${look.panel}"]` : "";
+    const inner = inTexts ? "textarea" : figure;
+    looked = !inner ? (look?.at ?? "") : `:is(${look.at} ${inner}, ${look.at}:not(:has(${inner})))`;
     if (inTexts || document.body.classList.contains("ic-lesson-change")) {
       InstructorShell.edit(inTexts);
       InstructorShell.sheet(inTexts);
@@ -73,8 +74,9 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     // The drawer cuts off what stands out, and Gradio gives its fields no outline.
     sheet.replaceSync(
       looked &&
-        `${look.panel ? oneFigure(look.at, inner) : ""}
-        ${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 1px !important; border-radius: 2px; }
+        `${figure ? alone(inTexts ? "" : look.at, figure) : ""}
+        .ic-presenter .ic-view:has(~ ${look.at}), .ic-presenter ${look.at} ~ .ic-view { display: none !important }
+        ${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px; }
         .ic-drawer ${looked} { box-shadow: inset 0 0 0 3px var(--ic-ink) !important; outline: none !important; }`,
     );
     if (presenting()) tell("letters"); // the figure has other room than before
@@ -144,7 +146,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const tools = el(
         "div",
         "ic-lesson-tools",
-        button("Copy link", "ic-lesson-quiet", copyLink, { title: "A link that opens this step" }),
+        button("Copy link", "ic-lesson-quiet ic-lesson-copy", copyLink, { title: "A link that opens this step" }),
         button("Presenter view", "ic-lesson-quiet ic-lesson-present", present, large),
         button("Leave", "ic-lesson-quiet", act("leave"), { title: "Back to your own texts and instructions" }),
       );
@@ -259,11 +261,14 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
     component(root, props, watch, draw, { "lesson-open": () => (acted = true) });
     const { lesson, step } = Object.fromEntries(new URLSearchParams(window.location.search));
-    // What arrives before the page has drawn itself would be drawn over.
-    if (lesson) {
-      until(() => document.querySelector("#text-list [data-item]") && document.querySelector(".js-plotly-plot"))
-        .then(() => pause(300))
-        .then(() => trigger(eventName, { action: "open", lesson, step: Number(step) || 1 }));
+    if (lesson) openFromAddress({ action: "open", lesson, step: Number(step) || 1 });
+
+    /** What arrives before the page has drawn itself would be drawn over, however long that takes. */
+    async function openFromAddress(wanted) {
+      await until(() => document.querySelector("#text-list [data-item]"), Infinity);
+      await until(() => document.querySelector(".js-plotly-plot"), Infinity);
+      await pause(300);
+      trigger(eventName, wanted);
     }
   }
 
