@@ -73,6 +73,13 @@ window.InstructorShell = window.InstructorShell || (() => {
     panel("");
     opener?.focus();
   });
+  addEventListener("click", (event) => {
+    if (!event.target.closest?.(".ic-skip")) return;
+    const figure = [...document.querySelectorAll(".ic-figure")].find((node) => node.getClientRects().length);
+    if (!figure) return; // the link leads to where they would stand
+    event.preventDefault();
+    figure.focus();
+  });
   addEventListener("pointerdown", ({ target }) => {
     if (root.dataset.panel && !target.closest(".ic-over, #open-texts, #open-share, .options")) panel("");
   });
