@@ -16,22 +16,33 @@ window.InstructorShell = window.InstructorShell || (() => {
   }
 
   /** A row of buttons of which one takes part in the order of Tab; the arrow keys go on from there. */
+  const ROWS = "#chips, .ic-places, [role=tablist]";
+  const buttons = (row) => [...row.querySelectorAll("button")].filter((node) => node.getClientRects().length);
+  const reach = (row, one) => row.querySelectorAll("button").forEach((node) => (node.tabIndex = node === one ? 0 : -1));
+
+  const rows = setInterval(() => {
+    const all = [...document.querySelectorAll(ROWS)].filter((row) => buttons(row).length);
+    if (!document.querySelector(".js-plotly-plot") || all.length < 3) return; // the page is not there yet
+    clearInterval(rows);
+    for (const row of all) reach(row, row.querySelector("[aria-selected=true]") ?? buttons(row)[0]);
+  }, 100);
+  addEventListener("focusin", ({ target }) => {
+    const row = target.closest?.(ROWS);
+    if (row && target.matches("button")) reach(row, target);
+  });
+  addEventListener("keydown", (key) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
+    const row = step && key.target.closest?.(ROWS);
+    if (!row) return;
+    const all = buttons(row);
+    all[Math.max(0, Math.min(all.indexOf(key.target) + step, all.length - 1))].focus();
+    key.preventDefault();
+  });
+
   function chips(element, trigger, event) {
-    const all = () => [...element.querySelectorAll("[data-chip]")];
-    const reach = (at) => all().forEach((chip, k) => (chip.tabIndex = k === at ? 0 : -1));
-    reach(0);
     element.addEventListener("click", ({ target }) => {
       const chip = target.closest("[data-chip]");
       if (chip) trigger(event, { chip: Number(chip.dataset.chip) });
-    });
-    element.addEventListener("keydown", (key) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
-      if (!step) return;
-      const list = all();
-      const at = Math.max(0, Math.min(list.indexOf(document.activeElement) + step, list.length - 1));
-      reach(at);
-      list[at].focus();
-      key.preventDefault();
     });
   }
 

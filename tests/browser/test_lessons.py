@@ -50,7 +50,7 @@ def check_the_page_is_set_up(page: Page, step: Step) -> None:
     expect(page.locator("#text-list li")).to_have_count(len(step.inputs.texts), timeout=WAIT)
 
 
-def check_it_fits_a_phone(page: Page, step: Step, name: str) -> None:
+def check_it_fits_a_phone(page: Page, name: str) -> None:
     """The lesson begins on the first screen, and so does what it marks unless much is to be read."""
     page.set_viewport_size({"width": PHONE.width, "height": PHONE.height})
     page.wait_for_function("InstructorLessons.marked().length === 1", timeout=WAIT)
@@ -73,13 +73,15 @@ def answer(page: Page, step: Step) -> None:
     assert "{" not in verdict.inner_text()
 
 
-def walk(page: Page, lesson: Lesson) -> None:
+def walk(page: Page, lesson: Lesson, seen: set[str]) -> None:
     """Opens every step of a lesson that has begun, and its end; the claims themselves are tested without a browser."""
     for number, step in enumerate(lesson.steps, start=1):
         at_step(page, number)
         assert query(page)["lesson"] == [lesson.id]
         check_the_page_is_set_up(page, step)
-        check_it_fits_a_phone(page, step, f"step {number} of {lesson.id}")
+        if step.look.at not in seen or len(step.say) > 350:  # what can come out otherwise on a phone
+            seen.add(step.look.at)
+            check_it_fits_a_phone(page, f"step {number} of {lesson.id}")
         if lesson.id in ANSWERED:
             answer(page, step)
         page.locator(".ic-lesson-foot button").last.click()
@@ -95,8 +97,9 @@ def test_lessons_run_from_start_to_finish_on_a_screen_and_a_phone_and_give_the_p
     own, typed = rows.count(), page.locator("#texts textarea").input_value()
     expect(page.locator("#lesson-bar section")).to_be_hidden()  # nobody is asked to begin
     start(page, "Start here", LESSONS[0])
+    seen: set[str] = set()
     for lesson in LESSONS:
-        walk(page, lesson)
+        walk(page, lesson, seen)
         if lesson is not LESSONS[-1]:
             page.get_by_role("button", name="Next lesson: ").click()
     page.get_by_role("button", name="Back to my own texts").click()
