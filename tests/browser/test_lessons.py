@@ -88,19 +88,20 @@ def walk(page: Page, lesson: Lesson, seen: set[str]) -> None:
     expect(page.locator(".ic-lesson-at")).to_have_text("finished", timeout=WAIT)
 
 
+@pytest.mark.parametrize("lessons", [LESSONS[:4], LESSONS[4:7], LESSONS[7:]], ids=lambda some: some[0].id)
 def test_lessons_run_from_start_to_finish_on_a_screen_and_a_phone_and_give_the_page_back(
-    open_page: Callable[..., Page],
+    open_page: Callable[..., Page], lessons: tuple[Lesson, ...]
 ) -> None:
     page = open_page(WIDE)
     rows = page.locator("#text-list li")
     rows.first.wait_for(state="attached", timeout=WAIT)
     own, typed = rows.count(), page.locator("#texts textarea").input_value()
     expect(page.locator("#lesson-bar section")).to_be_hidden()  # nobody is asked to begin
-    start(page, "Start here", LESSONS[0])
+    start(page, "Start here" if lessons[0] is LESSONS[0] else "Start", lessons[0])
     seen: set[str] = set()
-    for lesson in LESSONS:
+    for lesson in lessons:
         walk(page, lesson, seen)
-        if lesson is not LESSONS[-1]:
+        if lesson is not lessons[-1]:
             page.get_by_role("button", name="Next lesson: ").click()
     page.get_by_role("button", name="Back to my own texts").click()
     expect(rows).to_have_count(own, timeout=WAIT)
@@ -109,7 +110,7 @@ def test_lessons_run_from_start_to_finish_on_a_screen_and_a_phone_and_give_the_p
     assert page.locator("#texts textarea").input_value() == typed
     assert "lesson" not in query(page)
     page.locator("#place-learn").click()
-    assert page.locator(".ic-lesson-done").count() == len(LESSONS)
+    assert page.locator(".ic-lesson-done").count() == len(lessons)
 
 
 def test_a_lesson_inherits_none_of_the_visitors_options_and_puts_them_back(page: Page) -> None:
