@@ -70,17 +70,18 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (!document.querySelector("#upload-note .ic-error")) panel("");
   };
 
-  function edit() {
-    const on = root.classList.toggle("ic-editing");
+  /** The field of the texts in the place of their list, or the list again; a step of a lesson opens it as well. */
+  function edit(wanted) {
+    const on = root.classList.toggle("ic-editing", wanted);
     const button = document.querySelector("#edit-texts");
     button.textContent = on ? "done" : "edit";
     button.setAttribute("aria-expanded", String(on));
-    if (on) document.querySelector("#texts textarea")?.focus();
+    if (on && wanted === undefined) document.querySelector("#texts textarea")?.focus();
   }
 
   /** The drawer of a narrow page: the selected texts at the lower edge, all of it when it is open. */
-  function sheet() {
-    const on = root.classList.toggle("ic-sheet");
+  function sheet(wanted) {
+    const on = root.classList.toggle("ic-sheet", wanted);
     const handle = document.querySelector("#sheet-handle");
     handle.textContent = on ? "less" : "more";
     handle.setAttribute("aria-expanded", String(on));
@@ -91,6 +92,13 @@ window.InstructorShell = window.InstructorShell || (() => {
     const opener = document.querySelector(`#open-${root.dataset.panel}`);
     panel("");
     opener?.focus();
+  });
+  addEventListener("click", (event) => {
+    if (!event.target.closest?.(".ic-skip")) return;
+    const figure = [...document.querySelectorAll(".ic-figure")].find((node) => node.getClientRects().length);
+    if (!figure) return; // the link leads to where they would stand
+    event.preventDefault();
+    figure.focus();
   });
   addEventListener("pointerdown", ({ target }) => {
     if (root.dataset.panel && !target.closest(".ic-over, #open-texts, #open-share, .options")) panel("");

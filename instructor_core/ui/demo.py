@@ -51,6 +51,7 @@ from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
+SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 # draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded: it was refused, it was
@@ -98,7 +99,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             share = gr.Column()
         entered = gr.Column(elem_classes=["ic-inputs"])
         with gr.Row(elem_classes=["ic-page"]):
-            canvas = gr.Column(elem_classes=["ic-main"])
+            canvas = gr.Column(elem_classes=["ic-main"], elem_id="figures")
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
@@ -163,7 +164,7 @@ class Header:
 def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
     """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
-        name = gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
+        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
