@@ -40,6 +40,7 @@ from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
+from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.theme import page_head, page_theme
 from instructor_core.ui.upload_menu import build_upload
 
@@ -219,6 +220,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     sidebar.stop.click(lambda: gr.update(visible=False), None, sidebar.stop, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
+    follow_warnings(page, sidebar.warnings)
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 

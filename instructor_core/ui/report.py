@@ -73,7 +73,7 @@ def report_html(export: Export) -> str:
         _table([], [[letter(k), one_line(text)] for k, text in enumerate(grid.instructions)]),
         f"<h2>Similarity of the texts</h2><p class=muted>{escape(panels.alt + cut)}</p>",
         f"<div class=figures>{_figures(panels)}</div>",
-        "<h2>Texts</h2>",
+        f"<h2>Texts</h2><p class=muted>{_words(' '.join(export.warnings))}</p>",
         _table(["", "text", *export.label_names], rows),
         f"<h2>Code</h2><pre>{escape(code)}</pre>",
     ]

@@ -49,6 +49,7 @@ class Sidebar:
     count: gr.State
     texts: gr.Textbox
     summary: gr.HTML
+    warnings: gr.HTML  # on the texts
     preview: gr.HTML
     update: gr.Button
     stop: gr.Button
@@ -243,6 +244,7 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
             gr.HTML("<h2>Texts</h2>", padding=False)
             summary = gr.HTML(summary_of(start), elem_id="summary", padding=False)
             edit = gr.Button("edit", size="sm", min_width=50, elem_id="edit-texts")
+        warnings = gr.HTML("", elem_id="text-warnings", padding=False)
         texts = gr.Textbox(
             format_texts(start),
             label="One text per line; a label may follow after a tab or |",
@@ -271,7 +273,10 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     with builder:
         _builder(change, [count, *fields])
     chips.pick(picked, [count, *fields], [*everything, edited], trigger_mode="multiple", concurrency_limit=1, **quiet)
-    return Sidebar(fields, fingerprints, rows, count, texts, summary, preview, update, stop, line, facts, live, edited)
+    return Sidebar(
+        *(fields, fingerprints, rows, count, texts, summary, warnings, preview),
+        *(update, stop, line, facts, live, edited),
+    )
 
 
 def _builder(change: Callable[..., dict[str, Any]], entered: Sequence[Any]) -> None:
