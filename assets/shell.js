@@ -4,14 +4,39 @@ window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
   const PAUSE = 350; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
+  const CHANGES = "[data-chip], #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
+  let waiting = 0;
+
+  /** What stands on the page is not of what stands in the fields, or is again: figures are dim until then. */
+  function stale(on) {
+    document.body.classList.toggle("ic-typed", on);
+    document.querySelector(".ic-page")?.setAttribute("aria-busy", String(on));
+  }
+
+  addEventListener("input", ({ target }) => {
+    if (target.matches?.(FIELDS)) stale(true);
+  });
+  addEventListener("click", ({ target }) => {
+    if (target.closest?.(CHANGES)) stale(true);
+  });
+
+  /** After a run, and after figures were drawn: an error, or a run that waits or was stopped, leaves them dim. */
+  const settle = (isDone) => {
+    const status = document.querySelector("#status p")?.classList;
+    if (!waiting && isDone(status) && !status?.contains("ic-error") && !status?.contains("ic-waits")) stale(false);
+  };
+  const ran = () => setTimeout(() => settle((status) => status?.contains("ic-same")), 100); // the line comes first
+  const drawn = () => setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
 
   function live(trigger, event) {
-    let waiting = 0;
     addEventListener("input", ({ target }) => {
       if (!target.matches?.(FIELDS)) return;
       clearTimeout(waiting);
-      waiting = setTimeout(() => trigger(event, {}), PAUSE);
+      waiting = setTimeout(() => {
+        waiting = 0;
+        trigger(event, {});
+      }, PAUSE);
     });
   }
 
@@ -89,5 +114,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, panel, edit, sheet, used };
+  return { live, chips, panel, edit, sheet, used, stale, ran, drawn };
 })();

@@ -48,10 +48,6 @@ TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-# draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded.
-NOT_TYPED = """() => { setTimeout(() => {
-  if (!document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
-}, 100); }"""
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
@@ -206,7 +202,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     by_typing = partial(embed, ask=True)
     runs = [asked, gr.on([sidebar.edited.change, *typed], by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
-        one.then(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
+        one.then(None, js="() => InstructorShell.ran()", show_progress="hidden", api_visibility="private")
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)

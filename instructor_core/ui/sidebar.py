@@ -15,6 +15,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import Slots, load_builder
 from instructor_core.cache import CachedEncoder
 from instructor_core.figures.charts import NO_INSTRUCTION
@@ -71,11 +72,6 @@ def summary_of(inputs: Inputs) -> str:
     return status(f"{counted(len(inputs.texts), 'text')}{labels}")
 
 
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: "1 text", "2 texts"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def estimated_seconds(encoder: CachedEncoder, pairs: Sequence[tuple[str, str]], share: float) -> float:
     """Return about how long a share of pairs takes: two operations per weight and token, a token of 4 characters."""
     tokens = share * sum(len(instruction) + len(text) for instruction, text in pairs) / 4
@@ -97,12 +93,14 @@ def run(
         inputs = parse_inputs(checkpoint_id, typed[:count], typed_texts)
         pairs = inputs.pairs
         if inputs == before:
-            line = status(f"{len(pairs)} pairs · 0 new")
+            line = status(f"{counted(len(pairs), 'pair')} · 0 new", run="same")
             yield [keep, line, keep, keep, keep, hidden, hidden]  # an old error goes away
             return
         started = time.monotonic()
         loading = runtime.load_steps(checkpoint_id)
-        encoder = yield from described(loading, lambda words: [keep, status(words), keep, keep, keep, hidden, shown])
+        encoder = yield from described(
+            loading, lambda words: [keep, status(words, run="busy"), keep, keep, keep, hidden, shown]
+        )
         n_new, n_found, rate = 0, -1, rate_line()
         steps = encoder.encode_steps(pairs)
         with closing(steps):
@@ -112,14 +110,17 @@ def run(
                     n_found = progress.done
                     seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else 0.0
                     if seconds > LIVE_SECONDS:
-                        line = status(f"{len(pairs) - n_found} pairs to embed, about {seconds:.0f} s")
+                        line = status(
+                            f"{counted(len(pairs) - n_found, 'pair')} to embed, about {seconds:.0f} s", run="waits"
+                        )
                         yield [keep, line, keep, keep, keep, gr.update(visible=True, value="Embed them"), hidden]
                         return
                 if progress.done < progress.total:
-                    yield [keep, status(rate(progress)), keep, keep, keep, hidden, shown]
+                    yield [keep, status(rate(progress), run="busy"), keep, keep, keep, hidden, shown]
         seconds = time.monotonic() - started
         done = status(
-            f"{len(pairs)} pairs · {n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · {seconds:.2f} s"
+            f"{counted(len(pairs), 'pair')} · {n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · "
+            f"{seconds:.2f} s"
         )
         yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id, hidden, hidden]
     except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
