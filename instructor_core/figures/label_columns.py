@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.scores import LabelMatrix
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
@@ -52,7 +53,7 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
     bar = ColorScale(theme.SEQUENTIAL, low, high, result.metric.value)
     best = ", ".join(f"{name}: {letter(int(k))}" for name, k in zip(result.names, result.best, strict=True))
     values = np.round(result.values, 2)
-    alt = f"{result.metric.value} of {len(rows)} instructions on {len(columns)} label columns, "
+    alt = f"{result.metric.value} of {counted(len(rows), 'instruction')} on {counted(len(columns), 'label column')}, "
     alt += f"from {values.min():.2f} to {values.max():.2f}. Best instruction by column: {best}."
     title = f"{result.metric.value} by instruction and label column"
     return PanelSet((Panel("labels", title, None, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 import numpy as np
 
+from instructor_core.analysis.numbers import counted
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
@@ -104,7 +105,7 @@ def _cut_off(model: InstructorModel, instructions: Sequence[str], texts: Sequenc
 
 def _counted(found: Sequence[int], n: int, n_texts: int) -> str:
     """How many texts, of how many, and their numbers: `3 of 16 texts (1, 4, 9)`."""
-    of = f"{n} texts" if n == n_texts else f"{n} texts looked at"
+    of = counted(n, "text") + (" looked at" if n < n_texts else "")
     numbers = ", ".join(str(row + 1) for row in found[:MAX_NAMED])
     more = ", ..." if len(found) > MAX_NAMED else ""
     return f"{len(found)} of {of} ({numbers}{more})"

@@ -133,7 +133,7 @@ def test_axes_of_umap_have_no_names() -> None:
 def test_each_panel_says_its_trustworthiness() -> None:
     result = result_of(12)
     for panel, value in zip(panels_of(result).panels, result.trustworthiness, strict=True):
-        assert panel.subtitle == f"trustworthiness {value:.2f} (5 neighbors)"
+        assert panel.subtitle == f"trustworthiness {value:.2f} (5 neighbours)"
     assert panels_of(result_of(2)).panels[0].subtitle == "trustworthiness needs 4 different texts"
 
 

@@ -14,6 +14,7 @@ import gradio as gr
 
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.labels import label_issues, merged
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
 from instructor_core.ui.components import plot_view, token_view
@@ -47,7 +48,7 @@ from instructor_core.ui.page import (
     show_controls_for,
 )
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import Sidebar, add_instruction, counted, shown_rows
+from instructor_core.ui.sidebar import Sidebar, add_instruction, shown_rows
 from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
 
 TAB = "lab"
@@ -165,7 +166,7 @@ def suggested(typed: str, domains: list[str], text_types: list[str], objectives:
     except UserError as error:
         return typed, note(str(error), error=True)
     lines = dict.fromkeys([*(line.strip() for line in typed.splitlines()), *(entry.strip() for entry in new)])
-    return "\n".join(line for line in lines if line), note(f"{len(new)} candidates were added to the list.")
+    return "\n".join(line for line in lines if line), note(f"{counted(len(new), 'candidate')} added to the list.")
 
 
 def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
