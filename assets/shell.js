@@ -18,7 +18,9 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (target.matches?.(FIELDS)) stale(true);
   });
   addEventListener("click", ({ target }) => {
-    if (target.closest?.(CHANGES)) stale(true);
+    if (!target.closest?.(CHANGES)) return;
+    remember();
+    stale(true);
   });
 
   /** After a run, and after figures were drawn: an error, or a run that waits or was stopped, leaves them dim. */
@@ -26,7 +28,11 @@ window.InstructorShell = window.InstructorShell || (() => {
     const status = document.querySelector("#status p")?.classList;
     if (!waiting && isDone(status) && !status?.contains("ic-error") && !status?.contains("ic-waits")) stale(false);
   };
-  const ran = () => setTimeout(() => settle((status) => status?.contains("ic-same")), 100); // the line comes first
+  const ran = () =>
+    setTimeout(() => {
+      settle((status) => status?.contains("ic-same"));
+      if (!document.activeElement?.matches(".ic-instruction textarea")) remember();
+    }, 100); // the line comes first
   const drawn = () => setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
 
   function live(trigger, event) {
@@ -58,6 +64,41 @@ window.InstructorShell = window.InstructorShell || (() => {
       list[at].focus();
       key.preventDefault();
     });
+  }
+
+  /** The menu of what stood in the fields of instructions during this visit and does not now; it goes with the tab. */
+  const EARLIER = "instructor:earlier";
+  const MOST_EARLIER = 30;
+  let menu = null;
+
+  function remember() {
+    const now = [...document.querySelectorAll(".ic-instruction textarea")].map((field) => field.value.trim());
+    let all = now;
+    try {
+      all = [...new Set([...now, ...JSON.parse(sessionStorage.getItem(EARLIER) ?? "[]")])].filter(Boolean);
+      sessionStorage.setItem(EARLIER, JSON.stringify(all.slice(0, MOST_EARLIER)));
+    } catch {
+      // blocked or full: there is nowhere to keep it
+    }
+    if (!menu) return;
+    const options = all.filter((one) => !now.includes(one)).slice(0, MOST_EARLIER);
+    menu.hidden = !options.length;
+    menu.replaceChildren(new Option("earlier", ""), ...options.map((one) => new Option(one, one)));
+  }
+
+  function earlier(select, trigger, event) {
+    menu = select;
+    remember();
+    select.addEventListener("change", () => {
+      if (!select.value) return;
+      stale(true);
+      trigger(event, { instruction: select.value });
+    });
+  }
+
+  // What was typed counts once its field is left: half a sentence is no wording.
+  for (const kind of ["focusin", "focusout"]) {
+    addEventListener(kind, ({ target }) => target.matches?.(".ic-instruction textarea") && remember());
   }
 
   /** Opens a panel under the header, or closes what is open. */
@@ -114,5 +155,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, panel, edit, sheet, used, stale, ran, drawn };
+  return { live, chips, earlier, panel, edit, sheet, used, stale, ran, drawn };
 })();

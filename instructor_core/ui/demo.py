@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -217,6 +218,12 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
+    sidebar.warnings.merge(
+        lambda inputs: [lab.merge_labels(inputs)[0], secrets.token_hex(8)],
+        page.inputs,
+        [sidebar.texts, sidebar.edited],
+        **quiet,
+    )
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 

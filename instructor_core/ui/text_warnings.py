@@ -1,15 +1,17 @@
-"""What a visitor should know of the texts of a run: those that hardly look like English, and those that are cut off."""
+"""What a visitor should know of the texts of a run: hardly English, cut off, labels written alike or used once."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING
 
 import gradio as gr
 import numpy as np
 
+from instructor_core.analysis.labels import label_issues
 from instructor_core.analysis.numbers import counted
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.feedback import note
@@ -45,12 +47,32 @@ def text_warnings(encoder: CachedEncoder, inputs: Inputs) -> tuple[str, ...]:
     )
 
 
+def label_repair(inputs: Inputs) -> str:
+    """Return what can be mended in the labels, as HTML, with a button that merges those that are written alike."""
+    if inputs.labels is None:
+        return ""
+    issues = label_issues(inputs.labels)
+    alike = issues.merges[:MAX_NAMED]
+    said = ""
+    if alike:
+        count = "Two labels are" if len(issues.merges) == 1 else f"{len(issues.merges)} pairs of labels are"
+        named = "; ".join(f'"{merge.into}", "{merge.label}"' for merge in alike)
+        more = "; ..." if len(issues.merges) > MAX_NAMED else ""
+        said = f"{escape(f'{count} written alike: {named}{more}')} <button type='button' data-merge>merge</button>"
+    once = [label for label in issues.singletons if label not in {merge.label for merge in issues.merges}]
+    if once and len(issues.rows):  # where all stand once they are names
+        names = ", ".join(f'"{label}"' for label in once[:MAX_NAMED]) + (", ..." if len(once) > MAX_NAMED else "")
+        has = "label has" if len(once) == 1 else "labels have"
+        said += f" {escape(f'{len(once)} {has} one text: {names}.')}"
+    return f'<p class="ic-note" role="note">{said.strip()}</p>' if said else ""
+
+
 def follow_warnings(page: Page, line: gr.HTML) -> None:
     """Keep the line under the heading of the texts in step with the run."""
 
     @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
     def of(inputs: Inputs) -> str:
-        return note(*text_warnings(page.runtime.encoder(inputs.checkpoint_id), inputs))
+        return note(*text_warnings(page.runtime.encoder(inputs.checkpoint_id), inputs)) + label_repair(inputs)
 
     line.value = of(page.inputs.value)
     follow(page, lambda inputs: [of(inputs)], [page.inputs], [line])

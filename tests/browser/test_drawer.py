@@ -42,3 +42,53 @@ def test_an_error_looks_like_one_and_figures_stay_dim_until_it_is_undone(page: P
     texts(page).fill(before)
     page.wait_for_function(CLEAR)
     expect(error).to_have_count(0)
+
+
+def test_a_row_of_the_list_is_edited_in_place_and_keeps_its_label(page: Page):
+    row = page.locator("#text-list [data-item='2']")
+    row.dblclick()
+    field = row.locator("input")
+    expect(field).to_be_focused()
+    before = field.input_value()
+    field.fill("This is thrown away.")
+    field.press("Escape")
+    expect(row).to_contain_text(before)
+    row.press("F2")
+    field.fill("Nobody liked the new menu.")
+    field.press("Enter")
+    expect(status(page)).to_contain_text("2 new")
+    expect(row).to_contain_text("Nobody liked the new menu.")
+    expect(row.locator(".ic-label")).to_have_count(1)
+    expect(row).to_be_focused()
+    expect(page.locator("#text-list input[type=search]")).to_be_visible()
+    lines = texts(page).input_value().split("\n")
+    assert lines[2].startswith("Nobody liked the new menu.\t") and len(lines) == 16
+
+
+def test_an_earlier_instruction_comes_back_in_the_place_of_the_second_one(page: Page):
+    menu, second = page.locator("#earlier select"), instruction(page, 1)
+    expect(menu).to_be_hidden()
+    first_wording = second.input_value()
+    page.locator("#chips [data-chip='0']").click()
+    expect(second).not_to_have_value(first_wording)
+    expect(menu).to_be_visible()
+    menu.select_option(first_wording)
+    expect(second).to_have_value(first_wording)
+    page.wait_for_function(CLEAR)
+    expect(menu.locator("option")).to_have_count(2)  # its own name, and the chip's instruction
+
+
+def test_labels_written_alike_are_merged_by_a_click_and_a_foreign_text_is_named(page: Page):
+    page.evaluate(EDIT)
+    line = page.locator("#text-warnings")
+    expect(line).to_have_text("")
+    texts(page).fill(
+        "Send it back.\tRefund\nMoney back!\trefund\nRepay me.\trefund\nIt broke.\tfault\n汤非常好喝。\trefund"
+    )
+    expect(line).to_contain_text('Two labels are written alike: "refund", "Refund"')
+    expect(line).to_contain_text('1 label has one text: "fault"')
+    expect(line).to_contain_text("1 of 5 texts (5) does not look like English")
+    line.get_by_role("button", name="merge").click()
+    expect(page.locator("#summary")).to_contain_text("5 texts · 2 labels")
+    expect(line.get_by_role("button")).to_have_count(0)
+    assert "Refund" not in texts(page).input_value()

@@ -11,7 +11,7 @@ from instructor_core import InstructorModel
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.text_warnings import text_warnings
+from instructor_core.ui.text_warnings import label_repair, text_warnings
 
 GERMAN = (
     "Die Suppe war ausgezeichnet und heiß.",
@@ -97,3 +97,14 @@ def test_of_many_texts_a_sample_is_looked_at_and_the_longest_are_counted(encoder
     assert sentence.startswith("1 of 2000 texts (778) is cut off")
     (sentence,) = warnings_of(encoder, *(GERMAN * 100))
     assert sentence.startswith("200 of 200 texts looked at (1, 3, 5")
+
+
+def test_labels_written_alike_or_used_once_are_named_and_names_of_texts_are_not():
+    def repair(*labels: str) -> str:
+        return label_repair(Inputs("mini", ("",), tuple(f"Text {i}." for i in range(len(labels))), labels))
+
+    assert repair("refund", "refund", "delivery", "delivery") == ""
+    assert repair("a1", "b2", "c3") == ""  # each stands once: they are names
+    alike = repair("refund", "refund", "Refund", "<b>", "delivery", "delivery")
+    assert "Two labels are written alike: &quot;refund&quot;, &quot;Refund&quot; <button" in alike
+    assert "1 label has one text: &quot;&lt;b&gt;&quot;." in alike
