@@ -4,10 +4,38 @@ window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
   const PAUSE = 250; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
+  const CHANGES = "[data-chip], #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
+  let waiting = 0;
+
+  /** What stands on the page is not of what stands in the fields, or is again: figures are dim until then. */
+  function stale(on) {
+    document.body.classList.toggle("ic-typed", on);
+    document.querySelector(".ic-page")?.setAttribute("aria-busy", String(on));
+  }
+
+  addEventListener("input", ({ target }) => {
+    if (target.matches?.(FIELDS)) stale(true);
+  });
+  addEventListener("click", ({ target }) => {
+    if (!target.closest?.(CHANGES)) return;
+    remember();
+    stale(true);
+  });
+
+  /** After a run, and after figures were drawn: an error, or a run that waits or was stopped, leaves them dim. */
+  const settle = (isDone) => {
+    const status = document.querySelector("#status p")?.classList;
+    if (!waiting && isDone(status) && !status?.contains("ic-error") && !status?.contains("ic-waits")) stale(false);
+  };
+  const ran = () =>
+    setTimeout(() => {
+      settle((status) => status?.contains("ic-same"));
+      if (!document.activeElement?.matches(".ic-instruction textarea")) remember();
+    }, 100); // the line comes first
+  const drawn = () => setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
 
   function live(trigger, event) {
-    let waiting = 0;
     const run = () => {
       clearTimeout(waiting);
       waiting = 0;
@@ -53,6 +81,41 @@ window.InstructorShell = window.InstructorShell || (() => {
       const chip = target.closest("[data-chip]");
       if (chip) trigger(event, { chip: Number(chip.dataset.chip) });
     });
+  }
+
+  /** The menu of what stood in the fields of instructions during this visit and does not now; it goes with the tab. */
+  const EARLIER = "instructor:earlier";
+  const MOST_EARLIER = 30;
+  let menu = null;
+
+  function remember() {
+    const now = [...document.querySelectorAll(".ic-instruction textarea")].map((field) => field.value.trim());
+    let all = now;
+    try {
+      all = [...new Set([...now, ...JSON.parse(sessionStorage.getItem(EARLIER) ?? "[]")])].filter(Boolean);
+      sessionStorage.setItem(EARLIER, JSON.stringify(all.slice(0, MOST_EARLIER)));
+    } catch {
+      // blocked or full: there is nowhere to keep it
+    }
+    if (!menu) return;
+    const options = all.filter((one) => !now.includes(one)).slice(0, MOST_EARLIER);
+    menu.hidden = !options.length;
+    menu.replaceChildren(new Option("earlier", ""), ...options.map((one) => new Option(one, one)));
+  }
+
+  function earlier(select, trigger, event) {
+    menu = select;
+    remember();
+    select.addEventListener("change", () => {
+      if (!select.value) return;
+      stale(true);
+      trigger(event, { instruction: select.value });
+    });
+  }
+
+  // What was typed counts once its field is left: half a sentence is no wording.
+  for (const kind of ["focusin", "focusout"]) {
+    addEventListener(kind, ({ target }) => target.matches?.(".ic-instruction textarea") && remember());
   }
 
   /** Opens a panel under the header, or closes what is open. */
@@ -117,5 +180,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, panel, edit, sheet, used };
+  return { live, chips, earlier, panel, edit, sheet, used, stale, ran, drawn };
 })();

@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,7 @@ from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
+from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.theme import page_head, page_theme
 from instructor_core.ui.upload_menu import build_upload
 
@@ -54,12 +56,6 @@ TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-# draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded: it was refused, it was
-# stopped, or it waits for the button.
-NOT_TYPED = """() => { setTimeout(() => {
-  const waits = document.querySelector("#update")?.checkVisibility();
-  if (!waits && !document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
-}, 100); }"""
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
@@ -215,7 +211,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     by_typing = partial(embed, ask=True)
     runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
-        one.success(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
+        one.then(None, js="() => InstructorShell.ran()", show_progress="hidden", api_visibility="private")
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
@@ -231,6 +227,13 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
+    follow_warnings(page, sidebar.warnings)
+    sidebar.warnings.merge(
+        lambda inputs: [lab.merge_labels(inputs)[0], secrets.token_hex(8)],
+        page.inputs,
+        [sidebar.texts, sidebar.edited],
+        **quiet,
+    )
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 
