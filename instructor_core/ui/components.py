@@ -51,7 +51,7 @@ def plot_view(
     *,
     elem_id: str,
     label: str,
-    empty: str = "Nothing to draw yet: enter texts and an instruction.",
+    empty: str = "The figure is being drawn.",
 ) -> gr.HTML:
     """Return a component that draws a set of panels; its value is `PanelSet.to_json()`, or None.
 

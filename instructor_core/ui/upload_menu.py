@@ -162,7 +162,7 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
     gr.HTML("<h2>Your texts</h2>", padding=False)
     with gr.Column(min_width=100):
         file = gr.File(
-            file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=90, elem_id="upload-file"
+            file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=130, elem_id="upload-file"
         )
         message = gr.HTML(note(LIMITS), elem_id="upload-note", padding=False)
         header = gr.Checkbox(True, label="the first line names the columns", container=False, visible=False)
