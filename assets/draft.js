@@ -23,7 +23,8 @@
   };
 
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
-  const draft = reloaded ? kept(storage => storage.getItem(KEY)) : null;
+  const inLesson = () => new URLSearchParams(location.search).has("lesson"); // it sets the fields itself
+  const draft = reloaded && !inLesson() ? kept(storage => storage.getItem(KEY)) : null;
   if (draft) { // what was typed is newer than the state in the address
     const address = new URL(location.href);
     address.searchParams.delete("s");
@@ -31,7 +32,7 @@
   }
   addEventListener("pagehide", () => {
     const now = typed();
-    if (now) kept(storage => storage.setItem(KEY, now));
+    if (now && !inLesson()) kept(storage => storage.setItem(KEY, now));
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.

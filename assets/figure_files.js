@@ -36,6 +36,7 @@ window.InstructorFigureFiles = window.InstructorFigureFiles || (() => {
     const larger = Math.max(1, Math.min(2, widest / whole));
     return {
       ...gd.layout,
+      ...(gd.layout.meta?.legend ? { showlegend: true } : {}), // which the page shows once for all figures
       width: Math.round(whole * larger),
       height: Math.round(height * larger) + HEADING,
       margin: { ...gd.layout.margin, t: (gd.layout.margin?.t ?? margin.t) + HEADING },

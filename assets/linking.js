@@ -5,7 +5,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
 
   const { number } = InstructorFigure;
   const THEME = window.InstructorTheme; // {light, dark, twins, policy}, from the head of the page
-  const DRAWN = ["svg", "rect", "circle"]; // elements of SVG
+  const DRAWN = ["svg", "rect", "circle", "polygon"]; // elements of SVG
 
   const given = (value) => (value ?? "") !== "";
 

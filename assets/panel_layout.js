@@ -6,8 +6,11 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
   const { THEME } = InstructorLinking;
   const { escape, unescape } = InstructorFigure;
   const TICK = 11; // px, font size of ticks; larger where the page is projected, see `letterScale`
-  const WIDE_CELL = 56; // px, cells of a small matrix grow no further
-  const LABEL_FROM = 440; // px of panel width from which rows are labelled with words, not with numbers alone
+  const WIDE_CELL = 110; // px, cells of a small matrix grow no further
+  const LABEL_FROM = 300; // px of panel width from which rows are labelled with words, not with numbers alone
+  const WORDS = 230; // px, words beside a row take no more
+  const BAND = 18; // px beside a matrix for the strips and names of its groups
+  const GAP = 20; // px between panels
   const QUIET = {
     ...{ showgrid: false, zeroline: false, showline: false, ticks: "", automargin: false },
     ...{ tickmode: "array", ticklabelstandoff: 3 },
@@ -113,29 +116,87 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return { ticks: { tickvals: shown, ticktext: text, tickangle: upright ? 0 : -90 }, height };
   }
 
-  function matrixLayout(layout, content, panel, width, ink) {
+  const tagRoom = ({ rows }) => Math.max(...range(rows.n).map((i) => textWidth(rows.number(i))), 0);
+  const bandsOf = (layout, axis) => (layout.annotations || []).filter((note) => note.name?.startsWith(`block ${axis}`));
+
+  /** Room for words beside the first of `n` matrices in a row that are to be of one size; 0 if rows get too low. */
+  function wordsBeside(panels, n, total) {
+    const matrix = panels[0]?.content.matrix;
+    if (n < 2 || !matrix?.rows.linked) return 0;
+    const { rows } = matrix;
+    const tag = tagRoom(matrix);
+    const natural = Math.max(...range(rows.n).map((i) => textWidth(`${rows.name(i)}  ${rows.number(i)}`)));
+    const words = Math.min(natural, WORDS * letterScale(), Math.max(total * 0.16, 120)) + 2;
+    const plot = (total - (n - 1) * GAP - (words - tag)) / n - tag - 10 - BAND;
+    return plot / rows.n < lineHeight() ? 0 : words;
+  }
+
+  /** The names of groups as far as they fit beside their rows or over their columns, `cell` px each. */
+  function fitBlocks(layout, cell) {
+    for (const note of layout.annotations || []) {
+      const [, axis, start, end] = /^block ([xy]) (\d+) (\d+)$/.exec(note.name || "") || [];
+      if (!axis) continue;
+      const words = fitText(unescape(note.hovertext), (end - start) * cell[axis === "x" ? 0 : 1] - 4);
+      note.text = words.length < 6 && words.endsWith("…") ? "" : escape(words); // "The…" names nothing
+    }
+  }
+
+  /** Each title on one line: where it is too long, from the words on in which it differs from the others. */
+  function fitTitles(panels) {
+    const all = panels.map(({ data }) => data.title.split(" "));
+    const alike = (one, other) => {
+      const most = Math.min(one.length, other.length) - 1;
+      const apart = one.findIndex((word, i) => word !== other[i]);
+      return apart < 0 ? most : Math.min(apart, most);
+    };
+    for (const { title: node, data } of panels) {
+      const style = getComputedStyle(node);
+      pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+      const room = node.parentNode.clientWidth;
+      const fits = (text) => pen.measureText(text).width <= room;
+      const words = data.title.split(" ");
+      const shared = Math.max(0, ...all.map((other) => (other.join(" ") === data.title ? 0 : alike(words, other))));
+      const starts = range(shared + 1).map((start) => (start ? `…${words.slice(start).join(" ")}` : data.title));
+      let text = starts.find(fits) || starts[shared];
+      if (!fits(text)) {
+        const kept = text.split(" ");
+        while (kept.length > 1 && !fits(`${kept.join(" ")}…`)) kept.pop();
+        text = `${kept.join(" ").replace(/[\s,;:.\-]+$/, "")}…`;
+      }
+      node.textContent = text;
+      if (text === data.title) node.removeAttribute("title");
+      else node.title = data.title;
+    }
+  }
+
+  /** `words` is the room for words beside the rows; undefined for what the width allows. */
+  function matrixLayout(layout, content, panel, width, ink, words) {
     const { rows, columns } = content.matrix;
-    const wordsFit = width >= LABEL_FROM || !rows.linked;
-    const tagWidth = Math.max(...range(rows.n).map((i) => textWidth(rows.number(i))), 0);
+    const wordsFit = !rows.linked || (words !== 0 && width >= LABEL_FROM);
+    const tagWidth = tagRoom(content.matrix);
+    const right = bandsOf(layout, "y").length ? BAND : 6;
     const [rowTexts, columnTexts] = [ownTicks(rows, layout.yaxis), ownTicks(columns, layout.xaxis)];
     const label = (i) => (rows.linked ? `${rows.name(i)}  ${rows.number(i)}` : (rowTexts.get(i) ?? ""));
     const natural = Math.max(...range(rows.n).map((i) => textWidth(label(i))), 0);
     const aspect = panel.aspect ?? rows.n / columns.n;
     const tallest = Math.min(clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL * letterScale());
+    const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
     const size = (left) => {
-      const plotWidth = Math.min(width - left - 6, tallest / aspect);
+      const plotWidth = Math.min(width - left - named(layout.yaxis) - right, tallest / aspect);
       return [plotWidth, Math.max(plotWidth * aspect, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
     };
     const fit = (room) => [room, (room || tagWidth) + 10, ...size((room || tagWidth) + 10)];
-    let [room, left, plotWidth, plotHeight] = fit(wordsFit ? Math.min(natural, 230 * letterScale(), width * 0.36) + 2 : 0);
+    const usual = Math.min(natural, WORDS * letterScale(), width * 0.36) + 2;
+    let [room, left, plotWidth, plotHeight] = fit(wordsFit ? (rows.linked && words) || usual : 0);
     if (plotHeight / rows.n < lineHeight() && rows.linked) [room, left, plotWidth, plotHeight] = fit(0);
     const share = (axis) => (axis?.domain ? axis.domain[1] - axis.domain[0] : 1); // the rest holds the totals
     const cell = [(plotWidth * share(layout.xaxis)) / columns.n, (plotHeight * share(layout.yaxis)) / rows.n];
     const bottom = columnTicks(columns, columnTexts, cell[0]);
-    const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
     const onTop = layout.xaxis?.side === "top";
     const deep = bottom.height + 8 + named(layout.xaxis);
-    const margin = { l: left + named(layout.yaxis), r: 6, t: onTop ? deep : 4, b: onTop ? 4 : deep, pad: 0 };
+    const top = bandsOf(layout, "x").length ? BAND : 4;
+    const margin = { l: left + named(layout.yaxis), r: right, t: onTop ? deep : top, b: onTop ? 4 : deep, pad: 0 };
+    fitBlocks(layout, cell);
     layout.xaxis = { range: [-0.5, columns.n - 0.5], ...layout.xaxis, ...QUIET, ...bottom.ticks };
     layout.yaxis = { range: [rows.n - 0.5, -0.5], ...layout.yaxis, ...QUIET, ...rowTicks(rows, rowTexts, cell[1], room, ink) };
     delete layout.yaxis.scaleanchor;
@@ -144,5 +205,5 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return cell;
   }
 
-  return { clamp, letterScale, recolor, enlarge, still, matrixLayout };
+  return { GAP, clamp, letterScale, recolor, enlarge, still, matrixLayout, tagRoom, wordsBeside, fitTitles };
 })();

@@ -5,9 +5,17 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
   const { el, onKeys, hover, select, component, isDark, given, itemsOf, tooltip } = InstructorLinking;
   const { THEME, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
-  const { CONFIG, number, matrixOf, cellLines, pointLines } = InstructorFigure;
-  const { clamp, letterScale, recolor, enlarge, still, matrixLayout } = InstructorPanelLayout;
-  const GAP = 20; // px between panels
+  const { CONFIG, number, unescape, matrixOf, cellLines, pointLines } = InstructorFigure;
+  const { GAP, clamp, letterScale, recolor, enlarge, still } = InstructorPanelLayout;
+  const { matrixLayout, tagRoom, wordsBeside, fitTitles } = InstructorPanelLayout;
+  const NARROW = 380; // px of a map below which its points carry numbers alone
+  const SHAPES = { // of 12 x 12 px, for the legend
+    square: "1,1 11,1 11,11 1,11",
+    diamond: "6,0 12,6 6,12 0,6",
+    "triangle-up": "6,1 12,11 0,11",
+    "triangle-down": "0,1 12,1 6,11",
+    cross: "4,0 8,0 8,4 12,4 12,8 8,8 8,12 4,12 4,8 0,8 0,4 4,4",
+  };
   const FIXED = { doubleClick: "reset", showTips: false, responsive: false };
   // The same arrays for every drawing: Plotly forgets the zoom when they are others.
   const FLAT = [["zoom2d", "pan2d", "resetScale2d"]];
@@ -15,6 +23,11 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     points: [["zoom2d", "pan2d", "select2d", "lasso2d", "resetScale2d"]],
     space: [["orbitRotation", "pan3d", "resetCameraDefault3d"]],
   };
+
+  /** Plotly's script is asked for by the head of the page, and may come after the first values. */
+  const plotly = () =>
+    window.Plotly ||
+    new Promise((done) => document.querySelector('script[src*="plotly.min.js"]').addEventListener("load", done));
 
   const coarse = () => window.matchMedia("(pointer: coarse)").matches;
 
@@ -30,6 +43,28 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       points: points.sort((a, b) => a.item - b.item),
       threeD: data.some((trace) => /3d$|^surface$|^mesh3d$/.test(trace.type || "")),
     };
+  }
+
+  /** The traces that one legend explains on all maps of a view; null where maps differ or have none. */
+  function sharedLegend(panels) {
+    const maps = panels.filter(({ content, data }) => content.kind === "points" && data.figure.layout.showlegend);
+    const names = ({ data }) => data.figure.data.map((trace) => trace.name).join("\n");
+    return maps.length && maps.every((panel) => names(panel) === names(maps[0])) ? maps[0].data.figure.data : null;
+  }
+
+  function legendOf(traces) {
+    const legend = el("ul", "ic-legend");
+    for (const { name, marker, customdata, showlegend } of traces) {
+      if (showlegend === false || !name) continue;
+      const points = SHAPES[marker.symbol];
+      const shape = points ? { points } : { cx: 6, cy: 6, r: 5 };
+      const swatch = el("svg", {}, el(points ? "polygon" : "circle", { ...shape, fill: marker.color }));
+      const entry = el("li", "", swatch, el("span", "", unescape(name)));
+      entry.addEventListener("pointerenter", () => hover({ items: [...(customdata || [])], source: entry }));
+      entry.addEventListener("pointerleave", () => hover({ items: [] }));
+      legend.append(entry);
+    }
+    return legend;
   }
 
   function mount(element, props, watch, trigger, clickEvent, selectEvent) {
@@ -66,6 +101,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const head = panelHead(title, subtitle, letter ? chip(letter, accent) : null, save);
       panel.head.replaceWith(head);
       panel.head = head;
+      panel.title = head.querySelector(".ic-panel-title");
       panel.node.dataset.chip = letter ?? "";
     }
 
@@ -104,7 +140,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (content.threeD) layout.scene = { camera: { eye: { x: 1.5, y: 1.5, z: 0.9 } }, ...layout.scene };
       else layout.dragmode = coarse() ? false : (layout.dragmode ?? "zoom");
       if (content.matrix) {
-        const cell = matrixLayout(layout, content, panel.data, width, ink);
+        const cell = matrixLayout(layout, content, panel.data, width, ink, panel.words);
         const trace = data[content.matrix.index];
         const gap = Math.min(...cell) >= 9 ? 1 : 0;
         trace.xgap ??= gap;
@@ -112,7 +148,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         trace.showscale = false;
         // A digit takes some 7 px; a minus sign, a zero and the point are always there.
         const decimals = Number(/\.(\d)f/.exec(trace.texttemplate || "")?.[1] ?? 2);
-        if (cell[0] < (16 + 8 * decimals) * factor || cell[1] < 16 * factor) delete trace.texttemplate;
+        if (cell[0] < (14 + 7 * decimals) * factor || cell[1] < 16 * factor) delete trace.texttemplate;
       } else {
         const bare = layout.xaxis?.visible === false || layout.xaxis?.showticklabels === false;
         if (!layout.margin && (bare || content.threeD)) layout.margin = { l: 6, r: 6, t: 6, b: 6 };
@@ -120,6 +156,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         const own = layout.height || (content.threeD ? 420 : 340);
         const height = panel.data.aspect ? clamp(width * panel.data.aspect, 180, 640) : own;
         Object.assign(layout, { width, height: Math.round(height) });
+        if (content.kind === "points") dressMap(layout, data, width, ink);
       }
       if (content.threeD && content.points.length) {
         data.push({
@@ -132,18 +169,31 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       return { data, layout, frames: figure.frames || [] };
     }
 
+    /** The names of groups with light around them; points of a narrow map carry numbers alone. */
+    function dressMap(layout, data, width, ink) {
+      if (view.legend) Object.assign(layout, { showlegend: false, meta: { legend: layout.showlegend } });
+      const page = getComputedStyle(document.body).getPropertyValue("--ic-page").trim();
+      const shadow = [1, 2, 3, 3].map((blur) => `0 0 ${blur}px ${page}`).join(", ");
+      for (const note of layout.annotations || []) if (note.name === "group") note.font = { ...note.font, color: ink, shadow };
+      if (width >= NARROW) return;
+      for (const trace of data) if (Array.isArray(trace.text)) trace.text = trace.text.map((words) => words.split(" ")[0]);
+    }
+
     async function drawPanel(panel) {
       if (!panel.box.clientWidth) {
         view.width = 0; // hidden while the others were drawn
         return;
       }
+      const { payload } = view;
       const fresh = !panel.gd.on;
       const modeBarButtons = BUTTONS[panel.content.threeD ? "space" : panel.content.kind] ?? FLAT;
       const config = { ...CONFIG, displayModeBar: coarse() ? false : "hover", modeBarButtons, ...FIXED };
       await Plotly.react(panel.gd, { ...prepare(panel), config });
       if (fresh) wire(panel);
+      if (view.payload !== payload) return; // drawn anew with the next one
       panel.marked3d = "";
       inkCells(panel);
+      InstructorTravel.go(panel, view.panels.get(payload.panels[0].key));
       mark(panel);
     }
 
@@ -160,10 +210,21 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       bar.hidden = grid.hidden = !payload;
       view.width = root.clientWidth; // 0 in a tab that is not in front: the ResizeObserver calls again
       if (!payload || !view.width) return;
-      grid.style.gridTemplateColumns = `repeat(${columns()}, minmax(0, 1fr))`;
+      await plotly();
+      if (view.payload !== payload) return;
+      const n = columns();
+      const panels = payload.panels.map(({ key }) => view.panels.get(key));
+      const beside = wordsBeside(panels, n, root.clientWidth);
+      const more = beside ? beside - tagRoom(panels[0].content.matrix) : 0;
+      const first = Math.floor((root.clientWidth - (n - 1) * GAP - more) / n + more);
+      const template = more ? `${first}px repeat(${n - 1}, minmax(0, 1fr))` : `repeat(${n}, minmax(0, 1fr))`;
+      grid.style.gridTemplateColumns = template;
+      panels.forEach((panel, place) => (panel.words = n > 1 ? (place % n ? 0 : beside) : undefined));
+      fitTitles(panels);
       view.bar = payload.scale ? scaleBar(payload.scale) : null;
-      bar.replaceChildren(...(view.bar ? [view.bar] : []));
-      bar.hidden = !view.bar;
+      view.legend = sharedLegend(panels);
+      bar.replaceChildren(...(view.legend ? [legendOf(view.legend)] : []), ...(view.bar ? [view.bar] : []));
+      bar.hidden = !view.bar && !view.legend;
       for (const panel of [...view.panels.values()]) {
         if (view.payload !== payload) return;
         await drawPanel(panel);
@@ -187,8 +248,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       alt.textContent = payload?.alt || "";
       for (const [place, data] of (payload?.panels || []).entries()) {
         const panel = view.panels.get(data.key) || addPanel(data.key);
+        const before = panel.gd.on ? InstructorTravel.seen(panel) : null;
         panel.data = data;
         panel.content = read(data.figure, payload.items);
+        InstructorTravel.plan(panel, before, sameItems);
         panel.cursor = [0, 0];
         if (grid.children[place] !== panel.node) grid.insertBefore(panel.node, grid.children[place] || null);
         heading(panel);
@@ -199,7 +262,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     /** A line with light around it, to be seen on every colour. */
     function shape(panel, tag, place, className) {
-      for (const layer of ["ic-halo", className]) panel.overlay.append(el(tag, { ...place, class: layer }));
+      const nodes = ["ic-halo", className].map((layer) => el(tag, { ...place, class: layer }));
+      panel.overlay.append(...nodes);
+      return nodes;
     }
 
     const axes = (panel, trace) => panel.gd._fullLayout._plots[(trace?.xaxis || "x") + (trace?.yaxis || "y")];
@@ -270,7 +335,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       for (const point of panel.content.points) {
         if (!chosen.has(point.item) && !near.has(point.item)) continue;
         const ring = place(panel, point);
-        if (ring) shape(panel, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen");
+        if (!ring) continue;
+        for (const node of shape(panel, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen")) {
+          InstructorTravel.join(panel, point.item, node);
+        }
       }
     }
 
@@ -324,7 +392,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     function pointTip(panel, point) {
       const [text, ...notes] = pointLines(panel.data.figure.data[point.trace], view.payload.items, point.at);
-      return [itemLine(text), ...notes.map(([, words]) => el("p", "ic-tip-note", words))];
+      const { nearest } = panel.data.figure.data[point.trace].meta;
+      const near = nearest ? nearest[point.at].map((item) => itemLine([String(item + 1), view.payload.items[item]])) : [];
+      if (near.length) near.unshift(el("p", "ic-tip-note", panel.data.chip ? `nearest under ${panel.data.chip}` : "nearest"));
+      return [itemLine(text), ...notes.map(([, words]) => el("p", "ic-tip-note", words)), ...near];
     }
 
     /** Marks and tells what is at a place of the screen: {cell: [r, c]}, {point} or {tip: text}. */

@@ -2,7 +2,7 @@
    anywhere. */
 window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
-  const PAUSE = 350; // ms without a key until the figures follow
+  const PAUSE = 250; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
   const CHANGES = "[data-chip], #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
@@ -36,33 +36,50 @@ window.InstructorShell = window.InstructorShell || (() => {
   const drawn = () => setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
 
   function live(trigger, event) {
+    const run = () => {
+      clearTimeout(waiting);
+      waiting = 0;
+      trigger(event, {});
+    };
     addEventListener("input", ({ target }) => {
       if (!target.matches?.(FIELDS)) return;
       clearTimeout(waiting);
-      waiting = setTimeout(() => {
-        waiting = 0;
-        trigger(event, {});
-      }, PAUSE);
+      waiting = setTimeout(run, PAUSE);
+    });
+    // Who leaves the field or presses Enter waits no longer.
+    addEventListener("focusout", ({ target }) => waiting && target.matches?.(FIELDS) && run());
+    addEventListener("keydown", ({ key, isComposing, target }) => {
+      if (key === "Enter" && !isComposing && target.matches?.(".ic-instruction textarea")) run();
     });
   }
 
-  /** A row of buttons of which one takes part in the order of Tab; the arrow keys go on from there. */
+  /** Each of these rows of buttons is one stop of Tab; the arrow keys go on from there. */
+  const ROWS = [".ic-places button", "[data-chip]", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
+  const row = (selector) => [...document.querySelectorAll(selector)].filter((button) => button.checkVisibility());
+  const reach = (all, one) => all.forEach((button) => (button.tabIndex = button === one ? 0 : -1));
+
+  addEventListener("keydown", (key) => {
+    const at = document.activeElement;
+    if (key.key === "Tab") {
+      for (const all of ROWS.map(row)) {
+        const chosen = all.find((button) => button === at) ?? all.find((button) => button.ariaSelected === "true");
+        reach(all, chosen ?? all.find((button) => button.getAttribute("tabindex") === "0") ?? all[0]);
+      }
+      return;
+    }
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
+    const all = step && ROWS.map(row).find((buttons) => buttons.includes(at));
+    if (!all) return;
+    const next = all[Math.max(0, Math.min(all.indexOf(at) + step, all.length - 1))];
+    reach(all, next);
+    next.focus();
+    key.preventDefault();
+  }, true);
+
   function chips(element, trigger, event) {
-    const all = () => [...element.querySelectorAll("[data-chip]")];
-    const reach = (at) => all().forEach((chip, k) => (chip.tabIndex = k === at ? 0 : -1));
-    reach(0);
     element.addEventListener("click", ({ target }) => {
       const chip = target.closest("[data-chip]");
       if (chip) trigger(event, { chip: Number(chip.dataset.chip) });
-    });
-    element.addEventListener("keydown", (key) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
-      if (!step) return;
-      const list = all();
-      const at = Math.max(0, Math.min(list.indexOf(document.activeElement) + step, list.length - 1));
-      reach(at);
-      list[at].focus();
-      key.preventDefault();
     });
   }
 
@@ -116,17 +133,18 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (!document.querySelector("#upload-note .ic-error")) panel("");
   };
 
-  function edit() {
-    const on = root.classList.toggle("ic-editing");
+  /** The field of the texts in the place of their list, or the list again; a step of a lesson opens it as well. */
+  function edit(wanted) {
+    const on = root.classList.toggle("ic-editing", wanted);
     const button = document.querySelector("#edit-texts");
     button.textContent = on ? "done" : "edit";
     button.setAttribute("aria-expanded", String(on));
-    if (on) document.querySelector("#texts textarea")?.focus();
+    if (on && wanted === undefined) document.querySelector("#texts textarea")?.focus();
   }
 
   /** The drawer of a narrow page: the selected texts at the lower edge, all of it when it is open. */
-  function sheet() {
-    const on = root.classList.toggle("ic-sheet");
+  function sheet(wanted) {
+    const on = root.classList.toggle("ic-sheet", wanted);
     const handle = document.querySelector("#sheet-handle");
     handle.textContent = on ? "less" : "more";
     handle.setAttribute("aria-expanded", String(on));
@@ -137,6 +155,13 @@ window.InstructorShell = window.InstructorShell || (() => {
     const opener = document.querySelector(`#open-${root.dataset.panel}`);
     panel("");
     opener?.focus();
+  });
+  addEventListener("click", (event) => {
+    if (!event.target.closest?.(".ic-skip")) return;
+    const figure = [...document.querySelectorAll(".ic-figure")].find((node) => node.getClientRects().length);
+    if (!figure) return; // the link leads to where they would stand
+    event.preventDefault();
+    figure.focus();
   });
   addEventListener("pointerdown", ({ target }) => {
     if (root.dataset.panel && !target.closest(".ic-over, #open-texts, #open-share, .options")) panel("");

@@ -7,7 +7,6 @@ exactly, so no pair has to be looked at.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,14 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.similarity import Neighbor, cosine_range, nearest_first
-
-MAX_GROUPS = 24  # labels that get a block of their own; more would be a matrix of specks
-N_CLUSTERS = 12
-CLUSTER_TEXTS = 2000  # texts that the centres of clusters are found on
-_SEED = 0
-_OTHERS = "other labels"
-_UNLABELLED = "no label"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +26,6 @@ class Nearest:
     lists: tuple[tuple[Neighbor, ...], ...]  # per instruction, best first, equal cosines by index
     low: float  # of the colour range of all cosines listed
     high: float
-
-
-@dataclass(frozen=True, eq=False)
-class Groups:
-    """A group for every text."""
-
-    names: tuple[str, ...]  # (G,) in display order
-    index: NDArray[np.int64]  # (N,) the group of each text
-    rule: str  # one sentence on where the groups come from
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Number of texts of each group, (G,) int64."""
-        return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,31 +49,6 @@ def nearest_texts(grid: EmbeddingGrid, text: int, *, k: int = 20) -> Nearest:
     lists = tuple(nearest_first(cosines, text, k=k) for cosines in text_cosines(grid, text))
     values = np.array([neighbor.similarity for one in lists for neighbor in one])
     return Nearest(text, lists, *cosine_range(values))
-
-
-def groups_of(grid: EmbeddingGrid) -> Groups:
-    """Groups by label where there are at least two labels, else by k-means clusters under the first instruction."""
-    by_label = groups_by_label(grid.labels or ())
-    if by_label is not None:
-        return by_label
-    return _clusters(grid.embeddings[0] if grid.n_instructions else np.zeros((grid.n_texts, 1), dtype=np.float32))
-
-
-def groups_by_label(labels: Sequence[str]) -> Groups | None:
-    """A group for each of the most frequent labels, in the order in which they first appear; None below two."""
-    frequent = [label for label, _ in Counter(label for label in labels if label).most_common(MAX_GROUPS)]
-    if len(frequent) < 2:
-        return None
-    kept = set(frequent)
-    named = [label if label in kept else _OTHERS if label else _UNLABELLED for label in labels]
-    names = tuple(dict.fromkeys(name for name in named if name in kept))
-    names += tuple(extra for extra in (_OTHERS, _UNLABELLED) if extra in named)
-    place = {name: at for at, name in enumerate(names)}
-    total = len({label for label in labels if label})
-    rule = f"Groups are the {total} labels."
-    if total > MAX_GROUPS:
-        rule = f"Groups are the {MAX_GROUPS} most frequent of {total} labels; the rest is one group."
-    return Groups(names, np.array([place[name] for name in named], dtype=np.int64), rule)
 
 
 def block_means(grid: EmbeddingGrid, groups: Groups) -> Blocks:
@@ -134,23 +88,3 @@ def _means(
 def _sums(vectors: NDArray[np.float32], groups: Groups) -> NDArray[np.float64]:
     """Sum of the vectors of each group, (G, D) float64, added up group by group."""
     return np.stack([vectors[groups.index == g].sum(axis=0, dtype=np.float64) for g in range(len(groups.names))])
-
-
-def _clusters(unit: NDArray[np.float32]) -> Groups:
-    """Clusters of unit vectors by k-means, the largest first; centres are found on a seeded sample."""
-    from sklearn.cluster import MiniBatchKMeans
-
-    n = len(unit)
-    rng = np.random.default_rng(_SEED)
-    sample = unit if n <= CLUSTER_TEXTS else unit[np.sort(rng.choice(n, CLUSTER_TEXTS, replace=False))]
-    wanted = max(1, min(N_CLUSTERS, len(np.unique(np.round(sample, 5), axis=0))))
-    model = MiniBatchKMeans(wanted, n_init=3, random_state=_SEED).fit(sample)
-    found = model.predict(unit)
-    by_size = np.argsort(-np.bincount(found, minlength=wanted), kind="stable")
-    place = np.empty_like(by_size)
-    place[by_size] = np.arange(wanted)
-    index = place[found]
-    names = tuple(f"cluster {at + 1}" for at in range(int(index.max(initial=0)) + 1))
-    of = f"{CLUSTER_TEXTS} texts (seed {_SEED})" if n > CLUSTER_TEXTS else f"{n} texts"
-    rule = f"There are no labels: groups are {len(names)} k-means clusters under A, centres found on {of}."
-    return Groups(names, index.astype(np.int64), rule)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.ablation import Ablation, EditKind
 from instructor_core.analysis.numbers import counted
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, mark_value, rows_chart
+from instructor_core.figures.charts import NEUTRAL, bars, mark_value, rows_chart
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -25,12 +25,7 @@ _NAME_LENGTH = 30
 
 
 def ablation_panels(result: Ablation, *, accent: str | None = None) -> PanelSet:
-    """Bars in reading order, one panel per kind of edit, all with the same axis and the floor drawn.
-
-    Args:
-        result: effects of the edits.
-        accent: colour of the instruction, for the bars that pass the floor; None for that of A.
-    """
+    """Bars in reading order, one panel per kind of edit, all with the same axis and the floor drawn."""
     accent = accent or theme.accent(0)
     kinds = [kind for kind in EditKind if any(edit.kind is kind for edit in result.plan.edits)]
     panels = tuple(_panel(result, kind, accent) for kind in kinds)
@@ -65,18 +60,8 @@ def _panel(result: Ablation, kind: EditKind, accent: str) -> Panel:
         f"(middle half of the texts {result.quartiles[i, 0]:.4f} to {result.quartiles[i, 1]:.4f})"
         for i, edit in zip(shown, edits, strict=True)
     ]
-    figure = go.Figure(
-        go.Bar(
-            x=result.effects[shown],
-            y=list(range(len(shown))),
-            orientation="h",
-            width=0.7,
-            marker={"color": [accent if result.above_floor[i] else NEUTRAL for i in shown]},
-            customdata=tips,
-            meta={"kind": "plain"},
-            hoverinfo="none",
-        )
-    )
+    colors = [accent if result.above_floor[i] else NEUTRAL for i in shown]
+    figure = go.Figure(bars(result.effects[shown], tips, colors, width=0.7))
     mark_value(figure, result.floor, dash="dash")
     rows_chart(figure, [theme.shorten(edit.name, _NAME_LENGTH) for edit in edits], title="mean 1 - cosine")
     figure.update_xaxes(range=[0, 1.05 * max(float(result.effects.max()), 1e-6)])

@@ -13,7 +13,7 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import signed
 from instructor_core.analysis.units import Unit
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed_colors
+from instructor_core.figures.charts import bars, signed_colors
 from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
@@ -38,35 +38,24 @@ def ledger_panels(
     """One heatmap per ledger on one diverging scale, and the difference of two if it is given.
 
     Bars on top are the totals of the columns, bars at the right those of the rows; all of them add up to the cosine.
-
-    Args:
-        ledgers: one text pair under one or more instructions.
-        which: instruction of each ledger, as an index into `instructions`.
-        instructions: all instructions, for the panel titles.
-        difference: first ledger minus second.
     """
     tables: list[Contributions] = [*ledgers, *([] if difference is None else [difference])]
     limit = max((table.limit for table in tables), default=1.0)
+    scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)
     panels = []
     for table, k in zip(ledgers, which, strict=True):
         subtitle = f"{table.values.size} terms, sum {table.total:.3f} = cosine {table.cosine:.3f}"
-        panels.append(instruction_panel(k, instructions[k], _figure(table, limit), subtitle, aspect=_aspect(table)))
+        panels.append(instruction_panel(k, instructions[k], _figure(table, scale), subtitle, aspect=_aspect(table)))
     if difference is not None:
         name = " − ".join(letter(k) for k in which[:2])
         subtitle = f"sum {signed(difference.total)} = {difference.first:.3f} − {difference.second:.3f}"
-        figure = _figure(difference, limit)
+        figure = _figure(difference, scale)
         panels.append(Panel("-", f"{name}: what each term gains", None, figure, subtitle, aspect=_aspect(difference)))
-    scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)
     return PanelSet(tuple(panels), (), scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
 
 
 def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
-    """Both texts as chips coloured by what each token or word adds to the cosine, over the whole other text.
-
-    Args:
-        ledger: of the two texts.
-        texts: headings of the two rows, such as "text 3".
-    """
+    """Both texts as chips coloured by what each token or word adds to the cosine, over the whole other text."""
     sides = ((ledger.rows, ledger.row_totals), (ledger.columns, ledger.column_totals))
     rows = []
     for (units, totals), title in zip(sides, texts, strict=True):
@@ -101,18 +90,9 @@ def ledger_summary(ledger: Ledger) -> str:
     )
 
 
-def _figure(table: Contributions, limit: float) -> go.Figure:
+def _figure(table: Contributions, scale: ColorScale) -> go.Figure:
     """Heatmap of the terms with bars of the totals on top and at the right."""
-    figure = matrix_figure(
-        table.values,
-        rows=_side(table.rows),
-        columns=_side(table.columns),
-        colors=theme.DIVERGING,
-        low=-limit,
-        high=limit,
-        value="contribution",
-        numbers=False,
-    )
+    figure = matrix_figure(table.values, _side(table.rows), _side(table.columns), scale, "contribution", numbers=False)
     (heatmap,) = figure.data
     heatmap.z = table.values  # the terms of long texts are smaller than what matrices are rounded to
     if max(table.values.shape) <= MAX_NUMBERED:
@@ -140,17 +120,9 @@ def _total_bars(
     tips = [
         f"{unit.plain}\n{_total_tip(total, table.total)}" for unit, total in zip(units, totals.tolist(), strict=True)
     ]
-    return go.Bar(
-        x=totals if horizontal else places,
-        y=places if horizontal else totals,
-        orientation="h" if horizontal else "v",
-        xaxis="x2" if horizontal else "x",
-        yaxis="y" if horizontal else "y2",
-        marker={"color": signed_colors(totals)},
-        customdata=tips,
-        hoverinfo="none",
-        meta={"kind": "plain"},
-    )
+    if horizontal:
+        return bars(totals, tips, signed_colors(totals), y=places, xaxis="x2", yaxis="y")
+    return bars(places, tips, signed_colors(totals), y=totals, xaxis="x", yaxis="y2").update(orientation="v")
 
 
 def _range(totals: NDArray[np.float64]) -> list[float]:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.similarity import Similarity
 from instructor_core.figures import theme
-from instructor_core.figures.charts import framed, mark_value
+from instructor_core.figures.charts import dots, framed, mark_value
 from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
 from instructor_core.figures.similarity import similarity_panels
 
@@ -32,19 +33,9 @@ def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence
     low = min(float(background.curve[0, 0]) for background in backgrounds)
     panels = []
     for k, (background, instruction) in enumerate(zip(backgrounds, instructions, strict=True)):
-        figure = go.Figure(
-            go.Scatter(
-                x=background.curve[:, 0],
-                y=background.curve[:, 1],
-                mode="lines",
-                line={"color": theme.accent(k), "width": theme.LINE_WIDTH},
-                customdata=[
-                    f"cosine {x:.3f}\n{y:.1f} % of unrelated pairs are not higher" for x, y in background.curve
-                ],
-                meta={"kind": "plain"},
-                hoverinfo="none",
-            )
-        )
+        tips = [f"cosine {x:.3f}\n{y:.1f} % of unrelated pairs are not higher" for x, y in background.curve]
+        line = {"color": theme.accent(k), "width": theme.LINE_WIDTH}
+        figure = go.Figure(dots(background.curve[:, 0], background.curve[:, 1], tips, mode="lines", line=line))
         median = float(background.quantiles[QUANTILES.index(0.5)])
         mark_value(figure, median, dash="dash")
         framed(figure, height=220)
@@ -65,18 +56,10 @@ def percentile_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
 ) -> PanelSet:
-    """The similarity matrices coloured by percentile; the numbers in the cells stay cosines.
-
-    Args:
-        result: K matrices of cosines.
-        percentiles: (K, N, N) float32 in [0, 100], the percentiles of those cosines.
-        texts: as for `similarity_panels`, like the rest.
-        labels: N labels or None.
-        instructions: K instructions.
-        order: text indices in display order.
-    """
-    drawn = similarity_panels(result, texts, labels, instructions, order=order)
+    """Matrices coloured by percentiles (K, N, N) in [0, 100], cosines in the cells; further as `similarity_panels`."""
+    drawn = similarity_panels(result, texts, labels, instructions, order=order, groups=groups)
     shown = list(range(len(texts))) if order is None else [int(i) for i in order]
     for panel, values in zip(drawn.panels, percentiles, strict=True):
         (heatmap,) = panel.figure.data

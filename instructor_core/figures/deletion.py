@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.deletion import DropOrDelete, Dropped
 from instructor_core.analysis.numbers import signed
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed_colors, unit_bars
+from instructor_core.figures.charts import NEUTRAL, bars, signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -18,28 +18,18 @@ NOT_SHOWN = (
     "words, and leaving out two words at once may do more or less than the two alone."
 )
 
-_DELETED = theme.SEGMENTS["end"]
-
 
 def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
-    """Bars of the effect of leaving each unit out: filled for the mean, outlined for the input, dots for their gap.
-
-    Args:
-        result: of dropping alone, or of both.
-        title: heading, such as "text 3 against text 7".
-    """
+    """Bars of the effect of leaving each unit out: filled for the mean, outlined for the input, dots for their gap."""
     dropped = result.dropped if isinstance(result, DropOrDelete) else result
     tips = _tips(result)
+    both = isinstance(result, DropOrDelete)
     traces: list[go.Bar | go.Scatter] = [
-        go.Bar(
+        bars(
+            dropped.effects,
+            tips,
+            NEUTRAL if both else signed_colors(dropped.effects),  # a legend explains one colour
             name="dropped from the mean",
-            x=dropped.effects,
-            y=list(range(len(tips))),
-            orientation="h",
-            marker={"color": signed_colors(dropped.effects)},
-            customdata=tips,
-            hoverinfo="none",
-            meta={"kind": "plain"},
         )
     ]
     if isinstance(result, DropOrDelete):
@@ -80,22 +70,14 @@ def _deleted_traces(result: DropOrDelete, tips: Sequence[str]) -> list[go.Bar | 
     for i in known:
         gap_x += [float(result.dropped.effects[i]), effects[i], None]
         gap_y += [i, i, None]
-    deleted = go.Bar(
-        name="deleted from the input",
-        x=[effects[i] for i in known],
-        y=known,
-        orientation="h",
-        marker={"color": "rgba(0,0,0,0)", "line": {"color": _DELETED, "width": 1.5}},
-        customdata=[tips[i] for i in known],
-        hoverinfo="none",
-        meta={"kind": "plain"},
-    )
+    deleted = bars([effects[i] or 0.0 for i in known], [tips[i] for i in known], "rgba(0,0,0,0)", y=known)
+    deleted.update(name="deleted from the input", marker_line={"color": NEUTRAL, "width": 1.5})
     gap = go.Scatter(
         name="gap: context",
         x=gap_x,
         y=gap_y,
         mode="lines",
-        line={"color": _DELETED, "width": theme.LINE_WIDTH, "dash": "dot"},
+        line={"color": NEUTRAL, "width": theme.LINE_WIDTH, "dash": "dot"},
         hoverinfo="skip",
         meta={"kind": "plain"},
     )

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
 from instructor_core.figures import theme
-from instructor_core.figures.alternatives import extreme_cell
-from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.charts import bars, rows_chart
+from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
 DIVERGENCE_NOT_SHOWN = (
@@ -45,19 +45,12 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
     names = tuple(unit.text for unit in result.tokens)
     layers = tuple(layer_name(layer) for layer in range(len(result.values)))
     high = float(result.values.max()) or 1.0
-    figure = matrix_figure(
-        result.values,
-        rows=Side(layers, tuple(range(len(layers))), layers),
-        columns=Side(names, tuple(range(len(names))), names, separators=(len(names) - 1,) if len(names) > 1 else ()),
-        colors=theme.SEQUENTIAL,
-        low=0.0,
-        high=high,
-        value="1 − cosine",
-    )
+    scale = ColorScale(theme.SEQUENTIAL, 0.0, high, f"1 − cosine of states under {letter(a)} and {letter(b)}")
+    columns = Side(names, tuple(range(len(names))), names, separators=(len(names) - 1,) if len(names) > 1 else ())
+    figure = matrix_figure(result.values, Side(layers, tuple(range(len(layers))), layers), columns, scale, "1 − cosine")
     figure.data[0].z = result.values  # early layers differ by less than what matrices are rounded to
     title = f"{letter(a)} against {letter(b)}"
     subtitle = "the token embedding is exactly 0: the same tokens start out the same"
-    scale = ColorScale(theme.SEQUENTIAL, 0.0, high, f"1 − cosine of states under {letter(a)} and {letter(b)}")
     layer, token = (int(i) for i in np.unravel_index(result.values.argmax(), result.values.shape))
     alt = (
         f"Divergence of {len(names)} tokens in {len(layers)} layers, from 0 in the token embedding to {high:.3f} "
@@ -73,80 +66,48 @@ def layer_similarity_panels(
     """The similarity matrix read out at the chosen layers, each with its own colour range.
 
     A single layer keeps its panel key, so that a slider changes the picture and not the panel.
-
-    Args:
-        result: matrices of all layers.
-        layers: which to show, 0 for the embedding.
-        texts: N texts.
-        instruction: index of the instruction they were encoded under.
     """
     numbers = tuple(str(i + 1) for i in range(len(texts)))
     worded = tuple(f"{theme.shorten(text, _LABEL_LENGTH)}  {i + 1}" for i, text in enumerate(texts))
     items = tuple(range(len(texts)))
     rows = Side(worded if len(texts) <= _NUMBERED_TEXTS else numbers, items)
     last = len(result.matrices) - 1
-    panels = []
+    panels, scale = [], None
     for layer in layers:
         low, high = result.ranges[layer].tolist()
-        figure = matrix_figure(
-            result.matrices[layer],
-            rows=rows,
-            columns=Side(numbers, items),
-            colors=theme.SEQUENTIAL,
-            low=low,
-            high=high,
-            value=f"cosine, {layer_name(layer)}",
-        )
+        scale = ColorScale(theme.SEQUENTIAL, low, high, f"cosine, {layer_name(layer)}")
+        figure = matrix_figure(result.matrices[layer], rows, Side(numbers, items), scale, scale.label)
         key = "layer" if len(layers) == 1 else f"layer {layer}"
         title = f"{letter(instruction)}, {'after ' if layer else ''}{layer_name(layer)}"
         what = "the similarity itself" if layer == last else "a read-out the model was not trained for"
         panels.append(Panel(key, title, None, figure, f"{what}; colours from {low:.2f} to {high:.2f}", aspect=1.0))
-    scale = None
-    if len(layers) == 1:
-        low, high = result.ranges[layers[0]].tolist()
-        scale = ColorScale(theme.SEQUENTIAL, low, high, f"cosine, {layer_name(layers[0])}")
     shown = ", ".join(layer_name(layer) for layer in layers)
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
     for layer in layers:
         if (cell := extreme_cell(result.matrices[layer])) is not None:
             alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({cell[2]:.3f})."
-    return PanelSet(tuple(panels), tuple(texts), scale, alt=alt)
+    return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 
 
 def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
-    """Stacked bars of the shares by layer, and one segment's share by layer and head.
-
-    Args:
-        result: shares of attention that text tokens give.
-        segment: which share the heads are shown for: 0 instruction, 1 text, 2 `</s>`.
-    """
+    """Stacked bars of the shares by layer, and one segment's share by layer and head."""
     shares = result.by_layer
     blocks = tuple(layer_name(layer + 1) for layer in range(len(shares)))
-    bars = []
+    stacked = []
     for group, (name, color, pattern) in enumerate(_GROUPS):
         tips = [
             f"{block}\n{share:.1%} of the attention of text tokens goes to {name}\n"
             f"{result.even[group]:.1%} if every token got the same"
             for block, share in zip(blocks, shares[:, group].tolist(), strict=True)
         ]
-        bars.append(
-            go.Bar(
-                name=theme.escape(name),
-                x=shares[:, group],
-                y=list(range(len(blocks))),
-                orientation="h",
-                marker={"color": color, "pattern": {"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}},
-                customdata=tips,
-                hoverinfo="none",
-                meta={"kind": "plain"},
-            )
-        )
+        drawn = bars(shares[:, group], tips, color, name=theme.escape(name))
+        stacked.append(drawn.update(marker_pattern={"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}))
     name = _GROUPS[segment][0]
-    panels = (
-        Panel("attention", "Where text tokens look, by layer", None, _stack(bars, blocks), "mean over the heads"),
-        Panel("heads", f"Share that goes to {name}, by head", None, _heads(result, segment, blocks), aspect=0.7),
-    )
     scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
+    panels = (
+        Panel("attention", "Where text tokens look, by layer", None, _stack(stacked, blocks), "mean over the heads"),
+        Panel("heads", f"Share that goes to {name}, by head", None, _heads(result, segment, blocks, scale), aspect=0.7),
+    )
     first, final = shares[0, 0], shares[-1, 0]
     alt = (
         f"Shares of attention of the text's tokens in {len(blocks)} layers. The instruction gets {first:.0%} in the "
@@ -155,42 +116,25 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
     return PanelSet(panels, (), scale, alt=alt)
 
 
-def _stack(bars: Sequence[go.Bar], blocks: Sequence[str]) -> go.Figure:
+def _stack(stacked: Sequence[go.Bar], blocks: Sequence[str]) -> go.Figure:
     """Bars of one layer end to end, the first layer on top."""
-    n = len(blocks)
-    figure = go.Figure(list(bars))
-    figure.update_layout(
+    figure = rows_chart(go.Figure(list(stacked)), blocks, title="share of attention")
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", automargin=True)
+    return figure.update_layout(
         barmode="stack",
-        legend={"traceorder": "normal"},
         bargap=0.2,
-        height=n * 24 + 80,
+        height=len(blocks) * 24 + 80,
+        showlegend=True,
+        legend_traceorder="normal",
         margin={"l": 8, "r": 12, "t": 8, "b": 36},
-        xaxis={"range": [0, 1], "tickformat": ".0%", "title": {"text": "share of attention"}, "automargin": True},
-        yaxis={
-            "range": [n - 0.5, -0.5],
-            "tickmode": "array",
-            "tickvals": list(range(n)),
-            "ticktext": list(blocks),
-            "showgrid": False,
-            "automargin": True,
-        },
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
     )
-    return figure
 
 
-def _heads(result: SegmentAttention, segment: int, blocks: Sequence[str]) -> go.Figure:
+def _heads(result: SegmentAttention, segment: int, blocks: Sequence[str], scale: ColorScale) -> go.Figure:
     """Layer x head heatmap of one segment's share."""
     values = result.shares[:, :, segment]
     heads = tuple(str(head + 1) for head in range(values.shape[1]))
     names = tuple(f"head {head}" for head in heads)
-    return matrix_figure(
-        values,
-        rows=Side(tuple(blocks), tuple(range(len(blocks))), tuple(blocks)),
-        columns=Side(heads, tuple(range(len(heads))), names, title="head"),
-        colors=theme.SEQUENTIAL,
-        low=0.0,
-        high=1.0,
-        value=f"share to {_GROUPS[segment][0]}",
-    )
+    rows = Side(tuple(blocks), tuple(range(len(blocks))), tuple(blocks))
+    columns = Side(heads, tuple(range(len(heads))), names, title="head")
+    return matrix_figure(values, rows, columns, scale, f"share to {_GROUPS[segment][0]}")

@@ -1,14 +1,19 @@
-"""The leaderboard as dots with intervals, and which labels one instruction confuses."""
+"""The leaderboard as dots with intervals, which labels one instruction confuses, and instructions against columns."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import plotly.graph_objects as go
 
 from instructor_core.analysis.controls import Role
+from instructor_core.analysis.grid import letter
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.leaderboard import Confusion, Leaderboard, Row
+from instructor_core.analysis.scores import LabelMatrix
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, mark_value, one_line, rows_chart
+from instructor_core.figures.charts import NEUTRAL, dots, mark_value, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
@@ -24,7 +29,15 @@ CONFUSION_HOW_TO_READ = (
     "Rows are the labels of the texts, columns what their nearest neighbours say; each row adds to 1."
 )
 CONFUSION_NOT_SHOWN = "Two confused labels may be hard to tell apart, or just close under this instruction."
+COLUMNS_HOW_TO_READ = (
+    "Read down a column: the framed cell is the instruction that brings these labels out best. "
+    "Where instructions do what they say, the frames lie on the diagonal."
+)
+COLUMNS_NOT_SHOWN = (
+    "Columns differ in difficulty: do not compare across them. A frame does not mean that the lead is significant."
+)
 _LABEL_LENGTH = 18
+_NAME_LENGTH = 24
 
 
 def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tuple(Metric)) -> PanelSet:
@@ -39,22 +52,50 @@ def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     """Labels against predicted labels of one row of the leaderboard, as shares of each label's texts."""
     labels = tuple(theme.shorten(name, _LABEL_LENGTH) for name in result.names)
     places = tuple(range(len(labels)))
-    figure = matrix_figure(
-        result.shares,
-        rows=Side(labels, places, result.names, title="label"),
-        columns=Side(labels, places, result.names, title="label of the neighbours"),
-        colors=theme.SEQUENTIAL,
-        low=0.0,
-        high=1.0,
-        value="share of the label's texts",
-    )
+    bar = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "share of the label's texts")
+    rows = Side(labels, places, result.names, title="label")
+    columns = Side(labels, places, result.names, title="label of the neighbours")
+    figure = matrix_figure(result.shares, rows, columns, bar, bar.label)
     right = int(result.counts.trace())
     total = int(result.counts.sum())
     subtitle = f"{one_line(row.entry.instruction)} · {right} of {total} texts right"
-    bar = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "share of the label's texts")
     alt = f"Labels against the labels of the nearest neighbours under {row.name}: {right} of {total} texts are right."
     panel = Panel("confusion", f"Labels that {row.name} confuses", None, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=alt)
+
+
+def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> PanelSet:
+    """One heatmap of the metric: K instructions, C label columns, the best of each column framed."""
+    rows = tuple(f"{letter(k)}  {theme.shorten(one_line(text), _NAME_LENGTH)}" for k, text in enumerate(instructions))
+    names = tuple(f"{letter(k)}: {one_line(text)}" for k, text in enumerate(instructions))
+    columns = tuple(theme.shorten(name, _NAME_LENGTH) for name in result.names)
+    details = tuple(f"{name} (k = {task.k})" for name, task in zip(result.names, result.tasks, strict=True))
+    low, high = float(result.values.min()), float(result.values.max())
+    low = low if low < high else high - 0.01
+    bar = ColorScale(theme.SEQUENTIAL, low, high, result.metric.value)
+    figure = matrix_figure(
+        result.values,
+        Side(rows, tuple(range(len(rows))), names),
+        Side(columns, tuple(range(len(columns))), details),
+        bar,
+        bar.label,
+    )
+    for column, row in enumerate(result.best.tolist()):
+        cell = theme.color_at(theme.SEQUENTIAL, (float(result.values[row, column]) - low) / (high - low))
+        figure.add_shape(
+            type="rect",
+            x0=column - 0.45,
+            x1=column + 0.45,
+            y0=row - 0.45,
+            y1=row + 0.45,
+            line={"width": theme.LINE_WIDTH + 1, "color": theme.ink_on(cell)},
+        )
+    best = ", ".join(f"{name}: {letter(int(k))}" for name, k in zip(result.names, result.best, strict=True))
+    values = np.round(result.values, 2)
+    alt = f"{result.metric.value} of {len(rows)} instructions on {len(columns)} label columns, "
+    alt += f"from {values.min():.2f} to {values.max():.2f}. Best instruction by column: {best}."
+    title = f"{result.metric.value} by instruction and label column"
+    return PanelSet((Panel("labels", title, None, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
 
 
 def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
@@ -65,10 +106,10 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
         candidate = row.entry.role is Role.CANDIDATE
         color = theme.accent(board.rows.index(row)) if candidate else NEUTRAL
         figure.add_trace(
-            go.Scatter(
-                x=[score.value],
-                y=[place],
-                mode="markers",
+            dots(
+                [score.value],
+                [place],
+                [_tip(board, row, metric)],
                 marker={
                     "color": color,
                     "size": theme.MARKER_SIZE,
@@ -84,9 +125,6 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
                     "thickness": theme.LINE_WIDTH,
                     "width": 0,
                 },
-                customdata=[_tip(board, row, metric)],
-                meta={"kind": "plain"},
-                hoverinfo="none",
             )
         )
     mark_value(figure, board.rows[board.empty].score(metric).value, dash="dash")

@@ -14,56 +14,48 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from instructor_core.figures import theme
+from instructor_core.figures.panels import ColorScale
 
-MAX_NUMBERED = 14  # rows and columns up to which values are printed into the cells
+MAX_NUMBERED = 24  # rows and columns up to which values are printed into the cells that have room for them
 MAX_TICKS = 40  # labels that fit along one side
+_BAND = 24  # px beside a matrix for a coloured strip and the name of each block
+_BLOCK_CHARACTERS = 56  # of the names of blocks that all together have room along a matrix; the component measures
 _OVERHANG = 0.012  # of the side of the matrix: the line shows also where cells have its colour
 
 
 @dataclass(frozen=True)
+class Block:
+    """Neighbouring rows or columns that belong together: `start` to before `end`, with a name beside the matrix."""
+
+    name: str
+    start: int
+    end: int
+    color: str
+
+
+@dataclass(frozen=True)
 class Side:
-    """What stands along one side of a matrix.
+    """What stands along one side of a matrix."""
 
-    Attributes:
-        ticks: One plain text label per row or column.
-        items: The item index of each, for tooltips and links.
-        names: What the tooltip shows instead of the item's text; None where rows or columns are texts.
-        title: Axis title, "" for none.
-        separators: Positions of separator lines; k draws one before the k-th row or column.
-    """
-
-    ticks: tuple[str, ...]
-    items: tuple[int, ...]
-    names: tuple[str, ...] | None = None
+    ticks: tuple[str, ...]  # one plain text label per row or column
+    items: tuple[int, ...]  # the item index of each, for tooltips and links
+    names: tuple[str, ...] | None = None  # for tooltips; None where rows or columns are texts
     title: str = ""
-    separators: tuple[int, ...] = ()
+    separators: tuple[int, ...] = ()  # k draws a line before the k-th row or column
+    blocks: tuple[Block, ...] = ()  # parted by thin lines; names stand on top and at the right
 
 
 def matrix_figure(
     values: NDArray[np.floating],
-    *,
     rows: Side,
     columns: Side,
-    colors: tuple[str, ...],
-    low: float,
-    high: float,
-    value: str,
+    scale: ColorScale,
+    value: str = "cosine",
+    *,
     numbers: bool = True,
     separator: str | None = None,
 ) -> go.Figure:
-    """A heatmap of `values` (rows, columns), the first row on top.
-
-    Args:
-        values: (r, c) float; values outside [low, high] get the colour of the nearer end.
-        rows: r labels.
-        columns: c labels.
-        colors: scale, evenly spaced from `low` to `high`.
-        low: value of the first colour.
-        high: value of the last colour.
-        value: name of the values in tooltips.
-        numbers: whether to print two decimals into the cells of a small matrix.
-        separator: colour of the separator lines; None for the quiet colour of the page's theme.
-    """
+    """A heatmap of values (r, c), the first row on top, with two decimals in the cells of a small one."""
     n_rows, n_columns = values.shape
     meta: dict[str, object] = {
         "kind": "matrix",
@@ -79,9 +71,9 @@ def matrix_figure(
         z=np.round(values.astype(np.float64), 4),
         x=np.arange(n_columns),
         y=np.arange(n_rows),
-        colorscale=theme.colorscale(colors),
-        zmin=low,
-        zmax=high,
+        colorscale=theme.colorscale(scale.colors),
+        zmin=scale.low,
+        zmax=scale.high,
         showscale=False,
         hoverinfo="none",
         meta=meta,
@@ -92,10 +84,13 @@ def matrix_figure(
     figure.update_layout(
         xaxis=_axis(columns, [-0.5, n_columns - 0.5]),
         yaxis=_axis(rows, [n_rows - 0.5, -0.5]),
-        margin={"l": 6, "r": 6, "t": 6, "b": 6},
-        shapes=[*_lines(columns.separators, "x", separator), *_lines(rows.separators, "y", separator)],
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 6, "r": _BAND if rows.blocks else 6, "t": _BAND if columns.blocks else 6, "b": 6},
+        shapes=[
+            *_lines(columns.separators, "x", separator),
+            *_lines(rows.separators, "y", separator),
+            *(shape for side, axis in ((columns, "x"), (rows, "y")) for shape in _bands(side, axis)),
+        ],
+        annotations=[note for side, axis in ((columns, "x"), (rows, "y")) for note in _block_names(side, axis)],
     )
     return figure
 
@@ -142,3 +137,61 @@ def _lines(positions: Sequence[int], axis: str, color: str | None) -> list[dict[
         }
         for position in positions
     ]
+
+
+def _bands(side: Side, axis: str) -> list[dict[str, object]]:
+    """A strip in the colour of each block beside the matrix, and a thin line before each block but the first."""
+    other = "y" if axis == "x" else "x"
+    shapes: list[dict[str, object]] = []
+    for block in side.blocks:
+        shapes.append(
+            {
+                "type": "rect",
+                f"{axis}0": block.start - 0.5,
+                f"{axis}1": block.end - 0.5,
+                f"{other}ref": "paper",
+                f"{other}sizemode": "pixel",
+                f"{other}anchor": 1,
+                f"{other}0": 2,
+                f"{other}1": 5,
+                "fillcolor": block.color,
+                "line": {"width": 0},
+            }
+        )
+    thin = _lines([block.start for block in side.blocks[1:]], axis, None)
+    return [*shapes, *({**line, "line": {"width": 1}} for line in thin)]
+
+
+def _block_names(side: Side, axis: str) -> list[dict[str, object]]:
+    """The name of each block at its middle, on top of the columns or at the right of the rows.
+
+    The component reads the axis and the ends from `name` and fits the words to the drawn size.
+    """
+    other = "y" if axis == "x" else "x"
+    place = {"yanchor": "bottom", "yshift": 5} if axis == "x" else {"xanchor": "left", "xshift": 5, "textangle": 90}
+    return [
+        {
+            "name": f"block {axis} {block.start} {block.end}",
+            f"{axis}": (block.start + block.end - 1) / 2,
+            f"{other}": 1,
+            f"{other}ref": "paper",
+            "text": theme.escape(
+                theme.shorten(block.name, max(_BLOCK_CHARACTERS * (block.end - block.start) // len(side.ticks), 2))
+            ),
+            "hovertext": theme.escape(block.name),
+            "showarrow": False,
+            **place,
+        }
+        for block in side.blocks
+    ]
+
+
+def extreme_cell(matrix: NDArray[np.floating], *, lowest: bool = False) -> tuple[int, int, float] | None:
+    """Row, column and value of the largest (or lowest) finite cell of an (N, N) matrix off its diagonal, or None."""
+    candidates = np.where(np.isfinite(matrix), matrix, np.nan).astype(np.float64)
+    np.fill_diagonal(candidates, np.nan)
+    if np.isnan(candidates).all():
+        return None
+    flat = int(np.nanargmin(candidates) if lowest else np.nanargmax(candidates))
+    row, column = divmod(flat, candidates.shape[1])
+    return row, column, float(candidates[row, column])

@@ -1,4 +1,4 @@
-"""The map that moves from one instruction to another, with a slider and arrows where neighbors really change."""
+"""The map that moves from one instruction to another, with a slider and arrows where neighbours really change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.morph import LayoutQuality, Morph
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, framed, one_line
+from instructor_core.figures.charts import NEUTRAL, dots, framed, one_line
+from instructor_core.figures.labels import LabelGroup, label_groups
 from instructor_core.figures.panels import Panel, PanelSet
 
 HOW_TO_READ = (
@@ -33,22 +34,22 @@ def morph_panels(
     result: Morph, texts: Sequence[str], labels: Sequence[str] | None, instructions: Sequence[str]
 ) -> PanelSet:
     """One panel with frames from A to B; the figure carries the slider."""
-    groups = _groups(labels, len(texts))
+    groups = label_groups(labels, len(texts))
     arrows = [i for i in np.argsort(-result.changes, kind="stable").tolist() if result.changed[i]]
     frames = [
         go.Frame(
             name=str(step),
-            data=[{"x": points[rows, 0], "y": points[rows, 1]} for _, rows in groups],
+            data=[{"x": points[list(group.members), 0], "y": points[list(group.members), 1]} for group in groups],
             traces=list(range(1, len(groups) + 1)),
         )
         for step, points in ((step, result.positions(step / N_STEPS)) for step in range(N_STEPS + 1))
     ]
     start = result.coordinates[0]
-    traces = [_texts(start, rows, name, rank, result) for rank, (name, rows) in enumerate(groups)]
+    traces = [_texts(start, group, result) for group in groups]
     figure = go.Figure([_arrows(result, arrows[:MAX_ARROWS]), *traces], frames=frames)
     low, high = _box(result.coordinates)
     axis = {"showticklabels": False, "ticks": "", "zeroline": False}
-    framed(figure, height=520, legend=labels is not None and len(groups) <= _NAMED)
+    framed(figure, height=520, legend=0 < sum(group.named for group in groups) <= _NAMED)
     a, b = letter(result.a), letter(result.b)
     figure.update_layout(
         xaxis=axis | {"range": [low[0], high[0]]},
@@ -68,22 +69,16 @@ def morph_panels(
     return PanelSet((Panel("morph", title, None, figure, subtitle),), tuple(texts), min_width=420, alt=alt)
 
 
-def _texts(points: NDArray[np.float32], rows: list[int], name: str, rank: int, result: Morph) -> go.Scatter:
+def _texts(points: NDArray[np.float32], group: LabelGroup, result: Morph) -> go.Scatter:
     """The texts of one label at their place under A."""
-    return go.Scatter(
-        x=points[rows, 0],
-        y=points[rows, 1],
-        mode="markers",
-        name=theme.escape(theme.shorten(name, 18)),
-        marker={
-            "color": theme.label_color(rank) if name else NEUTRAL,
-            "symbol": theme.label_symbol(rank) if name else "circle",
-            "size": theme.MARKER_SIZE,
-        },
-        customdata=rows,
-        hovertext=[f"{result.changes[i]:.0%} of the neighbourhood changes" for i in rows],
-        meta={"kind": "points"},
-        hoverinfo="none",
+    rows = list(group.members)
+    return dots(
+        points[rows, 0],
+        points[rows, 1],
+        [f"{result.changes[i]:.0%} of the neighbourhood changes" for i in rows],
+        items=rows,
+        name=theme.escape(theme.shorten(group.name, 18)),
+        marker={"color": group.color, "symbol": group.symbol, "size": theme.MARKER_SIZE},
     )
 
 
@@ -118,14 +113,6 @@ def _slider(a: str, b: str) -> dict[str, object]:
     }
     steps = [{"label": name, "method": "animate", "args": [[str(step)], options]} for step, name in enumerate(names)]
     return {"active": 0, "steps": steps, "pad": {"t": 12, "b": 4}, "currentvalue": {"visible": False}}
-
-
-def _groups(labels: Sequence[str] | None, n: int) -> list[tuple[str, list[int]]]:
-    """Texts by label, in the order in which labels first appear; "" for texts without one, last."""
-    if labels is None:
-        return [("", list(range(n)))]
-    names = sorted(dict.fromkeys(labels), key=lambda name: name == "")
-    return [(name, [i for i in range(n) if labels[i] == name]) for name in names]
 
 
 def _box(coordinates: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,17 +1,17 @@
-"""What the instruction moved: the share of each token or word, as bars, as chips and in words, and the neighbors."""
+"""What the instruction moved: the share of each token or word, as bars, as chips and in words, and the neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.movement import Movement, NeighborChange
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.similarity import Neighbor
 from instructor_core.figures import theme
-from instructor_core.figures.bars import signed_colors, unit_bars
+from instructor_core.figures.charts import bars, signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -24,25 +24,11 @@ _TEXT_LENGTH = 60  # characters of a text in a sentence
 
 
 def movement_panels(result: Movement, *, a: int, b: int) -> PanelSet:
-    """Bars of the shares; where nothing moved, empty rows and the reason.
-
-    Args:
-        result: the move of one text from instruction `a` to `b`.
-        a: index of the first instruction.
-        b: index of the second.
-    """
+    """Bars of the shares; where nothing moved, empty rows and the reason."""
     names = [unit.plain for unit in result.units]
     shares = np.zeros(len(names)) if result.shares is None else result.shares
-    bars = go.Bar(
-        x=shares,
-        y=list(range(len(names))),
-        orientation="h",
-        marker={"color": signed_colors(shares)},
-        customdata=[f"{name}\n{tip}" for name, tip in zip(names, _tips(result), strict=True)],
-        hoverinfo="none",
-        meta={"kind": "plain"},
-    )
-    figure = unit_bars(names, [bars], title="share of the move")
+    tips = [f"{name}\n{tip}" for name, tip in zip(names, _tips(result), strict=True)]
+    figure = unit_bars(names, [bars(shares, tips, signed_colors(shares))], title="share of the move")
     figure.update_xaxes(tickformat=".0%")
     if result.shares is None:
         figure.update_xaxes(range=[-1, 1])
@@ -83,22 +69,15 @@ def carrier_sentences(result: Movement, k: int) -> tuple[str, ...]:
         return ()
     shares = result.shares
     return tuple(
-        f"`{result.units[i].plain}` carried {_percent(shares[i])} of the move."
+        f"`{result.units[i].plain}` carried {number(100 * shares[i], 1)} % of the move."
         if shares[i] >= 0
-        else f"`{result.units[i].plain}` went against the move: {_percent(shares[i])}."
+        else f"`{result.units[i].plain}` went against the move: {number(100 * shares[i], 1)} %."
         for i in result.carriers(k)
     )
 
 
 def neighbor_sentences(change: NeighborChange, texts: Sequence[str], *, a: int, b: int) -> tuple[str, ...]:
-    """Which texts came and went among the nearest of one text, in plain text.
-
-    Args:
-        change: of one text.
-        texts: all texts.
-        a: index of the first instruction.
-        b: index of the second.
-    """
+    """Which texts came and went among the nearest of one text, in plain text."""
     if not change.before:
         return ("There is no other text to be a neighbour.",)
     k = len(change.before)
@@ -119,11 +98,6 @@ def _tips(result: Movement) -> list[str]:
     if result.shares is None:
         return ["did not move"] * len(result.units)
     return [
-        f"{_percent(share)} of the move\nwent {length:.3f} in any direction, as its part of the mean"
+        f"{number(100 * share, 1)} % of the move\nwent {length:.3f} in any direction, as its part of the mean"
         for share, length in zip(result.shares.tolist(), result.lengths.tolist(), strict=True)
     ]
-
-
-def _percent(share: float) -> str:
-    """A share with one decimal and a real minus sign."""
-    return f"{share * 100:.1f} %".replace("-", "−")

@@ -9,15 +9,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.neighbors import Blocks, Groups, Nearest
+from instructor_core.analysis.groups import Groups
+from instructor_core.analysis.neighbors import Blocks, Nearest
 from instructor_core.figures import theme
-from instructor_core.figures.charts import one_line, rows_chart
+from instructor_core.figures.charts import dots, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 NEAREST_HOW_TO_READ = (
     "The texts nearest to the selected one under each instruction, best first, by cosine; a filled mark is near under "
-    "every instruction. Click one to compare the two, click the list on the left to ask about another text."
+    "every instruction. Click one to compare the two, click the list of texts to ask about another."
 )
 BLOCKS_HOW_TO_READ = (
     "Each cell is the mean cosine over all pairs of texts of two groups, a text never paired with itself; the diagonal "
@@ -39,23 +40,20 @@ def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence
     panels = []
     for k, neighbors in enumerate(result.lists):
         figure = go.Figure(
-            go.Scatter(
-                x=[neighbor.similarity for neighbor in neighbors],
-                y=list(range(len(neighbors))),
-                mode="markers",
+            dots(
+                [neighbor.similarity for neighbor in neighbors],
+                list(range(len(neighbors))),
+                [
+                    f"place {place} under {letter(k)}, cosine {neighbor.similarity:.3f}"
+                    for place, neighbor in enumerate(neighbors, start=1)
+                ],
+                items=[neighbor.text for neighbor in neighbors],
                 marker={
                     "size": theme.MARKER_SIZE + 1,
                     "color": theme.accent(k),
                     "symbol": ["circle" if neighbor.text in everywhere else "circle-open" for neighbor in neighbors],
                     "line": {"width": 2},
                 },
-                customdata=[neighbor.text for neighbor in neighbors],
-                hovertext=[
-                    f"place {place} under {letter(k)}, cosine {neighbor.similarity:.3f}"
-                    for place, neighbor in enumerate(neighbors, start=1)
-                ],
-                meta={"kind": "points"},
-                hoverinfo="none",
             )
         )
         names = [f"{theme.shorten(texts[one.text], _LABEL_LENGTH)}  {one.text + 1}" for one in neighbors]
@@ -70,18 +68,18 @@ def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence
 
 def block_panels(result: Blocks, instructions: Sequence[str]) -> PanelSet:
     """One matrix of groups per instruction, all on one scale."""
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "mean cosine")
     panels = tuple(
         instruction_panel(
             k,
             instruction,
-            _group_matrix(result.matrices[k], result.groups, low=result.low, high=result.high),
+            _group_matrix(result.matrices[k], result.groups, bar),
             f"mean cosine of {len(result.groups.names)} groups",
             aspect=1.0,
             what="groups",
         )
         for k, instruction in enumerate(instructions)
     )
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "mean cosine")
     return PanelSet(panels, (), bar, alt=_blocks_alt(result))
 
 
@@ -90,11 +88,9 @@ def block_difference_panels(result: Blocks, a: int, b: int) -> PanelSet:
     matrix = result.matrices[a] - result.matrices[b]
     limit = max(float(np.ceil(np.nanmax(np.abs(matrix), initial=0.0) * 100)) / 100, 0.01)
     name = f"{letter(a)} − {letter(b)}"
-    figure = _group_matrix(
-        matrix, result.groups, low=-limit, high=limit, colors=theme.DIVERGING, value=f"mean cosine {name}"
-    )
-    subtitle = f"positive: more similar under {letter(a)}; negative: more similar under {letter(b)}"
     bar = ColorScale(theme.DIVERGING, -limit, limit, f"mean cosine, {name}", midpoint=0.0)
+    figure = _group_matrix(matrix, result.groups, bar, value=f"mean cosine {name}")
+    subtitle = f"positive: more similar under {letter(a)}; negative: more similar under {letter(b)}"
     panel = Panel(f"{letter(a)}-{letter(b)}", name, None, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=f"Difference {name} of the mean cosines. {_blocks_alt(result)}")
 
@@ -102,17 +98,10 @@ def block_difference_panels(result: Blocks, a: int, b: int) -> PanelSet:
 def cross_block_panels(result: Blocks, instructions: Sequence[str], *, rows: int, columns: int) -> PanelSet:
     """Groups under one instruction (rows) against groups under another (columns)."""
     row, column = letter(rows), letter(columns)
-    figure = _group_matrix(
-        result.matrices[0],
-        result.groups,
-        low=result.low,
-        high=result.high,
-        row_title=f"under {row}",
-        column_title=f"under {column}",
-    )
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "mean cosine")
+    figure = _group_matrix(result.matrices[0], result.groups, bar, titles=(f"under {row}", f"under {column}"))
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[rows])} · {column}: {one_line(instructions[columns])}"
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "mean cosine")
     panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=f"{title}. {_blocks_alt(result)}")
 
@@ -120,13 +109,10 @@ def cross_block_panels(result: Blocks, instructions: Sequence[str], *, rows: int
 def _group_matrix(
     matrix: NDArray[np.float64],
     groups: Groups,
+    scale: ColorScale,
     *,
-    low: float,
-    high: float,
-    colors: tuple[str, ...] = theme.SEQUENTIAL,
     value: str = "mean cosine",
-    row_title: str = "",
-    column_title: str = "",
+    titles: tuple[str, str] = ("", ""),
 ) -> go.Figure:
     """A heatmap of groups with their names along both sides and their sizes in the tooltip."""
     ticks = tuple(theme.shorten(name, _GROUP_LENGTH) for name in groups.names)
@@ -135,15 +121,8 @@ def _group_matrix(
         for name, count in zip(groups.names, groups.counts.tolist(), strict=True)
     )
     items = tuple(range(len(ticks)))
-    return matrix_figure(
-        matrix,
-        rows=Side(ticks, items, names, title=row_title),
-        columns=Side(ticks, items, names, title=column_title),
-        colors=colors,
-        low=low,
-        high=high,
-        value=value,
-    )
+    rows, columns = (Side(ticks, items, names, title=title) for title in titles)
+    return matrix_figure(matrix, rows, columns, scale, value)
 
 
 def _nearest_alt(result: Nearest, n_texts: int, n_everywhere: int) -> str:

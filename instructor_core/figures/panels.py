@@ -25,26 +25,15 @@ MAX_ITEM_BYTES = 600_000  # of all items of a payload, as UTF-8: tooltips of man
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One figure under a heading.
+    """One figure under a heading."""
 
-    Attributes:
-        key: Stays the same as long as the panel shows the same thing, so that zoom and highlight survive an
-            update.
-        title: One line over the figure.
-        accent: Hex colour of the chip; None for a panel that belongs to no instruction, which gets no chip.
-        figure: Without title, colour bar and template; the component adds the template of the page's theme.
-        subtitle: Second, quieter line; "" for none.
-        aspect: Height / width of the plotted area; None takes `figure.layout.height`, or a default.
-        instruction: Index of the instruction it belongs to, whose letter is on the chip; events carry it.
-    """
-
-    key: str
+    key: str  # the same as long as the panel shows the same thing: zoom and marks survive an update
     title: str
-    accent: str | None
-    figure: go.Figure
+    accent: str | None  # hex of the chip; None for a panel of no instruction
+    figure: go.Figure  # without title, colour bar and template: the component adds those of the page
     subtitle: str = ""
-    aspect: float | None = None
-    instruction: int | None = None
+    aspect: float | None = None  # height / width of the plotted area; None takes `figure.layout.height`
+    instruction: int | None = None  # whose letter is on the chip; events carry it
 
 
 def instruction_panel(
@@ -57,30 +46,18 @@ def instruction_panel(
 
 @dataclass(frozen=True, eq=False)
 class ColorScale:
-    """The one colour scale of a set of panels, drawn once as a bar.
+    """The one colour scale of a set of panels, drawn once as a bar; a diverging one wants `low == -high`."""
 
-    Attributes:
-        colors: Hex colours, evenly spaced from `low` to `high`.
-        low: Value of the first colour.
-        high: Value of the last colour.
-        label: What is measured, with its unit if it has one.
-        midpoint: Value to mark on the bar, zero of a diverging scale; None marks nothing. The colours stay
-            evenly spaced, so a diverging scale wants `low == -high`.
-    """
-
-    colors: tuple[str, ...]
+    colors: tuple[str, ...]  # hex, evenly spaced from `low` to `high`
     low: float
     high: float
-    label: str
-    midpoint: float | None = None
+    label: str  # what is measured, with its unit if it has one
+    midpoint: float | None = None  # value to mark on the bar
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is marked for good: a cell of a matrix (`row`, `column`, item indices), or `items`, or nothing.
-
-    `panel` names the panel in which a cell was chosen; "" marks the cell in all of them alike.
-    """
+    """What is marked for good: a cell (item indices), in all panels alike if `panel` is "", or `items`, or nothing."""
 
     row: int | None = None
     column: int | None = None
@@ -90,29 +67,16 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class PanelSet:
-    """What one plot view shows.
+    """What one plot view shows; two panels of one key could not be told apart, so they are refused."""
 
-    Attributes:
-        panels: In reading order, keys all different.
-        items: Full texts by item index (a text's index), for tooltips and links between views.
-        scale: The scale bar; None for none.
-        min_width: Width in pixels under which panels stack instead of sharing a row.
-        alt: One or two sentences that say what the figures show, for those who do not see them.
-        selected: The mark to draw; None keeps the mark that the page has.
-
-    Raises:
-        ValueError: If two panels share a key: the component could not tell which is which.
-    """
-
-    panels: tuple[Panel, ...]
-    items: tuple[str, ...]
+    panels: tuple[Panel, ...]  # in reading order
+    items: tuple[str, ...]  # full texts by their index, for tooltips and links between views
     scale: ColorScale | None = None
-    min_width: int = 320
-    alt: str = ""
-    selected: Selection | None = None
+    min_width: int = 320  # px of a panel, under which panels stack
+    alt: str = ""  # one or two sentences for those who do not see the figures
+    selected: Selection | None = None  # None keeps the mark that the page has
 
     def __post_init__(self) -> None:
-        """Check the keys."""
         keys = [panel.key for panel in self.panels]
         if len(set(keys)) != len(keys):
             raise ValueError(f"panels need different keys, got {keys!r}")
@@ -129,7 +93,7 @@ class PanelSet:
                 axes; item index per row and column, and the name of the value. `row_names` and `column_names`
                 (list of str) stand for the texts where rows or columns are no texts; those are not linked.
             `{"kind": "points"}`: a scatter whose `customdata` holds the item index of each point; an optional
-                `hovertext` per point is the last line of its tooltip.
+                `hovertext` per point follows in its tooltip, then the items of `nearest`, a list per point.
             `{"kind": "plain"}` or nothing: `customdata` holds the tooltip of each point as plain text, or
                 nothing.
         """
@@ -163,11 +127,7 @@ def _cut(text: str, n_bytes: int) -> str:
 
 
 def inert_json(payload: object) -> str:
-    """Return `payload` as compact JSON without any `<`: no tag can start in it, wherever it is put.
-
-    Raises:
-        ValueError: If it holds NaN or infinity, which JSON does not know.
-    """
+    """Return `payload` as compact JSON without any `<`: no tag can start in it, wherever it is put."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 

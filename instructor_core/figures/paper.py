@@ -65,7 +65,7 @@ def _table(figure: go.Figure, items: Sequence[str]) -> str:
     columns = (
         [unescape(tick) for tick in ticks] if len(ticks) == len(values[0]) else [str(i + 1) for i in meta["columns"]]
     )
-    colors = [color for _, color in trace.colorscale]
+    colors = tuple(color for _, color in trace.colorscale)
     digits = 0 if trace.zmax > 2 else 2  # percentiles, or cosines
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(
@@ -76,13 +76,10 @@ def _table(figure: go.Figure, items: Sequence[str]) -> str:
     return f"<table{size}><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(value: float, low: float, high: float, colors: Sequence[str], digits: int) -> str:
+def _cell(value: float, low: float, high: float, colors: tuple[str, ...], digits: int) -> str:
     if not math.isfinite(value):
         return "<td></td>"
-    place = min(1.0, max(0.0, (value - low) / max(1e-9, high - low))) * (len(colors) - 1)
-    below = min(int(place), len(colors) - 2)
-    pairs = ((int(colors[below][at : at + 2], 16), int(colors[below + 1][at : at + 2], 16)) for at in (1, 3, 5))
-    color = "#" + "".join(f"{round(start + (end - start) * (place - below)):02x}" for start, end in pairs)
+    color = theme.color_at(colors, (value - low) / max(1e-9, high - low))
     return f'<td style="background:{color};color:{theme.ink_on(color)}">{_number(value, digits)}</td>'
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
 from instructor_core.analysis.pooling import RECIPE_NAMES, Boundary, Recipe, RecipeResult
 from instructor_core.analysis.units import EncodedPair
 from instructor_core.figures import theme
-from instructor_core.figures.bars import NEGATIVE, unit_bars
+from instructor_core.figures.charts import NEUTRAL, bars, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
@@ -23,14 +21,7 @@ _SAME = 5e-6  # cosines that differ from 1 by less are printed as equal
 
 
 def boundary_rows(pair: EncodedPair, found: Boundary, *, title: str, accent: str | None = None) -> TokenRows:
-    """All tokens of a pair, the cut-off ones too, told apart by segment.
-
-    Args:
-        pair: the encoded pair.
-        found: its boundary.
-        title: heading of the row.
-        accent: colour of the instruction.
-    """
+    """All tokens of a pair, the cut-off ones too, told apart by segment."""
     tokens = tuple(
         Token(token, str(segment), None, i, _place(pair, i))
         for i, (token, segment) in enumerate(zip(pair.tokens, pair.segments, strict=True))
@@ -60,16 +51,10 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     """Bars of `1 - cosine` to our embedding, one per recipe; none where a recipe gives no embedding."""
     names = [RECIPE_NAMES[result.recipe] for result in results]
     known = [(i, result) for i, result in enumerate(results) if result.cosine is not None]
-    bars = go.Bar(
-        x=[max(1 - (result.cosine or 0.0), 0.0) for _, result in known],
-        y=[i for i, _ in known],
-        orientation="h",
-        marker={"color": NEGATIVE},
-        customdata=[f"{names[i]}\n{recipe_sentence(result)}" for i, result in known],
-        hoverinfo="none",
-        meta={"kind": "plain"},
-    )
-    figure = unit_bars(names, [bars], title="1 − cosine to this app's embedding")
+    tips = [f"{names[i]}\n{recipe_sentence(result)}" for i, result in known]
+    values = [max(1 - (result.cosine or 0.0), 0.0) for _, result in known]
+    drawn = bars(values, tips, NEUTRAL, y=[i for i, _ in known])
+    figure = unit_bars(names, [drawn], title="1 − cosine to this app's embedding")
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(ticktext=[theme.escape(name) for name in names])
     alt = "Cosine to this app's embedding. " + " ".join(

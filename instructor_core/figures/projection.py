@@ -9,47 +9,45 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.projection import GridProjection
 from instructor_core.figures import theme
+from instructor_core.figures.labels import MAX_SYMBOLS, LabelGroup, label_groups, label_names
 from instructor_core.figures.panels import PanelSet, instruction_panel
+from instructor_core.figures.placing import MAX_NUMBERED, NAME_LENGTH, PANEL_WIDTH, place_names, place_words
 
-MAX_WORDED = 24  # texts up to which points carry the beginnings of their texts, where there is room
-MAX_NUMBERED = 40  # texts up to which points carry their numbers
 MAX_SVG_POINTS = 1000  # above it points are drawn by WebGL
-MAX_SYMBOLS = 6  # labels up to which the marker shape is a second channel
-MAX_TRACES = 60  # labels, the first ones, that get a trace of their own
-MAX_LEGEND = 12  # labels up to which a legend fits over a panel
-_NEUTRAL = theme.SEGMENTS["end"]  # a grey that can be seen on the light and on the dark page
-_LABEL_LENGTH = 18  # characters of a label in the legend
+MAX_LEGEND = 24  # groups up to which a legend fits over the view
 _MAX_TOLD = 500  # points of which the nearest ones are told in words
-_WORDS_LENGTH = 24  # characters of a text beside its point
-_MIN_WIDTH = 440  # px of a panel, below which panels stack
-_PANEL_WIDTH = 400.0  # px, the width that placing numbers and words reckons with
+_MIN_WIDTH = 400  # px of a panel, below which panels stack
+_MANY = ((60, theme.MARKER_SIZE), (600, 7))  # points up to which markers have a size, px
+_SMALLEST = 5  # px, the markers of more points
 _MARGIN_SHARE = 0.12  # room for the numbers beside the outermost points
 _SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open")  # the few shapes there are in 3D
 _EYE = {"x": 1.6, "y": 1.6, "z": 1.1}  # far enough for the axis titles to stay in the panel
-_PLACES = (  # where a number may stand, best first: Plotly's name and the direction from the point
-    ("top center", 0, 1),
-    ("middle right", 1, 0),
-    ("bottom center", 0, -1),
-    ("middle left", -1, 0),
-    ("top right", 1, 1),
-    ("bottom right", 1, -1),
-    ("bottom left", -1, -1),
-    ("top left", -1, 1),
-)
 
 
 def projection_panels(
-    result: GridProjection, texts: Sequence[str], labels: Sequence[str] | None, instructions: Sequence[str]
+    result: GridProjection,
+    texts: Sequence[str],
+    labels: Sequence[str] | None,
+    instructions: Sequence[str],
+    *,
+    groups: Groups | None = None,
+    nearest: NDArray[np.integer] | None = None,
+    more_labels: Sequence[Sequence[str]] = (),
 ) -> PanelSet:
-    """One map per instruction, in instruction order; a label has the same colour and shape in all of them.
+    """One map per instruction, in instruction order; a group has the same colour and shape in all of them.
 
     Panels of a joint layout share their axis ranges. Distances have no unit, so the axes have no ticks; those
-    of PCA say how much of the variance they show. All axes of a panel have the same scale.
+    of PCA say how much of the variance they show. All axes of a panel have the same scale. Found `groups` stand in for
+    labels where there are none; `nearest` (K, N, k) are the texts nearest in the full space, for the tooltips. A map on
+    which the labels have no place of their own is named by the first of `more_labels` that have one.
     """
     n_components = result.coordinates.shape[2]
+    drawn = label_groups(labels, len(texts), groups)
+    namings = (drawn, *(label_groups(column, len(texts)) for column in more_labels))
     boxes = [_box(panel) for panel in result.coordinates]
     if result.layout == "joint":
         boxes = [_box(result.coordinates.reshape(-1, n_components))] * len(boxes)
@@ -58,11 +56,13 @@ def projection_panels(
     panels = []
     for k, instruction in enumerate(instructions):
         draw = _flat_map if n_components == 2 else _solid_map
-        figure = draw(result.coordinates[k], boxes[k], texts, labels)
+        figure = draw(result.coordinates[k], boxes[k], texts, namings)
+        if nearest is not None:
+            for trace in figure.data:
+                trace.meta = {**trace.meta, "nearest": nearest[k, list(trace.customdata)].tolist()}
         ratio = result.explained_variance_ratio(k)
         subtitle = _quality(result.trustworthiness[k], result.trust_neighbors[k])
-        if ratio is not None and result.turned and k > 0:
-            figure.update_layout(margin={"l": 26, "r": 8, "t": 8, "b": 26})  # as large as the first
+        if ratio is not None and (result.turned and n_components == 2):
             subtitle += f" · {100 * float(ratio.sum()):.0f} % of variance"
         else:
             _name_axes(figure, ratio, n_components)
@@ -70,49 +70,59 @@ def projection_panels(
     return PanelSet(tuple(panels), tuple(texts), min_width=_MIN_WIDTH, alt=_alt(result, labels))
 
 
-def label_names(labels: Sequence[str]) -> tuple[str, ...]:
-    """Different labels in the order in which they first appear, without ""; the order of their colours."""
-    return tuple(dict.fromkeys(label for label in labels if label))
-
-
 def _flat_map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], labels: Sequence[str] | None
+    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
 ) -> go.Figure:
-    """Scatter of one panel in two dimensions, one trace per label."""
-    names, places = _names(points, box, texts)
+    """Scatter of one panel in two dimensions, one trace per group; a name where a group has a place of its own."""
+    pixels = (points - box[0]) / float((box[1] - box[0]).max()) * PANEL_WIDTH
+    groups = namings[0]
+    placed = [place_names(pixels, naming) for naming in namings]
+    names, taken = next((one for one in placed if len(one[0]) > 1), placed[0])
+    words, places = place_words(pixels, texts, taken)
+    size = next((size for most, size in _MANY if len(points) <= most), _SMALLEST)
     trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
     figure = go.Figure()
-    for name, members, color, rank in _groups(labels, len(points)):
-        symbol = theme.LABEL_SYMBOLS[rank] if rank < MAX_SYMBOLS else "circle"
+    for group in groups:
+        members = list(group.members)
         figure.add_trace(
             trace(
                 x=points[members, 0],
                 y=points[members, 1],
-                mode="markers+text" if names else "markers",
-                text=[theme.escape(names[i]) for i in members] if names else None,
-                textposition=[places[i] for i in members] if names else None,
+                mode="markers+text" if words else "markers",
+                text=[theme.escape(words[i]) for i in members] if words else None,
+                textposition=[places[i] for i in members] if words else None,
                 textfont={"size": theme.SIZE_SMALL},
-                marker={"color": color, "symbol": symbol, "size": theme.MARKER_SIZE, "opacity": 0.9},
-                **_common(name, members),
+                marker={"color": group.color, "symbol": group.symbol, "size": size, "opacity": 0.9},
+                **_common(group),
             )
         )
     low, high = box
-    axis = {"showticklabels": False, "ticks": "", "zeroline": False}
+    axis = {
+        "showticklabels": False,
+        "ticks": "",
+        "zeroline": False,
+        "showgrid": False,
+        "showline": True,
+        "mirror": True,
+    }
+    scale = float((high - low).max()) / PANEL_WIDTH
     figure.update_layout(
         xaxis=axis | {"range": [low[0], high[0]]},
         yaxis=axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
+        annotations=[_name(group, low[0] + x * scale, low[1] + y * scale) for group, x, y in names],
     )
-    return _finished(figure, labels)
+    return _finished(figure, groups)
 
 
 def _solid_map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], labels: Sequence[str] | None
+    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
 ) -> go.Figure:
-    """Scatter of one panel in three dimensions, one trace per label."""
-    numbered = len(points) <= MAX_NUMBERED
+    """Scatter of one panel in three dimensions, one trace per group; points have their numbers."""
+    groups, numbered = namings[0], len(texts) <= MAX_NUMBERED
     figure = go.Figure()
-    for name, members, color, rank in _groups(labels, len(points)):
-        symbol = _SYMBOLS_3D[rank] if rank < MAX_SYMBOLS else "circle"
+    for group in groups:
+        members = list(group.members)
+        symbol = _SYMBOLS_3D[group.rank] if group.rank < MAX_SYMBOLS else "circle"
         figure.add_trace(
             go.Scatter3d(
                 x=points[members, 0],
@@ -121,8 +131,8 @@ def _solid_map(
                 mode="markers+text" if numbered else "markers",
                 text=[str(i + 1) for i in members] if numbered else None,
                 textfont={"size": theme.SIZE_SMALL},
-                marker={"color": color, "symbol": symbol, "size": theme.MARKER_SIZE / 2, "opacity": 0.9},
-                **_common(name, members),
+                marker={"color": group.color, "symbol": symbol, "size": theme.MARKER_SIZE / 2, "opacity": 0.9},
+                **_common(group),
             )
         )
     axes = {
@@ -130,49 +140,30 @@ def _solid_map(
         for axis, low, high in zip("xyz", *box, strict=True)
     }
     figure.update_layout(scene={**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}})
-    return _finished(figure, labels)
+    return _finished(figure, groups)
 
 
-def _common(name: str, members: Sequence[int]) -> dict[str, object]:
+def _common(group: LabelGroup) -> dict[str, object]:
     """What traces in two and in three dimensions have in common."""
     return {
-        "name": theme.escape(theme.shorten(name, _LABEL_LENGTH)),
-        "customdata": list(members),
+        "name": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
+        "customdata": list(group.members),
         "meta": {"kind": "points"},
-        "hovertext": name,  # the component writes it as plain text
+        "hovertext": group.name,  # the component writes it as plain text
         "hoverinfo": "none",
     }
 
 
-def _finished(figure: go.Figure, labels: Sequence[str] | None) -> go.Figure:
-    """The figure with transparent paper, thin margins, and a legend where there are a few labels."""
-    n_names = 0 if labels is None else len(label_names(labels))
-    if labels is None:
+def _finished(figure: go.Figure, groups: Sequence[LabelGroup]) -> go.Figure:
+    """The figure with thin margins, and a legend where there are a few groups."""
+    n_named = sum(group.named for group in groups)
+    if n_named == 0:
         figure.update_traces(hovertext=None)
     figure.update_layout(
-        showlegend=0 < n_names <= MAX_LEGEND,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=0 < n_named <= MAX_LEGEND,
+        margin={"l": 1, "r": 1, "t": 4, "b": 1},
     )
     return figure
-
-
-def _groups(labels: Sequence[str] | None, n: int) -> list[tuple[str, list[int], str, int]]:
-    """Name, text indices, colour and rank of each label; texts without one are grey circles and come first.
-
-    So do, together, the labels after the first `MAX_TRACES`: their colours would be those of others anyway.
-    """
-    if labels is None:
-        return [("texts", list(range(n)), _NEUTRAL, 0)]
-    members: dict[str, list[int]] = {name: [] for name in label_names(labels)[:MAX_TRACES]}
-    rest: list[int] = []
-    beyond: list[int] = []
-    for i, label in enumerate(labels):
-        (members.get(label, beyond) if label else rest).append(i)
-    groups = [(name, listed, theme.label_color(rank), rank) for rank, (name, listed) in enumerate(members.items())]
-    grey = [("no label", rest, _NEUTRAL, 0), ("further labels", beyond, _NEUTRAL, 0)]
-    return [*(entry for entry in grey if entry[1]), *groups]
 
 
 def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -186,42 +177,16 @@ def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.stack([low - extra, high + extra])
 
 
-def _names(points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is written at each point and where, "" where no place is free; nothing for many points.
-
-    Numbers are placed first, then words take the place of numbers where there is room for them. Points are served in
-    order; each takes the first place around its point that covers no marker and nothing placed before it, reckoned on
-    a panel 400 px wide.
-    """
-    n = len(points)
-    if n > MAX_NUMBERED:
-        return [], []
-    pixels = (points - box[0]) / float((box[1] - box[0]).max()) * _PANEL_WIDTH
-    half = theme.MARKER_SIZE / 2
-    taken = [(x - half, y - half, x + half, y + half) for x, y in np.unique(pixels, axis=0).tolist()]
-    names, places = [""] * n, [_PLACES[0][0]] * n
-    standing: dict[int, tuple[float, ...]] = {}
-    wanted = [(i, str(i + 1)) for i in range(n)]
-    if n <= MAX_WORDED:
-        wanted += [(i, f"{i + 1} {theme.shorten(texts[i], _WORDS_LENGTH)}") for i in range(n)]
-    for i, words in wanted:
-        x, y = pixels[i].tolist()
-        width, height = 0.6 * theme.SIZE_SMALL * len(words), float(theme.SIZE_SMALL)
-        others = [*taken, *(rectangle for j, rectangle in standing.items() if j != i)]
-        for place, right, up in _PLACES:
-            left = x + right * (half + 1) + (right - 1) / 2 * width
-            bottom = y + up * (half + 1) + (up - 1) / 2 * height
-            rectangle = (left, bottom, left + width, bottom + height)
-            inside = words == str(i + 1) or (left >= 0 and left + width <= _PANEL_WIDTH)
-            if inside and not any(_overlap(rectangle, other) for other in others):
-                names[i], places[i], standing[i] = words, place, rectangle
-                break
-    return names, places
-
-
-def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
-    """Whether two rectangles (left, bottom, right, top) share an area."""
-    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
+def _name(group: LabelGroup, x: float, y: float) -> dict[str, object]:
+    """The name of a group on the map; the component gives it ink and halo in the colours of the page."""
+    return {
+        "name": "group",
+        "x": x,
+        "y": y,
+        "text": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
+        "font": {"size": theme.SIZE_BODY, "weight": 600},
+        "showarrow": False,
+    }
 
 
 def _name_axes(figure: go.Figure, ratio: NDArray[np.float64] | None, n_components: int) -> None:
@@ -245,7 +210,7 @@ def _quality(value: float | None, n_neighbors: int) -> str:
     """The trustworthiness of a panel in words."""
     if value is None:
         return "trustworthiness needs 4 different texts"
-    return f"trustworthiness {value:.2f} ({n_neighbors} neighbours)"
+    return f"trustworthiness {value:.2f} ({counted(n_neighbors, 'neighbour')})"
 
 
 def _alt(result: GridProjection, labels: Sequence[str] | None) -> str:

@@ -1,39 +1,40 @@
-"""Rank flips between two instructions, and one text's neighbors across instructions."""
+"""Places: flips between two instructions, one text's neighbours across instructions, and documents of a query."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.ranks import NeighborRanks, RankFlips
+from instructor_core.analysis.retrieval import CUTOFF, Retrieval
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, framed, mark_value
+from instructor_core.figures.charts import NEUTRAL, dots, framed, mark_value, rows_chart
 from instructor_core.figures.panels import Panel, PanelSet
 
 FLIPS_HOW_TO_READ = (
     "Each point is a text and two others whose order turns round: how clear the first order is, and how clear the "
-    "second. Grey points inside the dashed lines flip no more clearly than under a change of punctuation."
+    "second. Hollow points inside the dashed lines flip no more clearly than under a change of punctuation."
 )
 FLIPS_NOT_SHOWN = "Only the clearest flips are drawn. A flip does not say which of the two orders is right."
 BUMP_HOW_TO_READ = "Each line is a text; its height is its place among the neighbours, the nearest on top."
 BUMP_NOT_SHOWN = "Places, not distances: two places may differ by a hair. The tooltip has the cosines."
+RESULTS_HOW_TO_READ = "The documents nearest to the query, best first, by cosine; marked documents are filled."
+RESULTS_NOT_SHOWN = "A high place is not an answer: every query has a first document, however far away it is."
+CHANGES_HOW_TO_READ = "Each line is a document, from its place before to its place after the change of instruction."
+_LABEL_LENGTH = 34
 _RANK_TICKS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
-    """The listed flips by their lead under A and under B, with the floor drawn.
-
-    Args:
-        result: flips between two instructions.
-        a: index of the first instruction.
-        b: index of the second one.
-    """
+    """The listed flips by their lead under A and under B, with the floor drawn."""
     first, second = letter(a), letter(b)
     figure = go.Figure()
-    for above, name, color in ((False, "within noise", NEUTRAL), (True, "above the noise floor", theme.accent(a))):
+    for above, name in ((False, "within noise"), (True, "above the noise floor")):
         flips = [flip for flip in result.flips if flip.above_floor is above]
         tips = [
             f"text {flip.anchor + 1}: nearer to {flip.near_a + 1} than to {flip.near_b + 1} under {first} "
@@ -42,15 +43,12 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
             for flip in flips
         ]
         figure.add_trace(
-            go.Scatter(
-                x=[flip.lead_a for flip in flips],
-                y=[flip.lead_b for flip in flips],
-                mode="markers",
+            dots(
+                [flip.lead_a for flip in flips],
+                [flip.lead_b for flip in flips],
+                tips,
                 name=name,
-                marker={"color": color, "size": theme.MARKER_SIZE, "symbol": "circle" if above else "circle-open"},
-                customdata=tips,
-                meta={"kind": "plain"},
-                hoverinfo="none",
+                marker={"color": NEUTRAL, "size": theme.MARKER_SIZE, "symbol": "circle" if above else "circle-open"},
             )
         )
     for axis in ("x", "y"):
@@ -67,7 +65,7 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
 
 
 def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
-    """Places of one text's neighbors under every instruction, one line per neighbor."""
+    """Places of one text's neighbours under every instruction, one line per neighbour."""
     letters = [letter(k) for k in range(len(result.ranks))]
     figure = go.Figure()
     for column, text in enumerate(result.shown.tolist()):
@@ -76,8 +74,8 @@ def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
             f"place {rank} under {name}, cosine {cosine:.3f}"
             for name, rank, cosine in zip(letters, ranks.tolist(), cosines.tolist(), strict=True)
         ]
-        figure.add_trace(rank_line(list(range(len(letters))), ranks.tolist(), text, tips, column))
-    rank_axes(figure, letters, int(result.ranks.max(initial=1)))
+        figure.add_trace(_rank_line(list(range(len(letters))), ranks.tolist(), text, tips, column))
+    _rank_axes(figure, letters, int(result.ranks.max(initial=1)))
     title = f"Neighbours of text {result.text + 1}"
     nearest = ", ".join(
         f"{name} {int(result.shown[int(row.argmin())]) + 1}" for name, row in zip(letters, result.ranks, strict=True)
@@ -88,24 +86,89 @@ def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
     return PanelSet((panel,), tuple(texts), alt=f"{alt}Nearest text: {nearest}.")
 
 
-def rank_line(places: list[int], ranks: list[int], item: int, tips: list[str], index: int) -> go.Scatter:
+def result_panels(
+    retrieval: Retrieval,
+    query: int,
+    queries: Sequence[str],
+    documents: Sequence[str],
+    *,
+    relevant: NDArray[np.bool_] | None = None,
+    top: int = CUTOFF,
+) -> PanelSet:
+    """Scores of the first documents of one query; `relevant` (Q, M) marks the documents that answer it."""
+    results = retrieval.results(query, top=top)
+    marked = [relevant is not None and bool(relevant[query, result.document]) for result in results]
+    figure = go.Figure(
+        dots(
+            [result.score for result in results],
+            list(range(len(results))),
+            [
+                f"place {result.rank}, cosine {result.score:.3f}{', relevant' if mark else ''}"
+                for result, mark in zip(results, marked, strict=True)
+            ],
+            items=[result.document for result in results],
+            marker={
+                "size": theme.MARKER_SIZE + 2,
+                "color": [theme.SEGMENTS["text"] if mark else NEUTRAL for mark in marked],
+                "symbol": ["circle" if mark else "circle-open" for mark in marked],
+                "line": {"width": 2},
+            },
+        )
+    )
+    names = [f"{result.rank}  {theme.shorten(documents[result.document], _LABEL_LENGTH)}" for result in results]
+    rows_chart(figure, names, title="cosine")
+    found = f", {sum(marked)} of {int(relevant[query].sum())} marked ones among them" if relevant is not None else ""
+    subtitle = f"the first {len(results)} of {len(documents)} documents{found}"
+    alt = f"Query: {queries[query]}. Best document: {documents[results[0].document]} ({results[0].score:.3f}){found}."
+    title = theme.shorten(queries[query], 90)
+    return PanelSet((Panel("results", title, None, figure, subtitle),), tuple(documents), alt=alt)
+
+
+def rank_change_panels(
+    before: Retrieval,
+    after: Retrieval,
+    query: int,
+    queries: Sequence[str],
+    documents: Sequence[str],
+    *,
+    top: int = CUTOFF,
+) -> PanelSet:
+    """Places of the documents of one query before and after a change of instruction."""
+    ranks = np.stack([before.ranks[query], after.ranks[query]])
+    scores = np.stack([before.scores[query], after.scores[query]])
+    shown = [int(d) for d in after.order[query] if ranks[:, d].min() <= top]
+    figure = go.Figure()
+    for index, document in enumerate(shown):
+        tips = [
+            f"place {rank} {when}, cosine {score:.3f}"
+            for when, rank, score in zip(("before", "after"), ranks[:, document], scores[:, document], strict=True)
+        ]
+        figure.add_trace(_rank_line([0, 1], ranks[:, document].tolist(), document, tips, index))
+    _rank_axes(figure, ("before", "after"), int(ranks[:, shown].max()))
+    moved = sum(int(ranks[0, d] != ranks[1, d]) for d in shown)
+    subtitle = f"{moved} of {len(shown)} documents change their place"
+    alt = f"Query: {queries[query]}. {subtitle}. First before: {documents[int(before.order[query, 0])]}. "
+    alt += f"First after: {documents[int(after.order[query, 0])]}."
+    panel = Panel("changes", theme.shorten(queries[query], 90), None, figure, subtitle)
+    return PanelSet((panel,), tuple(documents), alt=alt)
+
+
+def _rank_line(places: list[int], ranks: list[int], item: int, tips: list[str], index: int) -> go.Scatter:
     """One item's ranks as a line, with its number at every point; linked to the item."""
-    return go.Scatter(
-        x=places,
-        y=ranks,
+    return dots(
+        places,
+        ranks,
+        tips,
+        items=[item] * len(places),
         mode="lines+markers+text",
         line={"color": theme.label_color(index), "width": theme.LINE_WIDTH},
         marker={"size": theme.MARKER_SIZE, "symbol": theme.label_symbol(index)},
         text=["" for _ in places[:-1]] + [str(item + 1)],
         textposition="middle right",
-        customdata=[item] * len(places),
-        hovertext=tips,
-        meta={"kind": "points"},
-        hoverinfo="none",
     )
 
 
-def rank_axes(figure: go.Figure, columns: Sequence[str], last: int) -> None:
+def _rank_axes(figure: go.Figure, columns: Sequence[str], last: int) -> None:
     """Named columns, and ranks from 1 on top; the first ranks get the most room."""
     ticks = [rank for rank in _RANK_TICKS if rank <= last]
     framed(figure)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, groupby
 from typing import Literal
 
 import numpy as np
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.similarity import (
     CrossSimilarity,
@@ -17,15 +19,16 @@ from instructor_core.analysis.similarity import (
     TextPair,
 )
 from instructor_core.figures import theme
-from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.charts import one_line
-from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.labels import LabelGroup, label_groups
+from instructor_core.figures.matrix import Block, Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 Scale = Literal["shared", "each"]
 
 _MAX_WORDED = 24  # texts up to which row labels carry the beginning of the text
 _LABEL_LENGTH = 20  # characters of a row label after its number
+_MIN_WIDTH = 290  # px: three matrices stand side by side on a laptop
 
 
 def similarity_panels(
@@ -35,32 +38,17 @@ def similarity_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
     scale: Scale = "shared",
 ) -> PanelSet:
-    """One heatmap per instruction, in instruction order, all with the texts in the same order.
-
-    Args:
-        result: K matrices.
-        texts: N texts.
-        labels: N labels, None for none; where the order keeps each label together, lines part the groups.
-        instructions: K instructions, the panel titles.
-        order: text indices in display order; may leave texts out. None: as given.
-        scale: "shared" gives equal cosines equal colours in all panels, "each" uses each panel's own range.
-    """
+    """One heatmap per instruction, in instruction order, all with the texts in the same order."""
     shown = _shown(order, len(texts))
-    rows, columns = _text_sides(texts, labels, shown)
+    rows, columns = _text_sides(texts, labels, groups, shown)
     panels = []
     for k, instruction in enumerate(instructions):
         low, high = (result.low, result.high) if scale == "shared" else result.ranges[k].tolist()
-        figure = matrix_figure(
-            result.matrices[k][np.ix_(shown, shown)],
-            rows=rows,
-            columns=columns,
-            colors=theme.SEQUENTIAL,
-            low=low,
-            high=high,
-            value="cosine",
-        )
+        colors = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
+        figure = matrix_figure(result.matrices[k][np.ix_(shown, shown)], rows, columns, colors)
         subtitle = "" if scale == "shared" else f"colours from {low:.2f} to {high:.2f}"
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
@@ -68,6 +56,7 @@ def similarity_panels(
         tuple(panels),
         tuple(texts),
         bar if scale == "shared" else None,
+        min_width=_MIN_WIDTH,
         alt=_similarity_alt(result, len(texts)),
     )
 
@@ -78,26 +67,19 @@ def difference_panels(
     labels: Sequence[str] | None,
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
 ) -> PanelSet:
-    """The matrix A - B on a diverging scale centred on zero; `texts`, `labels`, `order` as in `similarity_panels`."""
+    """The matrix A - B on a diverging scale centred on zero; further arguments as in `similarity_panels`."""
     shown = _shown(order, len(texts))
-    rows, columns = _text_sides(texts, labels, shown)
+    rows, columns = _text_sides(texts, labels, groups, shown)
     a, b = letter(result.a), letter(result.b)
     name = f"{a} − {b}"
-    figure = matrix_figure(
-        result.matrix[np.ix_(shown, shown)],
-        rows=rows,
-        columns=columns,
-        colors=theme.DIVERGING,
-        low=-result.limit,
-        high=result.limit,
-        value=f"cosine {name}",
-    )
+    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
+    figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar, f"cosine {name}")
     subtitle = f"positive: more similar under {a}; negative: more similar under {b}"
     alt = f"Difference {name} of the similarity of {counted(len(texts), 'text')}."
     if result.largest is not None:
         alt += f" The largest change is {_pair(result.largest, signed=True)}."
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
     panel = Panel(f"{a}-{b}", name, None, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
@@ -108,21 +90,14 @@ def instruction_panels(result: InstructionSimilarity, texts: Sequence[str], inst
     names = tuple(f"{letter(k)}  {instruction}" for k, instruction in enumerate(instructions))
     letters = tuple(letter(k) for k in range(n))
     worded = tuple(theme.shorten(name, _LABEL_LENGTH) for name in names)
-    figure = matrix_figure(
-        result.matrix,
-        rows=Side(worded, tuple(range(n)), names),
-        columns=Side(letters, tuple(range(n)), names),
-        colors=theme.SEQUENTIAL,
-        low=result.low,
-        high=result.high,
-        value="cosine",
-    )
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    places = tuple(range(n))
+    figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
     if result.text is None:
         title = f"Instructions, mean over {counted(len(texts), 'text')}"
     else:
         title = f"Instructions on text {result.text + 1}"
     subtitle = "" if result.text is None else theme.shorten(texts[result.text], 90)
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"{title}: cosines of {counted(n, 'instruction')}, from {result.low:.2f} to {result.high:.2f}."
     if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
         alt += f" Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({cell[2]:.3f})."
@@ -136,23 +111,16 @@ def cross_panels(
     instructions: Sequence[str],
     *,
     order: Sequence[int] | None = None,
+    groups: Groups | None = None,
 ) -> PanelSet:
     """Texts under one instruction (rows) against texts under another (columns); arguments as in `similarity_panels`."""
     shown = _shown(order, len(texts))
     row, column = letter(result.rows), letter(result.columns)
-    rows, columns = _text_sides(texts, labels, shown, row_title=f"under {row}", column_title=f"under {column}")
-    figure = matrix_figure(
-        result.matrix[np.ix_(shown, shown)],
-        rows=rows,
-        columns=columns,
-        colors=theme.SEQUENTIAL,
-        low=result.low,
-        high=result.high,
-        value="cosine",
-    )
+    rows, columns = _text_sides(texts, labels, groups, shown, row_title=f"under {row}", column_title=f"under {column}")
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar)
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"Similarity of {counted(len(texts), 'text')}. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
     if (cell := extreme_cell(result.matrix)) is not None:
         alt += f" Most similar: text {cell[0] + 1} under {row} and text {cell[1] + 1} under {column} ({cell[2]:.3f})."
@@ -176,28 +144,32 @@ def _shown(order: Sequence[int] | None, n_texts: int) -> list[int]:
 def _text_sides(
     texts: Sequence[str],
     labels: Sequence[str] | None,
+    groups: Groups | None,
     shown: Sequence[int],
     *,
     row_title: str = "",
     column_title: str = "",
 ) -> tuple[Side, Side]:
-    """Rows labelled with words and number where there is room, columns with numbers; lines between label groups."""
+    """Rows labelled with words and number where there is room, columns with numbers; groups named at both."""
     numbers = tuple(str(i + 1) for i in shown)
     worded = numbers
     if len(shown) <= _MAX_WORDED:
         worded = tuple(f"{theme.shorten(texts[i], _LABEL_LENGTH)}  {i + 1}" for i in shown)
-    items = tuple(shown)
-    borders = () if labels is None else _group_borders([labels[i] for i in shown])
+    items, blocks = tuple(shown), _blocks(label_groups(labels, len(texts), groups), shown)
     return (
-        Side(worded, items, title=row_title, separators=borders),
-        Side(numbers, items, title=column_title, separators=borders),
+        Side(worded, items, title=row_title, blocks=blocks),
+        Side(numbers, items, title=column_title, blocks=blocks),
     )
 
 
-def _group_borders(labels: Sequence[str]) -> tuple[int, ...]:
-    """Positions where the label changes, if every label stands in one block; else none."""
-    borders = tuple(k for k in range(1, len(labels)) if labels[k] != labels[k - 1])
-    return borders if len(borders) + 1 == len(set(labels)) else ()
+def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, ...]:
+    """A block per group, if each stands in one piece and there are at least two; else none."""
+    group_of = {text: group for group in groups for text in group.members}
+    runs = [(group, len(list(run))) for group, run in groupby(group_of[text] for text in shown)]
+    if not 1 < len(runs) == len({id(group) for group, _ in runs}):
+        return ()
+    ends = list(accumulate(length for _, length in runs))
+    return tuple(Block(group.name, end - n, end, group.color) for (group, n), end in zip(runs, ends, strict=True))
 
 
 def _pair(pair: TextPair, *, signed: bool = False) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INSTRUCTION_ACCENTS = (
-    "#d55e00",  # A vermillion: the positive side of DIVERGING too, so A - B reads in the colours of A and B
+    "#d55e00",  # A vermillion
     "#0072b2",  # B blue
     "#009e73",  # C bluish green
     "#cc79a7",  # D reddish purple
@@ -22,8 +22,8 @@ INSTRUCTION_ACCENTS = (
 )
 """Okabe and Ito's colour-blind safe set; vermillion and blue lead: they keep 3:1 on white and on black."""
 
-LABEL_COLORS = ("#5a5fd0", "#c9a24a", "#93479b", "#6e7420", "#4fb3a5", "#8a5233", "#d9738c", "#93a7c4")
-"""Muted, dark and light in turn; always used together with LABEL_SYMBOLS, never alone."""
+LABEL_COLORS = ("#4657bd", "#c9a58a", "#9a2fa6", "#6fbf8f", "#86651f", "#dd4f62", "#cf8cf2", "#5f86d0")
+"""Dark and light in turn, none near an accent or a segment; always with LABEL_SYMBOLS, never alone."""
 
 LABEL_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star", "pentagon")
 
@@ -34,16 +34,18 @@ SEQUENTIAL = (
 """Cividis: perceptually uniform and read the same with and without colour vision deficiency."""
 
 DIVERGING = (
-    "#0b4a80", "#2a6fa8", "#5f97c6", "#9bc0df", "#cfe0ec", "#f4f3f0",
-    "#f6dcc8", "#eeb68d", "#df8a50", "#c2611c", "#8f3d04",
+    "#7d0a4b", "#b0256e", "#d169a0", "#e8a9c8", "#f5dbe8", "#f4f3f0",
+    "#dfeccf", "#b6d58e", "#82b04a", "#4a781d", "#1f5608",
 )  # fmt: skip
-"""Blue, neutral, vermillion; the middle is zero and nearly the colour of the light page."""
+"""Magenta, neutral, green; the middle is zero and nearly the colour of the light page, the ends are nobody's hue."""
 
 DIVERGING_DARK = (
-    "#8cc8f5", "#5fa8e0", "#3f86bd", "#2d6590", "#24455f", "#26292e",
-    "#5a3a24", "#8a4f24", "#bd6a28", "#e58a45", "#ffb37a",
+    "#fca2df", "#fb55cc", "#b83d94", "#7c2f64", "#4a2640", "#26292e",
+    "#24401c", "#2f6a1e", "#3c9a2a", "#62cc45", "#a4e884",
 )  # fmt: skip
 """The same scale for the dark page: zero sinks into the page, the ends glow. The components swap it in."""
+
+POSITIVE, NEGATIVE = DIVERGING[-2], DIVERGING[1]
 
 SEGMENTS = {
     "instruction": "#7b5bd6",
@@ -83,27 +85,13 @@ class Surface:
 
 
 LIGHT = Surface(
-    page="#ffffff",
-    paper="#ffffff",
-    raised="#f5f5f3",
-    ink="#1a1c20",
-    muted="#5c6168",
-    rule="#dcdcd8",
-    grid="#ececea",
-    hover="#f0f0ed",
-    error="#a8201a",
-)
+    page="#ffffff", paper="#ffffff", raised="#f5f5f3", ink="#1a1c20", muted="#5c6168",
+    rule="#dcdcd8", grid="#ececea", hover="#f0f0ed", error="#a8201a",
+)  # fmt: skip
 DARK = Surface(
-    page="#131518",
-    paper="#131518",
-    raised="#1c1f23",
-    ink="#e9eaec",
-    muted="#a0a6ad",
-    rule="#34383e",
-    grid="#25282d",
-    hover="#22262b",
-    error="#ff9d94",
-)
+    page="#131518", paper="#131518", raised="#1c1f23", ink="#e9eaec", muted="#a0a6ad",
+    rule="#34383e", grid="#25282d", hover="#22262b", error="#ff9d94",
+)  # fmt: skip
 
 
 def accent(index: int) -> str:
@@ -117,18 +105,22 @@ def label_color(index: int) -> str:
 
 
 def label_symbol(index: int) -> str:
-    """Return the marker symbol of the `index`-th label.
-
-    Colours repeat after eight labels and symbols are shifted by one each time, so that 64 pairs differ.
-    """
-    shift = index // len(LABEL_COLORS)
-    return LABEL_SYMBOLS[(index + shift) % len(LABEL_SYMBOLS)]
+    """Return the marker of the `index`-th label, shifted by one each time colours repeat, so that 64 pairs differ."""
+    return LABEL_SYMBOLS[(index + index // len(LABEL_COLORS)) % len(LABEL_SYMBOLS)]
 
 
 def colorscale(colors: tuple[str, ...]) -> list[list[float | str]]:
     """Return `colors` as a Plotly colour scale: evenly spaced pairs of position in [0, 1] and hex."""
     last = len(colors) - 1
     return [[position / last, color] for position, color in enumerate(colors)]
+
+
+def color_at(colors: tuple[str, ...], place: float) -> str:
+    """Return the hex colour at `place` in [0, 1] of evenly spaced `colors`; beyond the ends, that of the nearer one."""
+    at = min(1.0, max(0.0, place)) * (len(colors) - 1)
+    below = min(int(at), len(colors) - 2)
+    pairs = ((int(colors[below][i : i + 2], 16), int(colors[below + 1][i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(start + (end - start) * (at - below)):02x}" for start, end in pairs)
 
 
 def luminance(color: str) -> float:
@@ -155,13 +147,7 @@ def escape(text: str) -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Return `text` on one line with at most `length` characters, cut at a word and ended by an ellipsis.
-
-    A first word that alone is too long is cut inside.
-
-    >>> shorten("The soup was cold and late", 18)
-    'The soup was cold…'
-    """
+    """Return `text` on one line in `length` characters, cut at a word (inside one that alone is too long) with "…"."""
     line = " ".join(text.split())
     if len(line) <= length:
         return line
@@ -239,11 +225,7 @@ def dark_twins() -> dict[str, str]:
 
 
 def css_variables() -> str:
-    """Return the CSS custom properties of both themes, as the text of a stylesheet.
-
-    Neutral colours change with the theme (`--ic-ink`, `--ic-muted`, ...); accents (`--ic-accent-0` ...),
-    labels (`--ic-label-0` ...), segments (`--ic-segment-text` ...), fonts and sizes do not.
-    """
+    """Return the CSS custom properties (`--ic-ink`, `--ic-accent-0`, ...) of both themes, as a stylesheet."""
     fixed = {f"accent-{index}": color for index, color in enumerate(INSTRUCTION_ACCENTS)}
     fixed |= {f"accent-{index}-ink": ink_on(color) for index, color in enumerate(INSTRUCTION_ACCENTS)}
     fixed |= {f"label-{index}": color for index, color in enumerate(LABEL_COLORS)}

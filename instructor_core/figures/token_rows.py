@@ -9,38 +9,23 @@ from instructor_core.figures.panels import ColorScale, inert_json
 
 @dataclass(frozen=True)
 class Token:
-    """One token of a row.
+    """One token of a row."""
 
-    Attributes:
-        text: The piece as in the vocabulary, "▁" for the start of a word.
-        segment: "instruction", "straddling", "text", "end" or "cut".
-        weight: Value shown as background on the scale of the set; None for no background.
-        index: What events report, and what hovering links within the row.
-        tip: Further lines of the tooltip, plain text.
-    """
-
-    text: str
-    segment: str
-    weight: float | None = None
-    index: int = 0
-    tip: str = ""
+    text: str  # the piece as in the vocabulary, "▁" for the start of a word
+    segment: str  # "instruction", "straddling", "text", "end" or "cut"
+    weight: float | None = None  # its background on the scale of the set
+    index: int = 0  # what events report, and what hovering links within the row
+    tip: str = ""  # further lines of the tooltip
 
 
 @dataclass(frozen=True, eq=False)
 class TokenRow:
-    """One sequence under a heading.
+    """One sequence under a heading."""
 
-    Attributes:
-        title: One line; a title such as "A · topic" has its letter on a chip if there is an accent.
-        tokens: In reading order.
-        accent: Hex colour of the instruction; None for no chip.
-        note: Quiet line beside the title; "" for none.
-    """
-
-    title: str
+    title: str  # the letter of one such as "A · topic" stands on a chip if there is an accent
     tokens: tuple[Token, ...]
     accent: str | None = None
-    note: str = ""
+    note: str = ""  # quiet line beside the title
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +36,7 @@ class TokenRows:
     scale: ColorScale | None = None
 
     def to_json(self) -> str:
-        """Return the payload of the browser component.
-
-        Raises:
-            ValueError: If a weight is not finite, because no colour stands for it.
-        """
+        """Return the payload of the browser component."""
         rows = [
             {
                 "title": row.title,

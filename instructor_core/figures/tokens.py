@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
 from instructor_core.figures import theme
-from instructor_core.figures.alternatives import extreme_cell
-from instructor_core.figures.matrix import Side, matrix_figure
+from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
 from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
 
 _ROW_HEIGHT = 16  # px, a token keeps its label
 _WIDTH = 560  # px, the width that the height of a token x dimension panel reckons with
+_SEPARATOR = theme.SEGMENTS["instruction"]
 _TOKEN_LENGTH = 24  # characters of a token in a label
 
 
@@ -22,33 +22,17 @@ def token_dimension_panels(
     segments: Sequence[Sequence[str]],
     instructions: Sequence[str],
 ) -> PanelSet:
-    """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`.
-
-    Args:
-        result: values (n, m) of K sequences.
-        tokens: per sequence the n encoded tokens; more (cut-off ones) are ignored.
-        segments: per sequence the segment of each token; a line parts the instruction from the rest.
-        instructions: K instructions, the panel titles.
-    """
+    """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`."""
     names = tuple(f"dimension {int(d)}" for d in result.dimensions)
     columns = Side(tuple(str(int(d)) for d in result.dimensions), _range(names), names)
+    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
     panels = []
     for k, instruction in enumerate(instructions):
         n = len(result.values[k])
-        figure = matrix_figure(
-            result.values[k],
-            rows=_token_side(tokens[k][:n], segments[k][:n]),
-            columns=columns,
-            colors=theme.DIVERGING,
-            low=-result.limit,
-            high=result.limit,
-            value="value",
-            numbers=False,
-            separator=theme.SEGMENTS["instruction"],
-        )
+        rows = _token_side(tokens[k][:n], segments[k][:n])
+        figure = matrix_figure(result.values[k], rows, columns, bar, "value", numbers=False, separator=_SEPARATOR)
         aspect = n * _ROW_HEIGHT / _WIDTH
         panels.append(instruction_panel(k, instruction, figure, aspect=aspect))
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
     return PanelSet(tuple(panels), (), bar, alt=_dimensions_alt(result))
 
 
@@ -61,22 +45,13 @@ def token_similarity_panels(
     """Token x token cosine matrices on one colour scale, one per sequence; arguments as above."""
     low = min((result.low for result in results), default=0.0)
     high = max((result.high for result in results), default=1.0)
+    bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine of token vectors")
     panels = []
     for k, result in enumerate(results):
         n = len(result.matrix)
         side = _token_side(tokens[k][:n], segments[k][:n])
-        figure = matrix_figure(
-            result.matrix,
-            rows=side,
-            columns=side,
-            colors=theme.SEQUENTIAL,
-            low=low,
-            high=high,
-            value="cosine",
-            separator=theme.SEGMENTS["instruction"],
-        )
+        figure = matrix_figure(result.matrix, side, side, bar, separator=_SEPARATOR)
         panels.append(instruction_panel(k, instructions[k], figure, aspect=1.0))
-    bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine of token vectors")
     alt = f"Cosines among the tokens of {len(results)} sequences, from {low:.2f} to {high:.2f}."
     for k, result in enumerate(results):
         if (cell := extreme_cell(result.matrix)) is not None:

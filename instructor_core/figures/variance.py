@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.variance import VarianceSplit
 from instructor_core.figures import theme
-from instructor_core.figures.charts import framed
+from instructor_core.figures.charts import bars, framed
 from instructor_core.figures.panels import Panel, PanelSet
 
 HOW_TO_READ = (
@@ -29,16 +29,7 @@ def variance_panels(split: VarianceSplit) -> PanelSet:
     names = ("text", "instruction", "interaction")
     for name, share, color, meaning in zip(names, split.shares, _COLORS, _MEANINGS, strict=True):
         figure.add_trace(
-            go.Bar(
-                x=[share],
-                y=[0],
-                orientation="h",
-                name=f"{name} {share:.0%}",
-                marker={"color": color},
-                customdata=[f"{name}: {share:.1%} of the variance\n{meaning}"],
-                meta={"kind": "plain"},
-                hoverinfo="none",
-            )
+            bars([share], [f"{name}: {share:.1%} of the variance\n{meaning}"], color, name=f"{name} {share:.0%}")
         )
     figure.update_layout(
         barmode="stack",

@@ -20,17 +20,18 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from instructor_core.figures import theme
+from instructor_core.figures.labels import label_names
 from instructor_core.figures.panels import PanelSet, inert_json, shortened
-from instructor_core.figures.projection import label_names
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.inputs import Inputs
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-OWN = (
-    *("figure.js", "linking.js", "figure_files.js", "panel_layout.js", "plot_view.js"),
-    *("token_view.js", "text_list.js", "draft.js", "lessons.js", "shell.js"),
+FIGURE_SCRIPTS = (
+    *("plotly.min.js", "figure.js", "linking.js", "figure_files.js"),
+    *("panel_layout.js", "travel.js", "plot_view.js"),
 )
+OWN = (*FIGURE_SCRIPTS[1:], "token_view.js", "text_list.js", "draft.js", "lessons.js", "shell.js")
 SCRIPTS = {"plotly.min.js": PLOTLY_JS, **{name: ASSETS / name for name in OWN}}
 # Of a file for visitors: its own scripts and styles run, and nothing else; no request can leave it.
 FILE_POLICY = (
@@ -64,7 +65,7 @@ def plot_view(
         None if panels is None else panels.to_json(),
         f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
         "InstructorPlotView.mount(element, props, watch, trigger, 'item_click', 'item_select');",
-        scripts=("plotly.min.js", "figure.js", "linking.js", "figure_files.js", "panel_layout.js", "plot_view.js"),
+        scripts=FIGURE_SCRIPTS,
         elem_id=elem_id,
         label=label,
         elem_class="ic-view",
@@ -124,12 +125,15 @@ def rows_json(inputs: Inputs) -> str:
     )
 
 
-def selection_mark(*, elem_id: str) -> gr.HTML:
+def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
     """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
     return _component(
-        None,
+        value,
         "<span></span>",
-        "watch('value', () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); });",
+        # At first the list may not have its rows yet.
+        "const mark = () => { if (!document.querySelector('.ic-list > *')) setTimeout(mark, 50);"
+        " else if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
+        "watch('value', mark); mark();",
         scripts=("figure.js", "linking.js"),
         elem_id=elem_id,
         elem_class="ic-hidden",
@@ -179,9 +183,12 @@ def script_tags(*names: str) -> str:
 
 
 def early_head() -> str:
-    """Return what runs before the browser knows the components, for `launch(head=...)`: Plotly's script is fetched."""
-    preload = f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">'
-    return preload + script_tags("draft.js", "shell.js")
+    """Return what runs before the browser knows the components, for `launch(head=...)`.
+
+    Plotly, a fifth of the work until the first figure, is fetched and run while Gradio still waits for its own scripts.
+    """
+    plotly_script = script_tags("plotly.min.js").replace("<script ", "<script async ")
+    return plotly_script + script_tags("draft.js", "shell.js")
 
 
 def _route(name: str, path: Path) -> Route:

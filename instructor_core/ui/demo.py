@@ -29,7 +29,13 @@ from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.fingerprints import follow_fingerprints
 from instructor_core.ui.gate import Gate
-from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
+from instructor_core.ui.gradio_patches import (
+    MAX_SESSIONS,
+    answer_in_json,
+    mcp_is_installed,
+    prepare,
+    report_progress_on,
+)
 from instructor_core.ui.health import health_route
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
@@ -47,6 +53,7 @@ from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
+SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
@@ -88,7 +95,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             share = gr.Column()
         entered = gr.Column(elem_classes=["ic-inputs"])
         with gr.Row(elem_classes=["ic-page"]):
-            canvas = gr.Column(elem_classes=["ic-main"])
+            canvas = gr.Column(elem_classes=["ic-main"], elem_id="figures")
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
@@ -106,7 +113,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                     nearest.TAB: lambda: nearest.build(page),
                     tokens.TAB: lambda: tokens.build(page, start),
                     explain.TAB: lambda: explain.build(page, start),
-                    lab.TAB: lambda: lab.build(page, start, sidebar),
+                    lab.TAB: lambda: lab.build(page, start, sidebar, words),
                 }
                 options: dict[str, TabOption] = {}
                 for tab_id, title in TABS.items():
@@ -136,6 +143,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         _connect(stage, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)
+        report_progress_on(demo, header.name)
     return demo
 
 
@@ -143,6 +151,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
 class Header:
     """Components of the line at the top."""
 
+    name: gr.HTML
     places: dict[str, gr.Button]  # by the tab that each brings to the front
     example: gr.Dropdown
     checkpoint: gr.Dropdown
@@ -151,7 +160,7 @@ class Header:
 def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
     """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
-        gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
+        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
@@ -177,14 +186,14 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
                 min_width=160,
             )
             gr.HTML(HELP_SWITCH, padding=False)
-    return Header(places, example, menu)
+    return Header(name, places, example, menu)
 
 
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-    mark = selection_mark(elem_id="selection-mark")
+    mark = selection_mark(mark_json(*examples[0].selected), elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],
@@ -197,11 +206,10 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # `always_last` without its event data.)
     one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
-    typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
     # What is asked for runs; what typing leads to runs by itself if it is short.
     asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
     by_typing = partial(embed, ask=True)
-    runs = [asked, gr.on([sidebar.edited.change, *typed], by_typing, **job), sidebar.live.paused(by_typing, **job)]
+    runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
         one.then(None, js="() => InstructorShell.ran()", show_progress="hidden", api_visibility="private")
 
@@ -214,7 +222,9 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **one_by_one)
     connect_stop(sidebar.stop, runs, sidebar.status)
-    sidebar.stop.click(lambda: gr.update(visible=False), None, sidebar.stop, **quiet)
+    # What was typed still waits: the button that runs it is back.
+    buttons = [sidebar.update, sidebar.stop]
+    sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)

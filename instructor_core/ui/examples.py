@@ -34,12 +34,13 @@ class Example:
     instructions: Annotated[tuple[Instruction, ...], Field(min_length=1, max_length=MAX_INSTRUCTIONS)]
     texts: Annotated[tuple[Words, ...], Field(min_length=1)]
     labels: tuple[str, ...] | None = None
+    more_labels: tuple[tuple[str, ...], ...] = ()
     tab: Place = "similarity"
     selected: tuple[int, int] = (0, 1)
 
     def inputs(self, checkpoint_id: str) -> Inputs:
         """Return the example as the inputs of a run."""
-        return Inputs(checkpoint_id, self.instructions, self.texts, self.labels)
+        return Inputs(checkpoint_id, self.instructions, self.texts, self.labels, self.more_labels)
 
 
 def load_examples(folder: Path = EXAMPLES_FOLDER) -> tuple[Example, ...]:

@@ -84,7 +84,7 @@ def connect_listeners(page: Page) -> None:
         [page.inputs.change, page.selected.change, page.active.change, page.restored.change],
         page.drawings,
         show_progress="minimal",
-        show_progress_on=[drawing.outputs[0] for drawing in page.drawings],
+        show_progress_on=page.drawings[0].outputs[:1],  # the map, which alone may take long; see `report_progress_on`
         concurrency_limit=8,
         concurrency_id="draw",
     )

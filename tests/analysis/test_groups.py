@@ -1,15 +1,28 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from instructor_core.analysis.groups import MAX_CLUSTERED, NAME_LENGTH, find_groups, named_groups
+from instructor_core import InstructorModel
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import MAX_CLUSTERED, MAX_LABELS, NAME_LENGTH, grid_groups, named_groups
+
+REVIEWS = json.loads((Path(__file__).parents[2] / "assets/examples/01_reviews.json").read_text(encoding="utf-8"))
+WORDS = ("apple", "bridge", "candle", "desert", "engine", "forest", "guitar", "harbour", "island", "jacket", "kettle")
 
 
 def planted(n: int, n_groups: int, spread: float = 0.1) -> np.ndarray:
     """Text i belongs to group i % n_groups."""
     rows = np.eye(n_groups, 12)[np.arange(n) % n_groups] + spread * np.random.default_rng(0).normal(size=(n, 12)) / 3
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def told(n: int, n_groups: int) -> list[str]:
+    """Texts that share the word of their group."""
+    return [f"the {WORDS[i % n_groups]} of {chr(97 + i % 7)}{chr(97 + i % 5)}" for i in range(n)]
 
 
 def test_labels_are_the_groups_and_texts_stand_group_by_group() -> None:
@@ -19,52 +32,101 @@ def test_labels_are_the_groups_and_texts_stand_group_by_group() -> None:
     assert result.order.tolist() == [0, 3, 1, 4, 2]
 
 
-@pytest.mark.parametrize("n_groups", [2, 3, 5, 8])
-def test_the_planted_number_of_groups_is_found_and_said(n_groups: int) -> None:
-    result = named_groups([f"text {i}" for i in range(48)], None, planted(48, n_groups))
-    assert len(result.groups.names) == n_groups and f"{n_groups} clusters under A" in result.groups.rule
-    assert all(len(set(np.flatnonzero(result.groups.index == g) % n_groups)) == 1 for g in range(n_groups))
-    again = named_groups([f"text {i}" for i in range(48)], None, planted(48, n_groups))
+def test_the_most_frequent_labels_have_groups_and_the_others_share_one() -> None:
+    labels = [str(i) for i in range(MAX_LABELS + 5)] * 2 + ["0"] * 4
+    groups = named_groups(labels, labels, planted(len(labels), 2)).groups
+    assert len(groups.names) == MAX_LABELS + 1 and groups.names[-1] == "other labels"
+    assert groups.counts.tolist() == [6] + [2] * (MAX_LABELS - 1) + [10]
+    assert f"{MAX_LABELS} most frequent of {MAX_LABELS + 5}" in groups.rule
+
+
+@pytest.mark.parametrize(("n", "n_groups"), [(16, 4), (48, 2), (48, 3), (48, 8), (500, 11), (MAX_CLUSTERED + 500, 5)])
+def test_planted_groups_are_found_with_their_members_and_named_by_their_words(n: int, n_groups: int) -> None:
+    result = named_groups(told(n, n_groups), None, planted(n, n_groups))
+    assert f"{n_groups} k-means clusters under A" in result.groups.rule
+    assert result.groups.index.tolist() == [i % n_groups for i in range(n)]
+    assert [name.split(",")[0] for name in result.groups.names] == list(WORDS[:n_groups])
+    again = named_groups(told(n, n_groups), None, planted(n, n_groups))
+    assert again.groups.names == result.groups.names
     np.testing.assert_array_equal(again.groups.index, result.groups.index)
+
+
+def test_groups_follow_their_texts_into_another_order() -> None:
+    texts, rows = told(61, 5), planted(61, 5, spread=1.2)  # groups that touch
+    shuffle = np.random.default_rng(1).permutation(61)
+    one, other = (
+        named_groups(texts, None, rows).groups,
+        named_groups([texts[i] for i in shuffle], None, rows[shuffle]).groups,
+    )
+    assert len(one.names) > 1
+    assert [one.names[one.index[i]] for i in shuffle] == [other.names[g] for g in other.index]
+
+
+def test_a_text_far_from_all_others_is_no_group() -> None:
+    rows = np.vstack([planted(60, 3), np.eye(12)[11:]])
+    groups = named_groups([*told(60, 3), "far away"], None, rows).groups
+    assert sorted(groups.counts.tolist()) == [20, 20, 21]
+    alone = np.vstack([np.tile(np.eye(12)[0], (60, 1)), np.eye(12)[11:]])
+    assert named_groups([*told(60, 1), "far away"], None, alone).groups.names == ("all texts",)
 
 
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [
         (
-            ["the soup was hot", "a cold soup", "my soup please"],
+            ["the soup wasn't hot", "a cold soup", "my soup please"],
             ["that film is long", "a film again"],
             ("soup", "film"),
         ),
-        (["die Suppe war kalt", "unsere Suppe", "eine Suppe"], ["der Zug kam spät", "ein Zug"], ("suppe", "zug")),
+        (["die Suppe war kalt", "unsere Suppe", "eine Suppe"], ["der Zug kam spät", "ein Zug"], ("Suppe", "Zug")),
         (["这家酒店很干净", "酒店的床坏了", "我们的酒店"], ["这部电影很好", "电影太长了"], ("酒店", "电影")),
     ],
 )
-def test_a_group_is_named_by_the_word_that_sets_it_apart(first: list[str], second: list[str], words: str) -> None:
-    embeddings = np.array([[1.0, 0.01 * i, 0] for i in range(3)] + [[0, 0.01 * i, 1.0] for i in range(2)])
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    names = named_groups([*first, *second], None, embeddings).groups.names
-    assert [name.split(",")[0] for name in names] == list(words)
+def test_a_group_is_named_by_the_word_that_sets_it_apart(
+    first: list[str], second: list[str], words: tuple[str, str]
+) -> None:
+    rows = np.eye(2)[[0] * len(first) + [1] * len(second)]
+    assert named_groups([*first, *second], None, rows).groups.names == words
 
 
 def test_a_group_without_a_word_of_its_own_is_named_by_its_central_text() -> None:
     texts = ["12 34", "12 34 56", "99 " * 30, "98", "97"]
     names = named_groups(texts, None, planted(5, 2)).groups.names
     assert len(set(names)) == 2 and all(0 < len(name) <= NAME_LENGTH + 1 for name in names)
+    common = ["quick and good", "bad but quick", "good not bad", "bad good quick"]  # each word on both sides
+    assert set(named_groups(common, None, np.eye(2)[[0, 0, 1, 1]]).groups.names) <= set(common)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_texts_are_one_group(n: int) -> None:
-    result = named_groups([f"text {i}" for i in range(n)], None, planted(n, 2) if n else np.zeros((0, 3)))
-    assert result.groups.index.shape == (n,) and len(result.groups.names) <= 2 and all(result.groups.names)
+    groups = named_groups([f"text {i}" for i in range(n)], None, planted(n, 2) if n else np.zeros((0, 3))).groups
+    assert groups.index.tolist() == [0] * n and groups.names == ("all texts",) * bool(n)
 
 
-def test_equal_texts_are_one_group_that_has_a_name() -> None:
-    result = named_groups(["the same"] * 6, None, np.ones((6, 3)) / 3**0.5)
-    assert result.groups.names == ("the same",) and "fall into no groups" in result.groups.rule
+def test_equal_texts_are_one_group() -> None:
+    rows = np.ones((16, 3)) / 3**0.5 + 1e-7 * np.random.default_rng(0).normal(size=(16, 3))  # as batches differ
+    result = named_groups(["the same"] * 16, None, rows)
+    assert result.groups.names == ("all texts",) and "fall into no groups" in result.groups.rule
+    same = named_groups(["one", "two"], ["x", ""], np.eye(2))
+    assert same.groups.rule.startswith("All labels are the same, and") and not same.from_labels
+    two = named_groups(["the same"] * 8 + ["another"] * 8, None, np.eye(2)[[0] * 8 + [1] * 8])
+    assert two.groups.index.tolist() == [0] * 8 + [1] * 8 and two.silhouette == 1
 
 
-def test_groups_of_many_texts_are_found_on_a_sample_that_the_others_join() -> None:
-    index, silhouette = find_groups(planted(MAX_CLUSTERED + 500, 4))
-    assert silhouette is not None and silhouette > 0.5
-    assert all(len(set(np.flatnonzero(index == g) % 4)) == 1 for g in range(4))
+def test_a_grid_keeps_its_groups_under_each_instruction() -> None:
+    vectors = np.stack([planted(24, 2), planted(24, 3)]).astype(np.float32)
+    grid = EmbeddingGrid(("topic", "form"), tuple(told(24, 6)), None, vectors)
+    assert grid_groups(grid, 1) is grid_groups(grid, 1) and len(grid_groups(grid, 1).groups.names) == 3
+    assert len(grid_groups(grid).groups.names) == 2 and "under B" in grid_groups(grid, 1).groups.rule
+
+
+def test_reviews_without_labels_fall_into_topics_and_into_pleased_and_not(mini: InstructorModel) -> None:
+    found = []
+    for instruction in REVIEWS["instructions"]:
+        vectors = mini.encode([(instruction, text) for text in REVIEWS["texts"]])
+        rows = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        found.append(named_groups(REVIEWS["texts"], None, rows).groups)
+    by_topic, by_sentiment = found
+    assert by_topic.index.tolist() == np.repeat(np.arange(4), 4).tolist()
+    assert by_topic.names[2:] == ("hotel, staff", "phone, screen")
+    assert by_sentiment.index.tolist() == [0, 0, 1, 1] * 4

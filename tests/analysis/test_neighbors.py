@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import grid_groups
 from instructor_core.analysis.neighbors import (
-    MAX_GROUPS,
     block_means,
     cross_block_means,
-    groups_of,
     nearest_texts,
     text_cosines,
 )
@@ -47,7 +46,7 @@ def test_the_cosines_of_a_text_are_a_row_of_each_matrix() -> None:
 
 def test_block_means_are_means_over_all_pairs_of_different_texts() -> None:
     grid = made(labels=LABELS)
-    groups = groups_of(grid)
+    groups = grid_groups(grid).groups
     assert groups.names == ("a", "b", "c", "no label")
     assert groups.counts.tolist() == [4, 3, 2, 1]
     blocks = block_means(grid, groups)
@@ -62,42 +61,17 @@ def test_block_means_are_means_over_all_pairs_of_different_texts() -> None:
 
 def test_blocks_across_instructions_count_a_text_with_itself() -> None:
     grid = made(labels=LABELS)
-    groups = groups_of(grid)
+    groups = grid_groups(grid).groups
     matrix = grid.embeddings[0].astype(np.float64) @ grid.embeddings[1].T
     across = cross_block_means(grid, groups, rows=0, columns=1).matrices[0]
     assert across[3, 3] == pytest.approx(matrix[6, 6], abs=1e-6)
     assert across[0, 2] == pytest.approx(matrix[np.ix_([0, 2, 5, 9], [3, 7])].mean(), abs=1e-6)
 
 
-def test_the_most_frequent_labels_have_groups_and_the_others_share_one() -> None:
-    labels = tuple(str(i) for i in range(MAX_GROUPS + 5)) * 2 + ("0",) * 4
-    groups = groups_of(made(len(labels), labels=labels))
-    assert len(groups.names) == MAX_GROUPS + 1
-    assert groups.names[-1] == "other labels"
-    assert groups.counts.sum() == len(labels)
-    assert f"{MAX_GROUPS} most frequent of {MAX_GROUPS + 5}" in groups.rule
-
-
-def test_texts_without_labels_are_grouped_by_clusters_and_the_rule_says_how() -> None:
-    centers = np.eye(4, dtype=np.float32)[np.arange(60) % 4]
-    vectors = centers + 0.01 * np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
-    grid = EmbeddingGrid(("",), tuple(map(str, range(60))), None, vectors[None])
-    groups = groups_of(grid)
-    for g in range(len(groups.names)):
-        assert len(set(np.flatnonzero(groups.index == g) % 4)) == 1
-    assert "no labels" in groups.rule and "k-means" in groups.rule
-    np.testing.assert_array_equal(groups.index, groups_of(grid).index)
-
-
-def test_equal_texts_make_one_cluster() -> None:
-    grid = EmbeddingGrid(("",), ("same",) * 5, None, np.ones((1, 5, 3), dtype=np.float32))
-    assert groups_of(grid).names == ("cluster 1",)
-
-
 def test_ten_thousand_texts_never_make_a_square_matrix() -> None:
     grid = made(10_000, 16)
     grid.embeddings.sum()
-    groups = groups_of(grid)
+    groups = grid_groups(grid).groups
     tracemalloc.start()
     nearest_texts(grid, 7, k=20)
     block_means(grid, groups)

@@ -11,8 +11,8 @@ from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.layers import LayerSimilarity
 from instructor_core.analysis.similarity import cross_similarity, instruction_similarity
 from instructor_core.analysis.tokens import token_similarity
-from instructor_core.figures.alternatives import extreme_cell
 from instructor_core.figures.layers import layer_similarity_panels
+from instructor_core.figures.matrix import extreme_cell
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import cross_panels, instruction_panels
 from instructor_core.figures.tokens import token_similarity_panels
@@ -54,11 +54,6 @@ def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest
     cells = drawn(panels)
     assert cells["ABC".index(said[1]), "ABC".index(said[2])] == np.nanmin(cells)
     assert np.nanmin(cells) == pytest.approx(float(said[3]), abs=6e-4)
-
-
-def test_one_instruction_alone_is_not_compared() -> None:
-    grid = EmbeddingGrid(INSTRUCTIONS[:1], TEXTS, None, GRID.embeddings[:1])
-    assert "apart" not in instruction_panels(instruction_similarity(grid), TEXTS, INSTRUCTIONS[:1]).alt
 
 
 def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:

@@ -27,6 +27,7 @@ def test_bars_are_what_the_cosine_loses_by_dropping() -> None:
 def test_deleting_stands_beside_dropping_with_the_gap_between_them() -> None:
     dropped, deleted, gap = deletion_panels(BOTH, title="t").panels[0].figure.data
     assert list(deleted.y) == [0, 1]  # </s> cannot be deleted
+    assert isinstance(dropped.marker.color, str)  # the swatch of the legend has the colour of every bar
     assert list(deleted.x) == pytest.approx([BOTH.deletion_effects[0], BOTH.deletion_effects[1]])
     assert list(gap.x[:3]) == [pytest.approx(dropped.x[0]), pytest.approx(deleted.x[0]), None]
     assert list(gap.y[:2]) == [0, 0]

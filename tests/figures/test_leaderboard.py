@@ -12,8 +12,7 @@ from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.leaderboard import Leaderboard, confusion, leaderboard
 from instructor_core.analysis.scores import LabelColumn, label_matrix, score_instructions
 from instructor_core.figures import theme
-from instructor_core.figures.label_columns import label_matrix_panels
-from instructor_core.figures.leaderboard import confusion_panels, leaderboard_panels
+from instructor_core.figures.leaderboard import confusion_panels, label_matrix_panels, leaderboard_panels
 
 LABELS = ("<b>joy</b>", "fear") * 10
 

@@ -27,14 +27,6 @@ def test_bars_are_the_shares_in_reading_order() -> None:
     assert list(panel.figure.layout.yaxis.ticktext) == ["&lt;b&gt;", "good", "&lt;/s&gt;"]
 
 
-def test_chips_carry_the_shares() -> None:
-    rows = movement_rows(MOVED, title="text 1")
-    assert MOVED.shares is not None
-    assert [token.weight for token in rows.rows[0].tokens] == MOVED.shares.tolist()
-    assert rows.scale is not None
-    assert rows.scale.low == -rows.scale.high
-
-
 def test_no_move_is_said_and_drawn_without_numbers() -> None:
     rows = movement_rows(STILL, title="text 1")
     assert rows.scale is None

@@ -5,11 +5,11 @@ import json
 import numpy as np
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
+from instructor_core.analysis.groups import grid_groups
+from instructor_core.analysis.neighbors import block_means, nearest_texts
 from instructor_core.figures.neighbors import (
     block_difference_panels,
     block_panels,
-    cross_block_panels,
     nearest_panels,
 )
 
@@ -54,7 +54,7 @@ def test_a_single_text_has_charts_without_marks() -> None:
 
 
 def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
-    blocks = block_means(GRID, groups_of(GRID))
+    blocks = block_means(GRID, grid_groups(GRID).groups)
     drawn = block_panels(blocks, GRID.instructions)
     assert [panel.key for panel in drawn.panels] == ["A groups", "B groups"]
     meta = drawn.panels[0].figure.data[0].meta
@@ -65,15 +65,7 @@ def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
 
 
 def test_the_difference_of_blocks_is_centred_on_zero() -> None:
-    blocks = block_means(GRID, groups_of(GRID))
+    blocks = block_means(GRID, grid_groups(GRID).groups)
     drawn = block_difference_panels(blocks, 1, 0)
     assert drawn.scale is not None and drawn.scale.low == -drawn.scale.high and drawn.scale.midpoint == 0
     np.testing.assert_allclose(drawn.panels[0].figure.data[0].z, blocks.matrices[1] - blocks.matrices[0], atol=1e-4)
-
-
-def test_blocks_across_instructions_name_their_sides() -> None:
-    drawn = cross_block_panels(
-        cross_block_means(GRID, groups_of(GRID), rows=0, columns=1), GRID.instructions, rows=0, columns=1
-    )
-    layout = drawn.panels[0].figure.layout
-    assert (layout.yaxis.title.text, layout.xaxis.title.text) == ("under A", "under B")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -9,17 +10,13 @@ import pytest
 
 from instructor_core.analysis.alignment import aligned_maps
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.projection import GridProjection, project_grid
 from instructor_core.figures import theme
+from instructor_core.figures.labels import MAX_DRAWN, MAX_SYMBOLS
 from instructor_core.figures.panels import PanelSet
-from instructor_core.figures.projection import (
-    MAX_LEGEND,
-    MAX_NUMBERED,
-    MAX_SVG_POINTS,
-    MAX_SYMBOLS,
-    MAX_TRACES,
-    projection_panels,
-)
+from instructor_core.figures.placing import MAX_NUMBERED
+from instructor_core.figures.projection import MAX_LEGEND, MAX_SVG_POINTS, projection_panels
 
 INSTRUCTIONS = ("topic", "feeling")
 
@@ -68,21 +65,15 @@ def test_a_label_has_the_same_colour_and_shape_in_every_panel() -> None:
     assert all(panel.figure.layout.showlegend for panel in panels)
 
 
-def test_shape_is_a_second_channel_for_the_first_labels_only() -> None:
-    labels = tuple(f"label {i}" for i in range(10))
-    symbols = [trace.marker.symbol for trace in panels_of(result_of(10), labels).panels[0].figure.data]
-    assert len(set(symbols[:MAX_SYMBOLS])) == MAX_SYMBOLS
-    assert set(symbols[MAX_SYMBOLS:]) == {"circle"}
-
-
 def test_there_is_a_legend_for_a_few_labels_and_none_without_labels_or_for_many() -> None:
     def legend(labels: tuple[str, ...] | None) -> bool:
-        return bool(panels_of(result_of(20), labels).panels[0].figure.layout.showlegend)
+        return bool(panels_of(result_of(MAX_LEGEND + 1), labels).panels[0].figure.layout.showlegend)
 
-    assert legend(tuple(str(i % MAX_LEGEND) for i in range(20)))
-    assert not legend(tuple(str(i % (MAX_LEGEND + 1)) for i in range(20)))
+    n = MAX_LEGEND + 1
+    assert legend(tuple(str(i % MAX_LEGEND) for i in range(n)))
+    assert not legend(tuple(map(str, range(n))))
     assert not legend(None)
-    assert not legend(("",) * 20)
+    assert not legend(("",) * n)
 
 
 def test_joint_panels_share_their_ranges_and_separate_ones_have_their_own() -> None:
@@ -105,13 +96,6 @@ def test_every_point_lies_inside_the_axis_ranges(layout: str) -> None:
             assert result.coordinates[k, :, axis].max() < high
 
 
-def test_both_directions_have_the_same_scale_and_no_ticks() -> None:
-    layout = panels_of(result_of(9)).panels[0].figure.layout
-    assert (layout.yaxis.scaleanchor, layout.yaxis.scaleratio) == ("x", 1)
-    assert layout.xaxis.showticklabels is layout.yaxis.showticklabels is False
-    assert panels_of(result_of(9, 3)).panels[0].figure.layout.scene.aspectmode == "data"
-
-
 @pytest.mark.parametrize("n_components", [2, 3])
 def test_principal_axes_say_how_much_of_the_variance_they_show(n_components: int) -> None:
     result = result_of(9, n_components, "separate")
@@ -124,62 +108,11 @@ def test_principal_axes_say_how_much_of_the_variance_they_show(n_components: int
             assert layout[name].title.text == f"PC {axis + 1} · {round(100 * ratio[axis])} %{words}"
 
 
-def test_axes_of_umap_have_no_names() -> None:
-    layout = panels_of(like_umap(np.random.default_rng(0).normal(size=(2, 20, 2)))).panels[0].figure.layout
-    assert layout.xaxis.title.text is None
-    assert layout.yaxis.title.text is None
-
-
 def test_each_panel_says_its_trustworthiness() -> None:
     result = result_of(12)
     for panel, value in zip(panels_of(result).panels, result.trustworthiness, strict=True):
         assert panel.subtitle == f"trustworthiness {value:.2f} (5 neighbours)"
     assert panels_of(result_of(2)).panels[0].subtitle == "trustworthiness needs 4 different texts"
-
-
-def test_points_carry_their_numbers_up_to_a_limit() -> None:
-    few = panels_of(result_of(MAX_NUMBERED)).panels[0].figure.data[0]
-    many = panels_of(result_of(MAX_NUMBERED + 1)).panels[0].figure.data[0]
-    assert few.mode == "markers+text"
-    assert set(few.text) <= {"", *map(str, range(1, MAX_NUMBERED + 1))}
-    assert len([text for text in few.text if text]) > MAX_NUMBERED / 2
-    assert many.mode == "markers"
-    assert many.text is None
-
-
-def test_numbers_of_texts_in_one_place_stand_around_it() -> None:
-    coordinates = np.zeros((1, 5, 2))
-    coordinates[0, 4] = 1
-    trace = panels_of(like_umap(coordinates)).panels[0].figure.data[0]
-    assert len(set(trace.textposition[:4])) == 4
-    assert [name.split()[0] for name in trace.text] == ["1", "2", "3", "4", "5"]
-
-
-def test_numbers_keep_clear_of_each_other_and_of_the_points() -> None:
-    # Points 8 px apart on a panel of 300 px: a number (11 px high) over each would cover its neighbors'.
-    coordinates = np.zeros((1, 12, 2))
-    coordinates[0, :, 1] = np.arange(12) * 8 / 300
-    coordinates[0, 0, 1] = 1 - 2 * 0.07
-    trace = panels_of(like_umap(coordinates)).panels[0].figure.data[0]
-    placed = [place for name, place in zip(trace.text, trace.textposition, strict=True) if name]
-    assert "middle right" in placed
-    assert placed[1:].count("top center") <= 1
-
-
-def test_few_texts_stand_beside_their_points_as_words_and_turned_panels_name_no_components() -> None:
-    coordinates = np.array([[[0.0, 0.0], [4.0, 1.0], [1.0, 3.0], [3.0, 4.0]]] * 2)
-    panels = panels_of(like_umap(coordinates), ("a", "b", "a", "b")).panels
-    assert [trace.text for trace in panels[0].figure.data] == [("1 text 0", "3 text 2"), ("2 text 1", "4 text 3")]
-    assert [trace.hovertext for trace in panels[0].figure.data] == ["a", "b"]
-    grid = EmbeddingGrid(INSTRUCTIONS, ("a", "b", "c", "d", "e"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
-    first, second = projection_panels(aligned_maps(grid), grid.texts, None, INSTRUCTIONS).panels
-    assert "of variance" in first.figure.layout.xaxis.title.text
-    assert second.figure.layout.xaxis.title.text is None and second.subtitle.endswith("% of variance")
-
-
-def test_numbers_that_find_no_free_place_are_left_out() -> None:
-    trace = panels_of(like_umap(np.zeros((1, 30, 2)))).panels[0].figure.data[0]
-    assert 4 <= len([text for text in trace.text if text]) < 30
 
 
 def test_many_points_are_drawn_by_webgl() -> None:
@@ -188,11 +121,6 @@ def test_many_points_are_drawn_by_webgl() -> None:
     many = panels_of(like_umap(rng.normal(size=(1, MAX_SVG_POINTS + 1, 2)))).panels[0].figure.data[0]
     assert isinstance(few, go.Scatter)
     assert isinstance(many, go.Scattergl)
-
-
-def test_a_label_cannot_bring_markup_into_the_legend() -> None:
-    trace = panels_of(result_of(1), ("<b>x</b>",)).panels[0].figure.data[0]
-    assert trace.name == "&lt;b&gt;x&lt;/b&gt;"
 
 
 @pytest.mark.parametrize("n_components", [2, 3])
@@ -220,8 +148,90 @@ def test_the_text_alternative_says_method_layout_trust_and_what_stands_together(
 
 def test_thousands_of_different_labels_make_a_bounded_number_of_traces() -> None:
     n = 500
-    labels = ("", *(f"label {i}" for i in range(1, n)))
+    labels = ("", *(f"<b>{i}</b>" for i in range(1, n)))
     figure = panels_of(like_umap(np.zeros((1, n, 2), dtype=np.float32)), labels).panels[0].figure
-    assert len(figure.data) == MAX_TRACES + 2
-    assert [trace.name for trace in figure.data[:3]] == ["no label", "further labels", "label 1"]
+    assert len(figure.data) == MAX_DRAWN + 2
+    assert [trace.name for trace in figure.data[:3]] == ["no label", "further labels", "&lt;b&gt;1&lt;/b&gt;"]
+    symbols = [trace.marker.symbol for trace in figure.data[2:]]
+    assert len(set(symbols[:MAX_SYMBOLS])) == MAX_SYMBOLS and set(symbols[MAX_SYMBOLS:]) == {"circle"}
     assert sorted(item for trace in figure.data for item in trace.customdata) == list(range(n))
+
+
+def boxes(figure: go.Figure) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+    """Left, bottom, right and top of all markers and of all words on a map of square pixels, 400 px wide."""
+    low, high = (np.array([figure.layout[axis].range[end] for axis in ("xaxis", "yaxis")]) for end in (0, 1))
+    scale = 400 / float((high - low).max())
+    markers, found = [], []
+    for trace in figure.data:
+        for x, y, words, place in zip(trace.x, trace.y, trace.text, trace.textposition, strict=True):
+            left, bottom = (np.array([x, y]) - low) * scale
+            markers.append((left - 4.5, bottom - 4.5, left + 4.5, bottom + 4.5))
+            up, right = (
+                ("top", "middle", "bottom").index(place.split()[0]),
+                ("left", "center", "right").index(place.split()[1]),
+            )
+            width = 6 * len(words)
+            start = left + (-width - 4.5, -width / 2, 4.5)[right]
+            floor = bottom + (4.5, -5.5, -4.5 - 11)[up]
+            if words:
+                found.append((start, floor, start + width, floor + 11))
+    for note in figure.layout.annotations:
+        x, y = (np.array([note.x, note.y]) - low) * scale
+        found.append((x - 4 * len(note.text), y - 6, x + 4 * len(note.text), y + 6))
+    return markers, found
+
+
+@pytest.mark.parametrize("n", [5, 16, 24, MAX_NUMBERED])
+def test_texts_numbers_and_names_of_groups_cover_neither_each_other_nor_a_point(n: int) -> None:
+    rng = np.random.default_rng(n)
+    coordinates = (rng.normal(size=(n, 2)) + np.where(np.arange(n) % 2, 4, 0)[:, None])[None]
+    texts = tuple(f"text {i} says something that is too long for its place" for i in range(n))
+    labels = tuple(("even", "odd")[i % 2] for i in range(n))
+    figure = projection_panels(like_umap(coordinates), texts, labels, INSTRUCTIONS[:1]).panels[0].figure
+    markers, found = boxes(figure)
+    for first, second in (*itertools.combinations(found, 2), *itertools.product(found, markers)):
+        apart = first[2] <= second[0] or second[2] <= first[0] or first[3] <= second[1] or second[3] <= first[1]
+        assert apart, (first, second)
+    words = [words for trace in figure.data for words in trace.text]
+    assert all(line.split()[0] in map(str, range(1, n + 1)) for line in words if line)
+    assert any("text" in line for line in words) is (n <= 24)
+
+
+def test_texts_in_one_place_stand_around_it_and_leave_out_what_finds_none() -> None:
+    trace = panels_of(like_umap(np.zeros((1, 30, 2)))).panels[0].figure.data[0]
+    shown = [place for words, place in zip(trace.text, trace.textposition, strict=True) if words]
+    assert 4 <= len(shown) == len(set(shown)) < 30
+    assert panels_of(result_of(MAX_NUMBERED + 1)).panels[0].figure.data[0].mode == "markers"
+
+
+def test_a_group_is_named_where_it_stands_and_only_if_it_stands_together() -> None:
+    rng = np.random.default_rng(0)
+    coordinates = rng.normal(size=(1, 300, 2)) * 0.3
+    coordinates[0, :100] += (8, 0)
+    labels = ("apart",) * 100 + tuple(("mixed", "up")[i % 2] for i in range(200))
+    (name,) = panels_of(like_umap(coordinates), labels).panels[0].figure.layout.annotations
+    assert name.text == "apart"
+    assert abs(name.x - 8) < 1 and abs(name.y) < 1.5
+
+
+def test_found_groups_take_the_place_of_labels_and_the_nearest_texts_stand_in_the_tooltip() -> None:
+    result = result_of(6)
+    groups = Groups(("soup, cake", "film"), np.array([1, 0, 0, 1, 1, 0]), "")
+    nearest = np.arange(24).reshape(2, 6, 2) % 6
+    texts = tuple("abcdef")
+    for k, panel in enumerate(
+        projection_panels(result, texts, None, INSTRUCTIONS, groups=groups, nearest=nearest).panels
+    ):
+        assert [trace.name for trace in panel.figure.data] == ["soup, cake", "film"]
+        assert [list(trace.customdata) for trace in panel.figure.data] == [[1, 2, 5], [0, 3, 4]]
+        assert panel.figure.data[1].meta == {"kind": "points", "nearest": nearest[k, [0, 3, 4]].tolist()}
+        assert panel.figure.layout.showlegend
+    labelled = projection_panels(result, texts, ("x",) * 6, INSTRUCTIONS, groups=groups).panels[0].figure
+    assert [trace.name for trace in labelled.data] == ["x"]
+
+
+def test_turned_panels_name_no_components_but_say_how_much_of_the_variance_they_show() -> None:
+    grid = EmbeddingGrid(INSTRUCTIONS, tuple("abcde"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
+    for panel in projection_panels(aligned_maps(grid), grid.texts, None, INSTRUCTIONS).panels:
+        assert panel.figure.layout.xaxis.title.text is None
+        assert panel.subtitle.endswith("% of variance")

@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.similarity import cross_similarity, difference, instruction_similarity, similarity
 from instructor_core.figures import theme
-from instructor_core.figures.matrix import MAX_NUMBERED, MAX_TICKS
+from instructor_core.figures.charts import NEUTRAL
+from instructor_core.figures.matrix import MAX_TICKS
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import (
     cross_panels,
@@ -55,40 +58,12 @@ def test_cells_hold_the_cosines_to_four_decimals_in_display_order() -> None:
         assert list(panel.figure.layout.xaxis.ticktext) == ["3", "1", "4", "2"]
 
 
-def test_an_order_may_leave_texts_out() -> None:
-    panels = panels_of(6, order=[5, 1])
-    assert panels.panels[0].figure.data[0].z.shape == (2, 2)
-    assert len(panels.items) == 6
-
-
-def test_on_a_shared_scale_all_panels_have_one_range_and_one_bar() -> None:
-    result, panels = similarity(grid_of(5)), panels_of(5)
-    assert panels.scale is not None
-    assert (panels.scale.low, panels.scale.high) == (result.low, result.high)
-    assert {(p.figure.data[0].zmin, p.figure.data[0].zmax) for p in panels.panels} == {(result.low, result.high)}
-
-
 def test_on_its_own_scale_each_panel_says_its_range_and_there_is_no_common_bar() -> None:
     result, panels = similarity(grid_of(5)), panels_of(5, scale="each")
     assert panels.scale is None
     for (low, high), panel in zip(result.ranges, panels.panels, strict=True):
         assert (panel.figure.data[0].zmin, panel.figure.data[0].zmax) == (low, high)
         assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}"
-
-
-def test_values_are_printed_only_into_small_matrices() -> None:
-    def template(panels: PanelSet) -> object:
-        return panels.panels[0].figure.data[0].texttemplate
-
-    assert template(panels_of(MAX_NUMBERED)) == "%{z:.2f}"
-    assert template(panels_of(MAX_NUMBERED + 1)) is None
-
-
-def test_equal_texts_keep_their_own_rows() -> None:
-    grid = EmbeddingGrid(("i",), ("same", "same", "other"), None, np.random.default_rng(0).normal(size=(1, 3, 4)))
-    heatmap = similarity_panels(similarity(grid), grid.texts, None, grid.instructions).panels[0].figure.data[0]
-    assert heatmap.z.shape == (3, 3)
-    assert list(heatmap.x) == list(heatmap.y) == [0, 1, 2]
 
 
 def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
@@ -113,22 +88,30 @@ def test_there_are_never_more_labels_than_fit_and_they_have_round_numbers(n: int
         assert int(axis.ticktext[0]) == step
 
 
-def test_the_first_text_stands_on_top() -> None:
-    assert panels_of(3).panels[0].figure.layout.yaxis.range == (2.5, -0.5)
-
-
-def test_lines_part_the_labels_where_each_stands_in_one_block() -> None:
+def test_groups_that_stand_in_one_block_are_parted_by_lines_and_named_at_both_sides() -> None:
     grid = grid_of(5)
     labels = ("b", "a", "", "b", "a")
     order = label_order(labels)
     assert order == [0, 3, 1, 4, 2]
 
-    def lines(order: list[int] | None) -> list[float]:
-        panels = similarity_panels(similarity(grid), grid.texts, labels, grid.instructions, order=order)
-        return [shape.x0 for shape in panels.panels[0].figure.layout.shapes if shape.x0 == shape.x1]
+    def drawn(order: list[int] | None, labels: tuple[str, ...] | None, groups: Groups | None = None) -> go.Layout:
+        result = similarity(grid)
+        panels = similarity_panels(result, grid.texts, labels, grid.instructions, order=order, groups=groups)
+        return panels.panels[0].figure.layout
 
-    assert lines(order) == [1.5, 3.5]
-    assert lines(None) == []
+    layout = drawn(order, labels)
+    assert [shape.x0 for shape in layout.shapes if shape.x0 == shape.x1] == [1.5, 3.5]
+    names = [(note.name, note.text) for note in layout.annotations]
+    assert names == [
+        (f"block {axis} {ends}", name)
+        for axis in "xy"
+        for ends, name in (("0 2", "b"), ("2 4", "a"), ("4 5", "no label"))
+    ]
+    strips = [(shape.x0, shape.x1, shape.fillcolor) for shape in layout.shapes if shape.ysizemode == "pixel"]
+    assert strips == [(-0.5, 1.5, theme.label_color(0)), (1.5, 3.5, theme.label_color(1)), (3.5, 4.5, NEUTRAL)]
+    assert drawn(None, labels).annotations == ()
+    found = Groups(("soup, <b>", "film"), np.array([0, 0, 1, 1, 1]), "")
+    assert [note.hovertext for note in drawn(None, None, found).annotations] == ["soup, &lt;b&gt;", "film"] * 2
 
 
 def test_a_difference_is_drawn_on_a_diverging_scale_around_zero() -> None:

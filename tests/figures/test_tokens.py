@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from instructor_core.analysis.tokens import token_dimensions, token_similarity
@@ -50,12 +48,6 @@ def test_a_line_parts_the_instruction_from_the_text() -> None:
     assert without.figure.layout.shapes == ()
 
 
-def test_in_a_square_matrix_the_line_runs_both_ways() -> None:
-    vertical, horizontal = similarity_panels().panels[0].figure.layout.shapes
-    assert vertical.x0 == vertical.x1 == 1.5
-    assert horizontal.y0 == horizontal.y1 == 1.5
-
-
 def test_token_matrices_share_one_scale_that_holds_all_of_them() -> None:
     results = [token_similarity(projected) for projected in PROJECTED]
     panels = similarity_panels()
@@ -74,13 +66,3 @@ def test_tokens_are_escaped_in_labels_and_given_as_they_are_to_tooltips() -> Non
         figure = panels.panels[1].figure
         assert list(figure.layout.yaxis.ticktext) == ["▁good", "▁&lt;b&gt;", "&lt;/s&gt;"]
         assert figure.data[0].meta["row_names"] == ["▁good", "▁<b>", "</s>"]
-
-
-def test_panels_are_those_of_the_instructions_and_can_be_sent() -> None:
-    for panels in (dimension_panels(), similarity_panels()):
-        assert [(p.key, p.title, p.accent) for p in panels.panels] == [
-            ("A", "Represent", theme.accent(0)),
-            ("B", "(no instruction)", theme.accent(1)),
-        ]
-        assert len(json.loads(panels.to_json())["panels"]) == 2
-        assert panels.alt

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import grid_groups
 from instructor_core.errors import UserError
 from instructor_core.hub import local_checkpoint
 from instructor_core.ui import experiments
@@ -22,7 +23,7 @@ from instructor_core.ui.page import MAX_LISTED, Selected, text_choices
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.samples import relinked, sample
-from instructor_core.ui.tabs import similarity
+from instructor_core.ui.tabs import nearest, similarity
 from tests.ui.test_tabs import event, shown, similar
 
 LABELS = ("good", "bad", "rare")
@@ -60,39 +61,41 @@ def test_menus_of_texts_list_the_first_ones_and_the_chosen_ones() -> None:
     assert len(text_choices(many(10), 20)) == 10
 
 
-def test_more_texts_than_a_matrix_takes_are_drawn_as_neighbours_and_blocks() -> None:
-    inputs = many(similarity.MAX_COMPARED + 1)
-    grid = grid_of_many(inputs)
-    note, payload = shown(similarity.large_panels(grid, Selected(9, 0, 0), "matrices", 0, 1))
+def test_more_texts_than_a_matrix_takes_are_drawn_as_blocks_and_in_words() -> None:
+    grid = grid_of_many(many(similarity.MAX_COMPARED + 1))
+    note, payload = shown(similarity.large_panels(grid, "matrices", 0, 1))
     panels = json.loads(payload)["panels"]
-    assert [panel["key"] for panel in panels] == ["A", "B", "A groups", "B groups"]
+    assert [panel["key"] for panel in panels] == ["A groups", "B groups"]
+    assert np.shape(panels[1]["figure"]["data"][0]["z"]) == (3, 3)
+    assert f"up to {similarity.MAX_COMPARED}; here are {similarity.MAX_COMPARED + 1}" in note
+    near = nearest.draw(grid, Selected(9, 0, 0))
     unit = grid.embeddings[1]
     order = np.argsort(-(unit @ unit[9]), kind="stable")
-    assert panels[1]["figure"]["data"][0]["customdata"] == [int(i) for i in order if i != 9][:20]
-    assert np.shape(panels[3]["figure"]["data"][0]["z"]) == (3, 3)
-    assert f"up to {similarity.MAX_COMPARED} texts; here are {similarity.MAX_COMPARED + 1}" in note
+    assert list(near.panels[1].figure.data[0].customdata) == [int(i) for i in order if i != 9][:20]
     assert "Groups are the 3 labels" in note
 
 
 @pytest.mark.parametrize(("view", "key"), [("difference", "B-A"), ("cross", "BxA")])
 def test_two_instructions_of_many_texts_are_compared_block_by_block(view: str, key: str) -> None:
-    note, payload = shown(similarity.large_panels(grid_of_many(many(500, labels=False)), Selected(), view, 1, 0))
+    grid = grid_of_many(many(500, labels=False))
+    note, payload = shown(similarity.large_panels(grid, view, 1, 0))
     (panel,) = json.loads(payload)["panels"]
     assert panel["key"] == key
-    assert np.shape(panel["figure"]["data"][0]["z"]) == (12, 12)
-    assert "k-means" in note
+    n_groups = len(grid_groups(grid).groups.names)
+    assert np.shape(panel["figure"]["data"][0]["z"]) == (n_groups, n_groups) and n_groups > 1
+    assert f"groups are {n_groups} k-means clusters under A" in note
 
 
 def test_ten_thousand_texts_send_less_than_a_megabyte_to_the_similarity_tab() -> None:
     inputs = many(MAX_TEXTS)
-    _, payload = shown(similarity.large_panels(grid_of_many(inputs), Selected(), "matrices", 0, 1))
+    _, payload = shown(similarity.large_panels(grid_of_many(inputs), "matrices", 0, 1))
     assert len(payload) < 200_000
 
 
 def test_a_click_on_a_near_text_compares_it_with_the_one_that_was_asked_about() -> None:
     inputs = many(500)
     point = event(instruction=1, kind="points", item=44)
-    assert similarity.select(point, inputs, Selected(9, 1, 0), "matrices") == Selected(9, 44, 1)
+    assert nearest.select(point, Selected(9, 1, 0)) == Selected(9, 44, 1)
     block = event(instruction=1, kind="matrix", row=1, column=2, value=0.5)
     assert similarity.select(block, inputs, Selected(9, 1, 0), "matrices") == Selected(9, 1, 0)
 
@@ -112,9 +115,7 @@ def test_a_sample_is_seeded_keeps_two_of_each_label_and_says_so() -> None:
 def test_points_of_a_sample_are_those_of_the_run() -> None:
     inputs = replace(many(600), instructions=("topic: ", ""))
     chosen = sample(inputs, 20)
-    panels = similarity.nearest_panels(
-        similarity.nearest_texts(grid_of_many(chosen.inputs), 0, k=3), chosen.inputs.texts, inputs.instructions
-    )
+    panels = nearest.draw(grid_of_many(chosen.inputs), Selected())
     linked = relinked(panels, chosen, inputs.texts)
     before = json.loads(panels.to_json())
     for panel, old in zip(json.loads(linked.to_json())["panels"], before["panels"], strict=True):

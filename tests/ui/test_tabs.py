@@ -207,7 +207,7 @@ def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime
     words, payload = mapped(runtime, inputs, method="umap")
     assert "PCA is used: UMAP needs" in words
     assert "mean nothing" in words
-    assert "% of variance" in json.loads(payload)["panels"][0]["figure"]["layout"]["xaxis"]["title"]["text"]
+    assert "% of variance" in json.loads(payload)["panels"][0]["subtitle"]
 
 
 @pytest.mark.parametrize("random_state", [None, 0, 7])

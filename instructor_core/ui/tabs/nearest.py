@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import gradio as gr
 
+from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.neighbors import nearest_texts
 from instructor_core.figures.neighbors import NEAREST_HOW_TO_READ, nearest_panels
-from instructor_core.figures.panels import Selection
-from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
+from instructor_core.figures.panels import PanelSet, Selection
+from instructor_core.ui.canvas import Canvas, Drawing, View, redraw
 from instructor_core.ui.components import plot_view
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.page import Page, Selected
@@ -18,15 +19,21 @@ TAB = "nearest"
 N_NEAREST = 20
 
 
-def draw_nearest(context: Context) -> Drawing:
+def draw(grid: EmbeddingGrid, selected: Selected) -> PanelSet:
     """One list of nearest texts per instruction."""
-    grid, selected = context.grid, context.selected
     drawn = nearest_panels(nearest_texts(grid, selected.row, k=N_NEAREST), grid.texts, grid.instructions)
-    marked = replace(drawn, selected=Selection(items=(selected.row, selected.column)))
-    return Drawing((NEAREST_HOW_TO_READ,), marked)
+    return replace(drawn, selected=Selection(items=(selected.row, selected.column)))
 
 
-VIEWS = (View("nearest", "Nearest", TAB, draw_nearest, follows_selection=lambda _: True),)
+VIEWS = (
+    View(
+        "nearest",
+        "Nearest",
+        TAB,
+        lambda context: Drawing((NEAREST_HOW_TO_READ,), draw(context.grid, context.selected)),
+        follows_selection=lambda _: True,
+    ),
+)
 
 
 def select(event: gr.EventData, selected: Selected) -> Selected:

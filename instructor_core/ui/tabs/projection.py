@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from instructor_core.analysis.alignment import aligned_maps
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import grid_groups
+from instructor_core.analysis.metrics import nearest_others
 from instructor_core.analysis.projection import project_grid
 from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
@@ -22,6 +27,8 @@ TAB = "map"
 METHODS = [("PCA", "pca"), ("UMAP", "umap")]
 DIMENSIONS = [("2D", 2), ("3D", 3)]
 LAYOUTS = [("joint", "joint"), ("one fit for each, turned onto A", "separate")]
+MAX_NEAREST = 2000  # texts up to which the tooltip names the nearest ones
+N_NEAREST = 3
 METRICS = ["cosine", "euclidean", "manhattan"]
 
 NOTE = (
@@ -45,9 +52,25 @@ def draw_map(context: Context) -> Drawing:
         metric=option["metric"],
         random_state=int(option["random_state"] or 0),
     )
-    drawn = projection_panels(result, inputs.texts, inputs.labels, inputs.instructions)
+    grid = context.grid
+    found = grid_groups(grid)
+    drawn = projection_panels(
+        result,
+        inputs.texts,
+        inputs.labels,
+        inputs.instructions,
+        groups=found.groups,
+        nearest=nearest_in_full(grid) if grid.n_texts <= MAX_NEAREST else None,
+        more_labels=inputs.more_labels,
+    )
     marked = replace(drawn, selected=Selection(items=(selected.row, selected.column)))
-    return Drawing((*result.notes, NOTE), marked)
+    return Drawing((*result.notes, "" if found.from_labels else found.groups.rule, NOTE), marked)
+
+
+@lru_cache(maxsize=4)
+def nearest_in_full(grid: EmbeddingGrid) -> NDArray[np.int32]:
+    """(K, N, 3) the texts nearest to each in the full space, under each instruction."""
+    return np.stack([nearest_others(rows @ rows.T, min(N_NEAREST, grid.n_texts - 1)) for rows in grid.embeddings])
 
 
 VIEWS = (View("map", "Map", TAB, draw_map),)

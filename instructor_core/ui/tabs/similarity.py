@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import gradio as gr
 
 from instructor_core.analysis.calibration import Background, background, percentile_matrices, unrelated_sentences
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.groups import named_groups
-from instructor_core.analysis.neighbors import block_means, cross_block_means, groups_of, nearest_texts
+from instructor_core.analysis.groups import grid_groups
+from instructor_core.analysis.neighbors import block_means, cross_block_means
 from instructor_core.analysis.similarity import (
     cluster_order,
     cosine_matrix,
@@ -25,11 +26,9 @@ from instructor_core.figures.calibration import NOT_SHOWN as CALIBRATION_NOT_SHO
 from instructor_core.figures.calibration import calibration_panels, percentile_panels
 from instructor_core.figures.neighbors import (
     BLOCKS_HOW_TO_READ,
-    NEAREST_HOW_TO_READ,
     block_difference_panels,
     block_panels,
     cross_block_panels,
-    nearest_panels,
 )
 from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.figures.similarity import (
@@ -89,7 +88,7 @@ def _draw(view: str, context: Context) -> Drawing:
     a, b = context.instruction("similarity.first"), context.instruction("similarity.second")
     scale, order = options["similarity.scale"], options["similarity.order"]
     if is_large(context.inputs) and view != "instructions":
-        return large_panels(context.grid, selected, view, a, b)
+        return large_panels(context.grid, view, a, b)
     if view == "matrices" and scale == "percentile":
         return percentiles(context, order)
     return panels(context.grid, selected, view, "each" if scale == "each" else "shared", order, a, b)
@@ -100,26 +99,17 @@ def is_large(inputs: Inputs) -> bool:
     return len(inputs.texts) > MAX_COMPARED
 
 
-def large_panels(grid: EmbeddingGrid, selected: Selected, view: str, a: int, b: int) -> Drawing:
-    """Return note and panels of many texts: nearest texts of the selected one, and mean cosines between groups."""
-    groups = groups_of(grid)
-    instead = f"A matrix is drawn of up to {MAX_COMPARED} texts; here are {grid.n_texts}."
+def large_panels(grid: EmbeddingGrid, view: str, a: int, b: int) -> Drawing:
+    """Return note and panels of many texts: mean cosines between groups."""
+    groups = grid_groups(grid).groups
+    instead = f"Texts have a matrix up to {MAX_COMPARED}; here are {grid.n_texts}. Nearest shows them in words."
     if view == "difference":
         drawn = block_difference_panels(block_means(grid, groups), a, b)
     elif view == "cross":
         blocks = cross_block_means(grid, groups, rows=a, columns=b)
         drawn = cross_block_panels(blocks, grid.instructions, rows=a, columns=b)
     else:
-        nearest = nearest_panels(nearest_texts(grid, selected.row, k=N_NEAREST), grid.texts, grid.instructions)
-        blocks_drawn = block_panels(block_means(grid, groups), grid.instructions)
-        drawn = replace(
-            nearest,
-            panels=(*nearest.panels, *blocks_drawn.panels),
-            scale=blocks_drawn.scale,
-            alt=f"{nearest.alt} {blocks_drawn.alt}",
-            selected=Selection(items=(selected.row, selected.column)),
-        )
-        return Drawing((NEAREST_HOW_TO_READ, BLOCKS_HOW_TO_READ, groups.rule, instead), drawn)
+        drawn = block_panels(block_means(grid, groups), grid.instructions)
     return Drawing((BLOCKS_HOW_TO_READ, groups.rule, instead), drawn)
 
 
@@ -135,6 +125,7 @@ def percentiles(context: Context, order: str) -> Drawing:
         grid.labels,
         grid.instructions,
         order=shown,
+        groups=grid_groups(grid).groups,
     )
     marked = replace(drawn, selected=Selection(selected.row, selected.column))
     return Drawing((CALIBRATION_HOW_TO_READ, CALIBRATION_NOT_SHOWN, cut), marked)
@@ -159,17 +150,18 @@ def panels(grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, ord
     """Return note and panels from embeddings alone."""
     texts, labels, instructions = grid.texts, grid.labels, grid.instructions
     shown, cut = shown_order(grid, order)
+    named: dict[str, Any] = {"order": shown, "groups": grid_groups(grid).groups}
     drawn: PanelSet
     if view == "difference":
-        drawn = difference_panels(difference(similarity(grid), a, b), texts, labels, order=shown)
+        drawn = difference_panels(difference(similarity(grid), a, b), texts, labels, **named)
     elif view == "cross":
-        drawn = cross_panels(cross_similarity(grid, rows=a, columns=b), texts, labels, instructions, order=shown)
+        drawn = cross_panels(cross_similarity(grid, rows=a, columns=b), texts, labels, instructions, **named)
     elif view == "instructions":
         one = instruction_panels(instruction_similarity(grid, selected.row), texts, instructions)
         mean = instruction_panels(instruction_similarity(grid, None), texts, instructions)
         drawn = side_by_side(one, mean)
     else:
-        drawn = similarity_panels(similarity(grid), texts, labels, instructions, order=shown, scale=scale)
+        drawn = similarity_panels(similarity(grid), texts, labels, instructions, scale=scale, **named)
     if view == "instructions":
         return Drawing((NOTES[view],), drawn)
     return Drawing((NOTES[view], cut), replace(drawn, selected=Selection(selected.row, selected.column)))
@@ -199,19 +191,17 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     if order == "clustered":
         first = grid.embeddings[0, : len(indices)]
         indices = [int(i) for i in cluster_order(cosine_matrix(first, first))]
-    elif order in ("label", "auto") and grid.labels is not None:
+    elif order == "label" and grid.labels is not None:
         indices = label_order(grid.labels[: len(indices)])
     elif order == "auto":
-        found = named_groups(grid.texts[: len(indices)], None, grid.embeddings[0, : len(indices)])
-        indices = sorted(indices, key=lambda i: int(found.groups.index[i]))
+        groups = grid_groups(grid).groups  # those of the labels where there are two
+        indices = sorted(indices, key=lambda i: int(groups.index[i]))
     return indices, cut
 
 
 def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
-    """Return the selection after a click on a cell, or on one of the nearest texts, which takes the column."""
+    """Return the selection after a click on a cell."""
     cell = event_data(event)
-    if cell.get("kind") == "points" and cell.get("item") is not None:
-        return Selected(selected.row, int(cell["item"]), int(cell["instruction"]))
     if view == "instructions" or cell.get("row") is None or is_large(inputs):
         return selected
     instruction = int(cell["instruction"]) if view == "matrices" else selected.instruction
@@ -225,7 +215,6 @@ VIEWS = (
         TAB,
         partial(_draw, "matrices"),
         ("similarity.scale", "similarity.order"),
-        is_large,
     ),
     View(
         "difference",
