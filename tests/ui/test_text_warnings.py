@@ -57,7 +57,8 @@ def warnings_of(encoder: CachedEncoder, *texts: str, instruction: str = "") -> t
 @pytest.mark.parametrize("texts", [GERMAN, FRENCH, CHINESE, RUSSIAN, GERMAN[:1]])
 def test_texts_in_another_language_are_said_to_be_so(encoder: CachedEncoder, texts: tuple[str, ...]):
     (sentence,) = warnings_of(encoder, *texts)
-    assert sentence.startswith(f"{len(texts)} of {len(texts)} texts (1")
+    n = len(texts)
+    assert sentence.startswith(f"{n} of {n} text (1" if n == 1 else f"{n} of {n} texts (1")
     assert "not look like English" in sentence
 
 
