@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.grid import rounded, unit_vectors
 from instructor_core.analysis.label_task import LabelTask, Metric
 from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.metrics import nearest_others, vote
@@ -40,7 +40,6 @@ N_ORDERS = 199  # random orders of the labels
 CEILING = 0.95  # accuracy without instruction that leaves nothing to gain
 MANY_LABELS = 8  # from here on, labels are fine distinctions
 _CELLS = 4_000_000  # votes that are counted at once
-_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -102,6 +101,11 @@ class Decision:
                 f"No instruction tells these labels apart: the best is right for {number(self.apparent, 2)} of the "
                 f"texts, always saying the most frequent label for {number(self.chance, 2)}."
             )
+        elif self.chosen is None and self.p_value < 1:
+            said.append(
+                f"With the labels in random order, the best of {self.n_candidates} leads as clearly in "
+                f"{self.p_value:.0%} of the orders: so many tries need more texts, or a larger lead."
+            )
         elif self.chosen is None:
             said.append(
                 f"With {self.n_texts} texts, a gain below about {number((self.gain.high - self.gain.low) / 2, 2)} "
@@ -151,13 +155,11 @@ def decide(
             "A decision needs embeddings (instructions, texts, dimensions), one label per text and one name per "
             f"instruction: got the shape {vectors.shape}, {len(labels)} labels and {len(names)} names."
         )
-    units = np.round(unit_vectors(vectors), _DECIMALS)
+    units = rounded(unit_vectors(vectors))
     contents = [units[:, text].tobytes().hex() for text in range(len(labels))]
     issues = label_issues(labels, contents)
     task, rows = usable_task(labels, issues, n_resamples=1), issues.rows
-    nearest = [
-        nearest_others(np.round(self_similarity(each[rows]), _DECIMALS), task.n_neighbors_kept) for each in vectors
-    ]
+    nearest = [nearest_others(rounded(self_similarity(each[rows])), task.n_neighbors_kept) for each in vectors]
     return decide_by_neighbors(nearest, task, [k for k in range(len(vectors)) if k != none], none, names)
 
 
@@ -209,7 +211,7 @@ def _held_out(lists: NDArray[np.int32], task: LabelTask) -> tuple[float, float, 
     n_folds = min(N_FOLDS, len(task.index))
     found = []
     for _ in range(N_ROUNDS):
-        fold = _folds(task, n_folds, rng)
+        fold = folds(task, n_folds, rng)
         for at in range(n_folds):
             out = fold == at
             may = ~out[lists]  # (K, N, M): held-out texts neither choose nor vote
@@ -230,7 +232,7 @@ def _held_out(lists: NDArray[np.int32], task: LabelTask) -> tuple[float, float, 
     )
 
 
-def _folds(task: LabelTask, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def folds(task: LabelTask, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A fold for each text, (N,): the texts of every label are dealt out in turn."""
     order = np.concatenate([rng.permutation(np.flatnonzero(task.index == label)) for label in range(len(task.names))])
     fold = np.empty(len(order), dtype=np.int64)

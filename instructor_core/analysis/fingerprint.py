@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.grid import rounded, unit_vectors
 from instructor_core.errors import UserError
 
 Verdict = Literal["moves", "hardly changes anything"]
@@ -149,7 +149,7 @@ def _pair_ranks(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     from scipy.stats import rankdata
 
     units = unit_vectors(vectors).astype(np.float64)
-    cosines = np.round((units @ units.T)[np.triu_indices(len(units), 1)], 6)
+    cosines = rounded((units @ units.T)[np.triu_indices(len(units), 1)])
     ranks = rankdata(cosines)
     return _scaled(ranks - ranks.mean())
 

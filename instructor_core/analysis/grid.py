@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_uppercase
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.errors import UserError
 
+TIE = 1e-6  # values closer than this are equal: batching changes the last bits of an embedding
 _BLOCK = 4096  # vectors that are normalised at once
+_Float = TypeVar("_Float", bound=np.floating)
 
 
 def letter(index: int) -> str:
@@ -22,6 +25,11 @@ def letter(index: int) -> str:
         name = ascii_uppercase[last] + name
         index -= 1  # there is no zero digit: after Z comes AA
     return name
+
+
+def rounded(values: NDArray[_Float]) -> NDArray[_Float]:
+    """Values to the six decimals of `TIE`, in which noise of the arithmetic makes no order and no difference."""
+    return np.round(values, 6)
 
 
 def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -21,13 +21,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.grid import EmbeddingGrid, letter, rounded
 
 MAX_LABELS = 24  # labels that are a group of their own; more would be a matrix of specks
 MAX_FOUND = 12  # groups that are looked for
 MAX_CLUSTERED = 1000  # texts that groups are looked for among and named by; the others join the nearest group
 MIN_SHARE = 0.03  # of the texts, in the smallest group: a few texts that lie apart are no group
-MIN_SILHOUETTE = 0.05  # below it no number of groups describes the texts
+MIN_SILHOUETTE = 0.02  # noise in hundreds of dimensions reaches it: below it the texts are one group
 NEAR_BEST = 0.95  # of the highest silhouette: numbers of groups as good as the best one, of which the fewest is taken
 N_WORDS = 2  # in the name of a group
 NAME_LENGTH = 32  # characters of a name made of a text
@@ -38,7 +38,6 @@ _OTHERS = "other labels"
 _UNLABELLED = "no label"
 _SEED = 0
 _SPACED = 0.08  # share of spaces from which a text is read word by word
-_DECIMALS = 6
 # What carries no topic, beside scikit-learn's list of English words: what is left of "didn't" and "we've", and the most
 # frequent words of German. Japanese and Chinese are read between kana and the particles of Chinese.
 _STOP = (
@@ -103,18 +102,18 @@ def named_groups(
     sample = _sample(len(texts))
     index, silhouette = _found(embeddings, sample)
     names = group_names([texts[i] for i in sample], index[sample], embeddings[sample])
+    rule = "All labels are the same" if any(labels or ()) else "There are no labels"
     if silhouette is None:
-        return NamedGroups(
-            Groups(names, index, "There are no labels, and the texts fall into no groups: they are one."), False, None
+        rule += ", and the texts fall into no groups: they are one."
+    else:
+        near, share = f"{100 * (1 - NEAR_BEST):.0f} %", f"{100 * MIN_SHARE:.0f} %"
+        rule += (
+            f": groups are {len(names)} k-means clusters under {where}, the fewest of 2 to {MAX_FOUND} whose "
+            f"silhouette ({silhouette:.2f}) is within {near} of the highest, each of {share} of the texts or more, "
+            f"found among {len(sample)} texts"
         )
-    rule = (
-        f"There are no labels: groups are {len(names)} k-means clusters under {where}, the fewest of 2 to {MAX_FOUND} "
-        f"whose silhouette ({silhouette:.2f}) is within {100 * (1 - NEAR_BEST):.0f} % of the highest, each of "
-        f"{100 * MIN_SHARE:.0f} % of the texts or more"
-    )
-    if len(sample) < len(texts):
-        rule += f", found among {len(sample)} texts (seed {_SEED})"
-    return NamedGroups(Groups(names, index, f"{rule}."), False, silhouette)
+        rule += "." if len(sample) == len(texts) else f" (seed {_SEED})."
+    return NamedGroups(Groups(names, index, rule), False, silhouette)
 
 
 def groups_by_label(labels: Sequence[str]) -> Groups | None:
@@ -145,7 +144,7 @@ def _found(embeddings: NDArray[np.floating], sample: NDArray[np.int64]) -> tuple
     """The group of each row, (N, D) -> (N,), largest first, and their silhouette; a single group has None."""
     rows = embeddings[sample].astype(np.float64)
     squares = (rows**2).sum(axis=1) / 2
-    distances = np.round(np.maximum(squares[:, None] + squares - rows @ rows.T, 0.0), _DECIMALS)  # 1 - cosine
+    distances = rounded(np.maximum(squares[:, None] + squares - rows @ rows.T, 0.0))  # 1 - cosine
     np.fill_diagonal(distances, 0.0)
     n_distinct = len(rows) - int(np.tril(distances == 0, -1).any(axis=1).sum())
     one = np.zeros(len(embeddings), dtype=np.int64)
@@ -170,7 +169,7 @@ def _found(embeddings: NDArray[np.floating], sample: NDArray[np.int64]) -> tuple
     best = max((score for score, _ in candidates), default=0.0)
     if best < MIN_SILHOUETTE:
         return one, None
-    silhouette, chosen = next(one for one in candidates if one[0] >= NEAR_BEST * best)
+    silhouette, chosen = next(found for found in candidates if found[0] >= NEAR_BEST * best)
     return _largest_first(chosen), silhouette
 
 
@@ -184,7 +183,7 @@ def group_names(texts: Sequence[str], index: NDArray[np.int64], embeddings: NDAr
         name = ", ".join(_as_written(word, [texts[i] for i in group]) for word in words)
         if not name or name in names:
             center = embeddings[group].mean(axis=0)
-            central = group[int(np.argmax(np.round(embeddings[group] @ center, _DECIMALS)))]
+            central = group[int(np.argmax(rounded(embeddings[group] @ center)))]
             name = _shortened(texts[central])
         names.append(name if name not in names else f"{name} ({len(names) + 1})")
     return tuple(names)

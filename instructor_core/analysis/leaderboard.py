@@ -101,13 +101,18 @@ def leaderboard(
     task: LabelTask,
     *,
     metric: Metric = Metric.ACCURACY,
+    decision: Decision | None = None,
 ) -> Leaderboard:
-    """Decision, ranks by a metric and verdicts, for entries as `with_controls` makes them and their scores."""
+    """Decision, ranks by a metric and verdicts, for entries as `with_controls` makes them and their scores.
+
+    A decision among more instructions than these may be given; its rows are those of the entries.
+    """
     roles = [entry.role for entry in entries]
     candidates = [i for i, role in enumerate(roles) if role is Role.CANDIDATE]
     empty = roles.index(Role.EMPTY)
-    nearest = [score.nearest for score in scores]
-    decision = decide_by_neighbors(nearest, task, candidates, empty, [entry.instruction for entry in entries])
+    if decision is None:
+        nearest = [score.nearest for score in scores]
+        decision = decide_by_neighbors(nearest, task, candidates, empty, [entry.instruction for entry in entries])
     best = decision.best
     values = np.array([score.values[list(Metric).index(metric)] for score in scores])
     p_values, leads = _against(scores, empty, candidates, task)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.grid import EmbeddingGrid, rounded
 from instructor_core.analysis.metrics import nearest_others
 from instructor_core.analysis.projection import fitted, project_grid
 from instructor_core.analysis.similarity import self_similarity
@@ -107,7 +107,7 @@ def _usable_k(k: int, n_texts: int) -> int:
 
 def _neighborhoods(vectors: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
     """(N, N) mask of the k nearest other texts of each text; equal cosines by index."""
-    cosines = np.round(self_similarity(vectors).astype(np.float64), 6)
+    cosines = rounded(self_similarity(vectors).astype(np.float64))
     near = np.zeros(cosines.shape, dtype=np.bool_)
     np.put_along_axis(near, nearest_others(cosines, k), True, axis=1)
     return near

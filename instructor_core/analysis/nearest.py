@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import letter
+from instructor_core.analysis.grid import letter, rounded
 
 _BLOCK = 512  # rows whose cosines with all texts are held at once
-_DECIMALS = 6  # batching changes the last bits: closer cosines than this are equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +32,7 @@ def nearest_of_all(embeddings: NDArray[np.floating]) -> NDArray[np.int64]:
         return np.full(n, -1, dtype=np.int64)
     nearest = np.empty(n, dtype=np.int64)
     for start in range(0, n, _BLOCK):
-        cosines = np.round(embeddings[start : start + _BLOCK] @ embeddings.T, _DECIMALS)
+        cosines = rounded(embeddings[start : start + _BLOCK] @ embeddings.T)
         rows = np.arange(len(cosines))
         cosines[rows, start + rows] = -np.inf
         nearest[start : start + _BLOCK] = cosines.argmax(axis=1)

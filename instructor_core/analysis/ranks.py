@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.grid import TIE, rounded
 from instructor_core.errors import UserError
-
-TIE = 1e-6  # cosines closer than this are equal: batching changes the last bits of an embedding
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int
     if n < 2:
         raise UserError(f"Neighbour ranks need at least 2 texts: got {n}. Add texts.")
     cosines = cosines_of_text.astype(np.float64)
-    others = np.round(cosines, 6)
+    others = rounded(cosines)
     others[:, text] = -np.inf
     order = np.argsort(-others, axis=1, kind="stable")
     ranks = np.empty_like(order)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.grid import rounded
 from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.errors import UserError
 
@@ -59,7 +60,7 @@ def retrieve(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> 
             f"Retrieval needs at least 1 query and 1 document: got {len(queries)} and {len(documents)}. Add texts."
         )
     scores = cosine_matrix(queries, documents)
-    order = np.argsort(-np.round(scores.astype(np.float64), 6), axis=1, kind="stable")
+    order = np.argsort(-rounded(scores.astype(np.float64)), axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(1, len(documents) + 1)[None, :], axis=1)
     return Retrieval(scores, order, ranks)

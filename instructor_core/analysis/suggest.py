@@ -1,4 +1,4 @@
-"""Instructions that come with the project: the template of the paper with its lists, and the tested tasks.
+"""Instructions that come with the project: the template of the paper, the tested tasks, and many wordings of a task.
 
 References:
     Su et al. 2023, One Embedder, Any Task: Instruction-Finetuned Text Embeddings, section 2.3, for the template
@@ -18,6 +18,17 @@ from instructor_core.errors import UserError
 
 MAX_CANDIDATES = 24
 _START = "Represent the "
+N_WORDINGS = 5  # of a task
+MAX_NAMED = 4  # labels that an instruction can list
+_FORMS = ("classifying the {}", "clustering by {}", "identifying the {}", "grouping by {}", "determining the {}")
+_CHOICES = (
+    *("determining if it is {}", "classifying it as {}", "deciding whether it is {}"),
+    *("identifying if it is {}", "telling apart {}"),
+)
+_NAMES = re.compile(
+    r"(?:classif|cluster|identif|group|determin|detect|recogni[sz]|predict)\w+ (?:by )?(?:the |its )?"
+    r"(?P<name>\w+(?: \w+)?)"
+)
 _SHAPE = re.compile(r"represent the (?P<middle>\S.*?)(?:\s+for (?P<objective>\S.*))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -75,6 +86,14 @@ class Yardsticks:
         return (*(task.instruction for task in self.tasks), *self.controls)
 
 
+@dataclass(frozen=True)
+class WordedTask:
+    """A task and instructions that all ask for it, each in other words."""
+
+    name: str
+    wordings: tuple[str, ...]
+
+
 def bundled(name: str) -> Path:
     """Path of a bundled file: inside the package when it was installed, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
@@ -117,6 +136,59 @@ def suggest(*, domains: Sequence[str] = ("",), text_types: Sequence[str], object
             "Choose fewer."
         )
     return candidates
+
+
+def worded_tasks(own: Sequence[str], labels: Sequence[str], columns: Sequence[str] = ()) -> tuple[WordedTask, ...]:
+    """Tasks with `N_WORDINGS` instructions each: those of own instructions, of label columns, of labels, tested ones.
+
+    What own instructions are about leads: their text type and domain stand in every wording. An own instruction counts
+    for the task that its objective names; one in other words than the template's is a task by itself.
+    """
+    builder = load_builder()
+    slots = [parse(instruction, text_types=builder.text_types) for instruction in own]
+    like = next((each for each in slots if each is not None), Slots("", "text", ""))
+    axis_of = {entry.objective: entry.axis for entry in builder.objectives}
+    found: dict[str, list[str]] = {}
+    for instruction, each in zip(own, slots, strict=True):
+        named = _NAMES.fullmatch(each.objective) if each else None
+        said = (each.objective if each else "") or instruction.strip(" :.")
+        name = axis_of.get(said) or (named["name"] if named else said)
+        found.setdefault(name, []).append(instruction)
+        if named or name in axis_of.values():
+            found[name] += _worded(like, name, _FORMS)
+    for column in columns:
+        found.setdefault(column, []).extend(_worded(like, column, _FORMS))
+    names = sorted(set(labels))
+    if 2 <= len(names) <= MAX_NAMED and all(name[:1].isalpha() and len(name.split()) <= MAX_NAMED for name in names):
+        listed = f"{', '.join(names[:-1])} or {names[-1]}"
+        found.setdefault(listed, []).extend(_worded(like, listed, _CHOICES))
+    for entry in builder.objectives:
+        if entry.mini:
+            found.setdefault(entry.axis, []).extend(_worded(like, entry.objective, ("{}",)))
+    for axis in dict.fromkeys(entry.axis for entry in builder.objectives if entry.mini):
+        found[axis] += _worded(like, axis, _FORMS)
+    return _each_once(found, {" ".join(instruction.split()) for instruction in own})
+
+
+def _worded(like: Slots, what: str, forms: Sequence[str]) -> list[str]:
+    """A task in several words, about the same kind of text."""
+    return [Slots(like.domain, like.text_type, form.format(what)).instruction for form in forms]
+
+
+def _each_once(found: dict[str, list[str]], own: set[str]) -> tuple[WordedTask, ...]:
+    """The tasks with no wording twice, cut to `N_WORDINGS` each; own instructions are never cut."""
+    seen: set[str] = set()
+    tasks = []
+    for name, wordings in found.items():
+        kept: list[str] = []
+        for wording in wordings:
+            words = " ".join(wording.split())
+            if words and words not in seen and (words in own or len(kept) < N_WORDINGS):
+                seen.add(words)
+                kept.append(wording)
+        if kept:
+            tasks.append(WordedTask(name, tuple(kept)))
+    return tuple(tasks)
 
 
 def parse(instruction: str, *, text_types: Sequence[str] = ()) -> Slots | None:

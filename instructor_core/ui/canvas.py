@@ -12,7 +12,7 @@ import gradio as gr
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
-from instructor_core.ui.feedback import message_for, note, sentence_list
+from instructor_core.ui.feedback import boundary, note, sentence_list
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Listener, Page, Selected, changed_by_visitor, listen, show_controls_for
 from instructor_core.ui.runtime import Runtime
@@ -144,18 +144,16 @@ def redraw(
     def chosen(values: Mapping[str, Any]) -> View:
         return by_name[values[chooser]] if chooser in values else views[0]
 
+    @boundary(lambda words: [note(words, error=True), *nothing[1:-1], None])
     def handler(active: str, inputs: Inputs, selected: Selected, before: Drawn | None, *values: Any) -> list[Any]:
         if active != tab:
             return nothing
-        try:
-            context = Context(page.runtime, inputs, selected.within(inputs), dict(zip(names, values, strict=True)))
-            view = chosen(context.options)
-            key = (inputs, context.selected if view.follows_selection(inputs) else None, values)
-            if before is not None and key == before.key:
-                return nothing
-            return changed(canvas.values(view.draw(context)), key, before)
-        except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
-            return [note(message_for(error), error=True), *nothing[1:-1], None]
+        context = Context(page.runtime, inputs, selected.within(inputs), dict(zip(names, values, strict=True)))
+        view = chosen(context.options)
+        key = (inputs, context.selected if view.follows_selection(inputs) else None, values)
+        if before is not None and key == before.key:
+            return nothing
+        return changed(canvas.values(view.draw(context)), key, before)
 
     if chooser in options:
         controls = {name: control for name, control in {**options, **(menus or {})}.items() if name != chooser}

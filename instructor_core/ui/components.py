@@ -91,12 +91,15 @@ def token_view(
 
 
 def text_list(inputs: Inputs, *, elem_id: str) -> gr.HTML:
-    """Return the numbered list of texts, marked as the figures are; `list.item_click` sends `{"item": index}`."""
+    """Return the numbered list of texts, marked as the figures are.
+
+    `list.item_click` sends `{"item": index}`; `list.item_edit` sends `{"item": index, "before": text, "text": text}`.
+    """
     return _component(
         rows_json(inputs),
         "<ol class='ic-list' role='listbox' aria-label='Texts'></ol>",
-        "InstructorTextList.mount(element, props, watch, trigger, 'item_click');",
-        scripts=("figure.js", "linking.js", "text_list.js"),
+        "InstructorTextList.mount(element, props, watch, trigger, 'item_click', 'item_edit');",
+        scripts=("figure.js", "linking.js", "shell.js", "text_list.js"),
         elem_id=elem_id,
         label="Texts",
     )
@@ -110,9 +113,11 @@ def rows_json(inputs: Inputs) -> str:
     labels = inputs.labels or ()
     names = label_names(labels)
     place = {name: at for at, name in enumerate(names)}
+    texts = shortened(inputs.texts, MAX_LIST_BYTES)
     return inert_json(
         {
-            "texts": shortened(inputs.texts, MAX_LIST_BYTES),
+            "texts": texts,
+            "whole": list(texts) == list(inputs.texts),
             "labels": [place.get(label, -1) for label in labels],
             "names": shortened(names, MAX_LIST_BYTES // 4),
             "colors": [theme.label_color(rank) for rank in range(len(names))],
@@ -120,12 +125,15 @@ def rows_json(inputs: Inputs) -> str:
     )
 
 
-def selection_mark(*, elem_id: str) -> gr.HTML:
+def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
     """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
     return _component(
-        None,
+        value,
         "<span></span>",
-        "watch('value', () => { if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); });",
+        # At first the list may not have its rows yet.
+        "const mark = () => { if (!document.querySelector('.ic-list > *')) setTimeout(mark, 50);"
+        " else if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
+        "watch('value', mark); mark();",
         scripts=("figure.js", "linking.js"),
         elem_id=elem_id,
         elem_class="ic-hidden",

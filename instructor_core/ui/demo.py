@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,17 +47,15 @@ from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
+from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.theme import page_head, page_theme
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
+SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-# draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded.
-NOT_TYPED = """() => { setTimeout(() => {
-  if (!document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
-}, 100); }"""
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
@@ -96,7 +95,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             share = gr.Column()
         entered = gr.Column(elem_classes=["ic-inputs"])
         with gr.Row(elem_classes=["ic-page"]):
-            canvas = gr.Column(elem_classes=["ic-main"])
+            canvas = gr.Column(elem_classes=["ic-main"], elem_id="figures")
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
@@ -114,7 +113,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                     nearest.TAB: lambda: nearest.build(page),
                     tokens.TAB: lambda: tokens.build(page, start),
                     explain.TAB: lambda: explain.build(page, start),
-                    lab.TAB: lambda: lab.build(page, start, sidebar),
+                    lab.TAB: lambda: lab.build(page, start, sidebar, words),
                 }
                 options: dict[str, TabOption] = {}
                 for tab_id, title in TABS.items():
@@ -161,7 +160,7 @@ class Header:
 def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
     """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
-        name = gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
+        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
@@ -194,7 +193,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-    mark = selection_mark(elem_id="selection-mark")
+    mark = selection_mark(mark_json(*examples[0].selected), elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],
@@ -212,7 +211,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     by_typing = partial(embed, ask=True)
     runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
-        one.then(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
+        one.then(None, js="() => InstructorShell.ran()", show_progress="hidden", api_visibility="private")
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
@@ -223,9 +222,18 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **one_by_one)
     connect_stop(sidebar.stop, runs, sidebar.status)
-    sidebar.stop.click(lambda: gr.update(visible=False), None, sidebar.stop, **quiet)
+    # What was typed still waits: the button that runs it is back.
+    buttons = [sidebar.update, sidebar.stop]
+    sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
+    follow_warnings(page, sidebar.warnings)
+    sidebar.warnings.merge(
+        lambda inputs: [lab.merge_labels(inputs)[0], secrets.token_hex(8)],
+        page.inputs,
+        [sidebar.texts, sidebar.edited],
+        **quiet,
+    )
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 

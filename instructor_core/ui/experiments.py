@@ -10,20 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.ablation import ablation, ablation_plan, meaning_free_edits
-from instructor_core.analysis.controls import with_controls
+from instructor_core.analysis.controls import Entry, Role, one_space, with_controls
+from instructor_core.analysis.decision import Decision, decide_by_neighbors
 from instructor_core.analysis.grid import EmbeddingGrid, letter
-from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.label_task import LabelTask, Metric, label_task
 from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion, leaderboard
+from instructor_core.analysis.metrics import vote
 from instructor_core.analysis.morph import morph, neighborhood_floor
 from instructor_core.analysis.neighbors import text_cosines
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.ranks import RankFlips, neighbor_ranks, noise_margin, rank_flips
 from instructor_core.analysis.retrieval import quality, retrieve
-from instructor_core.analysis.scores import InstructionScores, LabelColumn, label_matrix, score_texts
+from instructor_core.analysis.scores import InstructionScores, LabelColumn, label_matrix, nearest_texts, score_texts
 from instructor_core.analysis.similarity import self_similarity, similarity
-from instructor_core.analysis.suggest import load_builder
+from instructor_core.analysis.suggest import WordedTask, load_builder, worded_tasks
 from instructor_core.analysis.variance import variance_split
+from instructor_core.analysis.wordings import WordingSpread, wording_spread
 from instructor_core.cache import BoundedStore, CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.figures import ablation as ablation_figures
@@ -32,6 +35,7 @@ from instructor_core.figures import morph as morph_figures
 from instructor_core.figures import ranks as rank_figures
 from instructor_core.figures import theme
 from instructor_core.figures import variance as variance_figures
+from instructor_core.figures import wordings as wording_figures
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
@@ -46,6 +50,7 @@ NEXT_CHECKPOINT = "instructor-base"  # tells finer labels apart than the bundled
 N_FLIPS = 6
 MAX_QUERIES_SHOWN = 4
 MAX_LABELLED = 1000  # texts that a leaderboard compares; more are a matter of minutes, not of insight
+MAX_PAIRS = 30_000  # of texts and instructions of a leaderboard: about a minute of the bundled checkpoint on two cores
 MAX_EDITED = 400  # texts that are embedded under every edit of an instruction
 MAX_TRIPLETS = 120  # texts of which all triplets are looked at: 842,520
 MAX_SPLIT = 2000  # texts whose variance is split
@@ -72,7 +77,9 @@ class Request:
     candidates: str = ""  # further instructions to compare, one per line
     queries: str = ""  # one per line, each with a label or without
     metric: Metric = Metric.ACCURACY
-    row: str = ""  # name of the leaderboard row whose confusion is shown; "" for the intervals
+    row: str = ""  # name of the leaderboard row whose confusion is shown; "" for that of the decision
+    many: bool = False  # whether many wordings of each task are tried
+    columns: tuple[str, ...] = ()  # names of the columns that the labels came from, as far as they are known
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +93,15 @@ class Finding:
     table: list[list[str | float]] | None = None
     snippet: str = ""  # Python that follows the decision
     instruction: str = ""  # that the decision names, or that of the row that was asked about
+    step: str = ""  # one thing to do next
 
 
 @dataclass
 class ScoreBook:
-    """Scores by content, so that adding a candidate scores that candidate only."""
+    """Scores and decisions by content, so that adding a candidate scores that candidate only."""
 
     store: BoundedStore[InstructionScores] = field(default_factory=lambda: BoundedStore(64 << 20))
+    choices: BoundedStore[Choice] = field(default_factory=lambda: BoundedStore(4 << 20))
 
 
 Steps = Generator[str, None, Finding]
@@ -104,52 +113,172 @@ def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:
     listed = [*inputs.instructions, *(join_ready(line) for line in typed.splitlines())]
     candidates = tuple(dict.fromkeys(entry for entry in listed if entry))
     if not candidates:
-        raise UserError("A leaderboard needs at least 1 instruction: got none. Write one on the left or suggest some.")
+        raise UserError("A leaderboard needs at least 1 instruction: got none. Write one above or suggest some.")
     if len(candidates) > MAX_CANDIDATES:
         raise UserError(f"At most {MAX_CANDIDATES} candidates are compared: got {len(candidates)}. Remove some.")
     return candidates
 
 
-def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
-    """Which instruction recovers the labels best, beside controls and with intervals."""
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The decision among all that was tried, and how much wordings matter where many were tried."""
+
+    decision: Decision
+    accuracies: NDArray[np.float64]  # (E,) of all entries
+    spread: WordingSpread | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the arrays, about."""
+        return 4096 + self.accuracies.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Candidates beside controls on the texts that can be used."""
+
+    board: Leaderboard
+    choice: Choice
+    entries: tuple[Entry, ...]
+    tasks: tuple[WordedTask, ...]
+    own: tuple[str, ...]
+    said: tuple[str, ...]  # on texts that were left out
+
+
+def compare(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Comparison]:
+    """Embed and score the candidates, and decide.
+
+    What grows is bounded: texts times instructions by `MAX_PAIRS` and texts by `MAX_LABELLED`. The decision reads the
+    nearest texts of every instruction; the five scores, which are slow, are those of the candidates that the page
+    lists and of the best wording alone.
+    """
     all_labels = inputs.labels or ("",) * len(inputs.texts)
-    found_issues = label_issues(all_labels, inputs.texts)
-    usable_task(all_labels, found_issues, n_resamples=1)  # too few is said before anything is embedded
-    chosen_texts = sample(only(inputs, found_issues.rows.tolist()), MAX_LABELLED, each_label=True)
+    issues = label_issues(all_labels, inputs.texts)
+    usable_task(all_labels, issues, n_resamples=1)  # too few is said before anything is embedded
+    own = candidates_of(inputs, request.candidates)
+    tasks = worded_tasks(own, [all_labels[row] for row in issues.rows], request.columns) if request.many else ()
+    entries = with_controls([*own, *(wording for each in tasks for wording in each.wordings)])
+    limit = min(MAX_LABELLED, MAX_PAIRS // len(entries))
+    chosen_texts = sample(only(inputs, issues.rows.tolist()), limit, each_label=True)
     inputs = only(chosen_texts.inputs, label_issues(chosen_texts.inputs.labels or ()).rows.tolist())
-    task, texts, labels = label_task(inputs.labels), inputs.texts, inputs.labels or ()
-    entries = with_controls(candidates_of(inputs, request.candidates))
-    encoder = runtime.encoder(inputs.checkpoint_id)
-    grid = yield from encode_grid(encoder, [entry.instruction for entry in entries], texts)
-    digest = hashlib.sha256(repr((inputs.checkpoint_id, texts, labels)).encode()).hexdigest()
+    task, texts = label_task(inputs.labels), inputs.texts
+    grid = yield from encode_grid(
+        runtime.encoder(inputs.checkpoint_id), [entry.instruction for entry in entries], texts
+    )
+    digest = hashlib.sha256(repr((inputs.checkpoint_id, texts, inputs.labels)).encode()).hexdigest()
+    key = (digest, "\n".join(entry.instruction for entry in entries))
+    choice = book.choices.get(key)
+    if choice is None:
+        choice = yield from _choose(grid, entries, tasks, task)
+        book.choices.put(key, choice, choice.n_bytes)
+    best = entries[choice.decision.best].instruction
+    listed = [
+        k for k, entry in enumerate(entries) if entry.role is not Role.CANDIDATE or entry.instruction in (*own, best)
+    ]
     scores = []
-    for at, entry in enumerate(entries):
-        found = book.store.get((digest, entry.instruction))
+    for at, k in enumerate(listed):
+        content = (digest, entries[k].instruction)
+        found = book.store.get(content)
         if found is None:
-            yield f"scoring {at + 1} of {len(entries)} instructions"
-            found = score_texts(grid.embeddings[at], task)
-            book.store.put((digest, entry.instruction), found, found.n_bytes)
+            yield f"scoring {at + 1} of {len(listed)} instructions"
+            found = score_texts(grid.embeddings[k], task)
+            book.store.put(content, found, found.n_bytes)
         scores.append(found)
-    board = leaderboard(entries, scores, task, metric=request.metric)
-    chosen = next((row for row in board.rows if row.name == request.row), None)
-    shown = (chosen or board.use).entry.instruction
-    if chosen is None:
-        panels = board_figures.leaderboard_panels(board)
-        read = f"{board_figures.HOW_TO_READ} {board_figures.NOT_SHOWN}"
-    else:
-        panels = board_figures.confusion_panels(confusion(chosen, task), chosen)
-        read = f"{board_figures.CONFUSION_HOW_TO_READ} {board_figures.CONFUSION_NOT_SHOWN}"
+    row_of = {k: at for at, k in enumerate(listed)}
+    chosen = choice.decision.chosen
+    decision = replace(
+        choice.decision, best=row_of[choice.decision.best], chosen=None if chosen is None else row_of[chosen]
+    )
+    board = leaderboard([entries[k] for k in listed], scores, task, metric=request.metric, decision=decision)
+    return Comparison(board, choice, entries, tasks, own, (*issues.sentences, *chosen_texts.sentences))
+
+
+def _choose(
+    grid: EmbeddingGrid, entries: Sequence[Entry], tasks: Sequence[WordedTask], task: LabelTask
+) -> Generator[str, None, Choice]:
+    """The decision among the entries of a grid, and the spread of the wordings of each task."""
+    nearest = []
+    for at, embeddings in enumerate(grid.embeddings):
+        yield f"comparing {at + 1} of {len(entries)} instructions"
+        nearest.append(nearest_texts(embeddings, task))
+    yield "deciding"
+    roles = [entry.role for entry in entries]
+    candidates = [k for k, role in enumerate(roles) if role is Role.CANDIDATE]
+    instructions = [entry.instruction for entry in entries]
+    decision = decide_by_neighbors(nearest, task, candidates, roles.index(Role.EMPTY), instructions)
+    right = [vote(each[:, : task.k], task.index, len(task.names)) == task.index for each in nearest]
+    spread = None
+    if tasks:
+        pairs = [(t, instructions.index(one_space(words))) for t, each in enumerate(tasks) for words in each.wordings]
+        spread = wording_spread(
+            [each.name for each in tasks], [t for t, _ in pairs], [nearest[k] for _, k in pairs], task
+        )
+    return Choice(decision, np.stack(right).mean(axis=1), spread)
+
+
+def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
+    """Which instruction recovers the labels best: the decision, beside controls."""
+    found = yield from compare(runtime, book, inputs, request)
+    board, spread = found.board, found.choice.spread
+    shown = board.use.entry.instruction
+    read = (board_figures.HOW_TO_READ, board_figures.NOT_SHOWN)
+    panels = board_figures.leaderboard_panels(board, metrics=(request.metric,))
+    if spread is not None:
+        read = (wording_figures.HOW_TO_READ, wording_figures.NOT_SHOWN)
+        panels = _wording_panels(found, spread)
+    larger = larger_than(inputs.checkpoint_id)
+    step = board.decision.next_step(larger)
+    said = [sentence for sentence in conclusion(board, larger=larger) if sentence != step]
+    if not step:
+        step = "Next: use it in Python, below."
+        if spread is None:
+            step = "Next: try more wordings. How a task is worded can matter as much as the task."
     return Finding(
-        read,
-        (
-            *conclusion(board, larger=larger_than(inputs.checkpoint_id)),
-            *found_issues.sentences,
-            *chosen_texts.sentences,
-        ),
+        " ".join(read),
+        (*said, *(spread.sentences if spread is not None else ()), *found.said),
         panels,
         table=table_of(board),
         snippet=snippet_for(shown, runtime.checkpoint(inputs.checkpoint_id).source),
         instruction=shown,
+        step=step,
+    )
+
+
+def _wording_panels(found: Comparison, spread: WordingSpread) -> PanelSet:
+    """The figure of a comparison of many wordings."""
+    board, decision = found.board, found.choice.decision
+    values = {entry.role: float(value) for entry, value in zip(found.entries, found.choice.accuracies, strict=True)}
+    return wording_figures.wording_panels(
+        spread,
+        [[one_space(wording) for wording in task.wordings] for task in found.tasks],
+        own={one_space(instruction): k for k, instruction in enumerate(found.own)},
+        best=found.entries[decision.best].instruction,
+        controls={role.value: values[role] for role in (Role.SHUFFLED, Role.UNRELATED) if role in values},
+        none=decision.apparent_none,
+        chance=float(board.task.chance(Metric.ACCURACY) or 0.0),
+    )
+
+
+def show_scores(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
+    """Five scores of the listed instructions with their intervals."""
+    board = (yield from compare(runtime, book, inputs, request)).board
+    return Finding(
+        f"{board_figures.HOW_TO_READ} {board_figures.NOT_SHOWN}",
+        (board.decision.headline,),
+        board_figures.leaderboard_panels(board),
+    )
+
+
+def show_confusions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
+    """Which labels the row that was asked about confuses, else the one that the decision names."""
+    board = (yield from compare(runtime, book, inputs, request)).board
+    row = next((row for row in board.rows if row.name == request.row), board.use)
+    panels = board_figures.confusion_panels(confusion(row, board.task), row)
+    return Finding(
+        f"{board_figures.CONFUSION_HOW_TO_READ} {board_figures.CONFUSION_NOT_SHOWN}",
+        (panels.alt,),
+        panels,
+        instruction=row.entry.instruction,
     )
 
 
@@ -220,7 +349,8 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     strongest = int(np.argmax(result.word_effects()))
     sentences = (
         f'"{plan.words[strongest]}" matters most: without it the texts move by {result.word_effects()[strongest]:.4f} '
-        f"(1 − cosine, mean of {len(inputs.texts)} texts); edits without meaning by up to {result.floor:.4f}.",
+        f"(1 − cosine, mean of {counted(len(inputs.texts), 'text')}); edits without meaning by up to "
+        f"{result.floor:.4f}.",
     )
     return Finding(
         f"{ablation_figures.HOW_TO_READ} {ablation_figures.NOT_SHOWN}",

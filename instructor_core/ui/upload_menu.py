@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.analysis.numbers import counted
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.examples import load_examples
@@ -59,7 +60,7 @@ def preview(table: Table) -> str:
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows[:_PREVIEW_ROWS])
     more = len(table.columns) - _PREVIEW_COLUMNS
-    size = f"{len(table.rows)} rows" + (f"; {more} more columns are not shown" if more > 0 else "")
+    size = counted(len(table.rows), "row") + (f"; {more} more columns are not shown" if more > 0 else "")
     return (
         f'<div class="ic-table"><table><caption>{size}</caption><thead><tr>{cells(table.columns, "th")}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"

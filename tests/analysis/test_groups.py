@@ -107,6 +107,8 @@ def test_equal_texts_are_one_group() -> None:
     rows = np.ones((16, 3)) / 3**0.5 + 1e-7 * np.random.default_rng(0).normal(size=(16, 3))  # as batches differ
     result = named_groups(["the same"] * 16, None, rows)
     assert result.groups.names == ("all texts",) and "fall into no groups" in result.groups.rule
+    same = named_groups(["one", "two"], ["x", ""], np.eye(2))
+    assert same.groups.rule.startswith("All labels are the same, and") and not same.from_labels
     two = named_groups(["the same"] * 8 + ["another"] * 8, None, np.eye(2)[[0] * 8 + [1] * 8])
     assert two.groups.index.tolist() == [0] * 8 + [1] * 8 and two.silhouette == 1
 

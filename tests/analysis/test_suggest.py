@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from instructor_core.analysis.suggest import Slots, load_builder, parse, suggest
+from instructor_core.analysis.suggest import N_WORDINGS, Slots, load_builder, parse, suggest, worded_tasks
 from instructor_core.errors import UserError
 
 
@@ -50,3 +50,23 @@ def test_no_text_type_and_too_many_combinations_are_refused() -> None:
 )
 def test_an_instruction_is_taken_apart_only_if_it_follows_the_template(instruction: str, slots: Slots | None) -> None:
     assert parse(instruction, text_types=("page", "web page")) == slots
+
+
+def test_every_task_is_asked_for_in_five_wordings_about_the_visitors_kind_of_text() -> None:
+    own = ("Represent the bank message for classifying the category: ", "Group by mood: ")
+    tasks = {task.name: task.wordings for task in worded_tasks(own, ["yes", "no"] * 4, ["queue"])}
+    assert list(tasks)[:4] == ["category", "Group by mood", "queue", "no or yes"]
+    assert tasks["category"][0] == own[0] and tasks["Group by mood"] == (own[1],)
+    assert "Represent the bank message for determining if it is no or yes: " in tasks["no or yes"]
+    assert {entry.axis for entry in load_builder().objectives if entry.mini} < set(tasks)
+    assert {len(wordings) for name, wordings in tasks.items() if name != "Group by mood"} == {N_WORDINGS}
+    everything = [wording for wordings in tasks.values() for wording in wordings]
+    assert len(set(everything)) == len(everything)
+
+
+def test_own_instructions_count_for_the_task_that_they_name() -> None:
+    own = ("Represent the review for determining if it is positive or negative: ", "Represent the review for topic: ")
+    tasks = {task.name: task.wordings for task in worded_tasks(own, ["many"] * 9)}
+    assert tasks["sentiment"][0] == own[0] and len(tasks["sentiment"]) == N_WORDINGS
+    assert tasks["topic"][0] == own[1] and len(tasks["topic"]) == N_WORDINGS
+    assert not any(" or " in name for name in tasks)

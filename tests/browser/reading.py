@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +15,26 @@ if TYPE_CHECKING:
 
 Matrix = NDArray[np.float64]
 
-# Where on the screen a cell of a matrix is, from the axes that Plotly drew.
+# Where on the screen the cell of two texts is, from the axes that Plotly drew.
 CELL_AT = """([panel, row, column]) => {
   const gd = document.querySelectorAll('#similarity-plots .ic-plot')[panel];
   gd.scrollIntoView({block: 'center'});
-  const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout;
-  return [box.left + xaxis._offset + xaxis.d2p(column), box.top + yaxis._offset + yaxis.d2p(row)];
+  const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout, {rows, columns} = gd.data[0].meta;
+  return [box.left + xaxis._offset + xaxis.d2p(columns.indexOf(column)),
+    box.top + yaxis._offset + yaxis.d2p(rows.indexOf(row))];
+}"""
+# Where on the screen the point of a text is in a map; without a text that of the one which is furthest from any other.
+POINT_AT = """([panel, text]) => {
+  const gd = document.querySelectorAll('#map-plots .ic-plot')[panel], {xaxis, yaxis} = gd._fullLayout;
+  gd.scrollIntoView({block: 'center'});
+  const box = gd.getBoundingClientRect();
+  const all = gd.data.filter(trace => trace.meta?.kind === 'points').flatMap(({x, y, customdata}) =>
+    [...customdata].map((item, i) => [box.left + xaxis._offset + xaxis.d2p(x[i]),
+      box.top + yaxis._offset + yaxis.d2p(y[i]), item]));
+  const room = ([x, y, item]) => Math.min(...all.map(other => other[2] === item ? Infinity
+    : Math.hypot(other[0] - x, other[1] - y)));
+  return text === null ? all.reduce((best, one) => room(one) > room(best) ? one : best)
+    : all.find(point => point[2] === text);
 }"""
 
 
@@ -35,14 +50,40 @@ def drawn(page: Page, view: str, count: int) -> Locator:
 
 
 def matrices(page: Page, count: int, view: str = "similarity-plots") -> list[Matrix]:
-    """The values of the matrices of a view, in the order of the panels."""
+    """The values of the matrices of a view, panel by panel; those of texts in the order of the texts."""
     drawn(page, view, count)
-    values = page.evaluate(
+    shown = page.evaluate(
         "view => [...document.querySelectorAll(`#${view} .ic-plot`)]"
-        ".map(gd => gd.data.find(trace => trace.meta.kind === 'matrix').z)",
+        ".map(gd => gd.data.find(trace => trace.meta.kind === 'matrix'))"
+        ".map(({z, meta}) => [z, meta.rows, meta.columns])",
         view,
     )
-    return [np.array(value, dtype=np.float64) for value in values]
+    found = []
+    for values, *sides in shown:
+        given = [np.argsort(side) if sorted(side) == list(range(len(side))) else np.arange(len(side)) for side in sides]
+        found.append(np.array(values, dtype=np.float64)[np.ix_(*given)])
+    return found
+
+
+def cosine_matrices(page: Page, count: int) -> list[Matrix]:
+    """Brings the matrices to the front, with cosines in the place of percentiles."""
+    open_tab(page, "Matrix")
+    drawn(page, "similarity-plots", count)
+    measures = "[...document.querySelectorAll('#similarity-plots .ic-plot')].map(gd => gd.data[0].meta.value)"
+    if "percentile" in page.evaluate(measures):
+        with how_it_is_drawn(page):
+            choose(page, page.get_by_label("Colour scale", exact=True), "cosine, one scale")
+            page.wait_for_function(f"{measures}.every(value => value === 'cosine')")
+    return matrices(page, count)
+
+
+@contextmanager
+def how_it_is_drawn(page: Page) -> Iterator[None]:
+    """The options of the view in front, open meanwhile."""
+    fold = page.locator(".tabitem:visible .ic-drawn > button")
+    fold.click()
+    yield
+    fold.click()
 
 
 def traces(page: Page, view: str, what: str) -> list[object]:
@@ -56,7 +97,7 @@ def traces(page: Page, view: str, what: str) -> list[object]:
 
 
 def wait_for_size(page: Page, count: int, n: int) -> None:
-    """Waits until the similarity tab shows `count` matrices of `n` rows."""
+    """Waits until there are `count` matrices of `n` rows."""
     page.wait_for_function(
         "([count, n]) => { const all = [...document.querySelectorAll('#similarity-plots .ic-plot')];"
         " return all.length === count && all.every(gd => gd.data?.[0].z.length === n); }",
@@ -93,10 +134,9 @@ def open_tab(page: Page, name: str) -> None:
     if name in ("Test", "Learn"):
         page.locator(f"#place-{name.lower()}").click()
         return
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if not tab.is_visible():
+    if page.locator("[data-tab-id=lab][aria-selected=true], [data-tab-id=learn][aria-selected=true]").count():
         page.locator("#place-look").click()
-    tab.click()
+    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def open_panel(page: Page, name: str) -> None:
@@ -109,6 +149,17 @@ def choose(page: Page, menu: Locator, option: str) -> None:
     """Chooses an option of a menu by its beginning."""
     menu.click()
     page.get_by_role("option", name=option).first.click()
+
+
+def point_at(page: Page, panel: int, text: int | None = None) -> tuple[float, float, int]:
+    """Brings the point of a text on a map to the middle: left, top, text; the loneliest point if none is named."""
+    left, top, item = page.evaluate(POINT_AT, [panel, text])
+    return left, top, int(item)
+
+
+def selected_texts(page: Page) -> list[int]:
+    """The two selected texts, in the order in which they are named."""
+    return [int(number) - 1 for number in page.locator("#selection-line p > b").all_inner_texts()]
 
 
 def is_narrow(page: Page) -> bool:

@@ -1,4 +1,4 @@
-"""The Lab on the page: from labelled texts to a defensible choice of instruction."""
+"""Test on the page: from labelled texts to a defensible choice of instruction."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from instructor_core.ui.examples import load_examples
-from tests.browser.conftest import PHONE
-from tests.browser.reading import drawn, instruction, is_narrow, open_tab
+from tests.browser.reading import choose, drawn, instruction, open_panel, open_tab, texts
 
 pytestmark = pytest.mark.browser
 
 
 def run_leaderboard(page: Page) -> None:
-    open_tab(page, "Lab")
+    open_tab(page, "Test")
     expect(page.locator("#lab-findings")).to_contain_text("Use ", timeout=40_000)
+
+
+def open_row(page: Page, name: str) -> None:
+    fold = page.locator("#lab-table-fold button").first
+    if fold.get_attribute("class") and "open" not in str(fold.get_attribute("class")).split():
+        fold.click()
+    page.locator("#lab-table").get_by_role("button", name=name, exact=True).click()
 
 
 def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_controls(page: Page) -> None:
@@ -28,33 +34,46 @@ def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_contr
     table = page.locator("#lab-table")
     for control in ("empty", "shuffled", "unrelated"):
         expect(table).to_contain_text(control)
-    drawn(page, "lab-plots", 5)
+    expect(page.locator("#lab-stop")).to_be_hidden()
+    drawn(page, "lab-plots", 1)
     expect(page.locator("#lab-snippet")).to_contain_text("InstructorModel")
+    open_row(page, "A")
+    expect(page.locator("#closer-plots")).to_contain_text("Labels that A confuses", timeout=60_000)
+    drawn(page, "lab-plots", 1)
 
 
-def test_a_clicked_row_shows_the_labels_it_confuses_and_the_way_back(page: Page) -> None:
+def test_many_wordings_are_tried_by_one_button_and_drawn_by_task(page: Page) -> None:
     run_leaderboard(page)
-    page.locator("#lab-table").get_by_text("Represent the review for classifying the topic:").first.click()
-    expect(page.locator("#lab-plots")).to_contain_text("Labels that A confuses", timeout=20_000)
-    page.locator("#all-rows").click()
-    drawn(page, "lab-plots", 5)
+    page.locator("#try-wordings").click()
+    expect(page.locator("#lab-plots")).to_contain_text("65 wordings of 13 tasks", timeout=120_000)
+    expect(page.locator("#lab-findings")).to_contain_text("65 tried")
+    expect(page.locator("#lab-reasons")).to_contain_text("With labels dealt at random")
+    expect(page.locator("#lab-stop")).to_be_hidden()
 
 
-def test_an_added_candidate_is_compared_and_its_matrix_is_one_click_away(page: Page) -> None:
+def test_a_misspelt_label_is_merged_by_a_click_and_stands_in_nobodys_way(page: Page) -> None:
+    example = load_examples()[0]
+    labels = ["Positive", *(example.labels or ())[1:]]
+    texts(page).fill("\n".join(map("\t".join, zip(example.texts, labels, strict=True))))
     run_leaderboard(page)
+    expect(page.locator("#lab-reasons")).to_contain_text("1 label with one text (Positive)", timeout=40_000)
+    page.locator("#lab-merges").get_by_text("merge Positive (1) into positive").click()
+    expect(page.locator("#summary")).to_contain_text("2 labels", timeout=40_000)
+    expect(page.locator("#lab-merges button")).to_have_count(0, timeout=40_000)
+
+
+def test_an_added_candidate_is_compared_and_the_matrix_of_the_decision_is_one_click_away(page: Page) -> None:
+    run_leaderboard(page)
+    page.locator("#lab-candidates button").first.click()
     field = page.get_by_role("textbox", name="More candidates")
     field.fill("Tell apart happy and unhappy customers:")
     field.blur()
     expect(page.locator("#lab-table")).to_contain_text("Tell apart happy and unhappy customers:", timeout=40_000)
-    page.locator("#lab-table").get_by_text("Tell apart happy and unhappy customers:").first.click()
-    expect(page.locator("#lab-plots")).to_contain_text("Labels that D confuses", timeout=20_000)
+    open_row(page, "C")
+    expect(page.locator("#closer-plots")).to_contain_text("Labels that C confuses", timeout=60_000)
     page.locator("#open-instruction").click()
-    expect(instruction(page, 3)).to_have_value("Tell apart happy and unhappy customers:")
-    # The leaderboard has embedded the candidate already, and nothing else is new.
-    expect(page.locator("#status")).to_contain_text("64 pairs · 0 new", timeout=20_000)
-    drawn(page, "similarity-plots", 4)
-    open_tab(page, "Map")
-    drawn(page, "map-plots", 4)
+    drawn(page, "similarity-plots", 2)
+    expect(instruction(page, 1)).to_have_value("Represent the review for classifying the sentiment:")
 
 
 def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: Path) -> None:
@@ -62,60 +81,49 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     table = tmp_path / "feelings.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("remark", "feeling"), *zip(example.texts, example.labels or (), strict=True)])
-    page.get_by_text("upload", exact=False).first.click()
-    page.locator("input[type=file]").first.set_input_files(table)
+    open_panel(page, "texts")
+    page.locator("#upload-file input[type=file]").set_input_files(table)
     expect(page.locator("#upload-preview")).to_contain_text("feeling")
-    page.get_by_role("button", name="Use these texts").click()
+    page.locator("#upload-use").click()
     expect(page.locator("#text-list [data-item='0']")).to_contain_text(example.texts[0], timeout=30_000)
-    instruction(page, 2).fill("Represent the statement for classifying the emotion:")
-    page.locator("#update").click()
-    open_tab(page, "Lab")
-    use = 'Use "Represent the statement for classifying the emotion:": '
+    open_tab(page, "Test")
+    use = 'Use "Represent the text for classifying the feeling:": '  # proposed from the columns
     expect(page.locator("#lab-findings")).to_contain_text(use, timeout=40_000)
-    expect(page.locator("#lab-snippet")).to_contain_text("classifying the emotion")
+    expect(page.locator("#lab-snippet")).to_contain_text("classifying the feeling")
 
 
 def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:
-    page.locator("#texts textarea").fill("good\tyes\nbad\tno\nfine\tyes")
-    page.locator("#update").click()
+    texts(page).fill("good\tyes\nbad\tno\nfine\tyes")
     expect(page.locator("#summary")).to_contain_text("3 texts")
-    open_tab(page, "Lab")
-    expect(page.locator("#lab-note")).to_contain_text("8", timeout=20_000)
-    expect(page.locator("#lab-note")).to_contain_text("3")
+    open_tab(page, "Test")
+    expect(page.locator("#lab-findings")).to_contain_text("8", timeout=20_000)
+    expect(page.locator("#lab-findings")).to_contain_text("3")
     expect(page.locator("#texts textarea")).to_have_value("good\tyes\nbad\tno\nfine\tyes")
 
 
-@pytest.mark.parametrize(
-    ("question", "finding"),
-    [
-        ("label columns", "3 instructions × 1 label column"),
-        ("words", "matters most"),
-        ("variance", "interaction"),
-        ("flips", "triplets"),
-        ("neighbours", "Neighbours of text 1"),
-        ("morph", "nearest neighbours"),
-        ("retrieve", "1 query under A"),
-    ],
-)
-def test_every_experiment_answers_in_words_and_figures(page: Page, question: str, finding: str) -> None:
-    open_tab(page, "Lab")
-    page.get_by_role("radio", name=question, exact=True).check()
-    expect(page.locator("#lab-findings")).to_contain_text(finding, timeout=60_000)
-    page.wait_for_function("document.querySelectorAll('#lab-plots .ic-plot').length > 0")
-    expect(page.locator("#lab-note p")).not_to_be_empty()
+def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:
+    open_tab(page, "Test")
+    for question, finding in (
+        ("How sure are the scores", "Use "),
+        ("Does each instruction serve", "2 instructions × 1 label column"),
+        ("Which words of an instruction", "matters most"),
+        ("How much of the embeddings", "interaction"),
+        ("Which texts change sides", "triplets"),
+        ("How do the neighbours", "Neighbours of text 1"),
+        ("How does the map move", "nearest neighbours"),
+        ("Does a search find", "1 query under A"),
+    ):
+        choose(page, page.locator("#lab-question input"), question)
+        expect(page.locator("#closer-findings")).to_contain_text(finding, timeout=60_000)
+        page.wait_for_function("document.querySelectorAll('#closer-plots .js-plotly-plot').length > 0")
+        expect(page.locator("#closer-note p")).not_to_be_empty()
 
 
 def test_suggestions_come_from_the_template(page: Page) -> None:
-    open_tab(page, "Lab")
-    page.get_by_text("suggest candidates").click()
+    open_tab(page, "Test")
+    page.locator("#lab-candidates button").first.click()
     page.locator("#suggest").click()
     expect(page.get_by_role("textbox", name="More candidates")).to_have_value(
         "Represent the review for clustering by topic:"
     )
     expect(page.locator("#lab-table")).to_contain_text("clustering by topic", timeout=40_000)
-
-
-@pytest.mark.parametrize("page", [PHONE], indirect=True)
-def test_a_phone_shows_the_leaderboard_without_scrolling_sideways(page: Page) -> None:
-    run_leaderboard(page)
-    assert is_narrow(page)

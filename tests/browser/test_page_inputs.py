@@ -14,12 +14,15 @@ from instructor_core.ui.examples import load_examples
 from tests.browser.conftest import Problems
 from tests.browser.reading import (
     choose,
+    cosine_matrices,
     cosines,
     drawn,
     embed,
     instruction,
     matrices,
+    open_panel,
     open_tab,
+    point_at,
     status,
     texts,
     wait_for_size,
@@ -28,6 +31,7 @@ from tests.browser.reading import (
 pytestmark = pytest.mark.browser
 
 FIRST = load_examples()[0]
+K, N = len(FIRST.instructions), len(FIRST.texts)
 HOSTILE = (
     "<img src=x onerror=\"window.hit='img'\"> <b>bold</b>",
     "${window.hit='template'} costs {{value}} `euros` $x^2$",
@@ -43,174 +47,205 @@ PASTE = """text => {
 }"""
 
 
-def test_new_instructions_and_forty_pasted_lines_are_what_the_figures_show(page: Page, mini: InstructorModel):
+DROP = """([name, content]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([content], name, {type: 'text/csv'}));
+  const target = document.querySelector('#nearest-line');
+  for (const kind of ['dragover', 'drop'])
+    target.dispatchEvent(new DragEvent(kind, {dataTransfer, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_typing_is_enough_for_new_instructions_pasted_lines_and_an_edited_text(page: Page, mini: InstructorModel):
     pasted = [f"Remark {i} on the {place}." for i in range(10) for place in ("food", "film", "hotel", "phone")]
-    instructions = ["Represent the remark for classifying the topic:", "", FIRST.instructions[2]]
-    matrices(page, 3)
-    for k in (0, 1):
+    instructions = ["Represent the remark for classifying the topic:", ""]
+    drawn(page, "map-plots", K)
+    for k in range(K):
         instruction(page, k).fill(instructions[k])
+    embed(page, K * N)  # nothing was pressed, and no field was left
+    expect(page.locator("#map-plots .ic-panel-title")).to_have_text([instructions[0], "(no instruction)"])
     texts(page).focus()
     page.keyboard.press("ControlOrMeta+a")
     lines = [f"{text}\t{'even' if i % 2 == 0 else 'odd'}" for i, text in enumerate(pasted)]
     page.evaluate(PASTE, "\n".join(lines))
-    embed(page, 120)
-    wait_for_size(page, 3, 40)
-    for drawn_values, words in zip(matrices(page, 3), instructions, strict=True):
+    embed(page, K * 40)
+    expect(page.locator("#update")).to_be_hidden()
+    for drawn_values, words in zip(cosine_matrices(page, K), instructions, strict=True):
         np.testing.assert_allclose(drawn_values, cosines(mini, words, pasted), atol=1e-3)
     expect(page.locator("#summary")).to_contain_text("40 texts · 2 labels")
-    expect(page.locator("#text-list [data-item]")).to_have_count(40)
-    titles = page.locator("#similarity-plots .ic-panel-title").all_inner_texts()
-    assert titles[:2] == [instructions[0], "(no instruction)"]
+    lines[0] = f"Nobody ever said {time.time()}."
+    texts(page).fill("\n".join(lines))
+    expect(status(page)).to_contain_text(f"{K * 40} pairs · {K} new")  # only that text, under each instruction
+    page.locator("#edit-texts").click()
+    rows = page.locator("#text-list [data-item]")
+    expect(rows).to_have_count(40)
+    expect(rows.first).to_contain_text(lines[0])
 
 
-def test_editing_one_text_encodes_that_text_under_each_instruction(page: Page, mini: InstructorModel):
-    before = matrices(page, 3)[0][0, 1]
-    changed = [f"Nobody ever said {time.time()}.", *FIRST.texts[1:]]
-    texts(page).fill("\n".join(changed))
-    embed(page, 48)
-    expect(status(page)).to_contain_text("48 pairs · 3 new")
-    page.wait_for_function(
-        "before => document.querySelector('#similarity-plots .ic-plot').data[0].z[0][1] !== before", arg=before
-    )
-    np.testing.assert_allclose(matrices(page, 3)[0], cosines(mini, FIRST.instructions[0], changed), atol=1e-3)
+def test_a_chip_takes_the_place_of_b_at_once_and_the_row_is_one_stop_for_keys(page: Page):
+    drawn(page, "map-plots", K)
+    title = page.locator("#map-plots .ic-panel-title").nth(1)
+    page.locator("#chips button", has_text="mood").click()
+    expect(instruction(page, 1)).to_have_value("Represent the review for classifying the emotion:")
+    expect(title).to_have_text("Represent the review for classifying the emotion:")
+    expect(instruction(page, 0)).to_have_value(FIRST.instructions[0].strip())
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#chips [tabindex='0']")).to_have_text("who speaks")
+    expect(title).to_have_text("Represent the review for classifying the grammatical person:")
+    page.locator("#chips button", has_text="no instruction").click()
+    expect(title).to_have_text("(no instruction)")
+    expect(page.locator(".ic-instruction:visible")).to_have_count(2)
 
 
-def test_after_an_upload_the_line_is_about_its_texts_and_a_click_on_the_map_names_them(page: Page):
+def test_a_file_dropped_anywhere_is_what_the_page_is_about_with_instructions_from_its_columns(page: Page):
     line, about_the_example = page.locator("#example-point"), re.compile(re.escape(FIRST.point[:40]))
     expect(line).to_have_text(about_the_example)
-    remarks = [f"Customer {i} wrote about case {i % 8}." for i in range(300)]
-    rows = "\n".join(f"{remark},case {i % 8}" for i, remark in enumerate(remarks))
-    upload = {"name": "own.csv", "mimeType": "text/csv", "buffer": f"message,category\n{rows}\n".encode()}
-    matrices(page, 3)
-    page.get_by_role("button", name=re.compile("^upload a file")).click()
-    page.locator("#upload-file input[type=file]").set_input_files(upload)
+    drawn(page, "map-plots", K)
+    rows = "\n".join(f"Customer {i} wrote about case {i % 8}.,case {i % 8}" for i in range(300))
+    page.evaluate(DROP, ["own.csv", f"message,category\n{rows}\n"])
     expect(page.locator("#upload-preview table")).to_be_visible()
     page.locator("#upload-use").click()
     expect(line).to_have_text("Your 300 texts, 8 labels (category).", timeout=60_000)
+    expect(page.locator("#panel-texts")).to_be_hidden()
     expect(page.get_by_text(about_the_example)).to_have_count(0)
     assert FIRST.title not in page.locator("#example input").input_value()
-    open_tab(page, "Map")
-    figure = drawn(page, "map-plots", 3).first
-    at = page.evaluate("""() => {
-      const gd = document.querySelector('#map-plots .ic-plot');
-      gd.scrollIntoView({block: 'center'});
-      const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout, trace = gd.data[0];
-      const near = (k) => Math.min(...gd.data.flatMap((other, t) => [...other.x].map((x, i) => t === 0 && i === k
-        ? Infinity : (x - trace.x[k]) ** 2 + (other.y[i] - trace.y[k]) ** 2)));
-      const k = [...trace.x.keys()].reduce((best, i) => near(i) > near(best) ? i : best, 0);
-      return [box.left + xaxis._offset + xaxis.d2p(trace.x[k]), box.top + yaxis._offset + yaxis.d2p(trace.y[k]),
-        trace.customdata[k]];
-    }""")
-    expect(figure).to_be_visible()
-    page.mouse.move(at[0] - 3, at[1])
-    page.mouse.move(at[0], at[1])
-    page.mouse.click(at[0], at[1])
-    expect(page.locator("#selection-line")).to_contain_text(f"text {at[2] + 1} ", timeout=20_000)
-    expect(page.locator("#selection-line")).to_contain_text("case")
+    expect(instruction(page, 0)).to_have_value("Represent the message for classifying the category:")
+    expect(instruction(page, 1)).to_have_value("")
+    embed(page, 2 * 300)
+    expect(page.locator("#map-plots .ic-panel-title").nth(1)).to_have_text("(no instruction)")
+    expect(page.locator(".ic-fingerprint").nth(1)).to_contain_text("the control")
+    left, top, text = point_at(page, 0)
+    page.mouse.move(left - 3, top)
+    page.mouse.move(left, top)
+    expect(page.locator(".ic-tooltip")).to_contain_text(f"Customer {text} wrote")
+    page.mouse.click(left, top)
+    expect(page.locator("#selection-line")).to_contain_text(f"Customer {text} wrote about case", timeout=30_000)
+
+
+def test_what_the_header_opens_is_closed_by_escape_by_its_button_and_by_a_click_beside_it(page: Page):
+    for name, first in (("texts", "#upload-file"), ("share", "#link-copy")):
+        button, panel = page.locator(f"#open-{name}"), page.locator(f"#panel-{name}")
+        for close in (lambda: page.keyboard.press("Escape"), button.click, page.locator("#nearest-line").click):
+            open_panel(page, name)
+            expect(panel.locator(first)).to_be_visible()
+            assert panel.evaluate("node => node.contains(document.activeElement)")
+            close()
+            expect(panel).to_be_hidden()
+            expect(button).to_have_attribute("aria-expanded", "false")
+    open_panel(page, "texts")
+    page.keyboard.press("Escape")
+    expect(page.locator("#open-texts")).to_be_focused()
 
 
 def test_instructions_are_added_built_and_removed_up_to_eight(page: Page):
     shown = page.locator(".ic-instruction:visible")
     add = page.locator("#add-instruction")
-    expect(shown).to_have_count(3)
-    page.get_by_role("button", name=re.compile("^builder")).click()
+    expect(shown).to_have_count(K)
+    page.get_by_role("button", name=re.compile("paper's template")).click()
     page.locator("#build-instruction").click()
-    expect(shown).to_have_count(4)
-    expect(instruction(page, 3)).to_have_value("Represent the review for clustering by topic:")
-    for count in (5, 6, 7, 8):
+    expect(shown).to_have_count(3)
+    built = "Represent the review for clustering by topic:"
+    expect(instruction(page, 2)).to_have_value(built)
+    for count in (4, 5, 6, 7, 8):
         add.click()
         expect(shown).to_have_count(count)
     add.click()
     page.wait_for_timeout(300)
     expect(shown).to_have_count(8)
-    embed(page, 8 * 16)
-    assert len(matrices(page, 8)) == 8
+    drawn(page, "map-plots", 8)
     page.locator("#remove-0").click()
     expect(shown).to_have_count(7)
     expect(instruction(page, 0)).to_have_value(FIRST.instructions[1].strip())
-    expect(instruction(page, 2)).to_have_value("Represent the review for clustering by topic:")
-    embed(page, 7 * 16)
-    assert len(matrices(page, 7)) == 7
+    expect(instruction(page, 1)).to_have_value(built)
+    drawn(page, "map-plots", 7)
 
 
 def test_under_each_instruction_stands_what_it_does_to_the_texts(page: Page):
     lines = page.locator(".ic-fingerprint:visible")
-    expect(lines).to_have_count(3)
+    expect(lines).to_have_count(K)
     expect(lines.nth(1)).to_contain_text("sentiment")
     instruction(page, 0).fill("banana banana banana:")
     expect(page.locator("body")).to_have_class(re.compile("ic-typed"))
     instruction(page, 1).fill("Is the author happy or annoyed?")
-    embed(page, 48)
+    embed(page, K * N)
     expect(lines.nth(0)).to_contain_text("hardly changes anything (.")
     expect(lines.nth(1)).to_have_text(re.compile(r"^moves the texts \.\d\d \(punctuation \.\d\d\) · like .*sentiment"))
     expect(page.locator("body")).not_to_have_class(re.compile("ic-typed"))
     texts(page).fill("one text\nand another")
-    embed(page, 6)
+    embed(page, 2 * K)
     expect(lines.nth(0)).to_contain_text("from 4 different texts on")
 
 
 def test_an_empty_text_field_is_answered_in_place_and_nothing_is_lost(page: Page):
-    before = matrices(page, 3)
-    texts(page).fill("")
+    before = cosine_matrices(page, K)
     instruction(page, 0).fill("Represent the remark:")
-    page.locator("#update").click()
-    message = status(page).get_by_role("alert")
-    expect(message).to_contain_text("Write or paste one text per line")
+    texts(page).fill("")
+    expect(status(page).get_by_role("alert")).to_contain_text("Write or paste one text per line")
     expect(instruction(page, 0)).to_have_value("Represent the remark:")
-    np.testing.assert_array_equal(matrices(page, 3)[0], before[0])
+    expect(page.locator("#text-list [data-item]")).to_have_count(N)
+    assert matrices(page, K)[1].shape == before[1].shape
     texts(page).fill("\n".join(FIRST.texts))
-    embed(page, 48)
+    embed(page, K * N)
     expect(page.locator("#similarity-plots .ic-panel-title").first).to_have_text("Represent the remark:")
+    np.testing.assert_array_equal(matrices(page, K)[1], before[1])
 
 
 def test_a_checkpoint_out_of_reach_is_reported_and_the_page_goes_on(page: Page, problems: Problems):
     problems.allow("the server reached for huggingface.co")
-    matrices(page, 3)
+    drawn(page, "map-plots", K)
     menu = page.locator("#checkpoint input")
     choose(page, menu, "instructor-base")
     expect(status(page).get_by_role("alert")).to_contain_text("Could not download", timeout=20_000)
     expect(menu).to_have_value("instructor-mini (on this machine)")
     instruction(page, 0).fill("Represent the remark for classifying the emotion:")
-    embed(page, 48)
-    expect(page.locator("#similarity-plots .ic-panel-title").first).to_contain_text("emotion")
+    embed(page, K * N)
+    expect(page.locator("#map-plots .ic-panel-title").first).to_contain_text("emotion")
 
 
-def test_a_long_run_stops_when_asked_and_keeps_what_was_typed(page: Page):
-    before = matrices(page, 3)
-    stamp = time.time()
-    many = "\n".join(f"Line {i} of {stamp}: " + "the long story goes on and on " * 12 for i in range(1500))
+def test_a_long_run_asks_first_stops_when_asked_and_keeps_what_was_typed(page: Page):
+    before = cosine_matrices(page, K)
+    update, stop, stamp = page.locator("#update"), page.locator("#stop"), time.time()
+    many = "\n".join(f"Line {i} of {stamp}: " + "on and on " * 35 for i in range(500))
     texts(page).fill(many)
-    page.locator("#update").click()
-    expect(status(page)).to_contain_text("of 4500 pairs", timeout=60_000)
-    page.locator("#stop").click()
+    expect(status(page)).to_have_text(re.compile(r"1000 pairs to embed, about \d+ s"))
+    expect(stop).to_be_hidden()
+    page.wait_for_timeout(300)
+    expect(page.locator("body")).to_have_class(re.compile("ic-typed"))  # the figures are of other texts
+    update.click()
+    expect(status(page)).to_contain_text("of 1000 pairs", timeout=60_000)
+    expect(stop).to_be_visible()
+    stop.click()
     expect(status(page)).to_contain_text("stopped", timeout=20_000)
-    page.wait_for_timeout(1500)
-    expect(status(page)).to_contain_text("stopped")
+    expect(stop).to_be_hidden()
+    expect(update).to_be_visible()  # to go on
+    expect(page.locator("body")).to_have_class(re.compile("ic-typed"))
     assert texts(page).input_value() == many
-    np.testing.assert_array_equal(matrices(page, 3)[0], before[0])
+    np.testing.assert_array_equal(matrices(page, K)[0], before[0])
     texts(page).fill(f"short {stamp}\nshorter")
-    embed(page, 6)
-    wait_for_size(page, 3, 2)
+    embed(page, 2 * K)
+    expect(update).to_be_hidden()
+    wait_for_size(page, K, 2)
 
 
 def test_hostile_texts_are_shown_literally_everywhere(page: Page):
     instruction(page, 0).fill(HOSTILE[0])
     texts(page).fill("\n".join(f"{text}\t<i>label</i> {i}" for i, text in enumerate(HOSTILE)))
-    embed(page, 12)
-    wait_for_size(page, 3, 4)
+    embed(page, 4 * K)
+    expect(page.locator("#map-plots .ic-legend li").first).to_have_text("<i>label</i> 0")
+    expect(page.locator("#map-plots .ic-panel-title").first).to_have_text(HOSTILE[0])
+    page.locator("#edit-texts").click()
     rows = page.locator("#text-list [data-item]")
     for i, text in enumerate(HOSTILE):
         expect(rows.nth(i).locator(".ic-list-text")).to_have_text(text)
         expect(rows.nth(i).locator(".ic-label")).to_have_text(f"<i>label</i> {i}")
-    expect(page.locator("#similarity-plots .ic-panel-title").first).to_have_text(HOSTILE[0])
     for i in (2, 3):
         rows.nth(i).click()
     expect(page.locator("#selection-line")).to_contain_text("</s> <pad>")
-    open_tab(page, "Map")
-    drawn(page, "map-plots", 3)
-    expect(page.locator("#map-plots .ic-legend li").first).to_have_text("<i>label</i> 0")
-    open_tab(page, "Tokens")
-    drawn(page, "token-plots", 3)
-    assert page.locator("#token-rows .ic-segment-end").count() == 3
+    expect(page.locator("#why-card h3")).to_contain_text("Why texts 4 and 3 ")
+    for tab, view in (("Matrix", "similarity-plots"), ("Nearest", "nearest-plots"), ("Tokens", "token-plots")):
+        open_tab(page, tab)
+        drawn(page, view, K)
+    assert page.locator("#token-rows .ic-segment-end").count() == K
     assert page.evaluate("window.hit === undefined")
     assert page.locator("img[src='x']").count() == 0

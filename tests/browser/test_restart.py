@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Problems
+from tests.browser.reading import instruction, texts
 from tests.serving import Server, free_port, serving
 
 pytestmark = pytest.mark.browser
@@ -43,25 +44,25 @@ def test_what_was_typed_outlives_the_server(
         "Failed to load resource|Failed to fetch|Connection errored out|network error|Connection to the server"
     )
     page.locator(".js-plotly-plot").first.wait_for()  # every script is loaded
-    page.locator("#texts textarea").fill(TEXTS)
-    page.locator("#remove-2").click()
-    expect(page.locator("#instruction-2 textarea")).to_have_count(0)
-    page.locator("#instruction-1 textarea").fill(INSTRUCTION)
+    page.locator("#remove-1").click()
+    expect(page.locator("#instruction-1 textarea")).to_have_count(0)
+    texts(page).fill(TEXTS)
     server.kill()
-    page.locator("#update").click()
+    instruction(page, 0).fill(INSTRUCTION)  # and the page goes for the server by itself
     expect(page.locator(".ic-offline")).to_have_text(
         "The server does not answer. What you typed stays in this page, and is restored when the server is back; "
         "the page keeps trying by itself."
     )
     expect(page.locator("#texts textarea")).to_have_value(TEXTS)
+    expect(page.locator(".toast-body").filter(visible=True)).to_have_count(0)  # one sentence is enough
     screenshot(page, "server-gone")
     restart()
     expect(page.locator("#example-point")).to_have_text(
         "The page was loaded anew. What you had typed is back, and embedded again.", timeout=60_000
     )
     expect(page.locator("#texts textarea")).to_have_value(TEXTS)
-    expect(page.locator("#instruction-1 textarea")).to_have_value(INSTRUCTION)
-    expect(page.locator("#instruction-2 textarea")).to_have_count(0)
+    expect(instruction(page, 0)).to_have_value(INSTRUCTION)
+    expect(page.locator("#instruction-1 textarea")).to_have_count(0)
     expect(page.locator("#summary")).to_contain_text("2 texts · 1 label")
     expect(page.locator(".ic-offline")).to_have_count(0)
     screenshot(page, "server-back")

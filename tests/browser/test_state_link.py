@@ -11,7 +11,17 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESKTOP
-from tests.browser.reading import choose, drawn, embed, instruction, matrices, open_tab, texts, wait_for_size
+from tests.browser.reading import (
+    choose,
+    drawn,
+    embed,
+    how_it_is_drawn,
+    instruction,
+    open_panel,
+    open_tab,
+    texts,
+    wait_for_size,
+)
 from tests.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -38,26 +48,25 @@ def elsewhere(tmp_path: Path, browser: Browser) -> Iterator[Callable[[str], Page
 
 
 def test_a_link_restores_inputs_selection_and_options_on_another_server(page: Page, elsewhere: Callable[[str], Page]):
-    matrices(page, 3)
-    page.locator("#remove-2").click()
-    expect(page.locator("#instruction-2 textarea")).to_have_count(0)
+    drawn(page, "map-plots", 2)
     instruction(page, 0).fill("Represent the review for clustering by topic:")
     texts(page).fill("\n".join(TEXTS))
     embed(page, 16)
-    wait_for_size(page, 2, 8)
-    page.get_by_role("radio", name="clustered under A").check()
+    page.locator("#edit-texts").click()
     page.locator("#text-list [data-item]").nth(2).click()
-    open_tab(page, "Map")
-    drawn(page, "map-plots", 2)
-    page.get_by_role("radio", name="PCA").check()
-    open_tab(page, "Lab")
+    with how_it_is_drawn(page):
+        page.get_by_role("radio", name="joint").check()
+    open_tab(page, "Test")
     page.get_by_role("textbox", name="More candidates").fill(CANDIDATES)
     page.get_by_role("textbox", name="More candidates").blur()
     expect(page.locator("#lab-table")).to_contain_text("Mood:")
-    open_tab(page, "Similarity")
-    choose(page, page.get_by_label("Show", exact=True), "Difference of two")
+    open_tab(page, "Matrix")
+    wait_for_size(page, 2, 8)
+    with how_it_is_drawn(page):
+        choose(page, page.get_by_label("Order of texts", exact=True), "clustered under A")
+        choose(page, page.get_by_label("Show", exact=True), "Difference of two")
     drawn(page, "similarity-plots", 1)
-    page.locator("#link .label-wrap").click()
+    open_panel(page, "share")
     page.locator("#link-copy").click()
     link = page.locator("#link-url input, #link-url textarea").first
     expect(link).to_have_value(re.compile(r"\?s=[\w-]{100,}$"))
@@ -69,12 +78,14 @@ def test_a_link_restores_inputs_selection_and_options_on_another_server(page: Pa
     expect(texts(other)).to_have_value("\n".join(TEXTS))
     drawn(other, "similarity-plots", 1)
     other.wait_for_function("document.querySelector('#similarity-plots .ic-plot').data[0].z.length === 8")
-    expect(other.get_by_role("radio", name="clustered under A")).to_be_checked()
-    expect(other.get_by_label("Second (columns)", exact=True)).to_be_visible()
-    expect(other.locator("#selection-line")).to_contain_text('text 3 "The rice was fine."')
+    with how_it_is_drawn(other):
+        expect(other.get_by_label("Order of texts", exact=True)).to_have_value("clustered under A")
+        expect(other.get_by_label("Second (columns)", exact=True)).to_be_visible()
+    expect(other.locator("#selection-line p").first).to_contain_text("The rice was fine.")
     open_tab(other, "Map")
-    expect(other.get_by_role("radio", name="PCA")).to_be_checked()
     drawn(other, "map-plots", 2)
-    open_tab(other, "Lab")
+    with how_it_is_drawn(other):
+        expect(other.get_by_role("radio", name="joint")).to_be_checked()
+    open_tab(other, "Test")
     expect(other.get_by_role("textbox", name="More candidates")).to_have_value(CANDIDATES)
     expect(other.locator("#lab-table")).to_contain_text("Mood:")

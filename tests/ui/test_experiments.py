@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.labels import label_issues
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import experiments
@@ -20,11 +21,13 @@ from instructor_core.ui.experiments import Experiment, Finding, Request, ScoreBo
 from instructor_core.ui.inputs import Inputs, parse_texts
 from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.tabs.lab import merge_labels
+from instructor_core.ui.tabs.lab import decision_parts, merge_buttons, merge_labels, table_html
 
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 ALL: list[Experiment] = [
     experiments.compare_instructions,
+    experiments.show_scores,
+    experiments.show_confusions,
     experiments.compare_label_columns,
     experiments.take_apart,
     experiments.split_variance,
@@ -147,6 +150,41 @@ def test_two_spellings_of_a_label_are_left_out_offered_and_merged_on_request(run
     said = " ".join(finding.sentences)
     assert "14 of 16 texts used; left out: 1 text without a label, 1 label with one text (Positive)." in said
     assert 'merge "Positive" (1) into "positive"?' in said
-    typed, line = merge_labels(inputs)
+    (merge,) = label_issues(inputs.labels).merges
+    assert "data-chip='0'>merge Positive (1) into positive<" in merge_buttons([merge])
+    typed, line = merge_labels(inputs, 0)
     assert parse_texts(typed)[1][0] == ("positive", *labels[1:])
     assert "Merged" in line
+    assert "No two labels" in merge_labels(inputs, 1)[1]
+
+
+def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> None:
+    inputs = replace(INPUTS, instructions=("Represent the review for classifying the weather: ",))
+    alone, _ = answer(experiments.compare_instructions, runtime, inputs, Request())
+    finding, lines = answer(experiments.compare_instructions, runtime, inputs, Request(many=True, columns=("mood",)))
+    assert alone.sentences[0].startswith("Use no instruction") and alone.step
+    # 9 texts more of 16 are luck's too where so many are tried: see tests/analysis/test_decision.py.
+    assert "none of the 75 tried is" in finding.sentences[0] and "negative or positive" in finding.sentences[0]
+    assert "of the orders" in finding.sentences[1]
+    assert any("pairs" in line for line in lines)
+    figure = finding.panels.panels[0].figure
+    rows = list(figure.layout.yaxis.ticktext)
+    assert {"weather", "mood", "sentiment", "negative or positive", "shuffled", "unrelated"} <= set(rows)
+    dots = {rows[trace.y[0]]: list(trace.x) for trace in figure.data if len(trace.x) > 1}
+    assert len(dots["sentiment"]) == 5
+    assert finding.table is not None and len(finding.table) == 5  # A, the best wording, three controls
+    assert finding.instruction == ""
+    assert finding.step.startswith("Next: ")
+
+
+def test_the_decision_is_shown_first_with_one_next_step_and_no_verdict_twice(runtime: Runtime) -> None:
+    finding, _ = answer(experiments.compare_instructions, runtime, INPUTS, Request())
+    parts = decision_parts(finding)
+    assert parts[0].startswith('<div class="ic-findings"><p>Use &quot;') and parts[0].count("<li>") == 1
+    table = parts[4]
+    assert table.count("<tr>") == 1 + len(finding.table or []) and "not distinguishable" not in table
+    assert table.count("class='ic-number'") == 0 and table.count('<td class="ic-number">') == 5 * len(
+        finding.table or []
+    )
+    assert '<td class="ic-number">1.00</td>' in table
+    assert "<b>" not in table_html([["<b>", "<b>", "", 0.5, "", ""]])

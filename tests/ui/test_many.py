@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.groups import grid_groups
 from instructor_core.errors import UserError
 from instructor_core.hub import local_checkpoint
 from instructor_core.ui import experiments
@@ -76,12 +77,13 @@ def test_more_texts_than_a_matrix_takes_are_drawn_as_blocks_and_in_words() -> No
 
 @pytest.mark.parametrize(("view", "key"), [("difference", "B-A"), ("cross", "BxA")])
 def test_two_instructions_of_many_texts_are_compared_block_by_block(view: str, key: str) -> None:
-    note, payload = shown(similarity.large_panels(grid_of_many(many(500, labels=False)), view, 1, 0))
+    grid = grid_of_many(many(500, labels=False))
+    note, payload = shown(similarity.large_panels(grid, view, 1, 0))
     (panel,) = json.loads(payload)["panels"]
     assert panel["key"] == key
-    z = np.shape(panel["figure"]["data"][0]["z"])
-    assert z[0] == z[1] >= 2
-    assert "no labels" in note
+    n_groups = len(grid_groups(grid).groups.names)
+    assert np.shape(panel["figure"]["data"][0]["z"]) == (n_groups, n_groups) and n_groups > 1
+    assert f"groups are {n_groups} k-means clusters under A" in note
 
 
 def test_ten_thousand_texts_send_less_than_a_megabyte_to_the_similarity_tab() -> None:
