@@ -45,10 +45,11 @@ class Retrieval:
 
 @dataclass(frozen=True, eq=False)
 class RetrievalQuality:
-    """How well marked documents are found."""
+    """How well marked documents are found: means over the queries that have relevant documents."""
 
-    mean_ndcg: float  # nDCG@k, over the queries that have relevant documents
-    mean_recall: float  # share of the relevant documents among the first k, over the same
+    mean_ndcg: float  # nDCG@k
+    mean_rr: float  # MRR@k: 1 / rank of the first relevant document, 0 below rank k
+    mean_recall: float  # share of the relevant documents among the first k
     n_queries: int  # number of those queries; a mean over few of them is not a finding
     k: int
 
@@ -67,7 +68,7 @@ def retrieve(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> 
 
 
 def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOFF) -> RetrievalQuality:
-    """nDCG@k and recall@k with marked documents (Q, M)."""
+    """nDCG@k, MRR@k and recall@k with marked documents (Q, M)."""
     counts = relevant.sum(axis=1)
     marked = counts > 0
     if not marked.any():
@@ -80,4 +81,5 @@ def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOF
     best = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(counts, hits.shape[1])]
     ndcg = (hits @ discounts)[marked] / best[marked]
     recall = hits.sum(axis=1)[marked] / counts[marked]
-    return RetrievalQuality(float(ndcg.mean()), float(recall.mean()), int(marked.sum()), k)
+    first = np.where(hits.any(axis=1), 1.0 / (1 + hits.argmax(axis=1)), 0.0)[marked]
+    return RetrievalQuality(float(ndcg.mean()), float(first.mean()), float(recall.mean()), int(marked.sum()), k)

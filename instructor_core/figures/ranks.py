@@ -90,12 +90,17 @@ def result_panels(
     retrieval: Retrieval,
     query: int,
     queries: Sequence[str],
-    documents: Sequence[str],
+    texts: Sequence[str],
     *,
+    rows: Sequence[int] | None = None,
     relevant: NDArray[np.bool_] | None = None,
     top: int = CUTOFF,
 ) -> PanelSet:
-    """Scores of the first documents of one query; `relevant` (Q, M) marks the documents that answer it."""
+    """Scores of the first documents of one query; `relevant` (Q, M) marks the documents that answer it.
+
+    The M documents are the `rows` of the texts, all of them by default, and keep their numbers.
+    """
+    rows = range(len(texts)) if rows is None else rows
     results = retrieval.results(query, top=top)
     marked = [relevant is not None and bool(relevant[query, result.document]) for result in results]
     figure = go.Figure(
@@ -106,7 +111,7 @@ def result_panels(
                 f"place {result.rank}, cosine {result.score:.3f}{', relevant' if mark else ''}"
                 for result, mark in zip(results, marked, strict=True)
             ],
-            items=[result.document for result in results],
+            items=[rows[result.document] for result in results],
             marker={
                 "size": theme.MARKER_SIZE + 2,
                 "color": [theme.SEGMENTS["text"] if mark else NEUTRAL for mark in marked],
@@ -115,13 +120,14 @@ def result_panels(
             },
         )
     )
-    names = [f"{result.rank}  {theme.shorten(documents[result.document], _LABEL_LENGTH)}" for result in results]
+    found_rows = [rows[result.document] for result in results]
+    names = [f"{row + 1}  {theme.shorten(texts[row], _LABEL_LENGTH)}" for row in found_rows]
     rows_chart(figure, names, title="cosine")
     found = f", {sum(marked)} of {int(relevant[query].sum())} marked ones among them" if relevant is not None else ""
-    subtitle = f"the first {len(results)} of {len(documents)} documents{found}"
-    alt = f"Query: {queries[query]}. Best document: {documents[results[0].document]} ({results[0].score:.3f}){found}."
+    subtitle = f"the first {len(results)} of {len(rows)} documents, best on top{found}"
+    alt = f"Query: {queries[query]}. Best document: {texts[found_rows[0]]} ({results[0].score:.3f}){found}."
     title = theme.shorten(queries[query], 90)
-    return PanelSet((Panel("results", title, None, figure, subtitle),), tuple(documents), alt=alt)
+    return PanelSet((Panel("results", title, None, figure, subtitle),), tuple(texts), alt=alt)
 
 
 def rank_change_panels(
@@ -129,11 +135,13 @@ def rank_change_panels(
     after: Retrieval,
     query: int,
     queries: Sequence[str],
-    documents: Sequence[str],
+    texts: Sequence[str],
     *,
+    rows: Sequence[int] | None = None,
     top: int = CUTOFF,
 ) -> PanelSet:
-    """Places of the documents of one query before and after a change of instruction."""
+    """Places of the documents of one query, `rows` of the texts, before and after a change of instruction."""
+    rows = range(len(texts)) if rows is None else rows
     ranks = np.stack([before.ranks[query], after.ranks[query]])
     scores = np.stack([before.scores[query], after.scores[query]])
     shown = [int(d) for d in after.order[query] if ranks[:, d].min() <= top]
@@ -143,14 +151,14 @@ def rank_change_panels(
             f"place {rank} {when}, cosine {score:.3f}"
             for when, rank, score in zip(("before", "after"), ranks[:, document], scores[:, document], strict=True)
         ]
-        figure.add_trace(_rank_line([0, 1], ranks[:, document].tolist(), document, tips, index))
+        figure.add_trace(_rank_line([0, 1], ranks[:, document].tolist(), rows[document], tips, index))
     _rank_axes(figure, ("before", "after"), int(ranks[:, shown].max()))
     moved = sum(int(ranks[0, d] != ranks[1, d]) for d in shown)
     subtitle = f"{moved} of {len(shown)} documents change their place"
-    alt = f"Query: {queries[query]}. {subtitle}. First before: {documents[int(before.order[query, 0])]}. "
-    alt += f"First after: {documents[int(after.order[query, 0])]}."
+    alt = f"Query: {queries[query]}. {subtitle}. First before: {texts[rows[int(before.order[query, 0])]]}. "
+    alt += f"First after: {texts[rows[int(after.order[query, 0])]]}."
     panel = Panel("changes", theme.shorten(queries[query], 90), None, figure, subtitle)
-    return PanelSet((panel,), tuple(documents), alt=alt)
+    return PanelSet((panel,), tuple(texts), alt=alt)
 
 
 def _rank_line(places: list[int], ranks: list[int], item: int, tips: list[str], index: int) -> go.Scatter:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from instructor_core.analysis.wordings import WordingSpread
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, mark_value, one_line, rows_chart
+from instructor_core.figures.charts import NEUTRAL, dots, mark_value, one_line, rows_chart
 from instructor_core.figures.panels import Panel, PanelSet
 
 HOW_TO_READ = (
@@ -18,6 +18,8 @@ HOW_TO_READ = (
 )
 NOT_SHOWN = "The dot furthest to the right is the luckiest one too: the first sentence says what it is worth."
 _LABEL_LENGTH = 30
+_MEAN = {"symbol": "line-ns-open", "size": 16, "color": NEUTRAL, "line": {"width": 2}}
+_CONTROL = {"symbol": "diamond-open", "size": theme.MARKER_SIZE, "color": NEUTRAL, "line": {"width": 2}}
 
 
 def wording_panels(
@@ -44,51 +46,17 @@ def wording_panels(
     figure = go.Figure()
     for place, task in enumerate(spread.order):
         values, words = spread.values[task].tolist(), wordings[task]
-        figure.add_trace(
-            go.Scatter(
-                x=values,
-                y=[place] * len(values),
-                mode="markers",
-                marker={
-                    "size": [theme.MARKER_SIZE + 5 if each == best else theme.MARKER_SIZE for each in words],
-                    "color": [theme.accent(own[each]) if each in own else NEUTRAL for each in words],
-                    "symbol": ["circle-dot" if each == best else "circle" for each in words],
-                    "opacity": 0.8,
-                },
-                customdata=[f"{one_line(each)}\n{value:.3f}" for each, value in zip(words, values, strict=True)],
-                meta={"kind": "plain"},
-                hoverinfo="none",
-            )
-        )
-        mean = float(spread.means[task])
-        figure.add_trace(
-            go.Scatter(
-                x=[mean],
-                y=[place],
-                mode="markers",
-                marker={"symbol": "line-ns-open", "size": 16, "color": NEUTRAL, "line": {"width": 2}},
-                customdata=[spread.about(task)],
-                meta={"kind": "plain"},
-                hoverinfo="none",
-            )
-        )
+        look = {
+            "size": [theme.MARKER_SIZE + 5 if each == best else theme.MARKER_SIZE for each in words],
+            "color": [theme.accent(own[each]) if each in own else NEUTRAL for each in words],
+            "symbol": ["circle-dot" if each == best else "circle" for each in words],
+            "opacity": 0.8,
+        }
+        tips = [f"{one_line(each)}\n{value:.3f}" for each, value in zip(words, values, strict=True)]
+        figure.add_trace(dots(values, [place] * len(values), tips, marker=look))
+        figure.add_trace(dots([float(spread.means[task])], [place], [spread.about(task)], marker=_MEAN))
     for place, (name, value) in enumerate(controls.items(), start=len(spread.names)):
-        figure.add_trace(
-            go.Scatter(
-                x=[value],
-                y=[place],
-                mode="markers",
-                marker={
-                    "symbol": "diamond-open",
-                    "size": theme.MARKER_SIZE,
-                    "color": NEUTRAL,
-                    "line": {"width": 2},
-                },
-                customdata=[f"{name}: {value:.3f}"],
-                meta={"kind": "plain"},
-                hoverinfo="none",
-            )
-        )
+        figure.add_trace(dots([value], [place], [f"{name}: {value:.3f}"], marker=_CONTROL))
     mark_value(figure, none, dash="dash")
     mark_value(figure, chance, dash="dot")
     names = [spread.names[task] for task in spread.order]

@@ -1,4 +1,4 @@
-"""The experiments of the Lab tab: each encodes what it needs, step by step, and answers in words and figures."""
+"""The experiments of Test: each encodes what it needs, step by step, and answers in words and figures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.ablation import ablation, ablation_plan, meaning_free_edits
 from instructor_core.analysis.controls import Entry, Role, one_space, with_controls
 from instructor_core.analysis.decision import Decision, decide_by_neighbors
+from instructor_core.analysis.following import following
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.label_task import LabelTask, Metric, label_task
 from instructor_core.analysis.labels import label_issues, usable_task
@@ -69,7 +70,7 @@ TABLE_HEADERS = (
 
 @dataclass(frozen=True)
 class Request:
-    """What the Lab was asked: instructions and a text by their index in the run, and what was typed or chosen."""
+    """What Test was asked: instructions and a text by their index in the run, and what was typed or chosen."""
 
     a: int = 0
     b: int = 1
@@ -84,7 +85,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What the Lab shows: how to read it and what it does not show, the result in words, and figures."""
+    """What Test shows: how to read it and what it does not show, the result in words, and figures."""
 
     how_to_read: str
     sentences: tuple[str, ...]
@@ -331,9 +332,31 @@ def compare_label_columns(runtime: Runtime, book: ScoreBook, inputs: Inputs, req
         (
             f"{counted(len(grid.instructions), 'instruction')} × {counted(len(columns), 'label column')} by "
             f"{request.metric.value}.",
+            *_followed(grid, columns, inputs, request),
             *chosen.sentences,
         ),
         board_figures.label_matrix_panels(result, grid.instructions),
+    )
+
+
+def _followed(grid: EmbeddingGrid, columns: Sequence[LabelColumn], inputs: Inputs, request: Request) -> tuple[str, ...]:
+    """How often the two chosen instructions are followed on the first two label columns, each serving one."""
+    chosen = [inputs.instructions[request.a], inputs.instructions[request.b]]
+    if len(columns) < 2 or not all(chosen) or chosen[0] == chosen[1]:
+        return ()
+    rows = [grid.instructions.index(instruction) for instruction in chosen]
+    try:
+        vectors, labels = [grid.vectors[row] for row in rows], [column.labels for column in columns[:2]]
+        found = {(at, 1 - at): following(vectors[at], vectors[1 - at], *labels) for at in (0, 1)}
+    except UserError as error:
+        return (str(error),)
+    first, second = max(found, key=lambda pair: found[pair].both)
+    best = found[first, second]
+    names = letter(request.a), letter(request.b)
+    return (
+        f"With {names[first]} for {columns[0].name} and {names[second]} for {columns[1].name}, {best.both:.0%} of "
+        f"{best.n_triplets} triplets of texts are in the right order under both ({best.first:.0%} and "
+        f"{best.second:.0%} under each); embeddings that take no notice of the instruction have 0%.",
     )
 
 
@@ -488,16 +511,18 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     if relevant is not None and relevant.any():
         here, there = quality(result, relevant), quality(same, relevant)
         sentences.append(
-            f"nDCG@{here.k} {here.mean_ndcg:.3f}, recall@{here.k} {here.mean_recall:.3f} over "
-            f"{counted_queries(here.n_queries)} with marked texts; with {letter(request.a)} on both sides "
-            f"{there.mean_ndcg:.3f}, {there.mean_recall:.3f}."
+            f"nDCG@{here.k} {here.mean_ndcg:.2f}, MRR@{here.k} {here.mean_rr:.2f}, recall@{here.k} "
+            f"{here.mean_recall:.2f} over {counted_queries(here.n_queries)} with marked texts; with "
+            f"{letter(request.a)} on both sides {there.mean_ndcg:.2f}, {there.mean_rr:.2f}, {there.mean_recall:.2f}."
         )
     lists = [
         replace(panel, key=f"query {query + 1}")
         for query in range(min(len(queries), MAX_QUERIES_SHOWN))
-        for panel in rank_figures.result_panels(result, query, queries, documents, relevant=relevant).panels
+        for panel in rank_figures.result_panels(
+            result, query, queries, inputs.texts, rows=kept, relevant=relevant
+        ).panels
     ]
-    changes = rank_figures.rank_change_panels(same, result, 0, queries, documents)
+    changes = rank_figures.rank_change_panels(same, result, 0, queries, inputs.texts, rows=kept)
     moved = [replace(panel, key=f"change {at + 1}") for at, panel in enumerate(changes.panels)]
     if len(queries) > MAX_QUERIES_SHOWN:
         sentences.append(f"The lists of the first {MAX_QUERIES_SHOWN} queries are shown.")

@@ -13,7 +13,7 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import instruction_choices
 from instructor_core.ui.scene import Option
 
-MAX_TYPED = 20_000  # characters of a field such as the candidates of the Lab
+MAX_TYPED = 20_000  # characters of a field such as the candidates of Test
 
 
 @dataclass(frozen=True)

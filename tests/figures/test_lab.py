@@ -105,6 +105,13 @@ def test_results_stand_in_the_order_of_their_scores_with_marked_ones_filled() ->
     assert list(trace.marker.symbol) == ["circle-open", "circle-open", "circle", "circle-open"]
     assert "1 of 1 marked ones among them" in panels.panels[0].subtitle
     assert all("<" not in tick for tick in panels.panels[0].figure.layout.yaxis.ticktext)
+    rows = [3, *range(5, 14)]  # the documents are some of the texts, and keep their numbers
+    texts = [f"text {i}" for i in range(14)]
+    panels = result_panels(found, 1, ("q", "q2"), texts, rows=rows, top=4)
+    numbers = [rows[d] for d in found.order[1, :4]]
+    (trace,) = panels.panels[0].figure.data
+    assert list(trace.customdata) == numbers
+    assert list(panels.panels[0].figure.layout.yaxis.ticktext) == [f"{n + 1}  text {n}" for n in numbers]
 
 
 def test_a_change_of_ranks_draws_what_is_first_before_or_after() -> None:
