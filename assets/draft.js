@@ -14,11 +14,6 @@
     return texts === undefined ? null : JSON.stringify({texts, instructions, checkpoint});
   };
 
-  // What stands on the page is not of what was typed, until the next run ends.
-  addEventListener("input", ({target}) => {
-    if (target.matches(".ic-instruction textarea, #texts textarea")) document.body.classList.add("ic-typed");
-  });
-
   const kept = use => {
     try {
       return use(sessionStorage);
@@ -28,7 +23,8 @@
   };
 
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
-  const draft = reloaded ? kept(storage => storage.getItem(KEY)) : null;
+  const inLesson = () => new URLSearchParams(location.search).has("lesson"); // it sets the fields itself
+  const draft = reloaded && !inLesson() ? kept(storage => storage.getItem(KEY)) : null;
   if (draft) { // what was typed is newer than the state in the address
     const address = new URL(location.href);
     address.searchParams.delete("s");
@@ -36,7 +32,7 @@
   }
   addEventListener("pagehide", () => {
     const now = typed();
-    if (now) kept(storage => storage.setItem(KEY, now));
+    if (now && !inLesson()) kept(storage => storage.setItem(KEY, now));
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.
@@ -57,15 +53,20 @@
   const look = async () => {
     clearTimeout(timer);
     const alive = await fetched("health", {cache: "no-store"}).then(answer => answer.ok, () => false);
-    if (alive) banner.remove();
-    else if (!banner.isConnected) document.querySelector(".ic-page")?.before(banner);
+    if (alive) {
+      banner.remove();
+      document.body.classList.remove("ic-lost");
+    } else if (!banner.isConnected) document.querySelector(".ic-page")?.before(banner);
     timer = setTimeout(look, alive ? NEXT_MS.alive : NEXT_MS.gone);
   };
   window.fetch = async (...request) => {
     try {
       return await fetched(...request);
     } catch (error) {
-      if (error.name !== "AbortError" && !banner.isConnected) look(); // Gradio was not answered: look at once
+      if (error.name !== "AbortError" && !banner.isConnected) {
+        document.body.classList.add("ic-lost"); // the banner says it, in place of Gradio's own words
+        look();
+      }
       throw error;
     }
   };

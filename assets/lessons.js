@@ -1,11 +1,12 @@
-/* Lessons: the bar over the tabs, the list in the Learn tab, and what a step marks on the live page. What a step shows
+/* Lessons: the bar over the canvas, the list in Learn, and what a step marks on the live page. What a step shows
    is set by the server; here are its words, its mark, and progress, which is kept in this browser only. */
 window.InstructorLessons = window.InstructorLessons || (() => {
   "use strict";
 
   const { el, button, component, saveFile, tell } = InstructorLinking;
-  const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...], declined: bool}
+  const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...]}
   const PATIENCE = 8000; // ms that a view may take to appear
+  const JUDGED = ["right", "wrong", "differs"]; // kinds of verdict on a choice
   const COPIED = 2500; // ms that the word stands
   const SHEET = "The lesson on paper: every step with its figure, and the answers";
   const ABOUT =
@@ -15,8 +16,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const motion = () => (window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
-  async function until(find) {
-    for (let waited = 0; waited < PATIENCE && !find(); waited += 80) await pause(80);
+  async function until(find, patience = PATIENCE) {
+    for (let waited = 0; waited < patience && !find(); waited += 80) await pause(80);
     return find();
   }
 
@@ -29,7 +30,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
   }
 
-  const progress = () => ({ at: {}, done: [], declined: false, ...stored((kept) => JSON.parse(kept.getItem(KEY))) });
+  const progress = () => ({ at: {}, done: [], ...stored((kept) => JSON.parse(kept.getItem(KEY))) });
 
   function remember(change) {
     const now = progress();
@@ -54,18 +55,34 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const sheet = new CSSStyleSheet(); // of rules, since views redraw at their own time
   document.adoptedStyleSheets.push(sheet);
 
+  /** Rules that put a figure first on a narrow page, and show an audience no other of its view. */
+  const alone = (view, figure) => `@media (max-width: 900px) { ${view} ${figure} { order: -1 } }
+    .ic-presenter .ic-view${view}:has(${figure}) .ic-grid { grid-template-columns: minmax(0, 1fr) !important }
+    .ic-presenter .ic-view${view}:has(${figure}) .ic-panel:not(${figure}) { display: none }`;
+
   /** What is marked: a figure or a field inside the element where there is one, else the whole. */
   function setLook(look) {
-    const inner = look?.panel ? `.ic-panel[data-chip="${look.panel}"]` : "textarea";
-    looked = look ? `:is(${look.at} ${inner}, ${look.at}:not(:has(${inner})))` : "";
-    document.body.classList.toggle("ic-inputs-open", /texts|text-list|instruction/.test(looked));
-    // The column of the inputs cuts off what stands out, and Gradio gives its fields no outline.
+    const inTexts = look?.at === "#texts";
+    const figure = look?.panel ? `.ic-panel[data-chip="${look.panel}"]` : "";
+    const inner = inTexts ? "textarea" : figure;
+    looked = !inner ? (look?.at ?? "") : `:is(${look.at} ${inner}, ${look.at}:not(:has(${inner})))`;
+    if (inTexts || document.body.classList.contains("ic-lesson-change")) {
+      InstructorShell.edit(inTexts);
+      InstructorShell.sheet(inTexts);
+    }
+    document.body.classList.toggle("ic-lesson-change", inTexts);
+    // The drawer cuts off what stands out, and Gradio gives its fields no outline.
     sheet.replaceSync(
       looked &&
-        `${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 1px !important; border-radius: 2px; }
-        .ic-inputs ${looked} { box-shadow: inset 0 0 0 3px var(--ic-ink) !important; outline: none !important; }`,
+        `${figure ? alone(inTexts ? "" : look.at, figure) : ""}
+        .ic-presenter .ic-view:has(~ ${look.at}), .ic-presenter ${look.at} ~ .ic-view { display: none !important }
+        ${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px; }
+        .ic-drawer ${looked} { box-shadow: inset 0 0 0 3px var(--ic-ink) !important; outline: none !important; }`,
     );
+    if (presenting()) tell("letters"); // the figure has other room than before
   }
+
+  const presenting = () => document.body.classList.contains("ic-presenter");
 
   const marked = () =>
     looked ? [...document.querySelectorAll(looked)].filter((node) => node.getClientRects().length) : [];
@@ -101,21 +118,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     back.hidden = true;
     document.body.append(back);
 
-    function invitation(first) {
-      const kept = progress();
-      root.hidden = Boolean(kept.declined || kept.done.length || Object.keys(kept.at).length);
-      root.className = "ic-lesson ic-lesson-invitation";
-      const decline = () => {
-        remember((progress) => (progress.declined = true));
-        root.hidden = true;
-      };
-      root.replaceChildren(
-        el("p", "", "New here? See what an instruction does, with one question."),
-        button("Start here", "ic-lesson-main", open(first)),
-        button("No, thanks", "ic-lesson-quiet", decline),
-      );
-    }
-
     async function copyLink({ target }) {
       try {
         await navigator.clipboard.writeText(address(value.lesson, value.step).href);
@@ -125,8 +127,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       }
       setTimeout(() => (target.textContent = "Copy link"), COPIED);
     }
-
-    const presenting = () => document.body.classList.contains("ic-presenter");
 
     function present() {
       const on = document.body.classList.toggle("ic-presenter");
@@ -146,8 +146,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const tools = el(
         "div",
         "ic-lesson-tools",
-        button("Copy link", "ic-lesson-quiet", copyLink, { title: "A link that opens this step" }),
-        button("Presenter view", "ic-lesson-quiet", present, large),
+        button("Copy link", "ic-lesson-quiet ic-lesson-copy", copyLink, { title: "A link that opens this step" }),
+        button("Presenter view", "ic-lesson-quiet ic-lesson-present", present, large),
         button("Leave", "ic-lesson-quiet", act("leave"), { title: "Back to your own texts and instructions" }),
       );
       return el("header", "ic-lesson-head", title, el("span", "ic-lesson-at", at), tools);
@@ -194,12 +194,11 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       parts.verdict.className = `ic-lesson-verdict ic-verdict-${kind}`;
       if (parts.verdict.textContent !== words) parts.verdict.textContent = words;
       parts.choices.forEach((node, index) => node.setAttribute("aria-pressed", String(choice === index)));
-      const judged = ["right", "wrong", "differs"].includes(kind);
-      parts.forward.className = judged ? "ic-lesson-main" : "ic-lesson-quiet";
+      parts.forward.className = JUDGED.includes(kind) ? "ic-lesson-main" : "ic-lesson-quiet";
     }
 
     function drawOutside(before) {
-      invitation(value.first);
+      root.hidden = true;
       if (!before.lesson) return;
       if (presenting()) present();
       back.hidden = true;
@@ -212,14 +211,15 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const before = value;
       value = now ?? {};
       document.body.classList.toggle("ic-lesson-on", Boolean(value.lesson));
-      document.body.classList.toggle("ic-lesson-change", value.choices?.length === 0);
+      // What would give the answer away is not seen before there is one.
+      const open = value.choices?.length && !JUDGED.includes(value.verdict?.kind);
+      document.body.classList.toggle("ic-lesson-asking", Boolean(open));
       if (value.lesson) drawInside(before);
       else drawOutside(before);
     }
 
     function drawInside(before) {
       root.hidden = false;
-      root.className = "ic-lesson";
       const sameStep = before.lesson === value.lesson && before.step === value.step && parts;
       if (!value.question) {
         drawEnd();
@@ -261,11 +261,14 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
     component(root, props, watch, draw, { "lesson-open": () => (acted = true) });
     const { lesson, step } = Object.fromEntries(new URLSearchParams(window.location.search));
-    // What arrives before the page has drawn itself would be drawn over.
-    if (lesson) {
-      until(() => document.querySelector("#text-list [data-item]") && document.querySelector(".js-plotly-plot"))
-        .then(() => pause(300))
-        .then(() => trigger(eventName, { action: "open", lesson, step: Number(step) || 1 }));
+    if (lesson) openFromAddress({ action: "open", lesson, step: Number(step) || 1 });
+
+    /** What arrives before the page has drawn itself would be drawn over, however long that takes. */
+    async function openFromAddress(wanted) {
+      await until(() => document.querySelector("#text-list [data-item]"), Infinity);
+      await until(() => document.querySelector(".js-plotly-plot"), Infinity);
+      await pause(300);
+      trigger(eventName, wanted);
     }
   }
 

@@ -180,8 +180,9 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     const natural = Math.max(...range(rows.n).map((i) => textWidth(label(i))), 0);
     const aspect = panel.aspect ?? rows.n / columns.n;
     const tallest = Math.min(clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL * letterScale());
+    const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
     const size = (left) => {
-      const plotWidth = Math.min(width - left - right, tallest / aspect);
+      const plotWidth = Math.min(width - left - named(layout.yaxis) - right, tallest / aspect);
       return [plotWidth, Math.max(plotWidth * aspect, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
     };
     const fit = (room) => [room, (room || tagWidth) + 10, ...size((room || tagWidth) + 10)];
@@ -191,7 +192,6 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     const share = (axis) => (axis?.domain ? axis.domain[1] - axis.domain[0] : 1); // the rest holds the totals
     const cell = [(plotWidth * share(layout.xaxis)) / columns.n, (plotHeight * share(layout.yaxis)) / rows.n];
     const bottom = columnTicks(columns, columnTexts, cell[0]);
-    const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
     const onTop = layout.xaxis?.side === "top";
     const deep = bottom.height + 8 + named(layout.xaxis);
     const top = bandsOf(layout, "x").length ? BAND : 4;

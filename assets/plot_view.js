@@ -24,6 +24,11 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     space: [["orbitRotation", "pan3d", "resetCameraDefault3d"]],
   };
 
+  /** Plotly's script is asked for by the head of the page, and may come after the first values. */
+  const plotly = () =>
+    window.Plotly ||
+    new Promise((done) => document.querySelector('script[src*="plotly.min.js"]').addEventListener("load", done));
+
   const coarse = () => window.matchMedia("(pointer: coarse)").matches;
 
   /** What the traces of a figure are about: {matrix} or {points: [{item, trace, at}]}, both may be missing. */
@@ -179,13 +184,16 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         view.width = 0; // hidden while the others were drawn
         return;
       }
+      const { payload } = view;
       const fresh = !panel.gd.on;
       const modeBarButtons = BUTTONS[panel.content.threeD ? "space" : panel.content.kind] ?? FLAT;
       const config = { ...CONFIG, displayModeBar: coarse() ? false : "hover", modeBarButtons, ...FIXED };
       await Plotly.react(panel.gd, { ...prepare(panel), config });
       if (fresh) wire(panel);
+      if (view.payload !== payload) return; // drawn anew with the next one
       panel.marked3d = "";
       inkCells(panel);
+      InstructorTravel.go(panel, view.panels.get(payload.panels[0].key));
       mark(panel);
     }
 
@@ -202,6 +210,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       bar.hidden = grid.hidden = !payload;
       view.width = root.clientWidth; // 0 in a tab that is not in front: the ResizeObserver calls again
       if (!payload || !view.width) return;
+      await plotly();
+      if (view.payload !== payload) return;
       const n = columns();
       const panels = payload.panels.map(({ key }) => view.panels.get(key));
       const beside = wordsBeside(panels, n, root.clientWidth);
@@ -238,8 +248,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       alt.textContent = payload?.alt || "";
       for (const [place, data] of (payload?.panels || []).entries()) {
         const panel = view.panels.get(data.key) || addPanel(data.key);
+        const before = panel.gd.on ? InstructorTravel.seen(panel) : null;
         panel.data = data;
         panel.content = read(data.figure, payload.items);
+        InstructorTravel.plan(panel, before, sameItems);
         panel.cursor = [0, 0];
         if (grid.children[place] !== panel.node) grid.insertBefore(panel.node, grid.children[place] || null);
         heading(panel);
@@ -250,7 +262,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     /** A line with light around it, to be seen on every colour. */
     function shape(panel, tag, place, className) {
-      for (const layer of ["ic-halo", className]) panel.overlay.append(el(tag, { ...place, class: layer }));
+      const nodes = ["ic-halo", className].map((layer) => el(tag, { ...place, class: layer }));
+      panel.overlay.append(...nodes);
+      return nodes;
     }
 
     const axes = (panel, trace) => panel.gd._fullLayout._plots[(trace?.xaxis || "x") + (trace?.yaxis || "y")];
@@ -321,7 +335,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       for (const point of panel.content.points) {
         if (!chosen.has(point.item) && !near.has(point.item)) continue;
         const ring = place(panel, point);
-        if (ring) shape(panel, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen");
+        if (!ring) continue;
+        for (const node of shape(panel, "circle", ring, near.has(point.item) ? "ic-at" : "ic-chosen")) {
+          InstructorTravel.join(panel, point.item, node);
+        }
       }
     }
 

@@ -2,16 +2,54 @@
    anywhere. */
 window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
-  const PAUSE = 350; // ms without a key until the figures follow
+  const PAUSE = 250; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
+  const CHANGES = "[data-chip], #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
+  let waiting = 0;
+
+  /** What stands on the page is not of what stands in the fields, or is again: figures are dim until then. */
+  function stale(on) {
+    document.body.classList.toggle("ic-typed", on);
+    document.querySelector(".ic-page")?.setAttribute("aria-busy", String(on));
+  }
+
+  addEventListener("input", ({ target }) => {
+    if (target.matches?.(FIELDS)) stale(true);
+  });
+  addEventListener("click", ({ target }) => {
+    if (!target.closest?.(CHANGES)) return;
+    remember();
+    stale(true);
+  });
+
+  /** After a run, and after figures were drawn: an error, or a run that waits or was stopped, leaves them dim. */
+  const settle = (isDone) => {
+    const status = document.querySelector("#status p")?.classList;
+    if (!waiting && isDone(status) && !status?.contains("ic-error") && !status?.contains("ic-waits")) stale(false);
+  };
+  const ran = () =>
+    setTimeout(() => {
+      settle((status) => status?.contains("ic-same"));
+      if (!document.activeElement?.matches(".ic-instruction textarea")) remember();
+    }, 100); // the line comes first
+  const drawn = () => setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
 
   function live(trigger, event) {
-    let waiting = 0;
+    const run = () => {
+      clearTimeout(waiting);
+      waiting = 0;
+      trigger(event, {});
+    };
     addEventListener("input", ({ target }) => {
       if (!target.matches?.(FIELDS)) return;
       clearTimeout(waiting);
-      waiting = setTimeout(() => trigger(event, {}), PAUSE);
+      waiting = setTimeout(run, PAUSE);
+    });
+    // Who leaves the field or presses Enter waits no longer.
+    addEventListener("focusout", ({ target }) => waiting && target.matches?.(FIELDS) && run());
+    addEventListener("keydown", ({ key, isComposing, target }) => {
+      if (key === "Enter" && !isComposing && target.matches?.(".ic-instruction textarea")) run();
     });
   }
 
@@ -45,6 +83,41 @@ window.InstructorShell = window.InstructorShell || (() => {
     });
   }
 
+  /** The menu of what stood in the fields of instructions during this visit and does not now; it goes with the tab. */
+  const EARLIER = "instructor:earlier";
+  const MOST_EARLIER = 30;
+  let menu = null;
+
+  function remember() {
+    const now = [...document.querySelectorAll(".ic-instruction textarea")].map((field) => field.value.trim());
+    let all = now;
+    try {
+      all = [...new Set([...now, ...JSON.parse(sessionStorage.getItem(EARLIER) ?? "[]")])].filter(Boolean);
+      sessionStorage.setItem(EARLIER, JSON.stringify(all.slice(0, MOST_EARLIER)));
+    } catch {
+      // blocked or full: there is nowhere to keep it
+    }
+    if (!menu) return;
+    const options = all.filter((one) => !now.includes(one)).slice(0, MOST_EARLIER);
+    menu.hidden = !options.length;
+    menu.replaceChildren(new Option("earlier", ""), ...options.map((one) => new Option(one, one)));
+  }
+
+  function earlier(select, trigger, event) {
+    menu = select;
+    remember();
+    select.addEventListener("change", () => {
+      if (!select.value) return;
+      stale(true);
+      trigger(event, { instruction: select.value });
+    });
+  }
+
+  // What was typed counts once its field is left: half a sentence is no wording.
+  for (const kind of ["focusin", "focusout"]) {
+    addEventListener(kind, ({ target }) => target.matches?.(".ic-instruction textarea") && remember());
+  }
+
   /** Opens a panel under the header, or closes what is open. */
   function panel(name) {
     const next = root.dataset.panel === name ? "" : name;
@@ -60,17 +133,18 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (!document.querySelector("#upload-note .ic-error")) panel("");
   };
 
-  function edit() {
-    const on = root.classList.toggle("ic-editing");
+  /** The field of the texts in the place of their list, or the list again; a step of a lesson opens it as well. */
+  function edit(wanted) {
+    const on = root.classList.toggle("ic-editing", wanted);
     const button = document.querySelector("#edit-texts");
     button.textContent = on ? "done" : "edit";
     button.setAttribute("aria-expanded", String(on));
-    if (on) document.querySelector("#texts textarea")?.focus();
+    if (on && wanted === undefined) document.querySelector("#texts textarea")?.focus();
   }
 
   /** The drawer of a narrow page: the selected texts at the lower edge, all of it when it is open. */
-  function sheet() {
-    const on = root.classList.toggle("ic-sheet");
+  function sheet(wanted) {
+    const on = root.classList.toggle("ic-sheet", wanted);
     const handle = document.querySelector("#sheet-handle");
     handle.textContent = on ? "less" : "more";
     handle.setAttribute("aria-expanded", String(on));
@@ -81,6 +155,13 @@ window.InstructorShell = window.InstructorShell || (() => {
     const opener = document.querySelector(`#open-${root.dataset.panel}`);
     panel("");
     opener?.focus();
+  });
+  addEventListener("click", (event) => {
+    if (!event.target.closest?.(".ic-skip")) return;
+    const figure = [...document.querySelectorAll(".ic-figure")].find((node) => node.getClientRects().length);
+    if (!figure) return; // the link leads to where they would stand
+    event.preventDefault();
+    figure.focus();
   });
   addEventListener("pointerdown", ({ target }) => {
     if (root.dataset.panel && !target.closest(".ic-over, #open-texts, #open-share, .options")) panel("");
@@ -99,5 +180,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, panel, edit, sheet, used };
+  return { live, chips, earlier, panel, edit, sheet, used, stale, ran, drawn };
 })();

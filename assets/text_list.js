@@ -1,21 +1,22 @@
 /* The numbered list of the texts in the run: linked with every plot, reachable by keyboard, in pages and with a search
-   where there are many. */
+   where there are many. A double click, F2, or Enter on a selected row changes its text. */
 window.InstructorTextList = window.InstructorTextList || (() => {
   "use strict";
 
   const { el, button, onKeys, hover, itemsOf, component } = InstructorLinking;
   const PAGE = 200; // rows that stand in the page at once
-  const SEARCH_FROM = 50; // texts from which on there is a search
+  const SEARCH_FROM = 8; // texts from which on there is a search
+  const LONGEST = 20_000; // characters of a text
   const TYPING = 120; // ms without a key until the search runs
 
-  function mount(element, props, watch, trigger, clickEvent) {
+  function mount(element, props, watch, trigger, clickEvent, editEvent) {
     const list = element.querySelector(".ic-list");
     const search = el("input", { type: "search", placeholder: "search", "aria-label": "Search texts and labels" });
     const found = el("span", { class: "ic-list-found", role: "status" });
     const back = button("‹", "", () => show(view.at - PAGE), { "aria-label": "Previous texts" });
     const on = button("›", "", () => show(view.at + PAGE), { "aria-label": "Next texts" });
     const tools = el("div", "ic-list-tools", search, found, back, on);
-    const view = { texts: [], labels: [], names: [], colors: [], hits: [], at: 0, selected: [], near: [] };
+    const view = { texts: [], labels: [], names: [], colors: [], hits: [], at: 0, selected: [], near: [], edited: -1 };
     list.before(tools);
 
     const label = (item) => view.names[view.labels[item]] || "";
@@ -60,6 +61,8 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       Object.assign(view, value);
       search.value = "";
       filter();
+      if (view.edited >= 0) focus(view.hits.indexOf(view.edited) - view.at);
+      view.edited = -1;
     }
 
     /** What is selected elsewhere comes into sight, unless a search decides what is shown. */
@@ -80,19 +83,56 @@ window.InstructorTextList = window.InstructorTextList || (() => {
     }
 
     const choose = (node) => node && trigger(clickEvent, { item: itemOf(node) });
+
+    /** The text of a row as a field: Enter or leaving it saves, Escape does not. */
+    function edit(node) {
+      if (!node || node.querySelector("input")) return;
+      if (!view.whole) return InstructorShell.edit(); // what stands here is shortened
+      const item = itemOf(node);
+      const words = node.querySelector(".ic-list-text");
+      const before = view.texts[item];
+      const field = el("input", { class: "ic-list-text", "aria-label": `Text ${item + 1}`, maxlength: LONGEST });
+      let open = true;
+      const leave = (saves) => {
+        if (!open) return;
+        open = false;
+        const text = field.value.trim();
+        const goesOn = document.activeElement === field;
+        field.replaceWith(words);
+        if (goesOn) node.focus();
+        if (!saves || !text || text === before) return;
+        words.textContent = text;
+        view.edited = goesOn ? item : -1;
+        InstructorShell.stale(true);
+        trigger(editEvent, { item, before, text });
+      };
+      field.value = before;
+      field.addEventListener("keydown", (event) => {
+        event.stopPropagation(); // the keys of the list are the field's own here
+        if (event.key === "Enter" || event.key === "Escape") leave(event.key === "Enter");
+      });
+      field.addEventListener("blur", () => leave(true));
+      words.replaceWith(field);
+      field.focus();
+    }
     const now = () => [...list.children].indexOf(document.activeElement);
     list.addEventListener("pointerover", ({ target }) => {
       const node = target.closest("[data-item]");
       if (node) hover({ items: [itemOf(node)], source: node });
     });
     list.addEventListener("pointerout", () => hover({ items: [] }));
-    list.addEventListener("click", (event) => choose(event.target.closest("[data-item]")));
+    list.addEventListener("click", ({ target }) => target.matches("input") || choose(target.closest("[data-item]")));
+    list.addEventListener("dblclick", ({ target }) => edit(target.closest("[data-item]")));
     onKeys(list, {
       ArrowDown: () => focus(now() + 1),
       ArrowUp: () => focus(now() - 1),
       Home: () => focus(0),
       End: () => focus(list.children.length - 1),
-      Enter: () => choose(document.activeElement),
+      Enter: () => {
+        const node = document.activeElement;
+        (node.classList.contains("ic-selected") ? edit : choose)(node);
+      },
+      F2: () => edit(document.activeElement),
       " ": () => choose(document.activeElement),
     });
     let waiting = 0;

@@ -72,6 +72,9 @@ def test_encode_answers_with_the_embeddings_of_the_encoder(client: Client, mini:
     assert (answer["checkpoint"], answer["dimensions"]) == ("instructor-mini", mini.dim)
     long = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, normalize=False, api_name="/encode")
     assert np.allclose(np.linalg.norm(long["embeddings"], axis=2), answer["norms"], atol=1e-5)
+    assert answer["warnings"] == []
+    cut = client.predict(texts=["soup " * 600, "Soup."], instructions=["Mood:"], api_name="/encode")
+    assert "1 of 2 texts (1) is cut off" in cut["warnings"][0]
 
 
 def test_similarity_answers_with_cosines(client: Client, mini: InstructorModel) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from instructor_core.analysis.attribution import Ledger, ledger
 from instructor_core.analysis.calibration import Background
-from instructor_core.analysis.units import EncodedPair, Unit
+from instructor_core.analysis.units import EncodedPair
 
 _RARE, _UNUSUAL = 97.5, 90.0  # percentiles
 
@@ -32,7 +32,8 @@ class WhyUnder:
 
     cosine: float
     percentile: float  # of unrelated pairs that are no more alike
-    ties: tuple[Tie, ...]  # all pairs of words, largest magnitude first; they add up to the cosine
+    ties: tuple[Tie, ...]  # all pairs of words, largest magnitude first
+    end: float  # what the pairs with the end mark, on either side, add; with the ties they make the cosine
 
     @property
     def words(self) -> str:
@@ -47,7 +48,7 @@ class Why:
 
     under: tuple[WhyUnder, ...]  # one entry per instruction
     largest: tuple[int, int] | None  # higher cosine first; None for a single instruction
-    changed: tuple[Tie, ...]  # by magnitude; adds up to the difference of the cosines of `largest`
+    changed: tuple[Tie, ...]  # by magnitude; but for the end mark, the difference of the cosines of `largest`
 
 
 def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds: Sequence[Background]) -> Why:
@@ -56,7 +57,7 @@ def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds
     for one, two, background in zip(first, second, backgrounds, strict=True):
         terms = ledger(one, two, by="word")
         percentile = float(background.percentiles(np.array([terms.cosine]))[0])
-        found.append(WhyUnder(terms.cosine, percentile, _ranked(_by_words(terms))))
+        found.append(WhyUnder(terms.cosine, percentile, _ranked(_by_words(terms)), terms.end_total))
     if len(found) < 2:
         return Why(tuple(found), None, ())
     cosines = [one.cosine for one in found]
@@ -76,22 +77,19 @@ def ordinal(number: int) -> str:
 
 
 def _by_words(terms: Ledger) -> dict[tuple[str, str], float]:
+    """What pairs of words add, the end mark left out: it stands in every text, and says nothing of these two."""
     totals: dict[tuple[str, str], float] = {}
-    rows, columns = [_word(unit) for unit in terms.rows], [_word(unit) for unit in terms.columns]
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            totals[row, column] = totals.get((row, column), 0.0) + float(terms.values[i, j])
+    for i, row in enumerate(terms.rows):
+        for j, column in enumerate(terms.columns):
+            if not (row.is_end or column.is_end):
+                pair = row.plain, column.plain
+                totals[pair] = totals.get(pair, 0.0) + float(terms.values[i, j])
     return totals
 
 
 def _ranked(totals: dict[tuple[str, str], float]) -> tuple[Tie, ...]:
     ties = [Tie(first, second, value) for (first, second), value in totals.items()]
     return tuple(sorted(ties, key=lambda tie: -abs(tie.contribution)))
-
-
-def _word(unit: Unit) -> str:
-    """A word as on screen; the final `</s>` in plain words."""
-    return "the end mark" if unit.is_end else unit.plain
 
 
 def _usual(percentile: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from instructor_core.analysis.ablation import Ablation, EditKind
+from instructor_core.analysis.numbers import counted
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, bars, mark_value, rows_chart
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
@@ -30,7 +31,7 @@ def ablation_panels(result: Ablation, *, accent: str | None = None) -> PanelSet:
     panels = tuple(_panel(result, kind, accent) for kind in kinds)
     strong = [edit.name for edit, above in zip(result.plan.edits, result.above_floor, strict=True) if above]
     alt = (
-        f"Effects of {len(result.effects)} edits of the instruction on {result.n_texts} texts. Noise floor "
+        f"Effects of {len(result.effects)} edits of the instruction on {counted(result.n_texts, 'text')}. Noise floor "
         f"{result.floor:.4f} ({result.floor_edit.name}). Above it: {', '.join(strong) or 'nothing'}."
     )
     return PanelSet(panels, (), alt=alt)
@@ -64,5 +65,7 @@ def _panel(result: Ablation, kind: EditKind, accent: str) -> Panel:
     mark_value(figure, result.floor, dash="dash")
     rows_chart(figure, [theme.shorten(edit.name, _NAME_LENGTH) for edit in edits], title="mean 1 - cosine")
     figure.update_xaxes(range=[0, 1.05 * max(float(result.effects.max()), 1e-6)])
-    subtitle = f"noise floor {result.floor:.4f} ({result.floor_edit.name}) · mean over {result.n_texts} texts"
+    subtitle = (
+        f"noise floor {result.floor:.4f} ({result.floor_edit.name}) · mean over {counted(result.n_texts, 'text')}"
+    )
     return Panel(kind.name, _TITLES[kind], None, figure, subtitle)

@@ -83,10 +83,10 @@ def difference_sentence(difference: LedgerDifference, term: Term, names: tuple[s
 
 
 def ledger_summary(ledger: Ledger) -> str:
-    """The sum beside the cosine, and the part in which `</s>` takes part."""
+    """The sum beside the cosine, and the part in which the end mark takes part."""
     return (
         f"{ledger.values.size} terms add up to {ledger.total:.3f}; the cosine is {ledger.cosine:.3f}. "
-        f"</s> takes part in {signed(ledger.end_total)} of it."
+        f"The end mark `</s>` takes part in {signed(ledger.end_total)} of it."
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.projection import GridProjection
 from instructor_core.figures import theme
 from instructor_core.figures.labels import MAX_SYMBOLS, LabelGroup, label_groups, label_names
@@ -209,14 +210,14 @@ def _quality(value: float | None, n_neighbors: int) -> str:
     """The trustworthiness of a panel in words."""
     if value is None:
         return "trustworthiness needs 4 different texts"
-    return f"trustworthiness {value:.2f} ({n_neighbors} {'neighbour' if n_neighbors == 1 else 'neighbours'})"
+    return f"trustworthiness {value:.2f} ({counted(n_neighbors, 'neighbour')})"
 
 
 def _alt(result: GridProjection, labels: Sequence[str] | None) -> str:
     """Text alternative: what is drawn, how far it can be trusted, and what stands together on each panel."""
     n_panels, n_texts, n_components = result.coordinates.shape
     name = {"umap": "UMAP", "pca": "PCA"}[result.method]
-    words = [f"Map of {n_texts} texts in {n_components} dimensions by {name}, {result.layout} layout."]
+    words = [f"Map of {counted(n_texts, 'text')} in {n_components} dimensions by {name}, {result.layout} layout."]
     trust = [f"{letter(k)} {value:.2f}" for k, value in enumerate(result.trustworthiness) if value is not None]
     if trust:
         words.append(f"Trustworthiness: {', '.join(trust)}.")

@@ -10,6 +10,7 @@ import numpy as np
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.similarity import (
     CrossSimilarity,
     Difference,
@@ -76,7 +77,7 @@ def difference_panels(
     bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
     figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar, f"cosine {name}")
     subtitle = f"positive: more similar under {a}; negative: more similar under {b}"
-    alt = f"Difference {name} of the similarity of {len(texts)} texts."
+    alt = f"Difference {name} of the similarity of {counted(len(texts), 'text')}."
     if result.largest is not None:
         alt += f" The largest change is {_pair(result.largest, signed=True)}."
     panel = Panel(f"{a}-{b}", name, None, figure, subtitle, aspect=1.0)
@@ -93,11 +94,11 @@ def instruction_panels(result: InstructionSimilarity, texts: Sequence[str], inst
     places = tuple(range(n))
     figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
     if result.text is None:
-        title = f"Instructions, mean over {len(texts)} texts"
+        title = f"Instructions, mean over {counted(len(texts), 'text')}"
     else:
         title = f"Instructions on text {result.text + 1}"
     subtitle = "" if result.text is None else theme.shorten(texts[result.text], 90)
-    alt = f"{title}: cosines of {n} instructions, from {result.low:.2f} to {result.high:.2f}."
+    alt = f"{title}: cosines of {counted(n, 'instruction')}, from {result.low:.2f} to {result.high:.2f}."
     if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
         alt += f" Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({cell[2]:.3f})."
     return PanelSet((Panel("instructions", title, None, figure, subtitle, aspect=1.0),), tuple(texts), bar, alt=alt)
@@ -120,7 +121,7 @@ def cross_panels(
     figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar)
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
-    alt = f"Similarity of {len(texts)} texts. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
+    alt = f"Similarity of {counted(len(texts), 'text')}. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
     if (cell := extreme_cell(result.matrix)) is not None:
         alt += f" Most similar: text {cell[0] + 1} under {row} and text {cell[1] + 1} under {column} ({cell[2]:.3f})."
     panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
@@ -179,6 +180,6 @@ def _pair(pair: TextPair, *, signed: bool = False) -> str:
 
 def _similarity_alt(result: Similarity, n_texts: int) -> str:
     """Text alternative: what is drawn, over which range, and the closest pair of each instruction."""
-    words = f"Cosine similarity of {n_texts} texts, from {result.low:.2f} to {result.high:.2f}."
+    words = f"Cosine similarity of {counted(n_texts, 'text')}, from {result.low:.2f} to {result.high:.2f}."
     closest = [f"under {letter(k)} {_pair(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
     return f"{words} Most similar: {', '.join(closest)}." if closest else words

@@ -37,6 +37,7 @@ from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.text_warnings import text_warnings
 
 CONCURRENCY = 8  # answers are large: these many are made at a time, the others wait
 
@@ -58,7 +59,8 @@ class Api:
         """Embed every text under every instruction.
 
         Returns:
-            Embeddings [instruction][text][dimension] and their norms [instruction][text] before normalising.
+            Embeddings [instruction][text][dimension], their norms [instruction][text] before normalising, and
+            warnings on texts that are cut off or do not look like English.
         """
         inputs = inputs_of(checkpoint, texts, instructions)
         check_numbers(len(inputs.pairs) * self._encoder(checkpoint).model.dim)
@@ -69,6 +71,7 @@ class Api:
             "dimensions": grid.dim,
             "embeddings": _numbers(grid.embeddings if normalize else grid.vectors),
             "norms": _numbers(grid.norms),
+            "warnings": list(text_warnings(self._encoder(checkpoint), inputs)),
         }
 
     @checked

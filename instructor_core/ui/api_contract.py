@@ -144,6 +144,7 @@ class Encoded(TypedDict):
     dimensions: int
     embeddings: list[list[list[float]]]
     norms: list[list[float]]
+    warnings: list[str]
 
 
 class Similarities(TypedDict):

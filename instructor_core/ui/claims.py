@@ -181,10 +181,10 @@ def accuracy_between(run: EmbeddedRun, instruction: Index, at_least: float, at_m
 
 @claim("score", "low", "high")
 def interval_contains(run: EmbeddedRun, instruction: Index, value: float) -> Answer:
-    """The interval of an instruction's accuracy, as Test computes it, holds a value."""
+    """An instruction's accuracy, as Test computes it, is above a value that its interval holds."""
     task = label_task(run.inputs.labels)
     score = intervals(score_texts(run.embeddings(instruction), task))[list(Metric).index(Metric.ACCURACY)]
-    return score.low <= value <= score.high, f"{score.value:.2f}", f"{score.low:.2f}", f"{score.high:.2f}"
+    return score.low <= value < score.value, f"{score.value:.2f}", f"{score.low:.2f}", f"{score.high:.2f}"
 
 
 @claim("row", "column", "term", "cosine")

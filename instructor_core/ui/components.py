@@ -27,10 +27,11 @@ from instructor_core.ui.inputs import Inputs
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-OWN = (
-    *("figure.js", "linking.js", "figure_files.js", "panel_layout.js", "plot_view.js"),
-    *("token_view.js", "text_list.js", "draft.js", "lessons.js", "shell.js"),
+FIGURE_SCRIPTS = (
+    *("plotly.min.js", "figure.js", "linking.js", "figure_files.js"),
+    *("panel_layout.js", "travel.js", "plot_view.js"),
 )
+OWN = (*FIGURE_SCRIPTS[1:], "token_view.js", "text_list.js", "draft.js", "lessons.js", "shell.js")
 SCRIPTS = {"plotly.min.js": PLOTLY_JS, **{name: ASSETS / name for name in OWN}}
 # Of a file for visitors: its own scripts and styles run, and nothing else; no request can leave it.
 FILE_POLICY = (
@@ -50,7 +51,7 @@ def plot_view(
     *,
     elem_id: str,
     label: str,
-    empty: str = "Nothing to draw yet: enter texts and an instruction.",
+    empty: str = "The figure is being drawn.",
 ) -> gr.HTML:
     """Return a component that draws a set of panels; its value is `PanelSet.to_json()`, or None.
 
@@ -64,7 +65,7 @@ def plot_view(
         None if panels is None else panels.to_json(),
         f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
         "InstructorPlotView.mount(element, props, watch, trigger, 'item_click', 'item_select');",
-        scripts=("plotly.min.js", "figure.js", "linking.js", "figure_files.js", "panel_layout.js", "plot_view.js"),
+        scripts=FIGURE_SCRIPTS,
         elem_id=elem_id,
         label=label,
         elem_class="ic-view",
@@ -90,12 +91,15 @@ def token_view(
 
 
 def text_list(inputs: Inputs, *, elem_id: str) -> gr.HTML:
-    """Return the numbered list of texts, marked as the figures are; `list.item_click` sends `{"item": index}`."""
+    """Return the numbered list of texts, marked as the figures are.
+
+    `list.item_click` sends `{"item": index}`; `list.item_edit` sends `{"item": index, "before": text, "text": text}`.
+    """
     return _component(
         rows_json(inputs),
         "<ol class='ic-list' role='listbox' aria-label='Texts'></ol>",
-        "InstructorTextList.mount(element, props, watch, trigger, 'item_click');",
-        scripts=("figure.js", "linking.js", "text_list.js"),
+        "InstructorTextList.mount(element, props, watch, trigger, 'item_click', 'item_edit');",
+        scripts=("figure.js", "linking.js", "shell.js", "text_list.js"),
         elem_id=elem_id,
         label="Texts",
     )
@@ -109,9 +113,11 @@ def rows_json(inputs: Inputs) -> str:
     labels = inputs.labels or ()
     names = label_names(labels)
     place = {name: at for at, name in enumerate(names)}
+    texts = shortened(inputs.texts, MAX_LIST_BYTES)
     return inert_json(
         {
-            "texts": shortened(inputs.texts, MAX_LIST_BYTES),
+            "texts": texts,
+            "whole": list(texts) == list(inputs.texts),
             "labels": [place.get(label, -1) for label in labels],
             "names": shortened(names, MAX_LIST_BYTES // 4),
             "colors": [theme.label_color(rank) for rank in range(len(names))],
@@ -177,9 +183,12 @@ def script_tags(*names: str) -> str:
 
 
 def early_head() -> str:
-    """Return what runs before the browser knows the components, for `launch(head=...)`: Plotly's script is fetched."""
-    preload = f'<link rel="preload" as="script" href="plotly.min.js?v={_version(PLOTLY_JS)}">'
-    return preload + script_tags("draft.js", "shell.js")
+    """Return what runs before the browser knows the components, for `launch(head=...)`.
+
+    Plotly, a fifth of the work until the first figure, is fetched and run while Gradio still waits for its own scripts.
+    """
+    plotly_script = script_tags("plotly.min.js").replace("<script ", "<script async ")
+    return plotly_script + script_tags("draft.js", "shell.js")
 
 
 def _route(name: str, path: Path) -> Route:

@@ -10,6 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,13 @@ from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.fingerprints import follow_fingerprints
 from instructor_core.ui.gate import Gate
-from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
+from instructor_core.ui.gradio_patches import (
+    MAX_SESSIONS,
+    answer_in_json,
+    mcp_is_installed,
+    prepare,
+    report_progress_on,
+)
 from instructor_core.ui.health import health_route
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
@@ -40,19 +47,15 @@ from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
+from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.theme import page_head, page_theme
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
+SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-# draft.js marks the page as typed in; the mark stays as long as what was typed was not embedded: it was refused, it was
-# stopped, or it waits for the button.
-NOT_TYPED = """() => { setTimeout(() => {
-  const waits = document.querySelector("#update")?.checkVisibility();
-  if (!waits && !document.querySelector("#status .ic-error")) document.body.classList.remove("ic-typed");
-}, 100); }"""
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
@@ -92,7 +95,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             share = gr.Column()
         entered = gr.Column(elem_classes=["ic-inputs"])
         with gr.Row(elem_classes=["ic-page"]):
-            canvas = gr.Column(elem_classes=["ic-main"])
+            canvas = gr.Column(elem_classes=["ic-main"], elem_id="figures")
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
@@ -140,6 +143,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         _connect(stage, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)
+        report_progress_on(demo, header.name)
     return demo
 
 
@@ -147,6 +151,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
 class Header:
     """Components of the line at the top."""
 
+    name: gr.HTML
     places: dict[str, gr.Button]  # by the tab that each brings to the front
     example: gr.Dropdown
     checkpoint: gr.Dropdown
@@ -155,7 +160,7 @@ class Header:
 def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
     """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
-        gr.HTML(f"<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
+        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
@@ -181,7 +186,7 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
                 min_width=160,
             )
             gr.HTML(HELP_SWITCH, padding=False)
-    return Header(places, example, menu)
+    return Header(name, places, example, menu)
 
 
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:
@@ -201,13 +206,12 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # `always_last` without its event data.)
     one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
-    typed = [event for field in [*sidebar.fields, sidebar.texts] for event in (field.blur, field.submit)]
     # What is asked for runs; what typing leads to runs by itself if it is short.
     asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
     by_typing = partial(embed, ask=True)
-    runs = [asked, gr.on([sidebar.edited.change, *typed], by_typing, **job), sidebar.live.paused(by_typing, **job)]
+    runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
-        one.success(None, js=NOT_TYPED, show_progress="hidden", api_visibility="private")
+        one.then(None, js="() => InstructorShell.ran()", show_progress="hidden", api_visibility="private")
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
@@ -223,6 +227,13 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **quiet)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
+    follow_warnings(page, sidebar.warnings)
+    sidebar.warnings.merge(
+        lambda inputs: [lab.merge_labels(inputs)[0], secrets.token_hex(8)],
+        page.inputs,
+        [sidebar.texts, sidebar.edited],
+        **quiet,
+    )
     sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 

@@ -372,7 +372,8 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     strongest = int(np.argmax(result.word_effects()))
     sentences = (
         f'"{plan.words[strongest]}" matters most: without it the texts move by {result.word_effects()[strongest]:.4f} '
-        f"(1 − cosine, mean of {len(inputs.texts)} texts); edits without meaning by up to {result.floor:.4f}.",
+        f"(1 − cosine, mean of {counted(len(inputs.texts), 'text')}); edits without meaning by up to "
+        f"{result.floor:.4f}.",
     )
     return Finding(
         f"{ablation_figures.HOW_TO_READ} {ablation_figures.NOT_SHOWN}",

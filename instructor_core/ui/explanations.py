@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from instructor_core.analysis.attribution import ledger, ledger_difference
+from instructor_core.analysis.attribution import Contributions, Ledger, Term, ledger, ledger_difference
 from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import layer_divergence, layer_similarity, pooled_layers, segment_attention
 from instructor_core.analysis.movement import movement, neighbor_change
+from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.pooling import RECIPE_NAMES, boundary, compare_recipes, recipe_pairs
 from instructor_core.analysis.units import By
 from instructor_core.errors import UserError
@@ -59,8 +60,9 @@ def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Answer
     pairs = [(inputs.instructions[k], text) for k in which for text in texts]
     encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
     tables = [ledger(encoded[2 * at], encoded[2 * at + 1], by=question.by) for at in range(len(which))]
-    sentences = [attribution_figures.ledger_summary(tables[0])]
-    sentences += [attribution_figures.term_sentence(tables[0], term) for term in tables[0].largest(N_TERMS)]
+    first, *others = largest_between_words(tables[0], N_TERMS)
+    sentences = [_tie(tables[0], first)]
+    sentences += [attribution_figures.term_sentence(tables[0], term) for term in others]
     difference = None
     if len(tables) == 2:
         try:
@@ -69,14 +71,29 @@ def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Answer
             sentences.append(str(error))
         else:
             names = (letter(which[0]), letter(which[1]))
-            (largest,) = difference.largest(1)
+            (largest,) = largest_between_words(difference, 1)
             sentences.append(attribution_figures.difference_sentence(difference, largest, names))
+    sentences.append(attribution_figures.ledger_summary(tables[0]))
     return Answer(
         attribution_figures.NOT_SHOWN,
         tuple(sentences),
         attribution_figures.ledger_rows(tables[0], texts),
         attribution_figures.ledger_panels(tables, which, inputs.instructions, difference=difference),
     )
+
+
+def largest_between_words(terms: Contributions, k: int) -> list[Term]:
+    """The k largest terms in which no end mark takes part, or the largest of all where there is no other."""
+    ranked = terms.largest(terms.values.size)
+    between = [term for term in ranked if not (terms.rows[term.row].is_end or terms.columns[term.column].is_end)]
+    return (between or list(ranked))[:k]
+
+
+def _tie(table: Ledger, term: Term) -> str:
+    """The headline: what ties two texts, or keeps them apart."""
+    verb = "keeps them apart most" if term.value < 0 else "ties them most"
+    pair = f"`{table.rows[term.row].plain}` × `{table.columns[term.column].plain}`"
+    return f"{pair} {verb}: {signed(term.value)} of {number(table.cosine)}."
 
 
 def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
@@ -90,7 +107,12 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> An
     vectors = encoder.encode([(instruction, deletion.text) for deletion in edited])
     result = combine(dropped, edited, vectors)
     title = f"Text {question.first + 1} against text {question.second + 1} under {letter(question.a)}"
-    sentences = [f"Cosine {dropped.cosine:.3f}. {len(edited)} shorter texts were encoded, one for each {question.by}."]
+    is_end = np.array([unit.is_end for unit in dropped.units])
+    most = int(np.argmax(np.where(is_end, -1, np.abs(dropped.similarities - dropped.cosine))))
+    sentences = [
+        f"`{dropped.units[most].plain}` matters most: without it the cosine goes from {number(dropped.cosine)} to "
+        f"{number(float(dropped.similarities[most]))}."
+    ]
     known = [(abs(gap), at) for at, gap in enumerate(result.context) if gap is not None]
     if known:
         at = max(known)[1]
@@ -99,6 +121,7 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> An
             f'Largest gap: "{dropped.units[at].plain}" dropped gives {without:.3f}, deleted {deleted:.3f}; '
             f"the difference is what the other tokens took from it."
         )
+    sentences.append(f"{counted(len(edited), 'shorter text')} encoded, one for each {question.by}.")
     return Answer(
         deletion_figures.NOT_SHOWN,
         tuple(sentences),
@@ -113,7 +136,10 @@ def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> An
     pairs = [(inputs.instructions[k], inputs.texts[text]) for k in (a, b)]
     first, second = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
     result = movement(first, second, by=question.by)
-    sentences = [movement_figures.movement_summary(result, a=a, b=b), *movement_figures.carrier_sentences(result, 3)]
+    # How far it moved stands over the figure.
+    sentences = list(
+        movement_figures.carrier_sentences(result, 3) or [movement_figures.movement_summary(result, a=a, b=b)]
+    )
     if len(inputs.texts) > 1:
         grid = runtime.grid(inputs)
         change = neighbor_change(grid.embeddings[a], grid.embeddings[b], text, k=N_NEIGHBORS)
@@ -137,8 +163,9 @@ def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> 
     means = result.by_layer
     last = len(means) - 1
     sentences = (
-        f"The embedding row is exactly {means[0]:.0f}: T5 adds no position, so the same tokens start equal. "
-        f"On average 1 − cosine is {means[1]:.3f} after block 1 and {means[last]:.3f} after block {last}.",
+        f"The same tokens differ by {number(means[last])} after block {last}, by {number(means[1])} after block 1 "
+        "(1 − cosine, on average).",
+        f"They start equal, at {means[0]:.0f}: T5 adds no position to what it embeds.",
     )
     return Answer(
         layer_figures.DIVERGENCE_NOT_SHOWN, sentences, None, layer_figures.divergence_panels(result, a=a, b=b)

@@ -26,6 +26,7 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, follow
 from instructor_core.ui.report import write_report
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.text_warnings import text_warnings
 
 FILE_ID = "export-file"
 
@@ -54,7 +55,8 @@ def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[st
     chosen = FORMATS[kind]
     path = new_path(folder, chosen.filename)
     checkpoint = runtime.checkpoint(inputs.checkpoint_id)
-    chosen.write(Export(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.more_labels), path)
+    warnings = text_warnings(runtime.encoder(inputs.checkpoint_id), inputs)
+    chosen.write(Export(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.more_labels, warnings), path)
     return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
 
 

@@ -35,12 +35,13 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """What is exported: a run, its checkpoint and precision, and further labels of the same texts."""
+    """What is exported: a run, its checkpoint and precision, further labels, and warnings."""
 
     grid: EmbeddingGrid
     checkpoint: Checkpoint
     dtype: str = "float32"
     more_labels: tuple[tuple[str, ...], ...] = ()
+    warnings: tuple[str, ...] = ()  # on the texts
 
     @property
     def label_columns(self) -> tuple[tuple[str, ...], ...]:

@@ -23,10 +23,13 @@ def note(*sentences: str, error: bool = False) -> str:
     return f'<p class="{kind}" role="{role}">{escape(words)}</p>' if words else ""
 
 
-def status(words: str, *, error: bool = False) -> str:
-    """Return the status line under the inputs as HTML, escaped."""
-    kind, role = ("ic-status ic-error", "alert") if error else ("ic-status", "status")
-    return f'<p class="{kind}" role="{role}">{escape(words)}</p>'
+def status(words: str, *, error: bool = False, run: str = "") -> str:
+    """Return the status line under the inputs as HTML, escaped.
+
+    The page reads from ``run`` how far a run is: "busy", "same" as before, or it "waits" for the visitor.
+    """
+    kind, role = ("error", "alert") if error else (run, "status")
+    return f'<p class="ic-status{f" ic-{kind}" if kind else ""}" role="{role}">{escape(words)}</p>'
 
 
 def sentence_list(sentences: Sequence[str]) -> str:

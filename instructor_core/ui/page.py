@@ -79,19 +79,21 @@ def connect_listeners(page: Page) -> None:
 
     Two events for all of them: the browser walks over every component several times for each event.
     """
-    listen(
+    page.inputs.change(None, js="() => InstructorShell.stale(true)", show_progress="hidden", api_visibility="private")
+    drawing = listen(
         [page.inputs.change, page.selected.change, page.active.change, page.restored.change],
         page.drawings,
         show_progress="minimal",
-        show_progress_on=[drawing.outputs[0] for drawing in page.drawings],
+        show_progress_on=page.drawings[0].outputs[:1],  # the map, which alone may take long; see `report_progress_on`
         concurrency_limit=8,
         concurrency_id="draw",
     )
+    drawing.then(None, js="() => InstructorShell.drawn()", show_progress="hidden", api_visibility="private")
     listen([page.inputs.change, page.selected.change], page.followers, show_progress="hidden")
 
 
-def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> None:
-    """Let one event run all listeners; one that fails is logged and leaves its outputs as they are."""
+def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> Any:
+    """Let one event run all listeners and return it; one that fails is logged and leaves its outputs as they are."""
 
     def handler(*values: Any) -> Any:
         found: list[Any] = []
@@ -106,7 +108,7 @@ def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any)
                 found += [gr.skip()] * len(listener.outputs)
         return found if len(found) > 1 else found[0]  # a list for one output would be its value
 
-    gr.on(
+    return gr.on(
         events,
         handler,
         [entry for listener in listeners for entry in listener.inputs],
@@ -126,7 +128,7 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
     """
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     button.click(None, cancels=[*jobs], **quiet)
-    told = json.dumps(status("stopped; what was done is kept"))
+    told = json.dumps(status("stopped; what was done is kept", run="waits"))
     for job in jobs:
         job.failure(None, None, line, js=f"() => {told}", **quiet)
 

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.similarity import similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
@@ -62,7 +63,8 @@ def report_html(export: Export) -> str:
         "checkpoint": export.checkpoint.id,
         "revision": export.checkpoint.revision or "bundled or local, without a revision",
         "precision": export.dtype,
-        "embeddings": f"{grid.n_instructions} instructions × {grid.n_texts} texts, {grid.dim} dimensions",
+        "embeddings": f"{counted(grid.n_instructions, 'instruction')} × {counted(grid.n_texts, 'text')}, "
+        f"{grid.dim} dimensions",
         "computed with": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
     rows = [[str(i + 1), text, *(column[i] for column in export.label_columns)] for i, text in enumerate(texts)]
@@ -73,7 +75,7 @@ def report_html(export: Export) -> str:
         _table([], [[letter(k), one_line(text)] for k, text in enumerate(grid.instructions)]),
         f"<h2>Similarity of the texts</h2><p class=muted>{escape(panels.alt + cut)}</p>",
         f"<div class=figures>{_figures(panels)}</div>",
-        "<h2>Texts</h2>",
+        f"<h2>Texts</h2><p class=muted>{_words(' '.join(export.warnings))}</p>",
         _table(["", "text", *export.label_names], rows),
         f"<h2>Code</h2><pre>{escape(code)}</pre>",
     ]

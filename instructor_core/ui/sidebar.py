@@ -15,16 +15,19 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import Slots, load_builder
 from instructor_core.cache import CachedEncoder
+from instructor_core.errors import UserError
 from instructor_core.figures.charts import NO_INSTRUCTION
 from instructor_core.ui.components import rows_json, text_list
 from instructor_core.ui.feedback import message_for, status
 from instructor_core.ui.gradio_patches import event_data
-from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_inputs
+from instructor_core.ui.inputs import MAX_INSTRUCTION, MAX_INSTRUCTIONS, Inputs, format_texts, parse_inputs, parse_texts
 from instructor_core.ui.page import Selected
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.strings import one_line
 
 LIVE_SECONDS = 5.0  # of encoding, by estimate, that typing may start by itself; what takes longer is asked for
 OPERATIONS_PER_SECOND = 5e10  # of a processor that two threads share with other visitors
@@ -49,6 +52,7 @@ class Sidebar:
     count: gr.State
     texts: gr.Textbox
     summary: gr.HTML
+    warnings: gr.HTML  # on the texts
     preview: gr.HTML
     update: gr.Button
     stop: gr.Button
@@ -68,11 +72,6 @@ def summary_of(inputs: Inputs) -> str:
     n_labels = len({label for label in inputs.labels or () if label})
     labels = f" · {counted(n_labels, 'label')}" if n_labels else ""
     return status(f"{counted(len(inputs.texts), 'text')}{labels}")
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: "1 text", "2 texts"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def estimated_seconds(encoder: CachedEncoder, pairs: Sequence[tuple[str, str]], share: float) -> float:
@@ -96,12 +95,14 @@ def run(
         inputs = parse_inputs(checkpoint_id, typed[:count], typed_texts)
         pairs = inputs.pairs
         if inputs == before:
-            line = status(f"{len(pairs)} pairs · 0 new")
+            line = status(f"{counted(len(pairs), 'pair')} · 0 new", run="same")
             yield [keep, line, keep, keep, keep, hidden, hidden]  # an old error goes away
             return
         started = time.monotonic()
         loading = runtime.load_steps(checkpoint_id)
-        encoder = yield from described(loading, lambda words: [keep, status(words), keep, keep, keep, hidden, shown])
+        encoder = yield from described(
+            loading, lambda words: [keep, status(words, run="busy"), keep, keep, keep, hidden, shown]
+        )
         n_new, n_found, rate = 0, -1, rate_line()
         steps = encoder.encode_steps(pairs)
         with closing(steps):
@@ -111,14 +112,17 @@ def run(
                     n_found = progress.done
                     seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else 0.0
                     if seconds > LIVE_SECONDS:
-                        line = status(f"{len(pairs) - n_found} pairs to embed, about {seconds:.0f} s")
+                        line = status(
+                            f"{counted(len(pairs) - n_found, 'pair')} to embed, about {seconds:.0f} s", run="waits"
+                        )
                         yield [keep, line, keep, keep, keep, gr.update(visible=True, value="Embed them"), hidden]
                         return
                 if progress.done < progress.total:
-                    yield [keep, status(rate(progress)), keep, keep, keep, hidden, shown]
+                    yield [keep, status(rate(progress), run="busy"), keep, keep, keep, hidden, shown]
         seconds = time.monotonic() - started
         done = status(
-            f"{len(pairs)} pairs · {n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · {seconds:.2f} s"
+            f"{counted(len(pairs), 'pair')} · {n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · "
+            f"{seconds:.2f} s"
         )
         yield [inputs, done, summary_of(inputs), rows_json(inputs), checkpoint_id, hidden, hidden]
     except Exception as error:  # a boundary to the visitor: message_for words whatever went wrong
@@ -174,6 +178,11 @@ def try_chip(chip: int, count: int, *typed: str) -> list[Any]:
     objective = CHIPS[chip][1]
     kind = re.match(r"Represent the (?:[\w-]+ )??([\w-]+) for ", typed[0])
     instruction = build_instruction("", kind[1] if kind else "sentence", objective) if objective else ""
+    return put_second(instruction, count, *typed)
+
+
+def put_second(instruction: str, count: int, *typed: str) -> list[Any]:
+    """Return count, row visibilities and fields with an instruction in the place of the second one."""
     if count < 2:
         return add_instruction(instruction, count, *typed)
     return [count, *shown_rows(count), typed[0], instruction, *typed[2:]]
@@ -224,6 +233,13 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
             padding=False,
             apply_default_css=False,
         )
+        earlier = gr.HTML(
+            html_template="<select aria-label='Earlier instructions of this visit' hidden></select>",
+            js_on_load="InstructorShell.earlier(element.querySelector('select'), trigger, 'pick');",
+            elem_id="earlier",
+            padding=False,
+            apply_default_css=False,
+        )
         builder = gr.Column(min_width=60)
         update = gr.Button("Embed them", variant="primary", size="sm", min_width=90, elem_id="update", visible=False)
         stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop", visible=False)
@@ -243,6 +259,13 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
             gr.HTML("<h2>Texts</h2>", padding=False)
             summary = gr.HTML(summary_of(start), elem_id="summary", padding=False)
             edit = gr.Button("edit", size="sm", min_width=50, elem_id="edit-texts")
+        warnings = gr.HTML(
+            "",
+            js_on_load="element.addEventListener('click', ({target}) => "
+            "target.closest('[data-merge]') && trigger('merge', {}));",
+            elem_id="text-warnings",
+            padding=False,
+        )
         texts = gr.Textbox(
             format_texts(start),
             label="One text per line; a label may follow after a tab or |",
@@ -268,10 +291,22 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
         known = isinstance(chip, int) and 0 <= chip < len(CHIPS)
         return [*try_chip(int(chip or 0) if known else 0, count, *typed), secrets.token_hex(8)]
 
+    preview.item_edit(edited_texts, texts, [texts, edited], trigger_mode="multiple", concurrency_limit=1, **quiet)
     with builder:
         _builder(change, [count, *fields])
-    chips.pick(picked, [count, *fields], [*everything, edited], trigger_mode="multiple", concurrency_limit=1, **quiet)
-    return Sidebar(fields, fingerprints, rows, count, texts, summary, preview, update, stop, line, facts, live, edited)
+
+    def recalled(event: gr.EventData, count: int, *typed: str) -> list[Any]:
+        instruction = str(event_data(event).get("instruction") or "")[:MAX_INSTRUCTION]
+        return [*put_second(instruction, count, *typed), secrets.token_hex(8)]
+
+    for menu, handler in ((chips, picked), (earlier, recalled)):
+        menu.pick(
+            handler, [count, *fields], [*everything, edited], trigger_mode="multiple", concurrency_limit=1, **quiet
+        )
+    return Sidebar(
+        *(fields, fingerprints, rows, count, texts, summary, warnings, preview),
+        *(update, stop, line, facts, live, edited),
+    )
 
 
 def _builder(change: Callable[..., dict[str, Any]], entered: Sequence[Any]) -> None:
@@ -300,6 +335,23 @@ def _builder(change: Callable[..., dict[str, Any]], entered: Sequence[Any]) -> N
         return add_instruction(build_instruction(domain, text_type, objective), count, *typed)
 
     insert.click(**change(add_built), inputs=[domain, text_type, objective, *entered], trigger_mode="always_last")
+
+
+def edited_texts(event: gr.EventData, typed_texts: str) -> list[Any]:
+    """Return the text field with one text in another wording, its labels kept, and a mark that starts the run.
+
+    Nothing changes where the field no longer holds what was changed: there it has the last word.
+    """
+    change = event_data(event)
+    item, before, text = change.get("item"), change.get("before"), one_line(str(change.get("text") or ""))
+    try:
+        texts, columns = parse_texts(typed_texts)
+    except UserError:
+        return [gr.skip(), secrets.token_hex(8)]  # the run says what is wrong
+    if not isinstance(item, int) or not 0 <= item < len(texts) or texts[item] != before or not text:
+        return [gr.skip(), secrets.token_hex(8)]
+    texts = (*texts[:item], text, *texts[item + 1 :])
+    return [format_texts(Inputs("", (), texts, columns[0] if columns else None, columns[1:])), secrets.token_hex(8)]
 
 
 def select_text(event: gr.EventData, selected: Selected) -> Selected:

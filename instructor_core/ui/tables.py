@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
@@ -259,11 +260,6 @@ def to_lines(
         where = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
         notes.append(f"{counted(len(missing), 'row')} without a text: left out ({table.unit} {where}).")
     return "\n".join(lines), " ".join(notes)
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: "1 text", "2 texts"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def too_long_texts(table: Table, text: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.analysis.numbers import counted
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.examples import load_examples
@@ -59,7 +60,7 @@ def preview(table: Table) -> str:
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows[:_PREVIEW_ROWS])
     more = len(table.columns) - _PREVIEW_COLUMNS
-    size = f"{len(table.rows)} rows" + (f"; {more} more columns are not shown" if more > 0 else "")
+    size = counted(len(table.rows), "row") + (f"; {more} more columns are not shown" if more > 0 else "")
     return (
         f'<div class="ic-table"><table><caption>{size}</caption><thead><tr>{cells(table.columns, "th")}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
@@ -161,7 +162,7 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
     gr.HTML("<h2>Your texts</h2>", padding=False)
     with gr.Column(min_width=100):
         file = gr.File(
-            file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=90, elem_id="upload-file"
+            file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=130, elem_id="upload-file"
         )
         message = gr.HTML(note(LIMITS), elem_id="upload-note", padding=False)
         header = gr.Checkbox(True, label="the first line names the columns", container=False, visible=False)

@@ -4,8 +4,10 @@
     .venv/bin/python -m tests.benchmarks.first_paint --repeats 10
 
 Each start is a process of its own, with the disk warm after the first one: seconds until the server answers, until the
-page has its first figure, and until it has all of them. The browser is started before and not counted. Then one more
-process tells what its imports take, package by package; each module counts for itself, without what it imports.
+page has its first figure, and until it has all of them. The browser is started before and not counted. Then another
+visitor comes to the running server: seconds from the address to the first figure, and how much what is seen moved about
+(cumulative layout shift, without what a visitor did). Then one more process tells what its imports take, package by
+package; each module counts for itself, without what it imports.
 """
 
 from __future__ import annotations
@@ -30,11 +32,18 @@ from tests.serving import ROOT, serving
 N_PACKAGES = 12
 GIVE_UP_MS = 120_000
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
-_DRAWN = "[...document.querySelectorAll('#similarity-plots .ic-plot')].filter(gd => gd._fullLayout && gd.data)"
+_DRAWN = "[...document.querySelectorAll('#map-plots .ic-plot')].filter(gd => gd._fullLayout && gd.data)"
 _ALL_DRAWN = f"""() => {{
-  const all = document.querySelectorAll('#similarity-plots .ic-plot').length;
+  const all = document.querySelectorAll('#map-plots .ic-plot').length;
   return all > 0 && {_DRAWN}.length === all;
 }}"""
+_WATCH_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({type: 'layout-shift', buffered: true});
+"""
+_SETTLED_MS = 4000  # after the figures, in which fingerprints and lists arrive
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Start:
     answers: float  # the server answers
     first_figure: float
     figures: float  # all of the first view are drawn
+    next_visitor: float  # since the address was entered on the running server: the first figure
+    layout_shift: float  # of that visit; no seconds
 
 
 def measure(browser: Browser) -> Start:
@@ -59,7 +70,16 @@ def measure(browser: Browser) -> Start:
             page.wait_for_function(_ALL_DRAWN, timeout=GIVE_UP_MS)
             figures = time.perf_counter() - started
             page.close()
-    return Start(round(answers, 2), round(first, 2), round(figures, 2))
+            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            page.add_init_script(_WATCH_SHIFTS)
+            opened = time.perf_counter()
+            page.goto(server.url, wait_until="commit")
+            page.wait_for_function(f"() => {_DRAWN}.length > 0", timeout=GIVE_UP_MS)
+            visit = time.perf_counter() - opened
+            page.wait_for_timeout(_SETTLED_MS)
+            shift = float(page.evaluate("window.shift"))
+            page.context.close()
+    return Start(round(answers, 2), round(first, 2), round(figures, 2), round(visit, 2), round(shift, 3))
 
 
 def import_times(code: str = "import app") -> dict[str, float]:
@@ -92,7 +112,7 @@ def main() -> None:
         browser.close()
     imports = import_times()
     print("| since `python app.py` | median, s | fastest, s |\n|---|---|---|")
-    for name in ("answers", "first_figure", "figures"):
+    for name in ("answers", "first_figure", "figures", "next_visitor", "layout_shift"):
         values = [getattr(start, name) for start in starts]
         print(f"| {name.replace('_', ' ')} | {median(values):.2f} | {min(values):.2f} |")
     print("\n| import | s |\n|---|---|")

@@ -50,18 +50,20 @@ class Problems:
 
 @dataclass(frozen=True)
 class Screen:
-    """Size of the window in CSS pixels, the colour scheme of the visitor's system, and whether it is touched."""
+    """Size of the window in CSS pixels, the colour scheme of the visitor's system, whether it is touched and moves."""
 
     width: int = 1280
     height: int = 900
     dark: bool = False
     touch: bool = False
+    motion: bool = False
 
 
 DESKTOP = Screen()
 DARK = Screen(dark=True)
 PHONE = Screen(width=390, height=844)
 FINGER = Screen(width=390, height=844, touch=True)
+MOVING = Screen(motion=True)
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +125,7 @@ def open_page(browser: Browser, server: Server, problems: Problems) -> Iterator[
             color_scheme="dark" if screen.dark else "light",
             has_touch=screen.touch,
             is_mobile=screen.touch,
-            reduced_motion="reduce",
+            reduced_motion="no-preference" if screen.motion else "reduce",
             service_workers="block",  # their requests would pass by the route below
         )
         contexts.append(context)

@@ -1,4 +1,4 @@
-"""The page for everyone: axe-core on every tab, help by one switch, and everything by keyboard alone."""
+"""The page for everyone: axe-core in every place and view, help by one switch, and everything by keyboard alone."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import FINGER, Problems, Screen
-from tests.browser.reading import choose, drawn, matrices, open_tab
+from tests.browser.conftest import FINGER, PHONE, Screen
+from tests.browser.reading import choose, drawn, matrices, open_panel, open_tab
 
 pytestmark = pytest.mark.browser
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-TABS = {
-    "Similarity": "#similarity-plots .js-plotly-plot",
+VIEWS = {
     "Map": "#map-plots .js-plotly-plot",
+    "Matrix": "#similarity-plots .js-plotly-plot",
+    "Nearest": "#nearest-plots .js-plotly-plot",
     "Tokens": "#token-plots .js-plotly-plot",
-    "Explain": "#explain-plots .js-plotly-plot",
-    "Lab": "#lab-plots .js-plotly-plot",
+    "Why": "#explain-plots .js-plotly-plot",
+    "Test": "#lab-plots .js-plotly-plot",
     "Learn": ".ic-lesson-row",
 }
+WIDE = Screen(1440, 900)
 SCREENS = [
     pytest.param(Screen(width, height, dark=dark), id=f"{width}-{'dark' if dark else 'light'}")
     for width, height in ((1440, 900), (390, 844))
     for dark in (False, True)
 ]
+MOST_CONTROLS = 25  # that the keyboard reaches on the first screen
 # What Gradio's own elements bring, as (rule, what the element matches). An element that is ours is never let off.
 GRADIOS_OWN = [
     ("scrollable-region-focusable", ".cm-scroller"),  # the scrolling box of its code view takes no focus
@@ -58,35 +61,52 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_axe_finds_nothing_on_any_tab_and_every_control_has_its_help(
+def test_axe_finds_nothing_in_any_view_and_every_control_has_its_help(
     open_page: Callable[..., Page], screen: Screen
 ) -> None:
     page = open_page(screen)
     page.get_by_role("button", name=SWITCH).click()
-    if screen.width < 900:
-        page.get_by_role("button", name="Inputs").click()
-    for fold in page.locator(".ic-inputs .ic-fold > button.label-wrap").all():
-        fold.click()
     found = {}
-    for tab, ready in TABS.items():
-        open_tab(page, tab)
-        page.locator(ready).first.wait_for(timeout=90_000)  # a first map compiles UMAP
-        for fold in page.locator(".tabitem:visible .ic-fold > button.label-wrap").all():
-            fold.click()
+
+    def look(name: str) -> None:
         page.wait_for_function(f"({WITHOUT_HELP})().length === 0")
         if lines := violations(page):
-            found[tab] = lines
+            found[name] = lines
+
+    for panel in ("texts", "share"):
+        open_panel(page, panel)
+        for fold in page.locator(f"#panel-{panel} .ic-fold > button.label-wrap:not(.open)").all():
+            fold.click()
+        look(panel)
+        page.keyboard.press("Escape")
+    if screen.width < 900:
+        page.locator("#sheet-handle").click()
+    page.locator("#edit-texts").click()
+    look("texts in their field")
+    page.locator("#edit-texts").click()
+    if screen.width < 900:
+        page.locator("#sheet-handle").click()
+    for view, ready in VIEWS.items():
+        open_tab(page, view)
+        page.locator(ready).first.wait_for(timeout=90_000)
+        folds = page.locator(".tabitem:visible .ic-fold > button.label-wrap").all()
+        for fold in folds:
+            fold.click()
+        look(view)
+        for fold in folds:
+            fold.click()
     page.locator(".ic-lesson-row button").first.click()
     page.locator(".ic-lesson-choice").first.click()
     expect(page.locator(".ic-lesson-verdict")).not_to_be_empty()
-    page.get_by_role("button", name="Presenter view").click()
-    if lines := violations(page):
-        found["presenter view"] = lines
+    look("a lesson")
+    if screen.width > 900:
+        page.get_by_role("button", name="Presenter view").click()
+        look("presenter view")
     assert found == {}
 
 
 def test_axe_would_find_what_is_wrong(page: Page) -> None:
-    matrices(page, 3)
+    drawn(page, "map-plots", 2)
     page.evaluate("document.querySelector('.ic-main').append(document.createElement('button'))")
     assert any(line.startswith("button-name") for line in violations(page))
 
@@ -95,7 +115,9 @@ def test_axe_would_find_what_is_wrong(page: Page) -> None:
 
 
 def test_help_is_one_switch_and_explains_by_keyboard_and_pointer(page: Page) -> None:
-    matrices(page, 3)
+    open_tab(page, "Matrix")
+    matrices(page, 2)
+    page.locator("#tab-similarity .ic-drawn > button").click()
     switch, words = page.get_by_role("button", name=SWITCH), page.locator("#ic-tooltip")
     label = page.locator("[data-testid=block-info]", has_text="Colour scale")
     focusable = "document.querySelectorAll('[tabindex=\"0\"]').length"
@@ -122,7 +144,8 @@ def test_help_is_one_switch_and_explains_by_keyboard_and_pointer(page: Page) -> 
 
 @pytest.mark.parametrize("page", [FINGER], indirect=True)
 def test_a_tap_explains_on_a_phone_and_leaves_the_control_alone(page: Page) -> None:
-    page.get_by_role("button", name="Inputs").tap()
+    page.locator("#sheet-handle").tap()
+    page.locator("#edit-texts").tap()
     page.get_by_role("button", name=SWITCH).tap()
     label = page.locator("[data-testid=block-info]", has_text="One text per line")
     label.tap()
@@ -139,7 +162,13 @@ def test_a_tap_explains_on_a_phone_and_leaves_the_control_alone(page: Page) -> N
 
 
 def test_figures_are_described_by_what_they_show_and_the_words_follow_the_figure(page: Page) -> None:
-    matrix = matrices(page, 3)[0]
+    open_tab(page, "Matrix")
+    page.locator("#tab-similarity .ic-drawn > button").click()
+    choose(page, page.get_by_label("Colour scale", exact=True), "cosine, one scale")
+    choose(page, page.get_by_label("Order of texts", exact=True), "as given")
+    expect(page.locator("#similarity-plots .ic-scale-label")).to_have_text("cosine similarity")
+    page.wait_for_function("document.querySelector('#similarity-plots .ic-plot').data[0].meta.rows[2] === 2")
+    matrix = matrices(page, 2)[0]
     figure = page.locator("#similarity-plots .ic-figure").first
     described = "node => document.getElementById(node.getAttribute('aria-describedby')).textContent"
     words = str(figure.evaluate(described))
@@ -157,42 +186,48 @@ def test_figures_are_described_by_what_they_show_and_the_words_follow_the_figure
 # ---- keyboard --------------------------------------------------------------------------------------------------------
 
 
-def test_a_matrix_is_read_and_used_by_arrow_keys_and_enter(page: Page) -> None:
-    matrices(page, 3)
-    figure = page.locator("#similarity-plots .ic-figure").first
-    figure.focus()
+def selected(page: Page) -> list[int]:
+    """Numbers of the two selected texts."""
+    return [int(number) for number in page.locator("#selection-line b").all_inner_texts()]
+
+
+def test_views_figures_lists_menus_and_panels_are_used_by_keyboard(page: Page) -> None:
+    page.locator("[role=tab][data-tab-id=map]").last.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    matrices(page, 2)
+    page.locator("#similarity-plots .ic-figure").first.focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
         page.keyboard.press(key)
-    expect(page.locator("#selection-line")).to_contain_text("text 3")
-    expect(page.locator("#selection-line")).to_contain_text("text 2")
-    expect(page.locator("#similarity-plots [aria-live]")).to_contain_text("cosine")
+    rows = page.evaluate("document.querySelector('#similarity-plots .ic-plot').data[0].meta.rows")
+    expect(page.locator("#selection-line b").first).to_have_text(str(rows[2] + 1))
+    assert selected(page) == [rows[2] + 1, rows[1] + 1]
+    expect(page.locator("#similarity-plots [aria-live]")).to_contain_text("percentile")
     page.keyboard.press("Escape")
     expect(page.locator(".ic-tooltip")).to_be_hidden()
 
-
-def test_the_list_of_texts_is_used_by_arrow_keys_and_enter(page: Page) -> None:
-    matrices(page, 3)
     page.locator("#text-list [data-item='0']").focus()
     for key in ("ArrowDown", "ArrowDown", "Enter"):
         page.keyboard.press(key)
-    expect(page.locator("#selection-line")).to_contain_text("text 3")
+    expect(page.locator("#selection-line b").first).to_have_text("3")
 
+    page.locator("#tab-similarity .ic-drawn > button").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Show", exact=True).focus()
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#similarity-plots .ic-panel-title")).not_to_have_count(2)
 
-def test_menus_folds_and_tabs_are_used_by_keyboard(page: Page) -> None:
-    matrices(page, 3)
-    show = page.get_by_label("Show", exact=True)
-    show.focus()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
+    page.locator("#open-share").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#similarity-plots .ic-panel-title")).not_to_have_count(3)
-    fold = page.locator("#export > button.label-wrap")
-    fold.focus()
-    page.keyboard.press("Enter")
-    expect(page.locator("#export-download")).to_be_visible()
+    expect(page.locator("#panel-share")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel-share")).to_be_hidden()
+    expect(page.locator("#open-share")).to_be_focused()
+
     page.locator("[role=tab][data-tab-id=tokens]").last.focus()
     page.keyboard.press("Enter")
-    drawn(page, "token-plots", 3)
+    drawn(page, "token-plots", 2)
     page.locator("#token-rows .ic-token").first.focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate(
@@ -200,17 +235,33 @@ def test_menus_folds_and_tabs_are_used_by_keyboard(page: Page) -> None:
     )
 
 
-def test_what_has_the_focus_is_seen(page: Page, problems: Problems) -> None:
-    matrices(page, 3)
-    seen = """() => {
-      const node = document.activeElement, style = getComputedStyle(node);
-      const marked = (s) => (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 1) || s.boxShadow !== 'none';
-      const around = node.closest('label, .wrap-inner, .wrap');
-      return [node.outerHTML.slice(0, 120), marked(style) || Boolean(around && marked(getComputedStyle(around)))];
-    }"""
-    for _ in range(45):
+FOCUSED = """() => {
+  const node = document.activeElement, style = getComputedStyle(node);
+  const marked = (s) => (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 1) || s.boxShadow !== 'none';
+  const around = node.closest('label, .wrap-inner, .wrap');
+  return { html: node.outerHTML.slice(0, 120), body: node === document.body, figure: node.matches('.ic-figure'),
+    seen: marked(style) || Boolean(around && marked(getComputedStyle(around))) };
+}"""
+
+CONTROLS = """() => [...document.querySelectorAll('a[href], button, input, textarea, select, summary, [tabindex]')]
+  .filter(node => node.tabIndex >= 0 && !node.disabled && node.checkVisibility({ visibilityProperty: true })
+    && node.getBoundingClientRect().top < innerHeight)
+  .map(node => node.outerHTML.slice(0, 90))"""
+
+
+@pytest.mark.parametrize("page", [WIDE, PHONE], indirect=True)
+def test_the_keyboard_skips_to_the_figures_or_passes_few_controls_and_is_always_seen(page: Page) -> None:
+    drawn(page, "map-plots", 2)
+    page.wait_for_function("document.querySelector('#place-test').tabIndex < 0")  # a row of buttons is one stop
+    skip, *controls = page.evaluate(CONTROLS)
+    assert "ic-skip" in skip and 10 <= len(controls) <= MOST_CONTROLS, controls
+    for at in range(len(controls) + 10):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement === document.body"):
+        now = page.evaluate(FOCUSED)
+        if now["body"]:
             break
-        html, marked = page.evaluate(seen)
-        assert marked, f"no visible focus: {html}"
+        assert at or "ic-skip" in now["html"], now["html"]
+        assert now["seen"], f"no visible focus: {now['html']}"
+    page.locator(".ic-skip").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate(FOCUSED)["figure"]

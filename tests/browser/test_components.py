@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.components_app import HOSTILE, SENTENCES, N
-from tests.browser.conftest import DARK, FINGER, PHONE
+from tests.browser.conftest import DARK, FINGER, MOVING, PHONE
 from tests.serving import Server, serving
 
 pytestmark = pytest.mark.browser
@@ -338,3 +340,76 @@ def test_the_dark_page_draws_with_the_dark_template(page: Page, screenshot: Call
     matrices(page)
     assert page.evaluate("document.querySelector('#matrices .ic-plot')._fullLayout.font.color") == "#e9eaec"
     screenshot(page, "components-similarity-dark", full_page=True)
+
+
+HELD = """
+window.moves = [];
+const animate = Element.prototype.animate;
+Element.prototype.animate = function (frames, timing) {
+  const move = animate.call(this, frames, {...timing, delay: 1e7});
+  window.moves.push(move);
+  return move;
+};
+0"""
+SEEN = """panel => {
+  const box = document.querySelectorAll('#maps .ic-figure')[panel], origin = box.getBoundingClientRect();
+  return [...box.querySelectorAll('.scatterlayer .trace')].flatMap(trace => [...trace.querySelectorAll('.point')].map(
+    point => {
+      const {x, y, width, height} = point.getBoundingClientRect();
+      return [trace.__data__[0].trace.customdata[point.__data__.i],
+              x + width / 2 - origin.x, y + height / 2 - origin.y];
+    })).sort(([one], [other]) => one - other).map(([_, x, y]) => [x, y]);
+}"""
+
+
+def places(page: Page, panel: int) -> NDArray[np.float64]:
+    """(N, 2) px of the points of a map, in the order of the texts, as they are seen now."""
+    found = np.array(page.evaluate(SEEN, panel))
+    assert found.shape == (N, 2)
+    return found
+
+
+def own_places(page: Page, panel: int) -> NDArray[np.float64]:
+    """(N, 2) px of the points of a map by its axes."""
+    box = page.locator("#maps .ic-figure").nth(panel).bounding_box()
+    assert box is not None
+    found = np.array([page.evaluate(POINT_AT, ["maps", panel, item]) for item in range(N)])
+    return found - (box["x"], box["y"])
+
+
+@pytest.mark.parametrize("page", [MOVING], indirect=True)
+def test_points_travel_from_the_first_map_at_the_opening_and_from_where_they_were_afterwards(page: Page):
+    matrices(page)
+    page.evaluate(HELD)
+    open_tab(page, "Map", "#bars .main-svg")
+    page.wait_for_function("window.moves.length >= 24")
+    first, second = own_places(page, 0), own_places(page, 1)
+    assert np.abs(first - second).max() > 20
+    np.testing.assert_allclose(places(page, 0), first, atol=1.5)
+    np.testing.assert_allclose(places(page, 1), first, atol=1.5)
+    page.mouse.click(*page.evaluate(POINT_AT, ["maps", 1, 10]))
+    python_got(page, panel="B", kind="points", item=10)
+    ring = page.locator("#maps .ic-overlay").nth(1).locator("circle.ic-chosen, circle.ic-at").last.bounding_box()
+    box = page.locator("#maps .ic-figure").nth(1).bounding_box()
+    assert ring and box
+    seen = (ring["x"] + ring["width"] / 2 - box["x"], ring["y"] + ring["height"] / 2 - box["y"])
+    np.testing.assert_allclose(seen, first[10], atol=1.5)
+    page.evaluate("window.moves.splice(0).forEach(move => move.finish())")
+    np.testing.assert_allclose(places(page, 1), second, atol=1.5)
+    page.locator("#next").click()
+    page.wait_for_function("window.moves.length >= 24")
+    after = own_places(page, 0)
+    assert np.abs(first - after).max() > 20
+    np.testing.assert_allclose(places(page, 0), first, atol=1.5)
+    np.testing.assert_allclose(places(page, 1), second, atol=1.5)
+    page.evaluate("window.moves.splice(0).forEach(move => move.finish())")
+    np.testing.assert_allclose(places(page, 0), after, atol=1.5)
+
+
+def test_points_of_a_visitor_who_asked_for_less_motion_are_simply_there(page: Page):
+    matrices(page)
+    page.evaluate(HELD)
+    open_tab(page, "Map", "#bars .main-svg")
+    page.locator("#maps .ic-figure").nth(2).locator(".main-svg").first.wait_for()
+    np.testing.assert_allclose(places(page, 1), own_places(page, 1), atol=1.5)
+    assert page.evaluate("window.moves.length") == 0

@@ -123,6 +123,6 @@ def test_a_difference_says_under_which_instruction_a_term_is_larger() -> None:
 
 def test_the_summary_has_the_sum_the_cosine_and_the_part_of_the_end() -> None:
     assert ledger_summary(hand_made([[0.4, 0.1], [0.2, 0.05]])) == (
-        "4 terms add up to 0.750; the cosine is 0.750. </s> takes part in +0.350 of it."
+        "4 terms add up to 0.750; the cosine is 0.750. The end mark `</s>` takes part in +0.350 of it."
     )
     assert NOT_SHOWN.startswith("Exact for the last layer and the mean.")

@@ -57,7 +57,12 @@ def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
 @pytest.mark.parametrize("by", ["token", "word"])
 def test_the_ledger_adds_up_to_the_cosine_of_the_matrix(runtime: Runtime, mini: InstructorModel, by: str) -> None:
     answer = explanations.explain_pair(runtime, INPUTS, Question(4, 9, 1, 0, by=by))  # type: ignore[arg-type]
-    assert f"add up to {cosine(mini, 1, 4, 9):.3f}" in answer.sentences[0]
+    assert re.fullmatch(
+        r"`.+` × `.+` (ties them|keeps them apart) most: .+ of " + f"{cosine(mini, 1, 4, 9):.3f}\\.",
+        answer.sentences[0],
+    )
+    assert "</s>" not in " ".join(answer.sentences[:-1])
+    assert f"add up to {cosine(mini, 1, 4, 9):.3f}" in answer.sentences[-1]
     assert answer.panels is not None
     terms = next(trace for trace in answer.panels.panels[0].figure.data if trace.type == "heatmap").z
     assert np.asarray(terms).sum() == pytest.approx(cosine(mini, 1, 4, 9), abs=1e-5)

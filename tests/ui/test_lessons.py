@@ -94,6 +94,8 @@ def test_what_a_lesson_sets_and_marks_is_on_the_page() -> None:
     for param in STEPS:
         step = param.values[0]
         assert step.tab in TABS and stage.n_ignored(step.scene("instructor-mini")) == 0, param.id
+        if step.tab == "similarity":
+            assert {"similarity.scale", "similarity.order"} <= set(step.options), f"{param.id} inherits"
         assert step.look.at in marked, param.id
 
 
@@ -152,7 +154,7 @@ def test_opening_a_step_sets_it_up_and_keeps_what_the_learner_had(runtime: Runti
     step = next(lesson for lesson in LESSONS if lesson.id == "senses").steps[1]
     assert scene == scene_of(step)
     assert place is not None and place.own == NOW
-    assert "similarity.scale" not in (scene.options or {})  # the shared scale, whatever the visitor had
+    assert (scene.options or {})["similarity.scale"] == "shared", "whatever the visitor had"
 
 
 def test_leaving_a_second_lesson_gives_back_what_there_was_before_the_first(runtime: Runtime) -> None:

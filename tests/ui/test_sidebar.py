@@ -25,6 +25,7 @@ from instructor_core.ui.sidebar import (
     CHIPS,
     add_instruction,
     build_instruction,
+    edited_texts,
     fill,
     remove_instruction,
     run,
@@ -264,3 +265,22 @@ def test_the_summary_counts_texts_and_different_labels(before: Inputs):
 def test_a_text_chosen_in_the_list_takes_the_row_and_the_former_row_the_column(item: int | None, expected: Selected):
     event = gr.EventData(None, {} if item is None else {"item": item})
     assert select_text(event, Selected(2, 5, 1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"item": 1, "before": "Two", "text": "Zwei | drei"}, "One\tx\nZwei | drei\ty\nThree\tx"),
+        ({"item": 1, "before": "Two", "text": " a\tb\n"}, "One\tx\na b\ty\nThree\tx"),
+        ({"item": 1, "before": "Was there before", "text": "Zwei"}, None),
+        ({"item": 1, "before": "Two", "text": " "}, None),
+        ({"item": 7, "before": "Two", "text": "Zwei"}, None),
+        ({}, None),
+    ],
+)
+def test_an_edited_row_replaces_its_line_and_keeps_its_label(change: dict[str, Any], expected: str | None):
+    field, mark = edited_texts(gr.EventData(None, change), "One\tx\n\nTwo\ty\nThree | x")
+    assert mark
+    assert field == (SKIP if expected is None else expected)
+    if expected is not None:
+        assert parse_inputs("mini", [""], field).labels == ("x", "y", "x")

@@ -253,13 +253,6 @@ def test_a_text_beyond_the_window_shows_what_is_cut_and_how_much_is_drawn(runtim
     assert matrices(payload)["A"].shape[0] == tokens.MAX_TOKENS
 
 
-def test_a_text_that_the_vocabulary_does_not_know_is_said_to_be_unknown(runtime: Runtime, inputs: Inputs):
-    foreign = parse_inputs(inputs.checkpoint_id, [""], "我喜欢汤")
-    words, _, _ = tokens_of(runtime, foreign, 0, "dimensions", "seriation", 8)
-    assert "are not in the vocabulary" in words
-    assert "vocabulary" not in tokens_of(runtime, inputs, 0, "dimensions", "seriation", 8)[0]
-
-
 def test_menus_number_what_they_list(inputs: Inputs):
     assert instruction_choices(inputs) == [
         ("A · Represent the text for its topic:", 0),

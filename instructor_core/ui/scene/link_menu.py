@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.analysis.numbers import counted
 from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
@@ -23,7 +24,6 @@ from instructor_core.ui.scene.link import (
     scene_file,
 )
 from instructor_core.ui.scene.stage import Stage, Updates
-from instructor_core.ui.sidebar import counted
 
 PARAMETER = "s"
 FILE_NAME = "instruction-lens.json"

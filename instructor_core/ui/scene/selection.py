@@ -13,6 +13,7 @@ import gradio as gr
 from instructor_core.analysis.calibration import background, unrelated_sentences
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
+from instructor_core.analysis.numbers import signed
 from instructor_core.analysis.why import Tie, why
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
@@ -63,7 +64,8 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     by_instruction = unrelated.reshape(len(inputs.instructions), len(sentences.texts), -1)
     found = why(first, second, [background(one, sentences.domains) for one in by_instruction])
     said = "".join(
-        f"<li>{_chip(k)} <b>{one.cosine:.3f}</b> {escape(one.words)}<br>{_ties(one.ties)}</li>"
+        f"<li>{_chip(k)} <b>{one.cosine:.3f}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
+        f"the end mark takes part in {signed(one.end, 2)}</li>"
         for k, one in enumerate(found.under)
     )
     apart = ""
@@ -76,7 +78,9 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
 
 
 def _ties(ties: Sequence[Tie]) -> str:
-    return ", ".join(f"{escape(tie.first)} × {escape(tie.second)} {tie.contribution:+.2f}" for tie in ties[:N_TIES])
+    return ", ".join(
+        f"{escape(tie.first)} × {escape(tie.second)} {signed(tie.contribution, 2)}" for tie in ties[:N_TIES]
+    )
 
 
 def _chip(k: int) -> str:

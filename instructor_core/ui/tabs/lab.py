@@ -16,7 +16,7 @@ import gradio as gr
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.labels import Merge, label_issues, merged
 from instructor_core.analysis.leaderboard import Standing, Verdict
-from instructor_core.analysis.numbers import number
+from instructor_core.analysis.numbers import counted, number
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
 from instructor_core.ui.components import plot_view, token_view
@@ -55,7 +55,7 @@ from instructor_core.ui.page import (
 )
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.stage import Words
-from instructor_core.ui.sidebar import Sidebar, add_instruction, counted, shown_rows
+from instructor_core.ui.sidebar import Sidebar, add_instruction, shown_rows
 from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
 
 TAB = "lab"
@@ -278,7 +278,7 @@ def suggested(typed: str, domains: list[str], text_types: list[str], objectives:
     except UserError as error:
         return typed, note(str(error), error=True)
     lines = dict.fromkeys([*(line.strip() for line in typed.splitlines()), *(entry.strip() for entry in new)])
-    return "\n".join(line for line in lines if line), note(f"{len(new)} candidates were added to the list.")
+    return "\n".join(line for line in lines if line), note(f"{counted(len(new), 'candidate')} added to the list.")
 
 
 def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
@@ -299,14 +299,14 @@ def merge_buttons(merges: Sequence[Merge]) -> str:
     )
 
 
-def merge_labels(inputs: Inputs, at: int) -> tuple[Any, str]:
-    """Return the texts with one label merged into the one it is probably meant for, and a status."""
+def merge_labels(inputs: Inputs, at: int | None = None) -> tuple[Any, str]:
+    """Return the texts with one label merged into the one it is probably meant for, or all of them, and a status."""
     merges = label_issues(inputs.labels or ()).merges
-    if inputs.labels is None or not 0 <= at < len(merges):
+    if inputs.labels is None or not merges or (at is not None and not 0 <= at < len(merges)):
         return gr.skip(), status("No two labels are written alike.")
-    merge = merges[at]
-    labels = merged(inputs.labels, [merge])
-    return format_texts(replace(inputs, labels=labels)), status(f'Merged "{merge.label}" into "{merge.into}".')
+    chosen = merges if at is None else merges[at : at + 1]
+    done = ", ".join(f'"{merge.label}" into "{merge.into}"' for merge in chosen)
+    return format_texts(replace(inputs, labels=merged(inputs.labels, chosen))), status(f"Merged {done}.")
 
 
 def clicked(event: gr.EventData) -> int:

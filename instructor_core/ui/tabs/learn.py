@@ -1,6 +1,6 @@
 """Learn: lessons that drive the real page, the list of them, and the glossary.
 
-The lesson itself stands in a bar over all tabs, because a lesson opens them one after the other. The bar and the list
+The lesson itself stands in a bar over the canvas, because a lesson opens one view after the other. The bar and the list
 are components of our own, drawn by `assets/lessons.js`; what happens in them arrives here as one event with an action.
 """
 
@@ -60,9 +60,9 @@ class Place:
 
 
 def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
-    """Return the value of the bar: the lesson's step with its verdict, or the way in while there is no lesson."""
+    """Return the value of the bar: the lesson's step with its verdict; "" while there is no lesson."""
     if place is None:
-        return inert_json({"first": lessons[0].id})
+        return ""
     lesson = lessons[place.lesson]
     following = lessons[place.lesson + 1] if place.lesson + 1 < len(lessons) else None
     value: dict[str, Any] = {
@@ -188,9 +188,9 @@ def _entered(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place
 
 
 def lesson_bar() -> gr.HTML:
-    """Return the bar over the tabs; empty until a lesson runs, but for the way in on a first visit."""
+    """Return the bar over the canvas; empty until a lesson runs."""
     return gr.HTML(
-        bar_json(load_lessons(), None),
+        "",
         elem_id="lesson-bar",
         label="Lesson",
         html_template="<section class='ic-lesson' aria-label='Lesson' hidden></section>",
@@ -231,7 +231,7 @@ def _head() -> str:
 
 
 def build(stage: Stage, bar: gr.HTML) -> None:
-    """Lay out the tab and connect it and the bar, which `lesson_bar` made and which is placed over the tabs."""
+    """Lay out the list and connect it and the bar, which `lesson_bar` made."""
     lessons, page = load_lessons(), stage.page
     catalogue, place = _catalogue(lessons, load_glossary()), gr.State(None)
     delivery = _delivery()

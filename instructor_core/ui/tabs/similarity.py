@@ -77,8 +77,8 @@ NOTES = {
     "It does not say which of the two is right.",
     "cross": "Rows are embedded under one instruction (say, for queries), columns under another (for documents). "
     "The diagonal is a text against itself under the other instruction.",
-    "instructions": "How close the selected text (and the mean over all texts) stays to itself from one instruction to "
-    "another, as a cosine. It does not say whether a move helps: compare with labels for that.",
+    "instructions": "A number for each two instructions: the cosine of a text under one with the same text under the "
+    "other, for the selected text and as the mean over all. It does not say whether a move helps: labels do.",
 }
 
 

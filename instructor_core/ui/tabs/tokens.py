@@ -56,24 +56,13 @@ def _draw(view: str, context: Context) -> Drawing:
         drawn = token_dimension_panels(result, tokens, segments, inputs.instructions)
     cut = max(encoding.n_encoded for encoding in encodings)
     first = f"The heatmaps show the first {MAX_TOKENS} of {cut} tokens." if cut > MAX_TOKENS else ""
-    unknown = unknown_share(encodings)
-    language = f"{unknown:.0%} of the text's tokens are not in the vocabulary: the checkpoint knows English."
-    return Drawing((NOTES[view], first, language if unknown > 0.2 else ""), drawn, rows=rows_of(encodings))
+    return Drawing((NOTES[view], first), drawn, rows=rows_of(encodings))
 
 
 VIEWS = tuple(
     View(name, title, TAB, partial(_draw, name), ("tokens.order", "tokens.n_dimensions"), lambda _: True)
     for name, title in (("dimensions", "token × dimension"), ("similarity", "token × token"))
 )
-
-
-def unknown_share(encodings: Sequence[TokenEncoding]) -> float:
-    """Share of a text's tokens, </s> left out, that are unknown pieces or single bytes, in [0, 1]."""
-    tokens = [
-        token for token, segment in zip(encodings[0].tokens, encodings[0].segments, strict=True) if segment == "text"
-    ]
-    unknown = sum(token == "<unk>" or (token.startswith("<0x") and token.endswith(">")) for token in tokens)
-    return unknown / max(1, len(tokens))
 
 
 def count_note(encoding: TokenEncoding) -> str:
