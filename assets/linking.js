@@ -78,7 +78,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     let finger = null; // where the screen was last touched; a finger leaves at once, so what it opened stays
 
     node.hidden = true;
-    document.body.append(node);
+    (document.querySelector("main") ?? document.body).append(node);
 
     /** Beside the place, on the side where there is room, never outside the window. */
     function settle() {

@@ -21,6 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent, Tool
 
 from instructor_core import InstructorModel
+from instructor_core.ui.inputs import MAX_INSTRUCTIONS
 from tests import fuzz, load
 from tests.serving import ROOT, Server, serving
 
@@ -218,7 +219,7 @@ def press(server: Server, elem_id: str, data: list[Any], kind: str = "click") ->
 
 def test_an_address_in_place_of_an_upload_is_not_opened(server: Server) -> None:
     for address in ("https://example.org/texts.csv", "http://127.0.0.1:9/texts.csv"):
-        data = [{"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}]
+        data = [{"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}, *[""] * MAX_INSTRUCTIONS]
         heard = press(server, "upload-file", data, "change")
         assert "Addresses are not opened here. Upload the file instead." in heard
         assert httpx.get(f"{server.url}/gradio_api/file={address}").status_code == 404

@@ -46,7 +46,7 @@ _PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_CHARACTERS = 5, 6, 60
 
 def are_of_an_example(typed: Sequence[str]) -> bool:
     """Return whether the instructions are those of an example, so that nothing a visitor wrote is lost."""
-    written = {instruction.strip() for instruction in typed if instruction.strip()}
+    written = {(instruction or "").strip() for instruction in typed} - {""}
     known = {instruction.strip() for example in load_examples() for instruction in example.instructions}
     return written <= known
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
+from instructor_core.table import is_blank
 from instructor_core.ui.inputs import (
     MAX_ALL_CHARACTERS,
     MAX_CHARACTERS,
@@ -21,7 +22,7 @@ from instructor_core.ui.inputs import (
 )
 
 LINE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=30).map(str.strip)
-TEXT = LINE.filter(lambda text: text and " | " not in f" {text} ")
+TEXT = LINE.filter(lambda text: not is_blank(text) and " | " not in f" {text} ")
 
 
 @st.composite

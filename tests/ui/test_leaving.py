@@ -103,7 +103,7 @@ def test_closing_the_page_in_the_middle_of_a_run_frees_its_place(served: Served)
     wait_until(lambda: served.queue.n_requests == 0)
     served.model.go.set()
     press_embed(served, "staying", "another text")
-    assert any("1 pairs" in json.dumps(message) for message in messages(served, "staying"))
+    assert any("1 pair" in json.dumps(message) for message in messages(served, "staying"))
     assert len(served.model.slices) == 2  # nothing else of the fifty was encoded
 
 
@@ -117,7 +117,7 @@ def test_what_is_too_much_hears_so_at_once_and_others_get_their_answers(served: 
     assert "The server is busy" in json.dumps(list(messages(served, "c")))
     served.model.go.set()
     for heard in first:
-        assert "1 pairs" in json.dumps(list(heard))
+        assert "1 pair" in json.dumps(list(heard))
 
 
 def test_a_stopped_run_frees_its_place(served: Served) -> None:
