@@ -135,6 +135,7 @@ def test_help_is_one_switch_and_explains_by_keyboard_and_pointer(page: Page) -> 
     page.locator("#tab-similarity .ic-drawn > button").click()
     page.locator("#similarity-plots .ic-panel-title").first.hover()
     expect(words).to_contain_text("Point at a cell")
+    page.locator("#tab-similarity .ic-drawn > button").click()
     switch.click()
     expect(words).to_be_hidden()
     expect(page.locator(".ic-explained")).to_have_count(0)
@@ -193,6 +194,7 @@ def selected(page: Page) -> list[int]:
 
 
 def test_views_figures_lists_menus_and_panels_are_used_by_keyboard(page: Page) -> None:
+    drawn(page, "map-plots", 2)
     page.locator("[role=tab][data-tab-id=map]").last.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -253,6 +255,7 @@ CONTROLS = """() => [...document.querySelectorAll('a[href], button, input, texta
 @pytest.mark.parametrize("page", [WIDE, PHONE], indirect=True)
 def test_the_keyboard_skips_to_the_figures_or_passes_few_controls_and_is_always_seen(page: Page) -> None:
     drawn(page, "map-plots", 2)
+    page.locator(".ic-fingerprint").first.wait_for()  # the last to come
     page.keyboard.press("Tab")
     assert "ic-skip" in page.evaluate(FOCUSED)["html"]
     skip, *controls = page.evaluate(CONTROLS)  # from the first key on a row of buttons is one stop
