@@ -73,6 +73,8 @@ ORDERS = [
 NOTES = {
     "matrices": "Each cell is the cosine of two texts under that instruction; brighter is more alike. Colours span the "
     "values measured here, so compare cells with each other, not with a fixed threshold.",
+    "percentile": "Each cell says of how many in a hundred unrelated pairs of sentences two texts are more alike under "
+    "that instruction; at 50 a cosine means nothing yet.",
     "difference": "How much closer (or further) two texts are under the first instruction than under the second. "
     "It does not say which of the two is right.",
     "cross": "Rows are embedded under one instruction (say, for queries), columns under another (for documents). "
@@ -128,7 +130,7 @@ def percentiles(context: Context, order: str) -> Drawing:
         groups=grid_groups(grid).groups,
     )
     marked = replace(drawn, selected=Selection(selected.row, selected.column))
-    return Drawing((CALIBRATION_HOW_TO_READ, CALIBRATION_NOT_SHOWN, cut), marked)
+    return Drawing((NOTES["percentile"], CALIBRATION_NOT_SHOWN, cut), marked)
 
 
 def draw_unrelated(context: Context) -> Drawing:
