@@ -8,7 +8,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   const { CONFIG, number, unescape, matrixOf, cellLines, pointLines } = InstructorFigure;
   const { GAP, clamp, letterScale, recolor, enlarge, still } = InstructorPanelLayout;
   const { matrixLayout, tagRoom, wordsBeside, fitTitles } = InstructorPanelLayout;
-  const NARROW = 380; // px of a map below which its points carry numbers alone
+  const NARROW = 350; // px of a map below which its points carry numbers alone
   const SHAPES = { // of 12 x 12 px, for the legend
     square: "1,1 11,1 11,11 1,11",
     diamond: "6,0 12,6 6,12 0,6",
@@ -212,8 +212,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (!payload || !view.width) return;
       await plotly();
       if (view.payload !== payload) return;
-      const n = columns();
-      const panels = payload.panels.map(({ key }) => view.panels.get(key));
+      const all = payload.panels.map(({ key }) => view.panels.get(key));
+      const panels = all.filter(({ node }) => getComputedStyle(node).display !== "none"); // the presenter shows one
+      const n = Math.max(1, Math.min(columns(), panels.length));
       const beside = wordsBeside(panels, n, root.clientWidth);
       const more = beside ? beside - tagRoom(panels[0].content.matrix) : 0;
       const first = Math.floor((root.clientWidth - (n - 1) * GAP - more) / n + more);
@@ -222,7 +223,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       panels.forEach((panel, place) => (panel.words = n > 1 ? (place % n ? 0 : beside) : undefined));
       fitTitles(panels);
       view.bar = payload.scale ? scaleBar(payload.scale) : null;
-      view.legend = sharedLegend(panels);
+      view.legend = sharedLegend(all);
       bar.replaceChildren(...(view.legend ? [legendOf(view.legend)] : []), ...(view.bar ? [view.bar] : []));
       bar.hidden = !view.bar && !view.legend;
       for (const panel of [...view.panels.values()]) {

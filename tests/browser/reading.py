@@ -133,6 +133,8 @@ def open_tab(page: Page, name: str) -> None:
     """Brings a view of Look to the front, or one of the other places."""
     if name in ("Test", "Learn"):
         page.locator(f"#place-{name.lower()}").click()
+        tab = {"Test": "lab", "Learn": "learn"}[name]
+        page.locator(f"[data-tab-id={tab}][aria-selected=true]").first.wait_for(state="attached")
         return
     if page.locator("[data-tab-id=lab][aria-selected=true], [data-tab-id=learn][aria-selected=true]").count():
         page.locator("#place-look").click()
@@ -159,6 +161,7 @@ def point_at(page: Page, panel: int, text: int | None = None) -> tuple[float, fl
 
 def selected_texts(page: Page) -> list[int]:
     """The two selected texts, in the order in which they are named."""
+    expect(page.locator("#selection-line p > b").first).to_be_visible()
     return [int(number) - 1 for number in page.locator("#selection-line p > b").all_inner_texts()]
 
 

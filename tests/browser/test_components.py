@@ -161,7 +161,9 @@ def test_what_changed_behind_another_tab_is_drawn_when_its_own_comes_back(page: 
 
 
 def test_numbers_in_cells_can_be_read_on_every_colour(page: Page):
+    page.set_viewport_size({"width": 1800, "height": 900})
     matrices(page)
+    page.locator("#difference .heatmap-label").first.wait_for()
     inks = page.evaluate("[...document.querySelectorAll('#difference .heatmap-label text')].map(t => t.style.fill)")
     assert len(inks) == 64
     assert set(inks) == {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}

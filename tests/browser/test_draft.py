@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Problems
+from tests.browser.reading import texts
 
 pytestmark = pytest.mark.browser
 
@@ -18,8 +19,8 @@ def test_a_page_that_is_reloaded_keeps_what_was_typed_and_a_new_one_starts_afres
     page: Page, open_page: Callable[..., Page], problems: Problems
 ) -> None:
     problems.allow("AbortError|Connection errored out|Connection to the server")  # Gradio's, where a reload cuts it off
-    first = page.locator("#texts textarea").input_value()
-    page.locator("#texts textarea").fill(TEXTS)
+    first = texts(page).input_value()
+    texts(page).fill(TEXTS)
     page.reload()
     expect(page.locator("#texts textarea")).to_have_value(TEXTS)
     expect(open_page().locator("#texts textarea")).to_have_value(first)

@@ -32,7 +32,7 @@ def test_a_clicked_cell_opens_the_ledger_whose_terms_add_up_to_its_cosine(page: 
     page.locator("#why-pair").click()
     expected = cosines(mini, FIRST.instructions[1], FIRST.texts)[4, 9]
     assert shown[1][4, 9] == pytest.approx(expected, abs=1e-3)
-    sentence = page.locator("#explain-sentences p")
+    sentence = page.locator("#explain-sentences")
     expect(sentence).to_contain_text(f"add up to {expected:.3f}")
     (ledger,) = matrices(page, 1, "explain-plots")
     assert ledger.sum() == pytest.approx(expected, abs=5e-3)  # what a pixel shows is rounded per term
@@ -50,8 +50,8 @@ def test_every_question_is_answered_in_words_and_figures(page: Page, mini: Instr
     open_tab(page, "Why")
     found = {}
     for question, figures, words in (
-        ("drop or delete a word", 1, "Cosine"),
-        ("what the instruction moved", 1, "From A to B"),
+        ("drop or delete a word", 1, "the cosine goes from"),
+        ("what the instruction moved", 1, "of the move"),
         ("where it enters", 1, "exactly 0"),
         ("similarity by layer", 2, "Layer 0 of 6"),
         ("attention", 2, "attention"),

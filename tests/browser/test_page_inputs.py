@@ -87,12 +87,12 @@ def test_a_chip_takes_the_place_of_b_at_once_and_the_row_is_one_stop_for_keys(pa
     title = page.locator("#map-plots .ic-panel-title").nth(1)
     page.locator("#chips button", has_text="mood").click()
     expect(instruction(page, 1)).to_have_value("Represent the review for classifying the emotion:")
-    expect(title).to_have_text("Represent the review for classifying the emotion:")
+    expect(title).to_have_text(re.compile("the review for classifying the emotion:$"))
     expect(instruction(page, 0)).to_have_value(FIRST.instructions[0].strip())
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowRight", "Enter"):
         page.keyboard.press(key)
     expect(page.locator("#chips [tabindex='0']")).to_have_text("who speaks")
-    expect(title).to_have_text("Represent the review for classifying the grammatical person:")
+    expect(title).to_have_text(re.compile("the review for classifying the grammatical person:$"))
     page.locator("#chips button", has_text="no instruction").click()
     expect(title).to_have_text("(no instruction)")
     expect(page.locator(".ic-instruction:visible")).to_have_count(2)
@@ -233,7 +233,7 @@ def test_hostile_texts_are_shown_literally_everywhere(page: Page):
     texts(page).fill("\n".join(f"{text}\t<i>label</i> {i}" for i, text in enumerate(HOSTILE)))
     embed(page, 4 * K)
     expect(page.locator("#map-plots .ic-legend li").first).to_have_text("<i>label</i> 0")
-    expect(page.locator("#map-plots .ic-panel-title").first).to_have_text(HOSTILE[0])
+    expect(page.locator("#map-plots .ic-panel-title").first).to_have_attribute("title", HOSTILE[0])
     page.locator("#edit-texts").click()
     rows = page.locator("#text-list [data-item]")
     for i, text in enumerate(HOSTILE):
