@@ -208,13 +208,8 @@ def build() -> gr.Blocks:
             gr.HTML("<h1>Components</h1>")
             again = gr.Button("Next values", size="sm", scale=0, elem_id="next")
             clear = gr.Button("Clear", size="sm", scale=0, elem_id="clear")
-        with gr.Row():
-            with gr.Column(scale=1):
-                gr.Textbox(label="Instructions", value="Represent the review for topic:", lines=3)
-                text_list(Inputs("instructor-mini", ("",), TEXTS, None), elem_id="text-list")
-                output = gr.Textbox(label="Last event", elem_id="output")
-                gr.HTML('<p class="ic-status">48 pairs · 3 new · 0.04 s</p>')
-            with gr.Column(scale=3, elem_classes="ic-main"):
+        with gr.Row(elem_classes="ic-page"):
+            with gr.Column(elem_classes="ic-main"):
                 with gr.Tab("Similarity"):
                     matrix = plot_view(matrices(), elem_id="matrices", label="Similarity under three instructions")
                     gr.HTML('<p class="ic-note">Cosines of texts with each other. They say nothing about truth.</p>')
@@ -225,6 +220,11 @@ def build() -> gr.Blocks:
                 with gr.Tab("Tokens"):
                     tokens = token_view(token_rows(), elem_id="tokens", label="Tokens")
                     plot_view(elem_id="nothing", label="Nothing", empty="Enter a text, then choose an instruction.")
+            with gr.Column():
+                gr.Textbox(label="Instructions", value="Represent the review for topic:", lines=3)
+                text_list(Inputs("instructor-mini", ("",), TEXTS, None), elem_id="text-list")
+                output = gr.Textbox(label="Last event", elem_id="output")
+                gr.HTML('<p class="ic-status">48 pairs · 3 new · 0.04 s</p>')
         for view in (matrix, signed, points, plain):
             view.item_click(told, None, output, show_progress="hidden")
             view.item_select(told, None, output, show_progress="hidden")

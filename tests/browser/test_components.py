@@ -185,7 +185,7 @@ def test_hostile_texts_are_shown_and_never_run(page: Page):
 
 def test_keys_move_over_cells_and_enter_chooses_one(page: Page):
     matrices(page)
-    page.locator(".ic-inputs textarea, .ic-inputs input").last.focus()
+    page.get_by_role("tab").last.focus()
     figure = page.locator("#matrices .ic-figure").first
     for _ in range(8):  # past the tabs, or some of them, and the menu that saves the figure
         page.keyboard.press("Tab")
