@@ -220,6 +220,7 @@ def test_the_presenter_view_shows_one_figure_with_its_texts_and_is_driven_by_key
 
 
 def test_a_lesson_is_three_keys_from_the_first_screen_and_works_by_keyboard_alone(page: Page) -> None:
+    page.locator(".ic-fingerprint").first.wait_for()  # the last to come: the page listens
     page.locator("#place-learn").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Start here").focus()
