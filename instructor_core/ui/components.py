@@ -10,6 +10,7 @@ event reads what was sent by `gradio_patches.event_data`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -145,6 +146,28 @@ def mark_json(row: int, column: int) -> str:
     return inert_json({"row": row, "column": column, "items": []})
 
 
+def widget(
+    script: str,
+    value: str | None = None,
+    *,
+    elem_id: str,
+    template: str = "${value}",
+    elem_classes: Sequence[str] = (),
+) -> gr.HTML:
+    """Return a small component of our own, drawn by a script that every page loads, see `early_head`.
+
+    Gradio turns the names that are quoted in the script into listener methods, such as `chips.pick(...)`.
+    """
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        elem_classes=list(elem_classes),
+        html_template=template,
+        js_on_load=script,
+        apply_default_css=False,
+    )
+
+
 def _component(
     value: str | None,
     template: str,
@@ -155,7 +178,7 @@ def _component(
     label: str | None = None,
     elem_class: str | None = None,
 ) -> gr.HTML:
-    """Gradio turns the names that are quoted in `on_load` into listener methods, such as `view.item_click(...)`."""
+    """A component with a name of its own, which brings its scripts along."""
     return gr.HTML(
         value,
         elem_id=elem_id,

@@ -38,14 +38,26 @@ from instructor_core.ui.gradio_patches import (
 )
 from instructor_core.ui.health import health_route
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, connect_listeners, connect_stop, follow
+from instructor_core.ui.page import (
+    EACH,
+    LATEST,
+    QUIET,
+    Page,
+    Selected,
+    choose_text,
+    connect_listeners,
+    connect_stop,
+    follow,
+    select_by,
+)
+from instructor_core.ui.run import run
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link_menu import build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
-from instructor_core.ui.sidebar import build_sidebar, run, select_text
+from instructor_core.ui.sidebar import build_sidebar
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
 from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.theme import page_head, page_theme
@@ -55,7 +67,6 @@ TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
@@ -103,7 +114,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with upload:
             build_upload(sidebar, restored, words)
         with canvas:
-            point = gr.HTML(note(examples[0].point), elem_id="example-point", padding=False)
+            point = gr.HTML(note(examples[0].point), elem_id="example-point")
             bar = learn.lesson_bar()
             with gr.Tabs(selected=projection.TAB) as tabs:
                 page = Page(runtime, inputs, selected, active, tabs, restored)
@@ -123,7 +134,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                             options |= build[tab_id]() or {}
                         else:
                             learn_tab = gr.Column()  # filled once everything is there that lessons set up
-                    tab.select(partial(str, tab_id), None, active, **QUIET)
+                    tab.select(partial(str, tab_id), None, active, **LATEST)
         with drawer:
             build_selection(page, start, selected.value, options["explain.view"].component)
         with gr.Row(elem_classes=["ic-bottom"]):
@@ -138,7 +149,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         register_api(runtime)
         for place, button in header.places.items():
             button.click(
-                partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **QUIET
+                partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **LATEST
             )
         _connect(stage, examples)
         connect_listeners(page)
@@ -160,7 +171,7 @@ class Header:
 def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
     """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
-        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>", padding=False)
+        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>")
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
@@ -185,33 +196,28 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
                 elem_id="checkpoint",
                 min_width=160,
             )
-            gr.HTML(HELP_SWITCH, padding=False)
+            gr.HTML(HELP_SWITCH)
     return Header(name, places, example, menu)
 
 
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     mark = selection_mark(mark_json(*examples[0].selected), elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],
-        "trigger_mode": "always_last",
         "concurrency_limit": page.runtime.queue.max_requests + 1,  # what is too much hears of the full queue at once
         "concurrency_id": "run",
-        **quiet,
+        **LATEST,
     }
-    # A handler that reads what was clicked: each click counts, one after the other. (Gradio repeats what had to wait as
-    # `always_last` without its event data.)
-    one_by_one = {**quiet, "trigger_mode": "multiple", "concurrency_limit": 1}
     embed = partial(run, page.runtime)
     # What is asked for runs; what typing leads to runs by itself if it is short.
     asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
     by_typing = partial(embed, ask=True)
     runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
-        one.then(None, js="() => InstructorShell.ran()", show_progress="hidden", api_visibility="private")
+        one.then(None, js="() => InstructorShell.ran()", **QUIET)
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
@@ -220,11 +226,11 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         )
 
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
-    stage.example.select(load, menu, stage.components, **one_by_one)
+    stage.example.select(load, menu, stage.components, **EACH)
     connect_stop(sidebar.stop, runs, sidebar.status)
     # What was typed still waits: the button that runs it is back.
     buttons = [sidebar.update, sidebar.stop]
-    sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **quiet)
+    sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **LATEST)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
@@ -232,9 +238,9 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         lambda inputs: [lab.merge_labels(inputs)[0], secrets.token_hex(8)],
         page.inputs,
         [sidebar.texts, sidebar.edited],
-        **quiet,
+        **LATEST,
     )
-    sidebar.preview.item_click(select_text, page.selected, page.selected, **one_by_one)
+    select_by(page, sidebar.preview.item_click, choose_text)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
 
 

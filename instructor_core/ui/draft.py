@@ -9,11 +9,13 @@ import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from instructor_core.errors import UserError
+from instructor_core.ui.components import widget
 from instructor_core.ui.feedback import note
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, parse_texts
+from instructor_core.ui.instructions import instruction_fields
+from instructor_core.ui.page import QUIET
 from instructor_core.ui.scene.stage import Stage, Updates, Words
-from instructor_core.ui.sidebar import instruction_fields
 from instructor_core.ui.strings import well_formed
 
 RESTORED = "The page was loaded anew. What you had typed is back, and embedded again."
@@ -46,15 +48,9 @@ def restore(stage: Stage, kept: object) -> Updates:
 
 def build_draft(stage: Stage) -> None:
     """Lay out the component that takes a draft."""
-    box = gr.HTML(
-        html_template="<span></span>",
-        js_on_load="InstructorDraft.mount(trigger, 'typed');",  # the quoted name becomes a listener method
-        elem_id="draft",
-        padding=False,
-        apply_default_css=False,
-    )
+    box = widget("InstructorDraft.mount(trigger, 'typed');", template="<span></span>", elem_id="draft")
 
     def fill(event: gr.EventData) -> Updates:
         return restore(stage, event_data(event))
 
-    box.typed(fill, None, stage.components, show_progress="hidden", api_visibility="private")
+    box.typed(fill, None, stage.components, **QUIET)

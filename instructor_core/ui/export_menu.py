@@ -84,7 +84,7 @@ def build_export(page: Page) -> None:
                 choices, value="report", label="What", show_label=False, min_width=180, elem_id="export-kind"
             )
             button = gr.Button("Download", size="sm", min_width=90, elem_id="export-download")
-        message = gr.HTML("", elem_id="export-note", padding=False)
+        message = gr.HTML("", elem_id="export-note")
         file = gr.DownloadButton(visible="hidden", elem_id=FILE_ID)
         snippet_view = gr.Code(
             code(page.runtime, page.inputs.value),

@@ -28,9 +28,8 @@ from instructor_core.analysis.fingerprint import (
 )
 from instructor_core.analysis.suggest import yardsticks
 from instructor_core.hub import BUNDLED
-from instructor_core.ui.feedback import boundary
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs
-from instructor_core.ui.page import Page
+from instructor_core.ui.page import Listener, Page, listen
 from instructor_core.ui.runtime import ZERO_GPU, Runtime
 
 SHARE = 0.5  # of the pairs of a run: what its fingerprints may cost
@@ -116,7 +115,6 @@ def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -
         (line,) = fingerprint_lines(page.runtime.encoder(checkpoint_id).encode, one)
         return line
 
-    @boundary(lambda _: [gr.skip()] * MAX_INSTRUCTIONS)  # what is missing keeps nothing back: the figures are there
     def write(inputs: Inputs) -> Iterator[list[Any]]:
         found = [""] * MAX_INSTRUCTIONS
         yield list(found)  # those of other texts go away
@@ -126,13 +124,9 @@ def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -
             found[k] = _line(TOO_DEAR) if instruction and too_dear else known(inputs.checkpoint_id, instruction, texts)
             yield list(found)
 
-    gr.on(
+    listen(
         [demo.load, page.inputs.change],
-        write,
-        page.inputs,
-        list(lines),
-        trigger_mode="always_last",
+        [Listener(write, [page.inputs], lines)],
         concurrency_limit=2,
         show_progress="hidden",
-        api_visibility="private",
     )

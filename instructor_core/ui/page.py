@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import gradio as gr
@@ -12,11 +14,17 @@ import gradio as gr
 from instructor_core.analysis.grid import letter
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import incident, status
+from instructor_core.ui.feedback import boundary, status
+from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 
 MAX_LISTED = 200  # texts in a menu
+# Options of an event whose progress is not shown. LATEST: of many in a row the last one counts. EACH: every one counts,
+# one after the other, for handlers that read what was clicked: Gradio repeats what had to wait without its event data.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+EACH: dict[str, Any] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 1}
 
 
 @dataclass(frozen=True)
@@ -35,9 +43,9 @@ class Selected:
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """What follows the run: ``handler(*values of the inputs)`` returns one value per output."""
+    """What follows the run: ``handler(*values of the inputs)`` returns, or yields, one value per output."""
 
-    handler: Callable[..., Sequence[Any]]
+    handler: Callable[..., Any]
     inputs: Sequence[Any]
     outputs: Sequence[Any]
 
@@ -79,7 +87,7 @@ def connect_listeners(page: Page) -> None:
 
     Two events for all of them: the browser walks over every component several times for each event.
     """
-    page.inputs.change(None, js="() => InstructorShell.stale(true)", show_progress="hidden", api_visibility="private")
+    page.inputs.change(None, js="() => InstructorShell.stale(true)", **QUIET)
     drawing = listen(
         [page.inputs.change, page.selected.change, page.active.change, page.restored.change],
         page.drawings,
@@ -88,29 +96,30 @@ def connect_listeners(page: Page) -> None:
         concurrency_limit=8,
         concurrency_id="draw",
     )
-    drawing.then(None, js="() => InstructorShell.drawn()", show_progress="hidden", api_visibility="private")
+    drawing.then(None, js="() => InstructorShell.drawn()", **QUIET)
     listen([page.inputs.change, page.selected.change], page.followers, show_progress="hidden")
 
 
 def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> Any:
-    """Let one event run all listeners and return it; one that fails is logged and leaves its outputs as they are."""
+    """Let one event run all listeners, and return it: whatever follows the run is connected here.
 
-    def handler(*values: Any) -> Any:
-        found: list[Any] = []
-        at = 0
-        for listener in listeners:
-            own = values[at : at + len(listener.inputs)]
-            at += len(own)
-            try:
-                found += listener.handler(*own)
-            except Exception as error:  # the boundary to the visitor: one part must not keep the others back
-                incident(error)
-                found += [gr.skip()] * len(listener.outputs)
+    What goes wrong in one leaves its outputs as they are, and keeps no other back. One alone may report on its way.
+    """
+
+    def guarded(listener: Listener) -> Callable[..., Any]:
+        return boundary(lambda _: [gr.skip()] * len(listener.outputs))(listener.handler)
+
+    answers = [(guarded(listener), len(listener.inputs)) for listener in listeners]
+
+    def together(*values: Any) -> Any:
+        given = iter(values)
+        found = [output for answer, n_inputs in answers for output in answer(*islice(given, n_inputs))]
         return found if len(found) > 1 else found[0]  # a list for one output would be its value
 
+    first, *others = (answer for answer, _ in answers)
     return gr.on(
         events,
-        handler,
+        first if not others and inspect.isgeneratorfunction(first) else together,
         [entry for listener in listeners for entry in listener.inputs],
         [entry for listener in listeners for entry in listener.outputs],
         trigger_mode="always_last",
@@ -126,11 +135,24 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
     The words come from the browser, when the server has confirmed: an answer of the server could overtake the last
     report of the job, or be lost with the stream of messages that ends with it.
     """
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    button.click(None, cancels=[*jobs], **quiet)
+    button.click(None, cancels=[*jobs], **QUIET)
     told = json.dumps(status("stopped; what was done is kept", run="waits"))
     for job in jobs:
-        job.failure(None, None, line, js=f"() => {told}", **quiet)
+        job.failure(None, None, line, js=f"() => {told}", **QUIET)
+
+
+def choose_text(event: gr.EventData, selected: Selected) -> Selected:
+    """Return the selection after a click on a text or its point: it takes the row, the former row the column."""
+    clicked = event_data(event)
+    item, instruction = clicked.get("item"), clicked.get("instruction")
+    if item is None or int(item) == selected.row:
+        return selected
+    return Selected(int(item), selected.row, selected.instruction if instruction is None else int(instruction))
+
+
+def select_by(page: Page, click: Any, choose: Callable[..., Selected], *given: Any) -> None:
+    """Let the clicks of a component change the selection: ``choose(event, *given, selected)`` returns the new one."""
+    click(choose, [*given, page.selected], page.selected, **EACH)
 
 
 def show_controls_for(
@@ -146,9 +168,7 @@ def show_controls_for(
         show,
         option,
         list(controls),
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="multiple",
+        **(QUIET | {"trigger_mode": "multiple"}),
     )
 
 

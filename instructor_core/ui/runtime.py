@@ -15,6 +15,7 @@ from threading import Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from instructor_core.analysis.grid import EmbeddingGrid
@@ -212,8 +213,11 @@ class Runtime:
             if grid is not None:
                 self._grids.move_to_end(inputs)
                 return grid
-        grid = grid_of(inputs, self.encoder(inputs.checkpoint_id).encode(inputs.pairs))
-        most = self.cache_mb * MEGABYTE
+        return self.keep(inputs, self.encoder(inputs.checkpoint_id).encode(inputs.pairs))
+
+    def keep(self, inputs: Inputs, vectors: NDArray[np.float32]) -> EmbeddingGrid:
+        """Return ``(K * N, D)`` vectors of ``inputs.pairs`` as a grid, which is kept with those of the latest runs."""
+        grid, most = grid_of(inputs, vectors), self.cache_mb * MEGABYTE
         with self._lock:
             if _n_bytes(grid) <= most:
                 self._grids[inputs] = grid
@@ -222,7 +226,7 @@ class Runtime:
         return grid
 
 
-def grid_of(inputs: Inputs, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> EmbeddingGrid:
+def grid_of(inputs: Inputs, vectors: NDArray[np.float32]) -> EmbeddingGrid:
     """Return ``(K * N, D)`` vectors of ``inputs.pairs`` as a grid."""
     shape = (len(inputs.instructions), len(inputs.texts), vectors.shape[1])
     return EmbeddingGrid(inputs.instructions, inputs.texts, inputs.labels, vectors.reshape(shape))

@@ -16,8 +16,10 @@ from instructor_core.ui.examples import load_examples
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
+from instructor_core.ui.instructions import instruction_fields
+from instructor_core.ui.page import QUIET
 from instructor_core.ui.scene.stage import Words
-from instructor_core.ui.sidebar import Sidebar, instruction_fields
+from instructor_core.ui.sidebar import Sidebar
 from instructor_core.ui.tables import (
     MAX_ROWS,
     SEED,
@@ -158,13 +160,12 @@ def use(
 
 def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
     """Lay out the upload; `restored` changes when the fields of the sidebar hold what was chosen, and `words` say."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.HTML("<h2>Your texts</h2>", padding=False)
+    gr.HTML("<h2>Your texts</h2>")
     with gr.Column(min_width=100):
         file = gr.File(
             file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=130, elem_id="upload-file"
         )
-        message = gr.HTML(note(LIMITS), elem_id="upload-note", padding=False)
+        message = gr.HTML(note(LIMITS), elem_id="upload-note")
         header = gr.Checkbox(True, label="the first line names the columns", container=False, visible=False)
         with gr.Row(elem_classes=["ic-options"]):
             text = gr.Dropdown([], label="Texts", visible=False, min_width=110, elem_id="upload-text")
@@ -179,7 +180,7 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
                 min_width=110,
                 elem_id="upload-instructions",
             )
-        table = gr.HTML("", elem_id="upload-preview", padding=False)
+        table = gr.HTML("", elem_id="upload-preview")
         with gr.Row(visible=False, elem_classes=["ic-options"]) as sampling:
             limit = gr.Number(MAX_TEXTS, precision=0, minimum=1, maximum=MAX_TEXTS, label="Texts at most", min_width=90)
             sample = gr.Dropdown(SAMPLES, value="first", label="If there are more", min_width=130)
@@ -198,14 +199,14 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
         with gr.Row(elem_classes=["ic-buttons"]):
             button = gr.Button("Use these texts", variant="primary", size="sm", min_width=110, elem_id="upload-use")
     shown = [message, table, header, text, labels, instruction, sampling, limit, too_long, cut_rows]
-    file.change(lambda path, *typed: show(path, None, *typed), [file, *sidebar.fields], shown, **quiet)
-    header.input(show, [file, header, *sidebar.fields], shown, **quiet)
-    gr.on([instruction.input, text.input], describe, [file, header, text, instruction], message, **quiet)
-    sample.input(lambda chosen: gr.update(visible=chosen == "random"), sample, seed, **quiet)
+    file.change(lambda path, *typed: show(path, None, *typed), [file, *sidebar.fields], shown, **QUIET)
+    header.input(show, [file, header, *sidebar.fields], shown, **QUIET)
+    gr.on([instruction.input, text.input], describe, [file, header, text, instruction], message, **QUIET)
+    sample.input(lambda chosen: gr.update(visible=chosen == "random"), sample, seed, **QUIET)
     used = button.click(
         lambda *chosen: [*use(*chosen), secrets.token_hex(8)],
         [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows],
         [words, *sidebar.entries, message, restored],
-        **quiet,
+        **QUIET,
     )
-    used.then(None, js="() => InstructorShell.used()", **quiet)
+    used.then(None, js="() => InstructorShell.used()", **QUIET)

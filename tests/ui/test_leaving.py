@@ -20,8 +20,8 @@ from instructor_core.cache import CachedEncoder
 from instructor_core.hub import Checkpoint
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.run import run
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import run
 
 WITHIN_S = 30.0
 

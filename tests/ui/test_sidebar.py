@@ -17,23 +17,21 @@ from instructor_core import InstructorModel
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.hub import Checkpoint, local_checkpoint
 from instructor_core.queueing import ModelQueue
-from instructor_core.ui import sidebar
+from instructor_core.ui import run as run_module
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
-from instructor_core.ui.page import Selected
-from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import (
+from instructor_core.ui.instructions import (
     CHIPS,
     add_instruction,
     build_instruction,
-    edited_texts,
-    fill,
+    recall,
     remove_instruction,
-    run,
-    select_text,
     shown_rows,
-    summary_of,
     try_chip,
 )
+from instructor_core.ui.page import Selected, choose_text
+from instructor_core.ui.run import run, summary_of
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.sidebar import edited_texts, fill
 
 EIGHT = ("one", "two", "three", "", "", "", "", "")
 SKIP = gr.skip()
@@ -85,6 +83,10 @@ def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, chec
     return run(runtime, before, checkpoint or before.checkpoint_id, texts, len(instructions), *fields)
 
 
+def event(**data: Any) -> gr.EventData:
+    return gr.EventData(None, data)
+
+
 def nothing_but_status(step: list[Any]) -> bool:
     inputs, _, summary, texts, checkpoint, *_ = step
     return [inputs, summary, texts, checkpoint] == [SKIP] * 4
@@ -111,7 +113,7 @@ def test_a_run_says_how_far_it_is_and_changes_the_page_once_at_its_end(
 def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
     runtime: Runtime, before: Inputs, encoded: Counted, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sidebar, "OPERATIONS_PER_SECOND", 1.0)
+    monkeypatch.setattr(run_module, "OPERATIONS_PER_SECOND", 1.0)
     typed = (before, before.checkpoint_id, "one\ntwo\nthree more", 1, "Represent the text:")
     *_, last = run(runtime, *typed, ask=True)
     assert "3 pairs to embed, about " in last[1] and last[5]["visible"] is True
@@ -121,14 +123,16 @@ def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
 
 
 def test_a_chip_takes_the_place_of_the_second_instruction_and_keeps_the_kind_of_text():
-    count, *rest = try_chip(0, 2, "Represent the customer message for retrieval:", "old", *[""] * 6)
+    count, *rest = try_chip(event(chip=0), 2, "Represent the customer message for retrieval:", "old", *[""] * 6)
     fields = rest[MAX_INSTRUCTIONS:]
     assert count == 2
     assert fields[:2] == [
         "Represent the customer message for retrieval:",
         "Represent the message for classifying the emotion:",
     ]
-    assert try_chip(len(CHIPS) - 1, 1, "A:", *[""] * 7)[0] == 2  # "no instruction", beside the only one
+    assert try_chip(event(chip=len(CHIPS) - 1), 1, "A:", *[""] * 7)[0] == 2  # "no instruction", beside the only one
+    assert recall(event(instruction="Earlier:"), 2, "A:", "old", *[""] * 6)[-8:-5] == ["A:", "Earlier:", ""]
+    assert try_chip(event(chip="x"), 2, "A:", *[""] * 7) == try_chip(event(chip=0), 2, "A:", *[""] * 7)
 
 
 def test_every_chip_is_a_task_that_the_bundled_checkpoint_was_tested_for():
@@ -260,11 +264,18 @@ def test_the_summary_counts_texts_and_different_labels(before: Inputs):
 
 
 @pytest.mark.parametrize(
-    ("item", "expected"), [(4, Selected(4, 2, 1)), (2, Selected(2, 5, 1)), (None, Selected(2, 5, 1))]
+    ("clicked", "expected"),
+    [
+        ({"item": 4}, Selected(4, 2, 1)),  # in the list, which knows of no instruction
+        ({"item": 4, "instruction": 0, "kind": "points"}, Selected(4, 2, 0)),
+        ({"item": 2, "instruction": 0}, Selected(2, 5, 1)),
+        ({}, Selected(2, 5, 1)),
+    ],
 )
-def test_a_text_chosen_in_the_list_takes_the_row_and_the_former_row_the_column(item: int | None, expected: Selected):
-    event = gr.EventData(None, {} if item is None else {"item": item})
-    assert select_text(event, Selected(2, 5, 1)) == expected
+def test_a_text_that_is_clicked_takes_the_row_and_the_former_row_the_column(
+    clicked: dict[str, Any], expected: Selected
+):
+    assert choose_text(event(**clicked), Selected(2, 5, 1)) == expected
 
 
 @pytest.mark.parametrize(
@@ -279,7 +290,7 @@ def test_a_text_chosen_in_the_list_takes_the_row_and_the_former_row_the_column(i
     ],
 )
 def test_an_edited_row_replaces_its_line_and_keeps_its_label(change: dict[str, Any], expected: str | None):
-    field, mark = edited_texts(gr.EventData(None, change), "One\tx\n\nTwo\ty\nThree | x")
+    field, mark = edited_texts(event(**change), "One\tx\n\nTwo\ty\nThree | x")
     assert mark
     assert field == (SKIP if expected is None else expected)
     if expected is not None:

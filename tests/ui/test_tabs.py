@@ -21,7 +21,7 @@ from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected, instruction_choices, text_choices
 from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
 from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
-from instructor_core.ui.tabs import projection, similarity, tokens
+from instructor_core.ui.tabs import similarity, tokens
 from instructor_core.ui.views import VIEWS, draw
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
@@ -168,14 +168,9 @@ def test_the_line_of_the_nearest_texts_counts_what_an_instruction_changes(
 
 def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs):
     cell = event(instruction=2, kind="matrix", row=4, column=2, value=0.5)
-    assert similarity.select(cell, inputs, Selected(0, 1, 0), "matrices") == Selected(4, 2, 2)
-    assert similarity.select(cell, inputs, Selected(0, 1, 1), "difference") == Selected(4, 2, 1)
-    assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
-
-
-def test_a_click_on_a_point_moves_the_former_text_to_the_columns():
-    assert projection.select(event(instruction=1, kind="points", item=3), Selected(1, 0, 0)) == Selected(3, 1, 1)
-    assert projection.select(event(instruction=1, kind="points", item=1), Selected(1, 0, 0)) == Selected(1, 0, 0)
+    assert similarity.select(cell, inputs, "matrices", Selected(0, 1, 0)) == Selected(4, 2, 2)
+    assert similarity.select(cell, inputs, "difference", Selected(0, 1, 1)) == Selected(4, 2, 1)
+    assert similarity.select(cell, inputs, "instructions", Selected(0, 1, 1)) == Selected(0, 1, 1)
 
 
 def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:

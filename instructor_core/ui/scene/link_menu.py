@@ -15,6 +15,7 @@ from instructor_core.analysis.numbers import counted
 from instructor_core.ui.downloads import fetch_script, new_path
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
+from instructor_core.ui.page import QUIET
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import (
     MAX_FILE_BYTES,
@@ -74,7 +75,6 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
         "checkpoints": [checkpoint.id for checkpoint in stage.page.runtime.checkpoints],
         "places": places,
     }
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     with gr.Accordion("link to this page", open=True, elem_classes=["ic-fold"], elem_id="link"):
         with gr.Row(elem_classes=["ic-buttons"]):
             copy = gr.Button("Copy link", size="sm", min_width=80, elem_id="link-copy")
@@ -82,7 +82,7 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
             load = gr.UploadButton(
                 "Open state", file_types=[".json"], type="filepath", size="sm", min_width=80, elem_id="state-open"
             )
-        message = gr.HTML("", elem_id="link-note", padding=False)
+        message = gr.HTML("", elem_id="link-note")
         url = gr.Textbox(
             "", label="Link", show_label=False, container=False, interactive=False, max_lines=1, elem_id="link-url"
         )
@@ -116,9 +116,9 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
 
     script = COPY.format(space=json.dumps(space_id()), parameter=PARAMETER)
     # Unchecked: a menu may have choices by now that it did not have at first. What a link holds is checked on arrival.
-    raw: dict[str, Any] = {"preprocess": False, **quiet}
+    raw: dict[str, Any] = {"preprocess": False, **QUIET}
     copied = copy.click(link, stage.now, [token, message], **raw)
-    copied.then(None, [token, message], [url, message], js=script, **quiet)
-    save.click(write, stage.now, [file, message], **raw).then(None, file, js=fetch_script("state-file"), **quiet)
-    demo.load(from_address, None, stage.components, **quiet)
-    load.upload(from_file, load, stage.components, **quiet)
+    copied.then(None, [token, message], [url, message], js=script, **QUIET)
+    save.click(write, stage.now, [file, message], **raw).then(None, file, js=fetch_script("state-file"), **QUIET)
+    demo.load(from_address, None, stage.components, **QUIET)
+    load.upload(from_file, load, stage.components, **QUIET)

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from html import escape
-from typing import Any
 
 import gradio as gr
 
@@ -15,14 +14,12 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
 from instructor_core.analysis.numbers import signed
 from instructor_core.analysis.why import Tie, why
-from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import incident, note
+from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import Page, Selected, follow
+from instructor_core.ui.page import LATEST, Listener, Page, Selected, follow, listen
 from instructor_core.ui.runtime import Runtime
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
 N_TIES = 3  # pairs of words that are named
 MAX_TEXTS = 2000  # of which the nearest are found within the time that a page may take to follow
@@ -95,7 +92,7 @@ def _named(inputs: Inputs, index: int) -> str:
 
 def build_bottom(page: Page, start: Inputs) -> None:
     """Lay out the line that says what the instructions did to the texts, and the way to the test."""
-    nearest = gr.HTML(describe_nearest(page.runtime, start), elem_id="nearest-line", padding=False)
+    nearest = gr.HTML(describe_nearest(page.runtime, start), elem_id="nearest-line")
     test = gr.Button("Test your instructions", size="sm", min_width=90, elem_id="test-it")
 
     @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
@@ -103,13 +100,13 @@ def build_bottom(page: Page, start: Inputs) -> None:
         return describe_nearest(page.runtime, inputs)
 
     follow(page, lambda inputs: [nearest_of(inputs)], [page.inputs], [nearest])
-    test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **QUIET)
+    test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **LATEST)
 
 
 def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.components.Component) -> None:
     """Lay out what is said of the two selected texts, and the ways into the explanation."""
-    line = gr.HTML(describe_selection(start, selected), elem_id="selection-line", padding=False)
-    card = gr.HTML(describe_why(page.runtime, start, selected), elem_id="why-card", padding=False)
+    line = gr.HTML(describe_selection(start, selected), elem_id="selection-line")
+    card = gr.HTML(describe_why(page.runtime, start, selected), elem_id="why-card")
     with gr.Row(elem_classes=["ic-buttons"]):
         for words, view in WAYS:
             button = gr.Button(words, size="sm", min_width=60, elem_id=f"why-{view}")
@@ -117,31 +114,19 @@ def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.
                 partial(lambda view: (gr.Tabs(selected="explain"), "explain", view, secrets.token_hex(8)), view),
                 None,
                 [page.tabs, page.active, why_view, page.restored],
-                **QUIET,
+                **LATEST,
             )
-    follow(
-        page,
-        lambda inputs, selected: [describe_selection(inputs, selected)],
-        [page.inputs, page.selected],
-        [line],
-    )
+    chosen = [page.inputs, page.selected]
+    follow(page, lambda inputs, selected: [describe_selection(inputs, selected)], chosen, [line])
 
-    def why_now(inputs: Inputs, selected: Selected) -> str:
-        try:
-            return describe_why(page.runtime, inputs, selected)
-        except UserError:
-            return ""  # too many wait: the line above is there
-        except Exception as error:  # the boundary to the visitor
-            incident(error)
-            return ""
+    @boundary(lambda _: [""])  # too many may wait: the line above is there
+    def why_now(inputs: Inputs, selected: Selected) -> list[str]:
+        return [describe_why(page.runtime, inputs, selected)]
 
-    gr.on(
+    # An event of its own, as it takes longer than what else follows a selection.
+    listen(
         [page.selected.change, page.inputs.change],
-        why_now,
-        [page.inputs, page.selected],
-        card,
+        [Listener(why_now, chosen, [card])],
         concurrency_limit=2,
         show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
     )

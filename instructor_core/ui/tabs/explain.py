@@ -24,6 +24,7 @@ from instructor_core.ui.explanations import (
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
+    LATEST,
     Page,
     Selected,
     follow,
@@ -105,7 +106,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     explanation = gr.HTML(padding=False, elem_id="explain-note")
     options = {"explain.view": view, "explain.second_instruction": b, "explain.by": by, "explain.layer": layer}
     redraw(page, VIEWS, Canvas(explanation, plots, sentences, rows), options, menus={"explain.second_text": second})
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     follow_instructions(page, b)
     follow(page, partial(menus_in_step, page.runtime), [page.inputs, page.selected], [first, second, a, layer])
     gr.on(
@@ -114,7 +114,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         [first, second, a],
         page.selected,
         preprocess=False,  # the menus follow the run with a moment's delay
-        **quiet,
+        **LATEST,
     )
     return {
         "explain.view": TabOption(view),

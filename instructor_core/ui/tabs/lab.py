@@ -43,6 +43,7 @@ from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import message_for, note, sentence_list, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
 from instructor_core.ui.inputs import Inputs, format_texts, join_ready
+from instructor_core.ui.instructions import add_instruction, shown_rows
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     Page,
@@ -55,7 +56,7 @@ from instructor_core.ui.page import (
 )
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.stage import Words
-from instructor_core.ui.sidebar import Sidebar, add_instruction, shown_rows
+from instructor_core.ui.sidebar import Sidebar
 from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
 
 TAB = "lab"
@@ -544,7 +545,7 @@ def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
             min_width=260,
         )
     add = gr.Button("Add all combinations", size="sm", elem_id="suggest")
-    said = gr.HTML(padding=False)
+    said = gr.HTML()
     added: gr.events.Dependency = add.click(
         suggested,
         [candidates, domains, text_types, objectives],

@@ -13,7 +13,7 @@ from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.ui.canvas import Canvas, Drawing, View, redraw
 from instructor_core.ui.components import plot_view
 from instructor_core.ui.gradio_patches import event_data
-from instructor_core.ui.page import Page, Selected
+from instructor_core.ui.page import Page, Selected, select_by
 
 TAB = "nearest"
 N_NEAREST = 20
@@ -47,14 +47,6 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
 def build(page: Page) -> None:
     """Lay out the tab and connect it; it has no options."""
     plots = plot_view(elem_id="nearest-plots", label="Nearest texts")
-    explanation = gr.HTML(padding=False)
+    explanation = gr.HTML()
     redraw(page, VIEWS, Canvas(explanation, plots), {})
-    plots.item_click(
-        select,
-        page.selected,
-        page.selected,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
-        concurrency_limit=1,
-    )
+    select_by(page, plots.item_click, select)

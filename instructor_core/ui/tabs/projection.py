@@ -18,10 +18,9 @@ from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
 from instructor_core.ui.components import plot_view
-from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, options_menu
+from instructor_core.ui.page import Page, Selected, choose_text, options_menu, select_by
 
 TAB = "map"
 METHODS = [("PCA", "pca"), ("UMAP", "umap")]
@@ -76,14 +75,6 @@ def nearest_in_full(grid: EmbeddingGrid) -> NDArray[np.int32]:
 VIEWS = (View("map", "Map", TAB, draw_map),)
 
 
-def select(event: gr.EventData, selected: Selected) -> Selected:
-    """Return the selection after a click on a point: the new text takes the row, the former row the column."""
-    point = event_data(event)
-    if point.get("item") is None or int(point["item"]) == selected.row:
-        return selected
-    return Selected(int(point["item"]), selected.row, int(point["instruction"]))
-
-
 def build(page: Page, start: Inputs, selected: Selected) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with options_menu():
@@ -100,7 +91,7 @@ def build(page: Page, start: Inputs, selected: Selected) -> dict[str, TabOption]
     plots = plot_view(
         elem_id="map-plots", label="Maps", empty="The map is being drawn. The first one takes some seconds."
     )
-    explanation = gr.HTML(padding=False)
+    explanation = gr.HTML()
     options = {
         "map.method": method,
         "map.n_components": n_components,
@@ -115,13 +106,5 @@ def build(page: Page, start: Inputs, selected: Selected) -> dict[str, TabOption]
     at_first = Context(page.runtime, start, selected, {name: option.value for name, option in options.items()})
     explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
     redraw(page, VIEWS, canvas, options)
-    plots.item_click(
-        select,
-        page.selected,
-        page.selected,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
-        concurrency_limit=1,
-    )
+    select_by(page, plots.item_click, choose_text)
     return {name: TabOption(option) for name, option in options.items()}

@@ -51,6 +51,7 @@ from instructor_core.ui.page import (
     instruction_choices,
     menu,
     options_menu,
+    select_by,
 )
 
 TAB = "similarity"
@@ -201,7 +202,7 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     return indices, cut
 
 
-def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
+def select(event: gr.EventData, inputs: Inputs, view: str, selected: Selected) -> Selected:
     """Return the selection after a click on a cell."""
     cell = event_data(event)
     if view == "instructions" or cell.get("row") is None or is_large(inputs):
@@ -256,7 +257,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         b = menu("Second (columns)", instructions, second)
     a.visible = b.visible = False
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
-    explanation = gr.HTML(padding=False)
+    explanation = gr.HTML()
     options = {
         "similarity.view": view,
         "similarity.scale": scale,
@@ -266,14 +267,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     }
     redraw(page, VIEWS, Canvas(explanation, plots), options)
     follow_instructions(page, a, b)
-    plots.item_click(
-        select,
-        [page.inputs, page.selected, view],
-        page.selected,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="multiple",  # Gradio would repeat a click that had to wait without saying where it was
-        concurrency_limit=1,
-    )
+    select_by(page, plots.item_click, select, page.inputs, view)
     menus = ("similarity.first", "similarity.second")
     return {name: TabOption(option, names_instruction=name in menus) for name, option in options.items()}

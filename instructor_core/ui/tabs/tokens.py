@@ -20,7 +20,7 @@ from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, r
 from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, follow, menu, options_menu, text_choices
+from instructor_core.ui.page import LATEST, Page, Selected, follow, menu, options_menu, text_choices
 
 if TYPE_CHECKING:
     from instructor_core.encoder import TokenEncoding
@@ -107,7 +107,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         n_dimensions = gr.Slider(8, 128, value=48, step=8, label="Dimensions shown", min_width=160)
     rows = token_view(elem_id="token-rows", label="Tokens of the text under each instruction")
     plots = plot_view(elem_id="token-plots", label="Token heatmaps")
-    explanation = gr.HTML(padding=False)
+    explanation = gr.HTML()
     options = {"tokens.view": view, "tokens.order": order, "tokens.n_dimensions": n_dimensions}
     redraw(page, VIEWS, Canvas(explanation, plots, rows=rows), options)
     follow(page, chosen_text, [page.inputs, page.selected], [text])
@@ -115,8 +115,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
         [text, page.selected],
         page.selected,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
+        **LATEST,
     )
     return {name: TabOption(option) for name, option in options.items()}
