@@ -14,7 +14,7 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.feedback import boundary, note, sentence_list
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import Listener, Page, Selected, changed_by_visitor, listen, show_controls_for
+from instructor_core.ui.page import KEEP, Listener, Page, Selected, changed_by_visitor, listen, show_controls_for
 from instructor_core.ui.runtime import Runtime
 
 
@@ -101,12 +101,10 @@ class Drawn:
 
 
 def changed(outputs: Sequence[Any], key: object, before: Drawn | None) -> list[Any]:
-    """Return the outputs, ``gr.skip()`` in place of each that is on the page already, and what is shown then."""
+    """Return the outputs, ``KEEP`` in place of each that is on the page already, and what is shown then."""
     digests = tuple(hashlib.sha256(repr(output).encode("utf-8", "replace")).digest() for output in outputs)
     known = (None,) * len(digests) if before is None else before.digests
-    fresh = [
-        gr.skip() if digest == old else output for output, digest, old in zip(outputs, digests, known, strict=True)
-    ]
+    fresh = [KEEP if digest == old else output for output, digest, old in zip(outputs, digests, known, strict=True)]
     return [*fresh, Drawn(key, digests)]
 
 
@@ -139,7 +137,7 @@ def redraw(
     chooser = f"{tab}.view"
     by_name = {view.name: view for view in views}
     drawn = gr.State(None)
-    nothing = [gr.skip()] * (len(canvas.outputs) + 1)
+    nothing = [KEEP] * (len(canvas.outputs) + 1)
 
     def chosen(values: Mapping[str, Any]) -> View:
         return by_name[values[chooser]] if chooser in values else views[0]

@@ -40,8 +40,10 @@ from instructor_core.ui.health import health_route
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
+    HIDDEN,
     LATEST,
     QUIET,
+    SHOWN,
     Page,
     Selected,
     choose_text,
@@ -230,7 +232,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     connect_stop(sidebar.stop, runs, sidebar.status)
     # What was typed still waits: the button that runs it is back.
     buttons = [sidebar.update, sidebar.stop]
-    sidebar.stop.click(lambda: [gr.update(visible=True), gr.update(visible=False)], None, buttons, **LATEST)
+    sidebar.stop.click(lambda: [SHOWN, HIDDEN], None, buttons, **LATEST)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)

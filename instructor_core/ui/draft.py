@@ -14,7 +14,7 @@ from instructor_core.ui.feedback import note
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, parse_texts
 from instructor_core.ui.instructions import instruction_fields
-from instructor_core.ui.page import QUIET
+from instructor_core.ui.page import KEEP, QUIET
 from instructor_core.ui.scene.stage import Stage, Updates, Words
 from instructor_core.ui.strings import well_formed
 
@@ -34,7 +34,7 @@ def restore(stage: Stage, kept: object) -> Updates:
     try:
         draft = Draft.model_validate(kept)
     except ValidationError:
-        return {stage.line: gr.skip()}
+        return {stage.line: KEEP}
     typed = [*instruction_fields(list(map(well_formed, draft.instructions))), well_formed(draft.texts)]
     updates = dict(zip(stage.sidebar.entries, typed, strict=True))
     updates |= {stage.line: note(RESTORED), stage.page.restored: secrets.token_hex(8)}

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.table import has_pyarrow
-from instructor_core.ui.downloads import fetch_script, new_path
+from instructor_core.ui.downloads import SAVE_FILE, new_path
 from instructor_core.ui.exports import (
     Export,
     snippet,
@@ -27,8 +27,6 @@ from instructor_core.ui.page import Page, follow
 from instructor_core.ui.report import write_report
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.text_warnings import text_warnings
-
-FILE_ID = "export-file"
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def build_export(page: Page) -> None:
             )
             button = gr.Button("Download", size="sm", min_width=90, elem_id="export-download")
         message = gr.HTML("", elem_id="export-note")
-        file = gr.DownloadButton(visible="hidden", elem_id=FILE_ID)
+        file = gr.DownloadButton(visible="hidden")
         snippet_view = gr.Code(
             code(page.runtime, page.inputs.value),
             language="python",
@@ -104,5 +102,5 @@ def build_export(page: Page) -> None:
         show_progress_on=[message],
         **quiet,
     )
-    written.then(None, file, js=fetch_script(FILE_ID), **quiet)
+    written.then(None, file, js=SAVE_FILE, **quiet)
     follow(page, lambda inputs: [code(page.runtime, inputs)], [page.inputs], [snippet_view])

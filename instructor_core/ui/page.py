@@ -25,6 +25,8 @@ MAX_LISTED = 200  # texts in a menu
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 EACH: dict[str, Any] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 1}
+# What a handler answers for a component that it leaves alone, or whether it is seen.
+KEEP, SHOWN, HIDDEN = gr.skip(), gr.update(visible=True), gr.update(visible=False)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any)
     """
 
     def guarded(listener: Listener) -> Callable[..., Any]:
-        return boundary(lambda _: [gr.skip()] * len(listener.outputs))(listener.handler)
+        return boundary(lambda _: [KEEP] * len(listener.outputs))(listener.handler)
 
     answers = [(guarded(listener), len(listener.inputs)) for listener in listeners]
 

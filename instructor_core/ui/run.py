@@ -14,12 +14,12 @@ from instructor_core.cache import CachedEncoder
 from instructor_core.ui.components import rows_json
 from instructor_core.ui.feedback import boundary, status
 from instructor_core.ui.inputs import Inputs, parse_inputs
+from instructor_core.ui.page import HIDDEN, KEEP, SHOWN
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
 
 LIVE_SECONDS = 5.0  # of encoding, by estimate, that typing may start by itself; what takes longer is asked for
 OPERATIONS_PER_SECOND = 5e10  # of a processor that two threads share with other visitors
-SHOWN, HIDDEN, KEEP = gr.update(visible=True), gr.update(visible=False), gr.skip()
 
 
 class RunStep(NamedTuple):

@@ -29,7 +29,7 @@ from instructor_core.ui.instructions import (
     remove_instruction,
     try_chip,
 )
-from instructor_core.ui.page import EACH, LATEST
+from instructor_core.ui.page import EACH, KEEP, LATEST
 from instructor_core.ui.run import summary_of
 from instructor_core.ui.strings import one_line
 
@@ -56,7 +56,12 @@ class Sidebar:
     @property
     def entries(self) -> list[Any]:
         """What `fill` fills: count, rows and fields of instructions, text field."""
-        return [self.count, *self.rows, *self.fields, self.texts]
+        return [*self.instructions, self.texts]
+
+    @property
+    def instructions(self) -> list[Any]:
+        """What the buttons beside the instructions change: count, rows and fields."""
+        return [self.count, *self.rows, *self.fields]
 
 
 def fill(inputs: Inputs) -> list[Any]:
@@ -186,7 +191,7 @@ def edited_texts(event: gr.EventData, typed_texts: str) -> list[Any]:
     """
     change = event_data(event)
     item, before, text = change.get("item"), change.get("before"), one_line(str(change.get("text") or ""))
-    field: Any = gr.skip()
+    field: Any = KEEP
     with suppress(UserError):  # the run says what is wrong
         texts, columns = parse_texts(typed_texts)
         if isinstance(item, int) and 0 <= item < len(texts) and texts[item] == before and text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -15,10 +15,10 @@ from instructor_core.figures.theme import shorten
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
-from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
+from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
 from instructor_core.ui.instructions import instruction_fields
-from instructor_core.ui.page import QUIET
-from instructor_core.ui.scene.stage import Words
+from instructor_core.ui.page import HIDDEN, KEEP, QUIET, SHOWN
+from instructor_core.ui.scene.stage import Updates, Words
 from instructor_core.ui.sidebar import Sidebar
 from instructor_core.ui.tables import (
     MAX_ROWS,
@@ -69,24 +69,43 @@ def preview(table: Table) -> str:
     )
 
 
-def _nothing() -> list[Any]:
-    """What `show` returns after its message where there is no table."""
-    hidden = gr.update(visible=False)
-    return ["", *[hidden] * 5, gr.skip(), hidden, hidden]
+class Offer(NamedTuple):
+    """One value for each part of the panel; without a table nothing is offered."""
+
+    message: str
+    table: str = ""
+    header: Any = HIDDEN
+    text: Any = HIDDEN
+    labels: Any = HIDDEN
+    instruction: Any = HIDDEN
+    sampling: Any = HIDDEN
+    limit: Any = KEEP
+    too_long: Any = HIDDEN
+    cut_rows: Any = HIDDEN
 
 
-@boundary(lambda message: [note(message, error=True), *_nothing()])
-def show(path: str | None, header: bool | None = None, *typed: str) -> list[Any]:
-    """Return message, preview, header box, menus of texts, labels and instructions, sampling row, number, choices."""
+class Use(NamedTuple):
+    """What becomes of the fields: those for which there is None keep what they have."""
+
+    words: Words | None = None
+    instructions: tuple[str, ...] | None = None
+    lines: str | None = None
+    message: str = ""
+
+
+@boundary(lambda message: Offer(note(message, error=True)))
+def show(path: str | None, header: bool | None = None, *typed: str) -> Offer:
+    """Return what the panel offers for a file."""
     if path is None:
-        return [note(LIMITS), *_nothing()]
+        return Offer(note(LIMITS))
     table = read_table(path, header=header)
     text, label = guess_columns(table)
     instruction = guess_instructions(table)
     about = "" if instruction is None else instructions_of(table, instruction, text)[1]
     choices = [(name, column) for column, name in enumerate(table.columns)]
     more = f"The page takes {MAX_TEXTS} of them: choose which below." if len(table.rows) > MAX_TEXTS else ""
-    return [
+    proposal = (PROPOSED if are_of_an_example(typed) else NO_INSTRUCTIONS)[1]
+    return Offer(
         note(table.note, more, about),
         preview(table),
         gr.update(value=bool(table.has_header), visible=table.has_header is not None),
@@ -94,16 +113,14 @@ def show(path: str | None, header: bool | None = None, *typed: str) -> list[Any]
         gr.update(choices=choices, value=[] if label is None else [label], visible=True),
         gr.update(
             choices=[PROPOSED, NO_INSTRUCTIONS, *choices],
-            value=(PROPOSED if are_of_an_example(typed) else NO_INSTRUCTIONS)[1]
-            if instruction is None
-            else instruction,
+            value=proposal if instruction is None else instruction,
             visible=True,
         ),
-        gr.update(visible=True),
+        SHOWN,
         min(len(table.rows), MAX_TEXTS),
         gr.update(visible=too_long_texts(table, text) > 0, label=f"Texts over {MAX_CHARACTERS} characters"),
         gr.update(visible=table.has_long_rows, value=False),
-    ]
+    )
 
 
 @boundary(lambda message: note(message, error=True))
@@ -115,10 +132,7 @@ def describe(path: str | None, header: bool, text: int | None, instruction: int)
     return note(table.note, "" if instruction < 0 else instructions_of(table, instruction, text)[1])
 
 
-KEEP = [gr.skip()] * (1 + 2 * MAX_INSTRUCTIONS)  # number, rows and fields of the instructions as they are
-
-
-@boundary(lambda message: [gr.skip(), *KEEP, gr.skip(), note(message, error=True)])
+@boundary(lambda message: Use(message=note(message, error=True)))
 def use(
     path: str | None,
     header: bool,
@@ -130,24 +144,20 @@ def use(
     seed: float | None,
     too_long: TooLong = "cut",
     cut_rows: bool = False,
-) -> list[Any]:
-    """Return what is known of the texts, number, rows and fields of instructions, the text field, and a message.
-
-    The fields keep what they have if something is wrong, those of instructions also if no column of them is chosen.
-    """
+) -> Use:
+    """Return what fills the fields; those of instructions stay if no column of them is chosen."""
     if path is None:
         raise UserError("There is no file to take texts from. Upload one first.")
     table = read_table(path, header=header, cut_rows=cut_rows)
     if text is None:  # the button was faster than the menus
         text, label = guess_columns(table)
         labels, instruction = [] if label is None else [label], guess_instructions(table)
-    fields, about = KEEP, ""
+    instructions, about = None, ""
     if instruction == PROPOSED[1]:
-        fields = instruction_fields(propose_instructions(table, text, labels))
+        instructions = propose_instructions(table, text, labels)
     has_instructions = instruction is not None and instruction >= 0
     if instruction is not None and has_instructions:
-        typed, about = instructions_of(table, instruction, text)
-        fields = instruction_fields(typed)
+        instructions, about = instructions_of(table, instruction, text)
     chosen = [label for label in labels if label not in (text, instruction)]
     seeded = SEED if seed is None else int(seed)
     size = int(limit or MAX_TEXTS)
@@ -155,7 +165,7 @@ def use(
     lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
     name = shorten(table.columns[chosen[0]], MAX_NAME) if chosen else ""  # the first labels are those that count
     words = Words(parse_texts(lines)[0], label_name=name)
-    return [words, *fields, lines, note("The texts are in the list.", left_out, about)]
+    return Use(words, instructions, lines, note("The texts are in the list.", left_out, about))
 
 
 def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
@@ -198,15 +208,21 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
             )
         with gr.Row(elem_classes=["ic-buttons"]):
             button = gr.Button("Use these texts", variant="primary", size="sm", min_width=110, elem_id="upload-use")
-    shown = [message, table, header, text, labels, instruction, sampling, limit, too_long, cut_rows]
-    file.change(lambda path, *typed: show(path, None, *typed), [file, *sidebar.fields], shown, **QUIET)
-    header.input(show, [file, header, *sidebar.fields], shown, **QUIET)
+    offered = [message, table, header, text, labels, instruction, sampling, limit, too_long, cut_rows]  # as in `Offer`
+    file.change(lambda path, *typed: show(path, None, *typed), [file, *sidebar.fields], offered, **QUIET)
+    header.input(show, [file, header, *sidebar.fields], offered, **QUIET)
     gr.on([instruction.input, text.input], describe, [file, header, text, instruction], message, **QUIET)
     sample.input(lambda chosen: gr.update(visible=chosen == "random"), sample, seed, **QUIET)
-    used = button.click(
-        lambda *chosen: [*use(*chosen), secrets.token_hex(8)],
-        [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows],
-        [words, *sidebar.entries, message, restored],
-        **QUIET,
-    )
-    used.then(None, js="() => InstructorShell.used()", **QUIET)
+
+    def fill(*chosen: Any) -> Updates:
+        used = use(*chosen)
+        updates: Updates = {message: used.message, restored: secrets.token_hex(8)}
+        if used.lines is not None:
+            updates |= {words: used.words, sidebar.texts: used.lines}
+        if used.instructions is not None:
+            updates |= zip(sidebar.instructions, instruction_fields(used.instructions), strict=True)
+        return updates
+
+    chosen = [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows]
+    filled = button.click(fill, chosen, [words, *sidebar.entries, message, restored], **QUIET)
+    filled.then(None, js="() => InstructorShell.used()", **QUIET)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import gradio as gr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,8 +148,8 @@ def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path)
     assert (note, header["value"], text["value"], label["value"], limit) == ("", True, 0, [1], 4)
     assert "<td>Four.</td>" in table
     assert instruction["value"] == -2  # proposed
-    words, *fields, texts, _ = use(path, True, 0, [1, 0], -1, "first", 2, None)
-    assert texts == "One.\tx\nTwo.\ty" and unchanged(fields)
+    words, instructions, texts, _ = use(path, True, 0, [1, 0], -1, "first", 2, None)
+    assert texts == "One.\tx\nTwo.\ty" and instructions is None
     assert words == Words(("One.", "Two."), label_name="label")
     assert use(path, True, 0, [], None, "first", 2000, 7)[-2] == "One.\nTwo.\nThree.\nFour."
     drawn = [use(path, True, 0, [], -1, "random", 2, seed) for seed in (1, 1, 2, 3, 4)]
@@ -162,12 +160,8 @@ def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path)
 @pytest.mark.parametrize("path", [None, "gone.csv"])
 def test_an_error_leaves_every_field_as_it_is(path: str | None) -> None:
     *fields, note = use(path, True, 0, [1], 0, "first", 2, None)
-    assert unchanged(fields)
+    assert fields == [None] * 3
     assert 'role="alert"' in note
-
-
-def unchanged(fields: list[Any]) -> bool:
-    return all(field == gr.skip() for field in fields)
 
 
 INSTRUCTED = "instruction,text,topic\nTopic:,One.,x\nMood:,One.,x\n,Two.,y\nTopic:,,\n"
@@ -178,10 +172,8 @@ def test_a_column_of_instructions_fills_their_list_and_each_text_is_taken_once(t
     note, _, _, text, label, instruction, *_ = show(path)
     assert (text["value"], label["value"], instruction["value"]) == (1, [2], 0)
     assert "3 different instructions, which replace the list above. Each text appears under every one" in note
-    _, count, *rows = use(path, True, 1, [2, 0], 0, "first", 10, None)
-    fields, texts, message = rows[MAX_INSTRUCTIONS:-2], rows[-2], rows[-1]
-    assert count == 3 and fields[:4] == ["Topic:", "Mood:", "", ""] and len(fields) == MAX_INSTRUCTIONS
-    assert [row["visible"] for row in rows[:4]] == [True, True, True, False]
+    _, instructions, texts, message = use(path, True, 1, [2, 0], 0, "first", 10, None)
+    assert instructions == ("Topic:", "Mood:", "")
     assert texts == "One.\tx\nTwo.\ty"
     assert "repeat a text and its labels: 1." in message and "1 row without a text: left out (line 5)" in message
     assert describe(path, True, 1, 0) == note and "instruction" not in describe(path, True, 1, -1)
@@ -200,7 +192,7 @@ def test_more_instructions_than_the_page_takes_are_cut_with_a_note(tmp_path: Pat
 def test_a_column_that_holds_no_instructions_changes_nothing(tmp_path: Path, column: int, words: str) -> None:
     path = str(written(tmp_path, "a.csv", f"instruction,text\nTask:,One.\n{'x' * 2001},Two.\n"))
     *fields, note = use(path, True, 1, [], column, "first", 10, None)
-    assert unchanged(fields) and words in note and 'role="alert"' in note
+    assert fields == [None] * 3 and words in note and 'role="alert"' in note
 
 
 def test_a_sample_is_drawn_from_all_rows_of_a_file_with_more_than_the_page_takes(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.numbers import counted
-from instructor_core.ui.downloads import fetch_script, new_path
+from instructor_core.ui.downloads import SAVE_FILE, new_path
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
-from instructor_core.ui.page import QUIET
+from instructor_core.ui.page import KEEP, QUIET
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import (
     MAX_FILE_BYTES,
@@ -87,7 +87,7 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
             "", label="Link", show_label=False, container=False, interactive=False, max_lines=1, elem_id="link-url"
         )
         token = gr.Textbox("", visible="hidden")
-        file = gr.DownloadButton(visible="hidden", elem_id="state-file")
+        file = gr.DownloadButton(visible="hidden")
 
     @boundary(lambda words: ("", note(words, error=True)))
     def link(*values: Any) -> tuple[str, str]:
@@ -106,7 +106,7 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
     @boundary(failed)
     def from_address(request: gr.Request) -> Updates:
         given = request.query_params.get(PARAMETER)
-        return restored(stage, *decode_scene(str(given), **known)) if given else {stage.line: gr.skip()}
+        return restored(stage, *decode_scene(str(given), **known)) if given else {stage.line: KEEP}
 
     @boundary(failed)
     def from_file(path: str) -> Updates:
@@ -119,6 +119,6 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
     raw: dict[str, Any] = {"preprocess": False, **QUIET}
     copied = copy.click(link, stage.now, [token, message], **raw)
     copied.then(None, [token, message], [url, message], js=script, **QUIET)
-    save.click(write, stage.now, [file, message], **raw).then(None, file, js=fetch_script("state-file"), **QUIET)
+    save.click(write, stage.now, [file, message], **raw).then(None, file, js=SAVE_FILE, **QUIET)
     demo.load(from_address, None, stage.components, **QUIET)
     load.upload(from_file, load, stage.components, **QUIET)

@@ -20,7 +20,7 @@ from instructor_core.analysis.numbers import counted, number
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
 from instructor_core.ui.components import plot_view, token_view
-from instructor_core.ui.downloads import fetch_script, new_path
+from instructor_core.ui.downloads import SAVE_FILE, new_path
 from instructor_core.ui.experiments import (
     TABLE_HEADERS,
     Experiment,
@@ -440,7 +440,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     saved = save.click(
         partial(save_rows, page.runtime, cache_folder()), [page.inputs, view.rows], [file, line], **quiet
     )
-    saved.then(None, file, js=fetch_script("lab-file"), **quiet)
+    saved.then(None, file, js=SAVE_FILE, **quiet)
     follow_instructions(page, closer.a, closer.b)
     use.click(
         lambda *typed: [*open_instruction(*typed), secrets.token_hex(8)],
