@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import CHECKPOINTS
@@ -45,3 +45,15 @@ def test_a_report_opens_offline_draws_its_matrices_and_runs_no_text(browser: Bro
     for text in HOSTILE:
         assert page.locator("td", has_text=text).first.is_visible()
     context.close()
+
+
+def test_the_state_and_the_report_of_a_run_arrive_as_files(page: Page) -> None:
+    page.locator("#open-share").click()
+    for button, name, begin in (
+        ("#state-save", "instruction-lens.json", "{"),
+        ("#export-download", "report.html", "<!"),
+    ):
+        with page.expect_download() as download:
+            page.locator(button).click()
+        assert download.value.suggested_filename == name
+        assert download.value.path().read_text(encoding="utf-8").startswith(begin)
