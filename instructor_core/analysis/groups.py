@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid, letter, rounded
+from instructor_core.analysis.grid import EmbeddingGrid, rounded
 
 MAX_LABELS = 24  # labels that are a group of their own; more would be a matrix of specks
 MAX_FOUND = 12  # groups that are looked for
@@ -59,6 +59,7 @@ class Groups:
     names: tuple[str, ...]  # (G,) in display order
     index: NDArray[np.int64]  # (N,) the group of each text
     rule: str  # one sentence on where the groups come from
+    from_labels: bool = False
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -66,39 +67,21 @@ class Groups:
         return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class NamedGroups:
-    """Groups with names that a reader sees."""
-
-    groups: Groups
-    from_labels: bool
-    silhouette: float | None  # mean, by cosine, of found groups; None for labels and for a single group
-
-    @property
-    def order(self) -> NDArray[np.int64]:
-        """Indices of the texts group by group, within a group as given, (N,) int64."""
-        return np.argsort(self.groups.index, kind="stable").astype(np.int64)
+_of_grids: WeakKeyDictionary[EmbeddingGrid, Groups] = WeakKeyDictionary()
 
 
-_of_grids: WeakKeyDictionary[EmbeddingGrid, dict[int, NamedGroups]] = WeakKeyDictionary()
+def grid_groups(grid: EmbeddingGrid) -> Groups:
+    """The groups of a grid under its first instruction, kept as long as the grid is: no view looks for them again."""
+    if grid not in _of_grids:
+        _of_grids[grid] = named_groups(grid.texts, grid.labels, grid.embeddings[0])
+    return _of_grids[grid]
 
 
-def grid_groups(grid: EmbeddingGrid, instruction: int = 0) -> NamedGroups:
-    """The groups of a grid under one instruction, kept as long as the grid is: no view looks for them again."""
-    kept = _of_grids.setdefault(grid, {})
-    if instruction not in kept:
-        embeddings = grid.embeddings[instruction]
-        kept[instruction] = named_groups(grid.texts, grid.labels, embeddings, where=letter(instruction))
-    return kept[instruction]
-
-
-def named_groups(
-    texts: Sequence[str], labels: Sequence[str] | None, embeddings: NDArray[np.floating], *, where: str = "A"
-) -> NamedGroups:
+def named_groups(texts: Sequence[str], labels: Sequence[str] | None, embeddings: NDArray[np.floating]) -> Groups:
     """Groups by label where there are at least two labels, else found in the unit vectors (N, D) and named."""
     by_label = groups_by_label(labels or ())
     if by_label is not None:
-        return NamedGroups(by_label, True, None)
+        return by_label
     sample = _sample(len(texts))
     index, silhouette = _found(embeddings, sample)
     names = group_names([texts[i] for i in sample], index[sample], embeddings[sample])
@@ -108,12 +91,12 @@ def named_groups(
     else:
         near, share = f"{100 * (1 - NEAR_BEST):.0f} %", f"{100 * MIN_SHARE:.0f} %"
         rule += (
-            f": groups are {len(names)} k-means clusters under {where}, the fewest of 2 to {MAX_FOUND} whose "
+            f": groups are {len(names)} k-means clusters under A, the fewest of 2 to {MAX_FOUND} whose "
             f"silhouette ({silhouette:.2f}) is within {near} of the highest, each of {share} of the texts or more, "
             f"found among {len(sample)} texts"
         )
         rule += "." if len(sample) == len(texts) else f" (seed {_SEED})."
-    return NamedGroups(Groups(names, index, rule), False, silhouette)
+    return Groups(names, index, rule)
 
 
 def groups_by_label(labels: Sequence[str]) -> Groups | None:
@@ -130,7 +113,7 @@ def groups_by_label(labels: Sequence[str]) -> Groups | None:
     rule = f"Groups are the {total} labels."
     if total > MAX_LABELS:
         rule = f"Groups are the {MAX_LABELS} most frequent of {total} labels; the rest is one group."
-    return Groups(names, np.array([place[name] for name in named], dtype=np.int64), rule)
+    return Groups(names, np.array([place[name] for name in named], dtype=np.int64), rule, from_labels=True)
 
 
 def _sample(n: int) -> NDArray[np.int64]:

@@ -227,7 +227,7 @@ def _usable_method(method: Method, n_distinct: int, where: str = "") -> tuple[Me
 
 def _method_for_all(method: Method, groups: list[NDArray[np.float32]]) -> tuple[Method, str]:
     """The method that can be used for every instruction alone, and why it is not the one asked for."""
-    if method == "umap" and all(len(distinct_points(group[:_SURELY]).rows) >= MIN_UMAP_POINTS for group in groups):
+    if method == "pca" or all(len(distinct_points(group[:_SURELY]).rows) >= MIN_UMAP_POINTS for group in groups):
         return method, ""  # enough among the first: the others need not be counted
     counts = [len(distinct_points(group).rows) for group in groups]
     return _usable_method(method, min(counts), f" under instruction {letter(counts.index(min(counts)))}")

@@ -21,8 +21,8 @@ from instructor_core.figures import layers as layer_figures
 from instructor_core.figures import movement as movement_figures
 from instructor_core.figures import pooling as pooling_figures
 from instructor_core.figures import theme
-from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
+from instructor_core.ui.canvas import Drawing
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 
@@ -43,17 +43,7 @@ class Question:
     layer: int = 99  # of the read-out, from 0 (embedding); larger than the last means the last
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What the tab shows: a sentence on what is not shown, the result in words, chips and figures."""
-
-    limits: str
-    sentences: tuple[str, ...]
-    rows: TokenRows | None
-    panels: PanelSet
-
-
-def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """Why two texts are similar: the terms of their cosine, under one instruction or two."""
     texts = (inputs.texts[question.first], inputs.texts[question.second])
     which = list(dict.fromkeys((question.a, question.b)))
@@ -74,11 +64,11 @@ def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Answer
             (largest,) = largest_between_words(difference, 1)
             sentences.append(attribution_figures.difference_sentence(difference, largest, names))
     sentences.append(attribution_figures.ledger_summary(tables[0]))
-    return Answer(
-        attribution_figures.NOT_SHOWN,
+    return Drawing(
+        (attribution_figures.NOT_SHOWN,),
+        attribution_figures.ledger_panels(tables, which, inputs.instructions, difference=difference),
         tuple(sentences),
         attribution_figures.ledger_rows(tables[0], texts),
-        attribution_figures.ledger_panels(tables, which, inputs.instructions, difference=difference),
     )
 
 
@@ -96,7 +86,7 @@ def _tie(table: Ledger, term: Term) -> str:
     return f"{pair} {verb}: {signed(term.value)} of {number(table.cosine)}."
 
 
-def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """What each word of a text does to its similarity: dropped from the mean, and deleted from the input."""
     encoder, instruction = runtime.encoder(inputs.checkpoint_id), inputs.instructions[question.a]
     pair, other = encoder.encode_tokens(
@@ -122,15 +112,15 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> An
             f"the difference is what the other tokens took from it."
         )
     sentences.append(f"{counted(len(edited), 'shorter text')} encoded, one for each {question.by}.")
-    return Answer(
-        deletion_figures.NOT_SHOWN,
+    return Drawing(
+        (deletion_figures.NOT_SHOWN,),
+        deletion_figures.deletion_panels(result, title=title),
         tuple(sentences),
         deletion_figures.deletion_rows(result, title=title),
-        deletion_figures.deletion_panels(result, title=title),
     )
 
 
-def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """What the second instruction moved in one text, token by token, and in its neighbourhood."""
     a, b, text = question.a, question.b, question.first
     pairs = [(inputs.instructions[k], inputs.texts[text]) for k in (a, b)]
@@ -144,15 +134,15 @@ def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> An
         grid = runtime.grid(inputs)
         change = neighbor_change(grid.embeddings[a], grid.embeddings[b], text, k=N_NEIGHBORS)
         sentences += movement_figures.neighbor_sentences(change, inputs.texts, a=a, b=b)
-    return Answer(
-        movement_figures.NOT_SHOWN,
+    return Drawing(
+        (movement_figures.NOT_SHOWN,),
+        movement_figures.movement_panels(result, a=a, b=b),
         tuple(sentences),
         movement_figures.movement_rows(result, title=f"Text {text + 1} from {letter(a)} to {letter(b)}"),
-        movement_figures.movement_panels(result, a=a, b=b),
     )
 
 
-def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """Where in the network two instructions make the same tokens differ."""
     a, b = question.a, question.b
     pairs = [(inputs.instructions[k], inputs.texts[question.first]) for k in (a, b)]
@@ -167,12 +157,10 @@ def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> 
         "(1 − cosine, on average).",
         f"They start equal, at {means[0]:.0f}: T5 adds no position to what it embeds.",
     )
-    return Answer(
-        layer_figures.DIVERGENCE_NOT_SHOWN, sentences, None, layer_figures.divergence_panels(result, a=a, b=b)
-    )
+    return Drawing((layer_figures.DIVERGENCE_NOT_SHOWN,), layer_figures.divergence_panels(result, a=a, b=b), sentences)
 
 
-def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """The similarity matrix that each layer would give."""
     encoder = runtime.encoder(inputs.checkpoint_id)
     texts = inputs.texts[:MAX_LAYER_TEXTS]
@@ -189,10 +177,10 @@ def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> An
     if len(inputs.texts) > len(texts):
         sentences.append(f"The first {len(texts)} of {len(inputs.texts)} texts are shown.")
     drawn = layer_figures.layer_similarity_panels(result, shown, texts, instruction=question.a)
-    return Answer(layer_figures.READ_OUT_NOT_SHOWN, tuple(sentences), None, drawn)
+    return Drawing((layer_figures.READ_OUT_NOT_SHOWN,), drawn, tuple(sentences))
 
 
-def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """Where the text's tokens look: at the instruction, at the text, at ``</s>``."""
     pair = (inputs.instructions[question.a], inputs.texts[question.first])
     (encoded,) = runtime.encoder(inputs.checkpoint_id).encode_tokens([pair], deep=True)
@@ -205,10 +193,10 @@ def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> A
         f"Text tokens give the instruction {shares[:, 0].mean():.0%} of their attention on average, most in block "
         f"{top + 1} ({shares[top, 0]:.0%}); an even spread would give {result.even[0]:.0%}.",
     )
-    return Answer(layer_figures.ATTENTION_NOT_SHOWN, sentences, None, layer_figures.attention_panels(result))
+    return Drawing((layer_figures.ATTENTION_NOT_SHOWN,), layer_figures.attention_panels(result), sentences)
 
 
-def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Answer:
+def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """Where the instruction ends, and what other implementations would make of the same pair."""
     instruction, text = inputs.instructions[question.a], inputs.texts[question.first]
     encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(recipe_pairs(instruction, text))
@@ -216,13 +204,13 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> An
     title = f"{letter(question.a)} · text {question.first + 1}"
     tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, accent=theme.accent(question.a))
     recipes = pooling_figures.recipe_rows(results)
-    return Answer(
-        pooling_figures.NOT_SHOWN,
+    return Drawing(
+        (pooling_figures.NOT_SHOWN,),
+        pooling_figures.recipe_panels(results),
         (
             pooling_figures.window_sentence(found),
             pooling_figures.boundary_sentence(found),
             *(f"{RECIPE_NAMES[result.recipe]}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
         ),
         TokenRows((*tokens.rows, *recipes.rows), recipes.scale),
-        pooling_figures.recipe_panels(results),
     )

@@ -10,6 +10,7 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from itertools import chain
@@ -54,6 +55,7 @@ class Export:
         return ["label" if c == 0 else f"label {c + 1}" for c in range(len(self.label_columns))]
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of what the numbers depend on."""
     return {name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")}

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -81,6 +82,8 @@ def follow(
     page: Page, handler: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[gr.components.Component]
 ) -> None:
     """Keep outputs in step with the run and the selection; the handler returns one value per output."""
+    if list(inputs) == [page.inputs]:
+        handler = lru_cache(maxsize=4)(handler)  # a selection is followed too, and changes nothing here
     page.followers.append(Listener(handler, inputs, outputs))
 
 
@@ -152,9 +155,9 @@ def choose_text(event: gr.EventData, selected: Selected) -> Selected:
     return Selected(int(item), selected.row, selected.instruction if instruction is None else int(instruction))
 
 
-def select_by(page: Page, click: Any, choose: Callable[..., Selected], *given: Any) -> None:
-    """Let the clicks of a component change the selection: ``choose(event, *given, selected)`` returns the new one."""
-    click(choose, [*given, page.selected], page.selected, **EACH)
+def select_by(page: Page, click: Any, choose: Callable[..., Selected], inputs: Sequence[Any] | None = None) -> None:
+    """Let the clicks of a component change the selection; `choose` reads the event, and the selection or inputs."""
+    click(choose, inputs or page.selected, page.selected, **EACH)
 
 
 def show_controls_for(

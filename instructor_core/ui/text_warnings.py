@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -70,12 +69,11 @@ def label_repair(inputs: Inputs) -> str:
 def follow_warnings(page: Page, line: gr.HTML) -> None:
     """Keep the line under the heading of the texts in step with the run."""
 
-    @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
-    def of(inputs: Inputs) -> str:
-        return note(*text_warnings(page.runtime.encoder(inputs.checkpoint_id), inputs)) + label_repair(inputs)
+    def warn(inputs: Inputs) -> list[str]:
+        return [note(*text_warnings(page.runtime.encoder(inputs.checkpoint_id), inputs)) + label_repair(inputs)]
 
-    line.value = of(page.inputs.value)
-    follow(page, lambda inputs: [of(inputs)], [page.inputs], [line])
+    (line.value,) = warn(page.inputs.value)
+    follow(page, warn, [page.inputs], [line])
 
 
 def _foreign(model: InstructorModel, _: Sequence[str], texts: Sequence[str]) -> str:

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.alignment import aligned_maps, rotated
+from instructor_core.analysis.alignment import aligned, rotated
 from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.projection import GridProjection, project_grid
 
 REVIEWS = json.loads((Path(__file__).parents[2] / "assets/examples/01_reviews.json").read_text(encoding="utf-8"))
 
@@ -21,6 +23,10 @@ def grid_of(*vectors: np.ndarray) -> EmbeddingGrid:
 
 def points(n: int, seed: int = 0, dim: int = 6) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32)
+
+
+def aligned_maps(grid: EmbeddingGrid, method: Any = "pca", n_neighbors: int = 15) -> GridProjection:
+    return aligned(project_grid(grid, layout="separate", method=method, n_neighbors=n_neighbors), grid)
 
 
 @pytest.mark.parametrize("mirror", [1, -1])

@@ -46,7 +46,7 @@ def test_the_cosines_of_a_text_are_a_row_of_each_matrix() -> None:
 
 def test_block_means_are_means_over_all_pairs_of_different_texts() -> None:
     grid = made(labels=LABELS)
-    groups = grid_groups(grid).groups
+    groups = grid_groups(grid)
     assert groups.names == ("a", "b", "c", "no label")
     assert groups.counts.tolist() == [4, 3, 2, 1]
     blocks = block_means(grid, groups)
@@ -61,7 +61,7 @@ def test_block_means_are_means_over_all_pairs_of_different_texts() -> None:
 
 def test_blocks_across_instructions_count_a_text_with_itself() -> None:
     grid = made(labels=LABELS)
-    groups = grid_groups(grid).groups
+    groups = grid_groups(grid)
     matrix = grid.embeddings[0].astype(np.float64) @ grid.embeddings[1].T
     across = cross_block_means(grid, groups, rows=0, columns=1).matrices[0]
     assert across[3, 3] == pytest.approx(matrix[6, 6], abs=1e-6)
@@ -71,7 +71,7 @@ def test_blocks_across_instructions_count_a_text_with_itself() -> None:
 def test_ten_thousand_texts_never_make_a_square_matrix() -> None:
     grid = made(10_000, 16)
     grid.embeddings.sum()
-    groups = grid_groups(grid).groups
+    groups = grid_groups(grid)
     tracemalloc.start()
     nearest_texts(grid, 7, k=20)
     block_means(grid, groups)

@@ -54,7 +54,7 @@ def test_a_single_text_has_charts_without_marks() -> None:
 
 
 def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
-    blocks = block_means(GRID, grid_groups(GRID).groups)
+    blocks = block_means(GRID, grid_groups(GRID))
     drawn = block_panels(blocks, GRID.instructions)
     assert [panel.key for panel in drawn.panels] == ["A groups", "B groups"]
     meta = drawn.panels[0].figure.data[0].meta
@@ -65,7 +65,7 @@ def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
 
 
 def test_the_difference_of_blocks_is_centred_on_zero() -> None:
-    blocks = block_means(GRID, grid_groups(GRID).groups)
+    blocks = block_means(GRID, grid_groups(GRID))
     drawn = block_difference_panels(blocks, 1, 0)
     assert drawn.scale is not None and drawn.scale.low == -drawn.scale.high and drawn.scale.midpoint == 0
     np.testing.assert_allclose(drawn.panels[0].figure.data[0].z, blocks.matrices[1] - blocks.matrices[0], atol=1e-4)

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from instructor_core.analysis.alignment import aligned_maps
+from instructor_core.analysis.alignment import aligned
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.projection import GridProjection, project_grid
@@ -232,6 +232,7 @@ def test_found_groups_take_the_place_of_labels_and_the_nearest_texts_stand_in_th
 
 def test_turned_panels_name_no_components_but_say_how_much_of_the_variance_they_show() -> None:
     grid = EmbeddingGrid(INSTRUCTIONS, tuple("abcde"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
-    for panel in projection_panels(aligned_maps(grid), grid.texts, None, INSTRUCTIONS).panels:
+    maps = aligned(project_grid(grid, layout="separate", method="pca"), grid)
+    for panel in projection_panels(maps, grid.texts, None, INSTRUCTIONS).panels:
         assert panel.figure.layout.xaxis.title.text is None
         assert panel.subtitle.endswith("% of variance")

@@ -13,14 +13,15 @@ from instructor_core import InstructorModel
 from instructor_core.analysis.pooling import RECIPE_NAMES
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import explanations
+from instructor_core.ui.canvas import Drawing
 from instructor_core.ui.examples import load_examples
-from instructor_core.ui.explanations import Answer, Question
+from instructor_core.ui.explanations import Question
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 ASKED = Question(first=4, second=9, a=0, b=1)
-VIEWS: list[Callable[[Runtime, Inputs, Question], Answer]] = [
+VIEWS: list[Callable[[Runtime, Inputs, Question], Drawing]] = [
     explanations.explain_pair,
     explanations.explain_deletion,
     explanations.explain_movement,
@@ -43,11 +44,11 @@ def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
-    runtime: Runtime, view: Callable[[Runtime, Inputs, Question], Answer]
+    runtime: Runtime, view: Callable[[Runtime, Inputs, Question], Drawing]
 ) -> None:
     answer = view(runtime, INPUTS, ASKED)
     assert answer.sentences and all(answer.sentences)
-    assert re.search(r"\bnot\b", answer.limits)
+    assert re.search(r"\bnot\b", " ".join(answer.note))
     assert answer.panels is not None and answer.panels.panels
     json.loads(answer.panels.to_json())
     if answer.rows is not None:

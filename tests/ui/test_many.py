@@ -81,7 +81,7 @@ def test_two_instructions_of_many_texts_are_compared_block_by_block(view: str, k
     note, payload = shown(similarity.large_panels(grid, view, 1, 0))
     (panel,) = json.loads(payload)["panels"]
     assert panel["key"] == key
-    n_groups = len(grid_groups(grid).groups.names)
+    n_groups = len(grid_groups(grid).names)
     assert np.shape(panel["figure"]["data"][0]["z"]) == (n_groups, n_groups) and n_groups > 1
     assert f"groups are {n_groups} k-means clusters under A" in note
 

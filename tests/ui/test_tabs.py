@@ -168,9 +168,9 @@ def test_the_line_of_the_nearest_texts_counts_what_an_instruction_changes(
 
 def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs):
     cell = event(instruction=2, kind="matrix", row=4, column=2, value=0.5)
-    assert similarity.select(cell, inputs, "matrices", Selected(0, 1, 0)) == Selected(4, 2, 2)
-    assert similarity.select(cell, inputs, "difference", Selected(0, 1, 1)) == Selected(4, 2, 1)
-    assert similarity.select(cell, inputs, "instructions", Selected(0, 1, 1)) == Selected(0, 1, 1)
+    assert similarity.select(cell, inputs, Selected(0, 1, 0), "matrices") == Selected(4, 2, 2)
+    assert similarity.select(cell, inputs, Selected(0, 1, 1), "difference") == Selected(4, 2, 1)
+    assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
 
 
 def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:

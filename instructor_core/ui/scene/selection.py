@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from html import escape
 
 import gradio as gr
@@ -95,11 +95,7 @@ def build_bottom(page: Page, start: Inputs) -> None:
     nearest = gr.HTML(describe_nearest(page.runtime, start), elem_id="nearest-line")
     test = gr.Button("Test your instructions", size="sm", min_width=90, elem_id="test-it")
 
-    @lru_cache(maxsize=4)  # a selection is followed too, and changes nothing here
-    def nearest_of(inputs: Inputs) -> str:
-        return describe_nearest(page.runtime, inputs)
-
-    follow(page, lambda inputs: [nearest_of(inputs)], [page.inputs], [nearest])
+    follow(page, lambda inputs: [describe_nearest(page.runtime, inputs)], [page.inputs], [nearest])
     test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **LATEST)
 
 

@@ -11,7 +11,6 @@ import gradio as gr
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, choices, redraw
 from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.explanations import (
-    Answer,
     Question,
     explain_attention,
     explain_boundary,
@@ -37,7 +36,7 @@ from instructor_core.ui.page import (
 from instructor_core.ui.runtime import Runtime
 
 TAB = "explain"
-Explain = Callable[[Runtime, Inputs, Question], Answer]
+Explain = Callable[[Runtime, Inputs, Question], Drawing]
 COUNTS = [("words", "word"), ("tokens", "token")]
 MOST_LAYERS = 48  # of any T5 encoder; the slider ends at those of the checkpoint once it is loaded
 
@@ -47,12 +46,8 @@ def _draw(explain: Explain, context: Context) -> Drawing:
     selected, options = context.selected, context.options
     b = context.instruction("explain.second_instruction")
     layer = int(options["explain.layer"])
-    answer = explain(
-        context.runtime,
-        context.inputs,
-        Question(selected.row, selected.column, selected.instruction, b, options["explain.by"], layer),
-    )
-    return Drawing((answer.limits,), answer.panels, answer.sentences, answer.rows)
+    question = Question(selected.row, selected.column, selected.instruction, b, options["explain.by"], layer)
+    return explain(context.runtime, context.inputs, question)
 
 
 def _view(name: str, title: str, explain: Explain, *uses: str) -> View:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.alignment import aligned_maps
+from instructor_core.analysis.alignment import aligned
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
 from instructor_core.analysis.metrics import nearest_others
@@ -40,9 +40,10 @@ def draw_map(context: Context) -> Drawing:
     """One map per instruction."""
     option = {name.removeprefix("map."): value for name, value in context.options.items()}
     inputs, selected = context.inputs, context.selected
-    fit = partial(project_grid, layout="joint") if option["layout"] == "joint" else aligned_maps
-    result = fit(
-        context.grid,
+    grid = context.grid
+    result = project_grid(
+        grid,
+        layout=option["layout"],
         center=option["center"],
         method=option["method"],
         n_components=option["n_components"],
@@ -51,19 +52,20 @@ def draw_map(context: Context) -> Drawing:
         metric=option["metric"],
         random_state=int(option["random_state"] or 0),
     )
-    grid = context.grid
+    if result.layout == "separate":
+        result = aligned(result, grid)
     found = grid_groups(grid)
     drawn = projection_panels(
         result,
         inputs.texts,
         inputs.labels,
         inputs.instructions,
-        groups=found.groups,
+        groups=found,
         nearest=nearest_in_full(grid) if grid.n_texts <= MAX_NEAREST else None,
         more_labels=inputs.more_labels,
     )
     marked = replace(drawn, selected=Selection(items=(selected.row, selected.column)))
-    return Drawing((*result.notes, "" if found.from_labels else found.groups.rule, NOTE), marked)
+    return Drawing((*result.notes, "" if found.from_labels else found.rule, NOTE), marked)
 
 
 @lru_cache(maxsize=4)

@@ -104,7 +104,7 @@ def is_large(inputs: Inputs) -> bool:
 
 def large_panels(grid: EmbeddingGrid, view: str, a: int, b: int) -> Drawing:
     """Return note and panels of many texts: mean cosines between groups."""
-    groups = grid_groups(grid).groups
+    groups = grid_groups(grid)
     instead = f"Texts have a matrix up to {MAX_COMPARED}; here are {grid.n_texts}. Nearest shows them in words."
     if view == "difference":
         drawn = block_difference_panels(block_means(grid, groups), a, b)
@@ -128,7 +128,7 @@ def percentiles(context: Context, order: str) -> Drawing:
         grid.labels,
         grid.instructions,
         order=shown,
-        groups=grid_groups(grid).groups,
+        groups=grid_groups(grid),
     )
     marked = replace(drawn, selected=Selection(selected.row, selected.column))
     return Drawing((NOTES["percentile"], CALIBRATION_NOT_SHOWN, cut), marked)
@@ -153,7 +153,7 @@ def panels(grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, ord
     """Return note and panels from embeddings alone."""
     texts, labels, instructions = grid.texts, grid.labels, grid.instructions
     shown, cut = shown_order(grid, order)
-    named: dict[str, Any] = {"order": shown, "groups": grid_groups(grid).groups}
+    named: dict[str, Any] = {"order": shown, "groups": grid_groups(grid)}
     drawn: PanelSet
     if view == "difference":
         drawn = difference_panels(difference(similarity(grid), a, b), texts, labels, **named)
@@ -197,12 +197,12 @@ def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     elif order == "label" and grid.labels is not None:
         indices = label_order(grid.labels[: len(indices)])
     elif order == "auto":
-        groups = grid_groups(grid).groups  # those of the labels where there are two
+        groups = grid_groups(grid)  # those of the labels where there are two
         indices = sorted(indices, key=lambda i: int(groups.index[i]))
     return indices, cut
 
 
-def select(event: gr.EventData, inputs: Inputs, view: str, selected: Selected) -> Selected:
+def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -> Selected:
     """Return the selection after a click on a cell."""
     cell = event_data(event)
     if view == "instructions" or cell.get("row") is None or is_large(inputs):
@@ -267,6 +267,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     }
     redraw(page, VIEWS, Canvas(explanation, plots), options)
     follow_instructions(page, a, b)
-    select_by(page, plots.item_click, select, page.inputs, view)
+    select_by(page, plots.item_click, select, [page.inputs, page.selected, view])
     menus = ("similarity.first", "similarity.second")
     return {name: TabOption(option, names_instruction=name in menus) for name, option in options.items()}
