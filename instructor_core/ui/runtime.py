@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import re
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from threading import Lock, Thread, Timer
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.cache import MEGABYTE, CachedEncoder, OnDevice
@@ -24,6 +20,7 @@ from instructor_core.errors import UserError
 from instructor_core.hub import Checkpoint
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.feedback import incident
+from instructor_core.ui.fetching import Download, without_paths
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.zero_gpu import SPEED, gpu_of, lend
 
@@ -34,12 +31,8 @@ logger = logging.getLogger(__name__)
 
 ZERO_GPU = "ZeroGPU"
 MAX_LOADED = 2
-POLL_S = 0.25
-STALLED_S = 20.0  # without a new byte: the visitor is told
-GIVEN_UP_S = 120.0  # without a new byte: the visitor gets an error
 MAX_WORDS = 300  # characters of an error that help a visitor; what libraries say at length is for the log
 MAX_GRIDS = 4  # runs whose embeddings stay together as one array
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
@@ -80,7 +73,7 @@ class Runtime:
     max_pairs: int | None = None  # that one request may encode
     threads: int | None = None  # None leaves it to PyTorch
     _encoders: OrderedDict[str, CachedEncoder] = field(default_factory=OrderedDict)
-    _downloads: dict[str, _Download] = field(default_factory=dict)
+    _downloads: dict[str, Download] = field(default_factory=dict)
     _grids: OrderedDict[Inputs, EmbeddingGrid] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
     _loading: Lock = field(default_factory=Lock)
@@ -182,27 +175,15 @@ class Runtime:
         checkpoint = self.checkpoint(checkpoint_id)
         if not self.is_loaded(checkpoint_id):
             yield f"loading {checkpoint.id}"
-            download = self._download(checkpoint)
-            while download.is_alive():
-                download.join(POLL_S)
-                if download.n_bytes or download.idle_s > STALLED_S:
-                    yield download.line()
-                if download.idle_s > GIVEN_UP_S:
-                    raise UserError(
-                        f"The Hugging Face Hub has sent nothing of {checkpoint.id} for {GIVEN_UP_S:.0f} s. "
-                        "Use another checkpoint for now and choose it again later; what has arrived is kept."
-                    )
-            if download.error is not None:
-                logger.warning("checkpoint %s: %s", checkpoint.id, download.error)
-                raise UserError(without_paths(str(download.error), checkpoint)) from None
+            yield from self._download(checkpoint).lines()
         return self.encoder(checkpoint_id)
 
-    def _download(self, checkpoint: Checkpoint) -> _Download:
+    def _download(self, checkpoint: Checkpoint) -> Download:
         """The download of a checkpoint that is under way, or a new one; it ends at once for what is on this disk."""
         with self._lock:
             download = self._downloads.get(checkpoint.id)
             if download is None or not download.is_alive():
-                download = self._downloads[checkpoint.id] = _Download(checkpoint)
+                download = self._downloads[checkpoint.id] = Download(checkpoint)
                 download.start()
             return download
 
@@ -235,84 +216,6 @@ def grid_of(inputs: Inputs, vectors: NDArray[np.float32]) -> EmbeddingGrid:
 def _n_bytes(grid: EmbeddingGrid) -> int:
     """Bytes of a grid, with the unit vectors that it makes when they are first read."""
     return 2 * grid.vectors.nbytes
-
-
-def without_paths(message: str, checkpoint: Checkpoint) -> str:
-    """Return the message with the last part of every path alone: where files lie is nobody's business on the web."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    # Known places first: their names may have spaces, where the pattern ends.
-    folder = Path(checkpoint.source).expanduser()
-    if folder.is_absolute():
-        message = message.replace(str(folder), checkpoint.id)
-    message = message.replace(str(HF_HUB_CACHE), "")
-    return re.sub(r"(?<![\w/.:])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\":;,]+[/\\])*([^\s/\\'\":;,]+)", r"\1", message)
-
-
-def _no_room(error: Exception, checkpoint: Checkpoint) -> UserError | None:
-    """What to say if an error goes back to a full disk; None if it does not."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in NO_ROOM:
-            return UserError(
-                f"{checkpoint.id} could not be downloaded: the disk of the server has no room for its "
-                f"{checkpoint.download_mb} MB. Use another checkpoint, or free some space there and choose it again."
-            )
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
-class _Download(Thread):
-    """A download that counts its bytes through progress bars which draw nothing."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__(name=f"download-{checkpoint.id}", daemon=True)
-        self.checkpoint = checkpoint
-        self.n_bytes = 0  # of the bar that is furthest: the hub client counts the same bytes in several
-        self.error: Exception | None = None
-        self._heard_at = time.monotonic()
-
-    @property
-    def idle_s(self) -> float:
-        """Seconds since the last byte."""
-        return time.monotonic() - self._heard_at
-
-    def line(self) -> str:
-        """How far it is, for the status line."""
-        words = f"downloading {self.checkpoint.id}: {self.n_bytes / 1e6:.0f} of {self.checkpoint.download_mb} MB"
-        return f"{words}; nothing new for {self.idle_s:.0f} s" if self.idle_s > STALLED_S else words
-
-    def run(self) -> None:
-        """Find the checkpoint on this disk, or download it."""
-        from instructor_core.encoder import EncoderError, find_checkpoint
-
-        counter = self
-
-        class Bar(tqdm):  # type: ignore[misc]  # tqdm ships no types
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                self._counts_bytes = kwargs.get("unit") == "B"
-                self._bytes = 0
-                super().__init__(*args, **kwargs | {"disable": True})
-
-            def update(self, n: float | None = 1) -> None:
-                if self._counts_bytes:
-                    self._bytes += int(n or 0)
-                    counter.heard(self._bytes)
-
-        try:
-            find_checkpoint(self.checkpoint.source, revision=self.checkpoint.revision, tqdm_class=Bar)
-        except EncoderError as error:
-            self.error = _no_room(error, self.checkpoint) or error
-        except Exception as error:  # a thread of its own: nobody else would hear of it
-            number = incident(error)
-            self.error = UserError(
-                f"{self.checkpoint.id} could not be downloaded (incident {number}). Try again later."
-            )
-
-    def heard(self, n_bytes: int) -> None:
-        """Note how many bytes have arrived."""
-        if n_bytes > self.n_bytes:
-            self.n_bytes, self._heard_at = n_bytes, time.monotonic()
 
 
 def warm_up(*, after_s: float = 3.0) -> None:

@@ -19,13 +19,14 @@ import pytest
 from huggingface_hub import constants
 
 import instructor_core.hub as hub_module
-import instructor_core.ui.runtime as runtime_module
+import instructor_core.ui.fetching as fetching_module
 from instructor_core import EncoderError, InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
+from instructor_core.ui.fetching import without_paths
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.progress import described, finished
-from instructor_core.ui.runtime import MAX_LOADED, Runtime, without_paths
+from instructor_core.ui.runtime import MAX_LOADED, Runtime
 from tests.conftest import make_checkpoint
 from tests.ui.fake_hub import COMMIT, Hub, serve
 
@@ -71,10 +72,10 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """What the runtime takes for the time of day."""
+    """What a download takes for the time of day."""
     clock = Clock()
-    monkeypatch.setattr(runtime_module, "time", clock)
-    monkeypatch.setattr(runtime_module, "POLL_S", 0.02)
+    monkeypatch.setattr(fetching_module, "time", clock)
+    monkeypatch.setattr(fetching_module, "POLL_S", 0.02)
     return clock
 
 
