@@ -20,7 +20,8 @@ from instructor_core.analysis.similarity import self_similarity
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint
-from instructor_core.ui.api import Api, for_programs, register_api
+from instructor_core.ui.api import Api, register_api
+from instructor_core.ui.api_schema import for_programs
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 

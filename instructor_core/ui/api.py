@@ -6,13 +6,11 @@ an error carries its message alone.
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any
 
-import gradio as gr
 import numpy as np
 from gradio.events import api as add_endpoint
 from numpy.typing import NDArray
@@ -23,6 +21,7 @@ from instructor_core.analysis import similarity as cosines
 from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.fingerprint import MIN_TEXTS
 from instructor_core.analysis.fingerprint import describe as say
+from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.scores import score_instructions
@@ -30,9 +29,9 @@ from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
 from instructor_core.ui import api_contract as contract
-from instructor_core.ui.api_contract import MAX_API_CHARACTERS, MAX_API_NUMBERS, checked, describe
+from instructor_core.ui.api_contract import MAX_API_CHARACTERS, MAX_API_NUMBERS
+from instructor_core.ui.api_schema import checked, for_programs
 from instructor_core.ui.experiments import larger_than
-from instructor_core.ui.feedback import boundary
 from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.progress import finished
@@ -88,11 +87,7 @@ class Api:
         """
         inputs = inputs_of(checkpoint, texts, instructions)
         check_numbers(len(inputs.instructions) * len(inputs.texts) ** 2)
-        self._encoder(checkpoint)
-        return {
-            "checkpoint": checkpoint,
-            "matrices": _numbers(cosines.similarity(self.runtime.grid(inputs)).matrices),
-        }
+        return {"checkpoint": checkpoint, "matrices": _numbers(cosines.similarity(self._grid(inputs)).matrices)}
 
     @checked
     def tokens(
@@ -145,9 +140,8 @@ class Api:
             [instruction][text][dimension], and the trustworthiness of each panel in [0, 1].
         """
         inputs = inputs_of(checkpoint, texts, instructions)
-        self._encoder(checkpoint)
         placed = projection.project_grid(
-            self.runtime.grid(inputs),
+            self._grid(inputs),
             layout=layout,
             method=method,
             n_components=dimensions,
@@ -214,8 +208,7 @@ class Api:
         issues = label_issues(labels, inputs.texts)
         task = usable_task(labels, issues)
         used = tuple(inputs.texts[row] for row in issues.rows)
-        self._encoder(checkpoint)
-        grid = self.runtime.grid(Inputs(checkpoint, tuple(entry.instruction for entry in entries), used, None))
+        grid = self._grid(Inputs(checkpoint, tuple(entry.instruction for entry in entries), used, None))
         chosen = Metric[metric.upper()]
         board = boards.leaderboard(entries, tuple(score_instructions(grid, task)), task, metric=chosen)
         decision = board.decision
@@ -275,6 +268,10 @@ class Api:
         """The encoder, downloaded first if need be: outside of the lock that other visitors wait for."""
         return finished(self.runtime.load_steps(checkpoint))
 
+    def _grid(self, inputs: Inputs) -> EmbeddingGrid:
+        self._encoder(inputs.checkpoint_id)
+        return self.runtime.grid(inputs)
+
 
 def inputs_of(checkpoint: str, texts: Sequence[str], instructions: Sequence[str]) -> Inputs:
     """Return checked arguments as what the page works on; a UserError for an empty text, or too much text together."""
@@ -304,25 +301,6 @@ def register_api(runtime: Runtime) -> None:
             concurrency_limit=CONCURRENCY,
             concurrency_id="api",
         )
-
-
-def for_programs(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an endpoint as Gradio wants it: errors as `gr.Error`, a description line by line, types alone."""
-
-    def refuse(message: str) -> None:
-        raise gr.Error(message, print_exception=False) from None
-
-    call = boundary(refuse)(function)
-    head, _, returns = (inspect.getdoc(function) or "").partition("Returns:\n")
-    arguments = "".join(f"    {name}: {words}\n" for name, words in describe(function).items())
-    call.__doc__ = f"{head}Args:\n{arguments}\nReturns:\n    {' '.join(returns.split())}"
-    # Gradio reads the types of an answer from the signature, as they stand there: strings in this module.
-    types, signature = get_type_hints(function), inspect.signature(function)
-    parameters = [entry.replace(annotation=types[entry.name]) for entry in signature.parameters.values()]
-    call.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=parameters, return_annotation=types["return"]
-    )
-    return call
 
 
 def _board_row(row: boards.Row, metric: Metric) -> contract.BoardRow:

@@ -5,16 +5,11 @@ A program may send any JSON. Answers are plain lists and objects; their types ar
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any, Literal, ParamSpec, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, validate_call
-from pydantic.fields import FieldInfo
+from pydantic import BeforeValidator, Field
 
 from instructor_core.analysis import fingerprint, label_task, projection, units
-from instructor_core.errors import UserError
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTION, MAX_INSTRUCTIONS
 from instructor_core.ui.strings import well_formed
 
@@ -22,10 +17,6 @@ MAX_API_TEXTS = 500
 MAX_API_CHARACTERS = 500_000  # of all texts together
 MAX_API_NUMBERS = 1_000_000  # in an answer
 MAX_API_TOKEN_TEXTS = 64
-
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
-
 
 _MENDED = BeforeValidator(lambda value: well_formed(value) if isinstance(value, str) else value)
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS), _MENDED]
@@ -92,48 +83,6 @@ MetricName = Annotated[
         "k-means. The decision and the verdicts always rest on kNN accuracy."
     ),
 ]
-
-
-def checked(endpoint: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """Return the endpoint with its arguments checked before any work: a wrong one is refused in a sentence."""
-    call = validate_call(config=ConfigDict(strict=True))(endpoint)
-
-    @wraps(endpoint)
-    def answer(*arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
-        try:
-            return call(*arguments, **options)
-        except ValidationError as error:
-            raise UserError(_refusal(endpoint, error)) from None
-
-    return answer
-
-
-def describe(endpoint: Callable[..., Any]) -> dict[str, str]:
-    """Return what each argument of an endpoint is, in the words of its annotation."""
-    fields = {
-        name: FieldInfo.from_annotation(parameter.annotation)
-        for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items()
-        if name != "self"
-    }
-    return {name: field.description or "" for name, field in fields.items()}
-
-
-def _refusal(endpoint: Callable[..., Any], error: ValidationError) -> str:
-    """Name the argument, the rule, what was got, and what the argument is: its description holds all its limits."""
-    found = error.errors(include_url=False)[0]
-    place, *inside = found["loc"]
-    name = list(inspect.signature(endpoint).parameters)[place] if isinstance(place, int) else place
-    at = f", number {inside[0] + 1}" if inside and isinstance(inside[0], int) else ""
-    rule = found["msg"].partition(" after validation")[0]
-    described = describe(endpoint).get(name, "")
-    return f"{name}{at}: {rule[0].lower()}{rule[1:]}, got {shown(found['input'])}. {described}"
-
-
-def shown(value: object) -> str:
-    """What was got, short: the number of what is long, the kind of what may be deep."""
-    if isinstance(value, list) or (isinstance(value, str) and len(value) > 40):
-        return str(len(value))
-    return repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
 
 
 class Encoded(TypedDict):
