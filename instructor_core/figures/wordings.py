@@ -34,14 +34,8 @@ def wording_panels(
 ) -> PanelSet:
     """A row per task, best mean first, then the controls.
 
-    Args:
-        spread: T tasks.
-        wordings: of each task, in the order of its values.
-        own: the visitor's own instructions, with their place among all of them.
-        best: the wording that the decision is about.
-        controls: accuracies by name.
-        none: accuracy without an instruction.
-        chance: accuracy of always saying the most frequent label.
+    Wordings stand in the order of their task's values, the visitor's own with their place among all instructions; the
+    decision is about the best. The others are accuracies: of controls, without an instruction, and by chance.
     """
     figure = go.Figure()
     for place, task in enumerate(spread.order):

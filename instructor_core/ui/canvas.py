@@ -49,23 +49,14 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One way to see a run; the one record that page, links and lessons read about it.
+    """One way to see a run; the one record that page, links and lessons read about it."""
 
-    Attributes:
-        name: Value of the option that chooses it; the same in every version.
-        title: What the menu calls it.
-        tab: Id of the tab in which it stands.
-        draw: What makes it.
-        uses: Names of the controls that it reads; the others are not shown with it.
-        follows_selection: Whether the selection matters for a run.
-    """
-
-    name: str
-    title: str
-    tab: str
+    name: str  # value of the option that chooses it; the same in every version
+    title: str  # in the menu
+    tab: str  # id of the tab in which it stands
     draw: Callable[[Context], Drawing]
-    uses: tuple[str, ...] = ()
-    follows_selection: Callable[[Inputs], bool] = lambda _: False
+    uses: tuple[str, ...] = ()  # names of the controls that it reads; the others are not shown with it
+    follows_selection: Callable[[Inputs], bool] = lambda _: False  # whether it matters for a run
 
 
 @dataclass(frozen=True)
@@ -124,14 +115,8 @@ def redraw(
     """Keep the canvas of a tab up to date: when it comes to the front, when the run or an option changes.
 
     Nothing is computed or sent for a tab that is not in front, nor for one that shows the same already. Which controls
-    are seen follows from `View.uses` of the view that the option "<tab>.view" chooses.
-
-    Args:
-        page: What all tabs share.
-        views: Of one tab.
-        canvas: Where they are drawn.
-        options: Controls whose values a view reads, by name.
-        menus: Controls that set the selection and come and go like the options.
+    are seen follows from `View.uses` of the view that the option "<tab>.view" chooses. `options` are the controls whose
+    values a view reads, by name; `menus` set the selection, and come and go like them.
     """
     tab, names = views[0].tab, list(options)
     chooser = f"{tab}.view"

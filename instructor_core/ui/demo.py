@@ -17,26 +17,18 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
-from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.api import register_api
-from instructor_core.ui.components import HELP_SWITCH, early_head, mark_json, script_routes, selection_mark
+from instructor_core.ui.components import HELP_SWITCH, mark_json, selection_mark
 from instructor_core.ui.draft import build_draft
 from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.fingerprints import follow_fingerprints
-from instructor_core.ui.gate import Gate
 from instructor_core.ui.gradio_patches import (
-    MAX_SESSIONS,
-    answer_in_json,
-    mcp_is_installed,
-    prepare,
     report_progress_on,
 )
-from instructor_core.ui.health import health_route
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
@@ -53,7 +45,7 @@ from instructor_core.ui.page import (
     select_by,
 )
 from instructor_core.ui.run import run
-from instructor_core.ui.runtime import Runtime, warm_up
+from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link_menu import build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
@@ -62,14 +54,12 @@ from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
 from instructor_core.ui.text_warnings import follow_warnings
-from instructor_core.ui.theme import page_head, page_theme
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
-MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
 def facts(runtime: Runtime, checkpoint_id: str) -> str:
@@ -244,41 +234,3 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     )
     select_by(page, sidebar.preview.item_click, choose_text)
     follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
-
-
-def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: int | None = None) -> None:
-    """Serve the page, the endpoints, MCP (where the `mcp` package is) and `/health` until interrupted.
-
-    Raises:
-        UserError: If host and port cannot be listened on.
-    """
-    prepare(demo)
-    warm_up()
-    demo.queue(default_concurrency_limit=8, max_size=MAX_EVENTS)
-    try:
-        demo.launch(
-            server_name=host,
-            server_port=port,
-            theme=page_theme(),
-            head=early_head() + page_head(),
-            app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
-            mcp_server=mcp_is_installed(),
-            prevent_thread_lock=True,
-            max_threads=runtime.queue.max_requests + 40,  # who waits for the model holds a thread
-            state_session_capacity=MAX_SESSIONS,
-            show_error=False,
-            ssr_mode=False,
-            run_history=False,
-            enable_monitoring=False,
-            pwa=False,
-            max_file_size="5mb",
-            footer_links=["api", "settings"],
-        )
-    except OSError as error:
-        where = f"{host or '127.0.0.1'}, {'any port from 7860 to 7959' if port is None else f'port {port}'}"
-        raise UserError(
-            f"The app cannot listen on {where}: it is in use, or no address of this machine. "
-            "Choose another with --host and --port."
-        ) from error
-    answer_in_json(demo)
-    demo.block_thread()

@@ -20,20 +20,14 @@ Place = Literal["map", "similarity", "nearest", "tokens", "explain", "lab"]  # t
 
 @dataclass(frozen=True, config={"extra": "forbid"})
 class Example:
-    """One curated set of texts and the instructions that show something about them.
-
-    Attributes:
-        title: What the menu shows.
-        point: One to three sentences: what to look at and why.
-        labels: N labels, "" where a text has none; None if the set is unlabelled.
-    """
+    """One curated set of texts and the instructions that show something about them."""
 
     id: Name
-    title: Words
-    point: Words
+    title: Words  # in the menu
+    point: Words  # one to three sentences: what to look at and why
     instructions: Annotated[tuple[Instruction, ...], Field(min_length=1, max_length=MAX_INSTRUCTIONS)]
     texts: Annotated[tuple[Words, ...], Field(min_length=1)]
-    labels: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None  # N, "" where a text has none; None if the set is unlabelled
     more_labels: tuple[tuple[str, ...], ...] = ()
     tab: Place = "similarity"
     selected: tuple[int, int] = (0, 1)

@@ -18,21 +18,13 @@ MAX_ALL_CHARACTERS = 2_000_000  # of all texts together: what a visitor types st
 
 @dataclass(frozen=True)
 class Inputs:
-    """A checked request.
-
-    Attributes:
-        checkpoint_id: Name in the registry.
-        instructions: K instructions; each is empty or ends with exactly one space.
-        texts: N texts, stripped, none empty.
-        labels: N labels, "" where a text has none; None if no text has one.
-        more_labels: Further ways to label the same texts, N labels each.
-    """
+    """A checked request."""
 
     checkpoint_id: str
-    instructions: tuple[str, ...]
-    texts: tuple[str, ...]
-    labels: tuple[str, ...] | None
-    more_labels: tuple[tuple[str, ...], ...] = ()
+    instructions: tuple[str, ...]  # K; each is empty or ends with exactly one space
+    texts: tuple[str, ...]  # N, stripped, none empty
+    labels: tuple[str, ...] | None  # N, "" where a text has none; None if no text has one
+    more_labels: tuple[tuple[str, ...], ...] = ()  # further ways to label the same texts, N each
 
     @property
     def label_columns(self) -> tuple[tuple[str, ...], ...]:
@@ -56,12 +48,7 @@ def parse_texts(typed: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...
 
     One text per line; blank lines are passed over. Labels may follow a text after tabs, as in columns pasted from a
     spreadsheet, where a text in quotation marks may also go over line ends; a single label may follow after `` | ``.
-
-    Returns:
-        N texts, and columns of N labels each ("" where there is none); no column if no line has a label.
-
-    Raises:
-        UserError: If there is no text, or if there are too many or too long ones.
+    A column has a label for each of the N texts, "" where there is none; there is no column if no line has a label.
     """
     texts: list[str] = []
     rows: list[list[str]] = []
@@ -127,11 +114,7 @@ def format_texts(inputs: Inputs) -> str:
 
 
 def parse_inputs(checkpoint_id: str, instructions: Sequence[str], typed_texts: str) -> Inputs:
-    """Check everything a visitor entered.
-
-    Raises:
-        UserError: With what was wrong, what was got and what to do.
-    """
+    """Check everything a visitor entered; a UserError says what was wrong, what was got and what to do."""
     if not 1 <= len(instructions) <= MAX_INSTRUCTIONS:
         raise UserError(f"The page takes 1 to {MAX_INSTRUCTIONS} instructions: got {len(instructions)}.")
     texts, columns = parse_texts(typed_texts)

@@ -43,33 +43,22 @@ class Look:
 
 @dataclass(frozen=True, config={"extra": "forbid"})
 class Step:
-    """One thing to understand.
-
-    Attributes:
-        inputs: The run that the step sets, with an empty checkpoint id.
-        options: Values of options by name; all others have their defaults.
-        choices: Answers to choose from; none if the learner is to change something.
-        answer: Index of the choice that is right if the claim holds.
-        solution: For a change: inputs under which the claim holds, while it does not under `inputs`; else None.
-        not_yet: For a change: what is said while the claim does not hold.
-        explain: What is said after the answer, with slots for what was measured.
-        reveal: What is selected after the answer, so that the selection does not give it away; None for no change.
-    """
+    """One thing to understand."""
 
     say: Words
-    inputs: Inputs
+    inputs: Inputs  # with an empty checkpoint id
     look: Look
     question: Words
     claim: Checked
-    explain: Words
+    explain: Words  # after the answer, with slots for what was measured
     tab: Place = "similarity"
     selected: Chosen = Selected()
-    options: Mapping[str, Option] = field(default_factory=dict)
-    choices: tuple[Words, ...] = ()
-    answer: int = 0
-    solution: Inputs | None = None
-    not_yet: str = ""
-    reveal: Chosen | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)  # all others have their defaults
+    choices: tuple[Words, ...] = ()  # none if the learner is to change something
+    answer: int = 0  # index of the choice that is right if the claim holds
+    solution: Inputs | None = None  # for a change: inputs under which the claim holds, while it does not under `inputs`
+    not_yet: str = ""  # for a change: what is said while the claim does not hold
+    reveal: Chosen | None = None  # what is selected after the answer, so that the selection does not give it away
 
     def scene(self, checkpoint_id: str, inputs: Inputs | None = None) -> Scene:
         """Return the whole scene of the step, or of its solution: nothing of a visitor's is left in it."""

@@ -55,27 +55,17 @@ class Listener:
 
 @dataclass(frozen=True)
 class Page:
-    """Handles to the shared parts of the page.
-
-    Attributes:
-        runtime: Loaded checkpoints.
-        inputs: State with the ``Inputs`` of the run on screen.
-        selected: State with the ``Selected`` texts and instruction.
-        active: State with the id of the tab in front.
-        tabs: The row of tabs, to bring one to the front.
-        restored: State that changes when a link or a file has set the fields and the options of the tabs.
-        drawings: What draws the tab in front, by `canvas.redraw`.
-        followers: What else is kept in step with the run and the selection, by `follow`.
-    """
+    """Handles to the shared parts of the page."""
 
     runtime: Runtime
-    inputs: gr.State
-    selected: gr.State
-    active: gr.State
+    inputs: gr.State  # with the `Inputs` of the run on screen
+    selected: gr.State  # with the `Selected` texts and instruction
+    active: gr.State  # with the id of the tab in front
     tabs: gr.Tabs
+    # Changes when a scene has set the fields and the options.
     restored: gr.State = field(default_factory=lambda: gr.State(""))
-    drawings: list[Listener] = field(default_factory=list)
-    followers: list[Listener] = field(default_factory=list)
+    drawings: list[Listener] = field(default_factory=list)  # of the tab in front, by `canvas.redraw`
+    followers: list[Listener] = field(default_factory=list)  # all others, by `follow`
 
 
 def follow(

@@ -1,11 +1,10 @@
-"""A table of strings from a file: its columns of texts and labels, and the lines they become in the text field."""
+"""The columns of a file that hold texts, labels and instructions, and the lines they become in the text field."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from instructor_core.analysis.numbers import counted
@@ -14,6 +13,7 @@ from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.table import is_blank
 from instructor_core.table.header import INSTRUCTION_NAMES, LABEL_NAMES, NUMBER, TEXT_NAMES, words_of
+from instructor_core.ui.files import Table
 from instructor_core.ui.inputs import (
     MAX_ALL_CHARACTERS,
     MAX_CHARACTERS,
@@ -27,8 +27,6 @@ from instructor_core.ui.strings import one_line
 Sample = Literal["first", "spread", "random"]
 TooLong = Literal["cut", "leave out"]
 
-MAX_ROWS = 100_000  # from which a sample is drawn; the page takes fewer texts
-MAX_COLUMNS = 200
 SEED = 42
 
 _MAX_LABELS = 30
@@ -39,37 +37,6 @@ MAX_PROPOSED = 3  # columns of labels that an instruction is proposed for
 MAX_NAMED = 4  # labels that stand in an instruction instead of the name of their column
 MAX_OBJECTIVE = 100  # characters
 SAYS_NOTHING = {"label", "labels", "class", "target", "y", "gold", "tag", "output", "annotation", "column"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """What a file holds, cell by cell as it is written there.
-
-    Attributes:
-        columns: Names, all different.
-        rows: Each as long as `columns`; every cell a string.
-        places: Where each row starts in the file, counted from 1.
-        unit: What is counted: "line", "item" (of a JSON array) or "row" (of a Parquet file).
-        has_header: Whether the first line gave the names; None for a format that names its columns itself.
-        has_long_rows: Whether some rows have more fields than there are columns.
-        note: What was guessed, replaced or left out, in full sentences; "" for nothing.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    places: tuple[int, ...]
-    unit: str = "line"
-    has_header: bool | None = None
-    has_long_rows: bool = False
-    note: str = ""
-
-    def place(self, row: int) -> str:
-        """Return where a row stands in the file, for messages: "line 7"."""
-        return f"{self.unit} {self.places[row]}"
-
-    def noted(self, *sentences: str) -> Table:
-        """Return the table with more to say about it."""
-        return replace(self, note=" ".join(sentence for sentence in (self.note, *sentences) if sentence))
 
 
 def guess_columns(table: Table) -> tuple[int, int | None]:
@@ -143,9 +110,6 @@ def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ..
 
     Every text is embedded under every instruction, which is what the page compares; a blank cell is the control
     without an instruction. Rows without a text do not count.
-
-    Raises:
-        UserError: For a column that does not exist or holds the texts, and for an instruction that is too long.
     """
     if not 0 <= column < len(table.columns) or column == text:
         raise UserError("The instructions need a column of their own, other than that of the texts. Choose another.")
@@ -167,11 +131,6 @@ def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ..
     return kept, (
         f"The column {table.columns[column]!r} {share}. Each text appears under every one of them, and is taken once."
     )
-
-
-def rows_cut(total: int) -> str:
-    """Return the sentence on rows that were not read; "" where all were."""
-    return f"The file has {total} rows; the first {MAX_ROWS} were read." if total > MAX_ROWS else ""
 
 
 def sampled(n: int, limit: int, sample: Sample, seed: int = SEED) -> list[int]:
@@ -196,20 +155,8 @@ def to_lines(
 ) -> tuple[str, str]:
     """Return what goes into the text field, and a note on what was left out.
 
-    Tabs and line breaks inside cells become spaces. `parse_texts` reads back exactly these texts and labels.
-
-    Args:
-        table: What a file holds.
-        text: Column of the texts.
-        labels: Columns of labels.
-        sample: Which rows to take where there are more than `limit` with a text.
-        limit: Texts at most, 1 to 10,000.
-        seed: Of the random sample.
-        once: Whether rows with the same text and labels count as one.
-        too_long: What becomes of a text that has more characters than the page takes.
-
-    Raises:
-        UserError: For a column that does not exist, and if no row has a text.
+    Tabs and line breaks inside cells become spaces. `parse_texts` reads back exactly these texts and labels. With
+    `once`, rows with the same text and labels count as one.
     """
     for column in (text, *labels):
         if not 0 <= column < len(table.columns):

@@ -14,17 +14,15 @@ from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.feedback import boundary, note
-from instructor_core.ui.files import MAX_FILE_BYTES, UPLOAD_TYPES, read_table
+from instructor_core.ui.files import MAX_FILE_BYTES, MAX_ROWS, UPLOAD_TYPES, Table, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
 from instructor_core.ui.instructions import instruction_fields
 from instructor_core.ui.page import HIDDEN, KEEP, QUIET, SHOWN
 from instructor_core.ui.scene.stage import Updates, Words
 from instructor_core.ui.sidebar import Sidebar
 from instructor_core.ui.tables import (
-    MAX_ROWS,
     SEED,
     Sample,
-    Table,
     TooLong,
     guess_columns,
     guess_instructions,

@@ -34,11 +34,11 @@ from instructor_core.ui.canvas import Drawn, changed
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Selected
+from instructor_core.ui.run import run
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.sidebar import run
-from instructor_core.ui.views import draw as draw_view
 from tests.browser.chromium import find_chromium
 from tests.serving import serving
+from tests.ui.stages import draw as draw_view
 
 N_TEXTS = 24
 INSTRUCTIONS = (

@@ -110,12 +110,13 @@ def steps_of(n: int) -> Iterator[Step]:
     """Do what the page does with n texts, step by step."""
     from instructor_core.analysis.projection import warm_up
     from instructor_core.hub import CHECKPOINTS
+    from instructor_core.ui.canvas import Context
     from instructor_core.ui.components import rows_json
     from instructor_core.ui.experiments import Request, ScoreBook, compare_instructions
     from instructor_core.ui.inputs import parse_inputs
     from instructor_core.ui.page import Selected
     from instructor_core.ui.runtime import Runtime
-    from instructor_core.ui.views import draw
+    from instructor_core.ui.views import view_of
 
     texts, labels = made_texts(n)
     typed = "\n".join(f"{text}\t{label}" for text, label in zip(texts, labels, strict=True))
@@ -129,7 +130,8 @@ def steps_of(n: int) -> Iterator[Step]:
         return rows_json(inputs)
 
     def drawn(tab: str, selected: Selected, options: dict[str, object]) -> str:
-        panels = draw(runtime, inputs, selected, tab, "", options).panels
+        named = {f"{tab}.{option}": value for option, value in options.items()}
+        panels = view_of(tab).draw(Context(runtime, inputs, selected, named)).panels
         return "" if panels is None else panels.to_json()
 
     def leaderboard() -> str:

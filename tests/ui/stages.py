@@ -1,10 +1,14 @@
-"""A small page to show scenes on."""
+"""A small page to show scenes on, and views without a page."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 
 from instructor_core.hub import CHECKPOINTS
+from instructor_core.ui.canvas import Context, Drawing
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected
@@ -12,6 +16,7 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.link_menu import build_link
 from instructor_core.ui.scene.stage import Stage
 from instructor_core.ui.sidebar import build_sidebar
+from instructor_core.ui.views import view_of
 
 PLACES = ("similarity", "map", "tokens")
 INPUTS = Inputs("instructor-mini", ("Represent the text: ", ""), ("One.", "Two."), ("a", ""), (("x", "y"),))
@@ -30,3 +35,11 @@ def small_stage(demo: gr.Blocks) -> Stage:
         stage = Stage(page, build_sidebar(INPUTS, gr.Column()), menu, line, example, options, words)
         build_link(demo, stage, places=PLACES)
     return stage
+
+
+def draw(
+    runtime: Runtime, inputs: Inputs, selected: Selected, tab: str, name: str, options: Mapping[str, Any]
+) -> Drawing:
+    """Draw a view; options are named without their tab."""
+    named = {f"{tab}.{option}": value for option, value in options.items()}
+    return view_of(tab, name).draw(Context(runtime, inputs, selected, named))

@@ -15,7 +15,7 @@ import pytest
 
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui import demo
+from instructor_core.ui import serve
 from instructor_core.ui.demo import build_runtime
 from instructor_core.ui.settings import VARIABLES, Settings, read_settings, with_checkpoint
 
@@ -127,10 +127,10 @@ def test_a_port_that_is_taken_is_explained(monkeypatch: pytest.MonkeyPatch) -> N
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setattr(demo, "warm_up", lambda: None)
-        monkeypatch.setattr(demo, "prepare", lambda page: None)
+        monkeypatch.setattr(serve, "warm_up", lambda: None)
+        monkeypatch.setattr(serve, "prepare", lambda page: None)
         with pytest.raises(UserError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: it is in use"):
-            demo.launch(page, build_runtime(Settings()), host="127.0.0.1", port=port)
+            serve.launch(page, build_runtime(Settings()), host="127.0.0.1", port=port)
 
 
 def test_the_readme_lists_every_variable_with_its_meaning() -> None:

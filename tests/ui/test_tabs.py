@@ -22,7 +22,8 @@ from instructor_core.ui.page import Selected, instruction_choices, text_choices
 from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
 from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
 from instructor_core.ui.tabs import similarity, tokens
-from instructor_core.ui.views import VIEWS, draw
+from instructor_core.ui.views import VIEWS
+from tests.ui.stages import draw
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
 LABELS = ("bad", "good", "bad", "good", "bad", "good")

@@ -34,18 +34,12 @@ VIEW_OPTIONS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """What the page shows.
-
-    Attributes:
-        inputs: Checkpoint, instructions, texts, labels.
-        place: Id of the tab in front.
-        selected: Texts and instruction that are chosen.
-        options: Values by name; one that is not named has its default. None leaves all options as they are.
-    """
+    """What the page shows."""
 
     inputs: Inputs
-    place: str
+    place: str  # id of the tab in front
     selected: Selected = field(default_factory=Selected)
+    # By name; those not named have their defaults. None leaves all as they are.
     options: Mapping[str, Option] | None = field(default_factory=dict)
 
     @property

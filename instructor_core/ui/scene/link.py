@@ -39,11 +39,7 @@ _NOT_A_LINK = "This link does not hold a state of the page: {}. Ask for a new on
 
 
 def encode_scene(scene: Scene) -> str:
-    """Return the state as a string of letters, digits, "-" and "_", at most 7,000 of them.
-
-    Raises:
-        UserError: If it is longer; the state fits a file then.
-    """
+    """Return the state as a string of letters, digits, "-" and "_"; a UserError if there would be more than 7,000."""
     packed = zlib.compress(_json(scene).encode(), 9)
     link = base64.urlsafe_b64encode(packed).decode().rstrip("=")
     if len(link) > MAX_LINK:
@@ -56,13 +52,7 @@ def encode_scene(scene: Scene) -> str:
 def decode_scene(link: str, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
     """Return the scene that a link holds, and how many of its options were left out: no plain values, or too many.
 
-    Args:
-        link: What `encode_scene` returned, or anything else.
-        checkpoints: Ids that may be asked for.
-        places: Ids of the tabs; another one is passed over for the first.
-
-    Raises:
-        UserError: For anything that `encode_scene` did not write, and for what the page does not take.
+    An unknown place is passed over for the first; anything else that `encode_scene` did not write is a UserError.
     """
     if len(link) > MAX_LINK:
         raise UserError(_NOT_A_LINK.format(f"it has {len(link)} characters, and {MAX_LINK} are allowed"))
@@ -80,11 +70,7 @@ def decode_scene(link: str, *, checkpoints: Collection[str], places: Collection[
 
 
 def scene_file(scene: Scene) -> bytes:
-    """Return the state as the content of a file: readable JSON in UTF-8, at most 5 MB.
-
-    Raises:
-        UserError: If it is larger.
-    """
+    """Return the state as the content of a file: readable JSON in UTF-8; a UserError if it has more than 5 MB."""
     content = _json(scene, indent=1).encode()
     if len(content) > MAX_FILE_BYTES:
         raise UserError(
@@ -95,7 +81,7 @@ def scene_file(scene: Scene) -> bytes:
 
 
 def read_scene_file(content: bytes, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
-    """Return what a file holds; arguments and errors as for `decode_scene`."""
+    """Return what a file holds, as `decode_scene` does."""
     if len(content) > MAX_FILE_BYTES:
         raise UserError(
             f"A state file may have {MAX_FILE_BYTES / 1e6:.0f} MB: got {len(content) / 1e6:.1f} MB. Choose another."

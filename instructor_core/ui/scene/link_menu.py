@@ -64,13 +64,7 @@ def restored(stage: Stage, scene: Scene, n_ignored: int) -> Updates:
 
 
 def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
-    """Lay out link and state file, and connect the way back from both.
-
-    Args:
-        demo: The page, whose loading restores the scene in its address.
-        stage: What a scene is read from and written to.
-        places: Ids of all tabs.
-    """
+    """Lay out link and state file, and connect the way back from both; loading the page restores its address."""
     known: dict[str, Any] = {
         "checkpoints": [checkpoint.id for checkpoint in stage.page.runtime.checkpoints],
         "places": places,

@@ -23,40 +23,24 @@ Updates = dict[Any, Any]
 
 @dataclass(frozen=True)
 class Words:
-    """What is known of the texts on screen, for as long as they are those that it was said about.
+    """What is known of the texts on screen, for as long as they are those that it was said about."""
 
-    Attributes:
-        texts: What it was said about.
-        html: What stands over the tabs instead of their number; "" for the number.
-        label_name: Name of the column that their labels came from; "" where it is not known.
-    """
-
-    texts: tuple[str, ...]
-    html: str = ""
-    label_name: str = ""
+    texts: tuple[str, ...]  # what it was said about
+    html: str = ""  # over the tabs; "" for the number of texts
+    label_name: str = ""  # of the column that their labels came from; "" where it is not known
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a scene is written to.
-
-    Attributes:
-        page: Tabs, tab in front and selection.
-        sidebar: Instructions and texts.
-        checkpoint: Menu of checkpoints.
-        line: The line over the tabs.
-        example: Menu of examples.
-        options: Options of the tabs by name; each is set only to a value that it offers.
-        words: State with the `Words` of a scene that was restored, or None.
-    """
+    """What a scene is written to."""
 
     page: Page
     sidebar: Sidebar
     checkpoint: gr.Dropdown
-    line: gr.HTML
+    line: gr.HTML  # over the tabs
     example: gr.Dropdown
-    options: Options
-    words: gr.State
+    options: Options  # by name; each is set only to a value that it offers
+    words: gr.State  # with the `Words` of a scene that was restored, or None
 
     @property
     def components(self) -> list[Any]:
