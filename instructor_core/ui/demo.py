@@ -10,7 +10,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +41,7 @@ from instructor_core.ui.page import (
     connect_listeners,
     connect_stop,
     follow,
+    news,
     select_by,
 )
 from instructor_core.ui.run import run
@@ -227,7 +227,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(
-        lambda inputs: [lab.merge_labels(inputs)[0], secrets.token_hex(8)],
+        lambda inputs: [lab.merge_labels(inputs)[0], news()],
         page.inputs,
         [sidebar.texts, sidebar.edited],
         **LATEST,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 
 import gradio as gr
@@ -14,7 +13,7 @@ from instructor_core.ui.feedback import note
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, parse_texts
 from instructor_core.ui.instructions import instruction_fields
-from instructor_core.ui.page import KEEP, QUIET
+from instructor_core.ui.page import KEEP, QUIET, news
 from instructor_core.ui.scene.stage import Stage, Updates, Words
 from instructor_core.ui.strings import well_formed
 
@@ -37,7 +36,7 @@ def restore(stage: Stage, kept: object) -> Updates:
         return {stage.line: KEEP}
     typed = [*instruction_fields(list(map(well_formed, draft.instructions))), well_formed(draft.texts)]
     updates = dict(zip(stage.sidebar.entries, typed, strict=True))
-    updates |= {stage.line: note(RESTORED), stage.page.restored: secrets.token_hex(8)}
+    updates |= {stage.line: note(RESTORED), stage.page.restored: news()}
     for label, checkpoint_id in stage.checkpoint.choices:
         if label == draft.checkpoint:
             updates[stage.checkpoint] = checkpoint_id

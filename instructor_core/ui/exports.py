@@ -181,12 +181,7 @@ def write_parquet(export: Export, path: Path) -> None:
 
 
 def snippet(
-    checkpoint: Checkpoint,
-    instructions: Sequence[str],
-    texts: Sequence[str],
-    *,
-    dtype: str = "float32",
-    npz: str = "embeddings.npz",
+    checkpoint: Checkpoint, instructions: Sequence[str], texts: Sequence[str], *, dtype: str = "float32"
 ) -> str:
     """Return Python that computes the embeddings and cosines of the run again; long texts are read from the NPZ file.
 
@@ -199,7 +194,7 @@ def snippet(
     arguments += [] if dtype == "float32" else [f"dtype={_literal(dtype)}"]
     listed = _literals("texts", texts)
     if len(listed) > MAX_SNIPPET:
-        listed = f'texts = np.load({_literal(npz)})["texts"].tolist()  # the NPZ file of this run\n'
+        listed = "texts = np.load('embeddings.npz')[\"texts\"].tolist()  # the NPZ file of this run\n"
     libraries = ", ".join(f"{name} {number}" for name, number in versions().items())
     return (
         f"# The embeddings of this run, computed with {libraries}.\n"

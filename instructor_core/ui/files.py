@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -32,10 +32,6 @@ class Table:
         """Return where a row stands in the file, for messages: "line 7"."""
         return f"{self.unit} {self.places[row]}"
 
-    def noted(self, *sentences: str) -> Table:
-        """Return the table with more to say about it."""
-        return replace(self, note=" ".join(sentence for sentence in (self.note, *sentences) if sentence))
-
 
 def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool = False) -> Table:
     """Return what a file holds, by the ending of its name; None guesses whether its first line names the columns."""
@@ -54,7 +50,7 @@ def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool =
     total = len(kept) + sum(1 for _ in rows)
     if not kept:
         raise UserError(f"{file.name} has no row that can be read. {' '.join(opened.notes.sentences())}".strip())
-    cut = f"The file has {total} rows; the first {MAX_ROWS} were read." if total > MAX_ROWS else ""
+    cut = [f"The file has {total} rows; the first {MAX_ROWS} were read."] if total > MAX_ROWS else []
     places, cells = zip(*kept, strict=True)
     return Table(
         opened.columns,
@@ -63,4 +59,5 @@ def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool =
         unit=opened.unit,
         has_header=opened.has_header,
         has_long_rows=any("more fields" in what for what, _ in opened.notes.found),
-    ).noted(*opened.notes.sentences(), cut)
+        note=" ".join([*opened.notes.sentences(), *cut]),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -134,6 +135,11 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
     told = json.dumps(status("stopped; what was done is kept", run="waits"))
     for job in jobs:
         job.failure(None, None, line, js=f"() => {told}", **QUIET)
+
+
+def news() -> str:
+    """Return a value that no state has yet: those that follow the state act."""
+    return secrets.token_hex(8)
 
 
 def choose_text(event: gr.EventData, selected: Selected) -> Selected:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.calibration import Background, background, unrelated_sentences
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.cache import MEGABYTE, CachedEncoder, OnDevice
 from instructor_core.errors import UserError
@@ -205,6 +206,13 @@ class Runtime:
             while len(self._grids) > MAX_GRIDS or sum(map(_n_bytes, self._grids.values())) > most:
                 self._grids.popitem(last=False)
         return grid
+
+    def backgrounds(self, inputs: Inputs) -> list[Background]:
+        """Return the cosines of unrelated sentences under each instruction of a request: where zero is."""
+        sentences = unrelated_sentences()
+        unrelated = replace(inputs, texts=sentences.texts, labels=None, more_labels=())
+        vectors = self.encoder(inputs.checkpoint_id).encode(unrelated.pairs)
+        return [background(each, sentences.domains) for each in grid_of(unrelated, vectors).vectors]
 
 
 def grid_of(inputs: Inputs, vectors: NDArray[np.float32]) -> EmbeddingGrid:

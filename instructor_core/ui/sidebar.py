@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from instructor_core.ui.instructions import (
     remove_instruction,
     try_chip,
 )
-from instructor_core.ui.page import EACH, KEEP, LATEST
+from instructor_core.ui.page import EACH, KEEP, LATEST, news
 from instructor_core.ui.run import summary_of
 from instructor_core.ui.strings import one_line
 
@@ -125,7 +124,7 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
 
         @wraps(handler)
         def changed(*values: Any) -> list[Any]:
-            return [*handler(*values), secrets.token_hex(8)]
+            return [*handler(*values), news()]
 
         event(changed, [*given, count, *fields], [count, *rows, *fields, edited], **options)
 
@@ -197,4 +196,4 @@ def edited_texts(event: gr.EventData, typed_texts: str) -> list[Any]:
         if isinstance(item, int) and 0 <= item < len(texts) and texts[item] == before and text:
             texts = (*texts[:item], text, *texts[item + 1 :])
             field = format_texts(Inputs("", (), texts, columns[0] if columns else None, columns[1:]))
-    return [field, secrets.token_hex(8)]
+    return [field, news()]

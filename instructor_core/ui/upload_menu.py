@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.files import MAX_FILE_BYTES, MAX_ROWS, UPLOAD_TYPES, Table, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
 from instructor_core.ui.instructions import instruction_fields
-from instructor_core.ui.page import HIDDEN, KEEP, QUIET, SHOWN
+from instructor_core.ui.page import HIDDEN, KEEP, QUIET, SHOWN, news
 from instructor_core.ui.scene.stage import Updates, Words
 from instructor_core.ui.sidebar import Sidebar
 from instructor_core.ui.tables import (
@@ -214,7 +213,7 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
 
     def fill(*chosen: Any) -> Updates:
         used = use(*chosen)
-        updates: Updates = {message: used.message, restored: secrets.token_hex(8)}
+        updates: Updates = {message: used.message, restored: news()}
         if used.lines is not None:
             updates |= {words: used.words, sidebar.texts: used.lines}
         if used.instructions is not None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from functools import partial
 from html import escape
 
 import gradio as gr
 
-from instructor_core.analysis.calibration import background, unrelated_sentences
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
 from instructor_core.analysis.numbers import signed
@@ -17,7 +15,7 @@ from instructor_core.analysis.why import Tie, why
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import LATEST, Listener, Page, Selected, follow, listen
+from instructor_core.ui.page import LATEST, Listener, Page, Selected, follow, listen, news
 from instructor_core.ui.runtime import Runtime
 
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
@@ -52,14 +50,12 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     chosen = selected.within(inputs)
     if chosen.row == chosen.column:
         return note("Click another text, in the list or in a figure, to see what ties the two.")
-    encoder, sentences = runtime.encoder(inputs.checkpoint_id), unrelated_sentences()
+    encoder = runtime.encoder(inputs.checkpoint_id)
     first, second = (
         encoder.encode_tokens([(instruction, inputs.texts[at]) for instruction in inputs.instructions])
         for at in (chosen.row, chosen.column)
     )
-    unrelated = encoder.encode([(one, text) for one in inputs.instructions for text in sentences.texts])
-    by_instruction = unrelated.reshape(len(inputs.instructions), len(sentences.texts), -1)
-    found = why(first, second, [background(one, sentences.domains) for one in by_instruction])
+    found = why(first, second, runtime.backgrounds(inputs))
     said = "".join(
         f"<li>{_chip(k)} <b>{one.cosine:.3f}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
         f"the end mark takes part in {signed(one.end, 2)}</li>"
@@ -107,7 +103,7 @@ def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.
         for words, view in WAYS:
             button = gr.Button(words, size="sm", min_width=60, elem_id=f"why-{view}")
             button.click(
-                partial(lambda view: (gr.Tabs(selected="explain"), "explain", view, secrets.token_hex(8)), view),
+                partial(lambda view: (gr.Tabs(selected="explain"), "explain", view, news()), view),
                 None,
                 [page.tabs, page.active, why_view, page.restored],
                 **LATEST,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from instructor_core.ui.examples import Example
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import Options
-from instructor_core.ui.page import Page, follow
+from instructor_core.ui.page import Page, follow, news
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.sidebar import Sidebar, fill
 
@@ -70,7 +69,7 @@ class Stage:
             self.page.tabs: gr.Tabs(selected=scene.place),
             self.page.active: scene.place,
             self.page.selected: scene.selected,
-            self.page.restored: secrets.token_hex(8),
+            self.page.restored: news(),
             **dict(zip(self.sidebar.entries, fill(inputs), strict=True)),
         }
         if words is not None:

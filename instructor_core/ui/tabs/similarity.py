@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from instructor_core.analysis.calibration import Background, background, percentile_matrices, unrelated_sentences
+from instructor_core.analysis.calibration import percentile_matrices
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
 from instructor_core.analysis.neighbors import block_means, cross_block_means
@@ -123,7 +123,7 @@ def percentiles(context: Context, order: str) -> Drawing:
     shown, cut = shown_order(grid, order)
     drawn = percentile_panels(
         result,
-        percentile_matrices(result.matrices, backgrounds_of(context)),
+        percentile_matrices(result.matrices, context.runtime.backgrounds(context.inputs)),
         grid.texts,
         grid.labels,
         grid.instructions,
@@ -136,17 +136,8 @@ def percentiles(context: Context, order: str) -> Drawing:
 
 def draw_unrelated(context: Context) -> Drawing:
     """How alike unrelated sentences are under each instruction: where zero is."""
-    grid = context.grid
-    return Drawing((CALIBRATION_HOW_TO_READ,), calibration_panels(backgrounds_of(context), grid.instructions))
-
-
-def backgrounds_of(context: Context) -> list[Background]:
-    """The cosines of unrelated sentences under each instruction of the run."""
-    grid, sentences = context.grid, unrelated_sentences()
-    pairs = [(instruction, text) for instruction in grid.instructions for text in sentences.texts]
-    vectors = context.runtime.encoder(context.inputs.checkpoint_id).encode(pairs)
-    by_instruction = vectors.reshape(grid.n_instructions, len(sentences.texts), -1)
-    return [background(one, sentences.domains) for one in by_instruction]
+    backgrounds = context.runtime.backgrounds(context.inputs)
+    return Drawing((CALIBRATION_HOW_TO_READ,), calibration_panels(backgrounds, context.inputs.instructions))
 
 
 def panels(grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int) -> Drawing:
