@@ -37,6 +37,7 @@ from instructor_core.ui.page import (
     SHOWN,
     Page,
     Selected,
+    bring_to_front,
     choose_text,
     connect_listeners,
     connect_stop,
@@ -59,6 +60,7 @@ from instructor_core.ui.upload_menu import build_upload
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
+VIEW_TABS = (projection, similarity, nearest, tokens, explain)
 PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
 
 
@@ -110,20 +112,16 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             bar = learn.lesson_bar()
             with gr.Tabs(selected=projection.TAB) as tabs:
                 page = Page(runtime, inputs, selected, active, tabs, restored)
-                build: dict[str, Callable[[], dict[str, TabOption] | None]] = {
-                    projection.TAB: lambda: projection.build(page, start, selected.value),
-                    similarity.TAB: lambda: similarity.build(page, start),
-                    nearest.TAB: lambda: nearest.build(page),
-                    tokens.TAB: lambda: tokens.build(page, start),
-                    explain.TAB: lambda: explain.build(page, start),
-                    lab.TAB: lambda: lab.build(page, start, sidebar, words),
+                build: dict[str, Callable[[], dict[str, TabOption]]] = {
+                    **{view.TAB: partial(view.build, page, start) for view in VIEW_TABS},
+                    lab.TAB: partial(lab.build, page, start, sidebar, words),
                 }
                 options: dict[str, TabOption] = {}
                 for tab_id, title in TABS.items():
                     later = tab_id != projection.TAB
                     with gr.Tab(title, id=tab_id, elem_id=f"tab-{tab_id}", render_children=later) as tab:
                         if tab_id in build:
-                            options |= build[tab_id]() or {}
+                            options |= build[tab_id]()
                         else:
                             learn_tab = gr.Column()  # filled once everything is there that lessons set up
                     tab.select(partial(str, tab_id), None, active, **LATEST)
@@ -140,9 +138,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             build_draft(stage)
         register_api(runtime)
         for place, button in header.places.items():
-            button.click(
-                partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **LATEST
-            )
+            bring_to_front(page, place, button)
         _connect(stage, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)

@@ -137,6 +137,11 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
         job.failure(None, None, line, js=f"() => {told}", **QUIET)
 
 
+def bring_to_front(page: Page, tab_id: str, button: gr.Button) -> None:
+    """Let a button bring a tab to the front."""
+    button.click(lambda: (gr.Tabs(selected=tab_id), tab_id), None, [page.tabs, page.active], **LATEST)
+
+
 def news() -> str:
     """Return a value that no state has yet: those that follow the state act."""
     return secrets.token_hex(8)

@@ -15,7 +15,7 @@ from instructor_core.analysis.why import Tie, why
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import LATEST, Listener, Page, Selected, follow, listen, news
+from instructor_core.ui.page import LATEST, Listener, Page, Selected, bring_to_front, follow, listen, news
 from instructor_core.ui.runtime import Runtime
 
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
@@ -92,7 +92,7 @@ def build_bottom(page: Page, start: Inputs) -> None:
     test = gr.Button("Test your instructions", size="sm", min_width=90, elem_id="test-it")
 
     follow(page, lambda inputs: [describe_nearest(page.runtime, inputs)], [page.inputs], [nearest])
-    test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **LATEST)
+    bring_to_front(page, "lab", test)
 
 
 def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.components.Component) -> None:

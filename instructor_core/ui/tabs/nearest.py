@@ -13,6 +13,8 @@ from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.ui.canvas import Canvas, Drawing, View, redraw
 from instructor_core.ui.components import plot_view
 from instructor_core.ui.gradio_patches import event_data
+from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import Page, Selected, select_by
 
 TAB = "nearest"
@@ -44,9 +46,10 @@ def select(event: gr.EventData, selected: Selected) -> Selected:
     return Selected(selected.row, int(point["item"]), int(point["instruction"]))
 
 
-def build(page: Page) -> None:
+def build(page: Page, _: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; it has no options."""
     plots = plot_view(elem_id="nearest-plots", label="Nearest texts")
     explanation = gr.HTML()
     redraw(page, VIEWS, Canvas(explanation, plots), {})
     select_by(page, plots.item_click, select)
+    return {}

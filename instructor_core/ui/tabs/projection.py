@@ -20,7 +20,7 @@ from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
 from instructor_core.ui.components import plot_view
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, Selected, choose_text, options_menu, select_by
+from instructor_core.ui.page import Page, choose_text, options_menu, select_by
 
 TAB = "map"
 METHODS = [("PCA", "pca"), ("UMAP", "umap")]
@@ -77,7 +77,7 @@ def nearest_in_full(grid: EmbeddingGrid) -> NDArray[np.int32]:
 VIEWS = (View("map", "Map", TAB, draw_map),)
 
 
-def build(page: Page, start: Inputs, selected: Selected) -> dict[str, TabOption]:
+def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with options_menu():
         with gr.Row(elem_classes=["ic-options"]):
@@ -105,7 +105,9 @@ def build(page: Page, start: Inputs, selected: Selected) -> dict[str, TabOption]
         "map.random_state": random_state,
     }
     canvas = Canvas(explanation, plots)
-    at_first = Context(page.runtime, start, selected, {name: option.value for name, option in options.items()})
+    at_first = Context(
+        page.runtime, start, page.selected.value, {name: option.value for name, option in options.items()}
+    )
     explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
     redraw(page, VIEWS, canvas, options)
     select_by(page, plots.item_click, choose_text)
