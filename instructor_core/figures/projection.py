@@ -20,6 +20,7 @@ from instructor_core.figures.placing import MAX_NUMBERED, NAME_LENGTH, PANEL_WID
 MAX_SVG_POINTS = 1000  # above it points are drawn by WebGL
 MAX_LEGEND = 24  # groups up to which a legend fits over the view
 _MAX_TOLD = 500  # points of which the nearest ones are told in words
+NAMES = {"umap": "UMAP", "pca": "PCA"}
 _MIN_WIDTH = 400  # px of a panel, below which panels stack
 _MANY = ((60, theme.MARKER_SIZE), (600, 7))  # points up to which markers have a size, px
 _SMALLEST = 5  # px, the markers of more points
@@ -61,7 +62,8 @@ def projection_panels(
             for trace in figure.data:
                 trace.meta = {**trace.meta, "nearest": nearest[k, list(trace.customdata)].tolist()}
         ratio = result.explained_variance_ratio(k)
-        subtitle = _quality(result.trustworthiness[k], result.trust_neighbors[k])
+        quality = _quality(result.trustworthiness[k], result.trust_neighbors[k])
+        subtitle = f"{NAMES[result.method]} · {quality}"
         if ratio is not None and (result.turned and n_components == 2):
             subtitle += f" · {100 * float(ratio.sum()):.0f} % of variance"
         else:
@@ -216,8 +218,8 @@ def _quality(value: float | None, n_neighbors: int) -> str:
 def _alt(result: GridProjection, labels: Sequence[str] | None) -> str:
     """Text alternative: what is drawn, how far it can be trusted, and what stands together on each panel."""
     n_panels, n_texts, n_components = result.coordinates.shape
-    name = {"umap": "UMAP", "pca": "PCA"}[result.method]
-    words = [f"Map of {counted(n_texts, 'text')} in {n_components} dimensions by {name}, {result.layout} layout."]
+    by = f"by {NAMES[result.method]}, {result.layout} layout"
+    words = [f"Map of {counted(n_texts, 'text')} in {n_components} dimensions {by}."]
     trust = [f"{letter(k)} {value:.2f}" for k, value in enumerate(result.trustworthiness) if value is not None]
     if trust:
         words.append(f"Trustworthiness: {', '.join(trust)}.")

@@ -121,10 +121,9 @@ def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any)
         first if not others and inspect.isgeneratorfunction(first) else together,
         [entry for listener in listeners for entry in listener.inputs],
         [entry for listener in listeners for entry in listener.outputs],
-        trigger_mode="always_last",
         preprocess=False,  # a menu may still hold an instruction that the new run does not have; draw keeps it inside
         api_visibility="private",
-        **options,
+        **({"trigger_mode": "always_last"} | options),
     )
 
 
@@ -182,7 +181,9 @@ def show_controls_for(
 
 
 def changed_by_visitor(option: Any) -> Any:
-    """The event of a component that fires when a visitor changes it, not when the page does."""
+    """The event of a component that fires when a visitor changes it, not when the page does; a state has no other."""
+    if isinstance(option, gr.State):
+        return option.change
     return option.release if isinstance(option, gr.Slider) else option.input
 
 

@@ -115,6 +115,7 @@ def test_a_file_dropped_anywhere_is_what_the_page_is_about_with_instructions_fro
     embed(page, 2 * 300)
     expect(page.locator("#map-plots .ic-panel-title").nth(1)).to_have_text("(no instruction)")
     expect(page.locator(".ic-fingerprint").nth(1)).to_contain_text("the control")
+    expect(page.locator("#map-plots .ic-panel-subtitle").first).to_contain_text("UMAP")  # after PCA, by itself
     left, top, text = point_at(page, 0)
     page.mouse.move(left - 3, top)
     page.mouse.move(left, top)

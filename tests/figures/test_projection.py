@@ -111,8 +111,8 @@ def test_principal_axes_say_how_much_of_the_variance_they_show(n_components: int
 def test_each_panel_says_its_trustworthiness() -> None:
     result = result_of(12)
     for panel, value in zip(panels_of(result).panels, result.trustworthiness, strict=True):
-        assert panel.subtitle == f"trustworthiness {value:.2f} (5 neighbours)"
-    assert panels_of(result_of(2)).panels[0].subtitle == "trustworthiness needs 4 different texts"
+        assert panel.subtitle == f"PCA · trustworthiness {value:.2f} (5 neighbours)"
+    assert panels_of(result_of(2)).panels[0].subtitle == "PCA · trustworthiness needs 4 different texts"
 
 
 def test_many_points_are_drawn_by_webgl() -> None:

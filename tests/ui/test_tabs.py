@@ -22,6 +22,7 @@ from instructor_core.ui.page import Selected, instruction_choices, text_choices
 from instructor_core.ui.runtime import MAX_GRIDS, Runtime, grid_of
 from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
 from instructor_core.ui.tabs import similarity, tokens
+from instructor_core.ui.tabs.projection import settings_of
 from instructor_core.ui.views import VIEWS
 from tests.ui.stages import draw
 
@@ -174,18 +175,20 @@ def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs
     assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
 
 
+MAP = {
+    "method": "pca",
+    "n_components": 2,
+    "layout": "separate",
+    "center": False,
+    "n_neighbors": 10,
+    "min_dist": 0.1,
+    "metric": "cosine",
+    "random_state": 42,
+}
+
+
 def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
-    chosen = {
-        "method": "pca",
-        "n_components": 2,
-        "layout": "separate",
-        "center": False,
-        "n_neighbors": 10,
-        "min_dist": 0.1,
-        "metric": "cosine",
-        "random_state": 42,
-    }
-    return shown(draw(runtime, inputs, Selected(), "map", "map", chosen | options))
+    return shown(draw(runtime, inputs, Selected(), "map", "map", MAP | options))
 
 
 @pytest.mark.parametrize(("n_components", "kind"), [(2, "scatter"), (3, "scatter3d")])
@@ -204,6 +207,22 @@ def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime
     assert "PCA is used: UMAP needs" in words
     assert "mean nothing" in words
     assert "% of variance" in json.loads(payload)["panels"][0]["subtitle"]
+
+
+def test_umap_follows_pca_only_where_it_was_fitted_to_what_is_shown(runtime: Runtime):
+    typed = "\n".join(f"Text {i} of {'soup' if i % 2 else 'films'}." for i in range(60))
+    many, others = (parse_inputs(runtime.checkpoints[0].id, [text], typed) for text in ("Topic:", "Mood:"))
+    settings = tuple(settings_of(MAP | {"method": "auto"}).values())
+    promise = "The points travel to UMAP"
+    for fitted in (None, (others, settings), (many, (*settings[:-1], 7))):
+        words, payload = mapped(runtime, many, method="auto", fitted=fitted)
+        assert promise in words
+        assert json.loads(payload)["panels"][0]["subtitle"].startswith("PCA")
+    words, payload = mapped(runtime, many, method="auto", fitted=(many, settings))
+    assert promise not in words
+    assert json.loads(payload)["panels"][0]["subtitle"].startswith("UMAP")
+    few = parse_inputs(runtime.checkpoints[0].id, ["Topic:"], "One text.\nAnother text.\nA third.")
+    assert promise not in mapped(runtime, few, method="auto")[0]
 
 
 @pytest.mark.parametrize("random_state", [None, 0, 7])

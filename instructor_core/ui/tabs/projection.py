@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -13,22 +15,33 @@ from instructor_core.analysis.alignment import aligned
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
 from instructor_core.analysis.metrics import nearest_others
-from instructor_core.analysis.projection import project_grid
+from instructor_core.analysis.projection import GridProjection, project_grid
 from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
 from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
 from instructor_core.ui.components import plot_view
+from instructor_core.ui.feedback import boundary
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
-from instructor_core.ui.page import Page, choose_text, options_menu, select_by
+from instructor_core.ui.page import (
+    KEEP,
+    Listener,
+    Page,
+    changed_by_visitor,
+    choose_text,
+    listen,
+    options_menu,
+    select_by,
+)
 
 TAB = "map"
-METHODS = [("PCA", "pca"), ("UMAP", "umap")]
+METHODS = [("PCA, then UMAP", "auto"), ("PCA", "pca"), ("UMAP", "umap")]
 DIMENSIONS = [("2D", 2), ("3D", 3)]
 LAYOUTS = [("joint", "joint"), ("one fit for each, turned onto A", "separate")]
 MAX_NEAREST = 2000  # texts up to which the tooltip names the nearest ones
 N_NEAREST = 3
 METRICS = ["cosine", "euclidean", "manhattan"]
+UMAP_FOLLOWS = range(50, 2001)  # texts: UMAP makes blobs of fewer, and more would take minutes that nobody asked for
 
 NOTE = (
     "Near points are alike under that instruction, as far as a plane can show it; trustworthiness says how far. "
@@ -39,21 +52,12 @@ NOTE = (
 def draw_map(context: Context) -> Drawing:
     """One map per instruction."""
     option = {name.removeprefix("map."): value for name, value in context.options.items()}
-    inputs, selected = context.inputs, context.selected
-    grid = context.grid
-    result = project_grid(
-        grid,
-        layout=option["layout"],
-        center=option["center"],
-        method=option["method"],
-        n_components=option["n_components"],
-        n_neighbors=int(option["n_neighbors"]),
-        min_dist=float(option["min_dist"]),
-        metric=option["metric"],
-        random_state=int(option["random_state"] or 0),
-    )
-    if result.layout == "separate":
-        result = aligned(result, grid)
+    inputs, selected, grid = context.inputs, context.selected, context.grid
+    follows = option["method"] == "auto" and grid.n_texts in UMAP_FOLLOWS
+    settings = settings_of(option)
+    if option["method"] == "auto":
+        settings["method"] = "umap" if follows and option.get("fitted") == (inputs, tuple(settings.values())) else "pca"
+    result = place(grid, **settings)
     found = grid_groups(grid)
     drawn = projection_panels(
         result,
@@ -65,7 +69,29 @@ def draw_map(context: Context) -> Drawing:
         more_labels=inputs.more_labels,
     )
     marked = replace(drawn, selected=Selection(items=(selected.row, selected.column)))
-    return Drawing((*result.notes, "" if found.from_labels else found.rule, NOTE), marked)
+    coming = "The points travel to UMAP as soon as it is there." if follows and result.method == "pca" else ""
+    return Drawing((*result.notes, coming, "" if found.from_labels else found.rule, NOTE), marked)
+
+
+def settings_of(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `place` takes beside the grid, from the values of the options."""
+    return {
+        "layout": option["layout"],
+        "center": option["center"],
+        "method": option["method"],
+        "n_components": option["n_components"],
+        "n_neighbors": int(option["n_neighbors"]),
+        "min_dist": float(option["min_dist"]),
+        "metric": option["metric"],
+        "random_state": int(option["random_state"] or 0),
+    }
+
+
+@lru_cache(maxsize=4)
+def place(grid: EmbeddingGrid, **settings: Any) -> GridProjection:
+    """Return the positions of all texts; panels that were fitted apart are turned onto the first."""
+    result = project_grid(grid, **settings)
+    return aligned(result, grid) if result.layout == "separate" else result
 
 
 @lru_cache(maxsize=4)
@@ -81,7 +107,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with options_menu():
         with gr.Row(elem_classes=["ic-options"]):
-            method = gr.Radio(METHODS, value="pca", label="Method", min_width=120)
+            method = gr.Radio(METHODS, value="auto", label="Method", min_width=220)
             n_components = gr.Radio(DIMENSIONS, value=2, label="Dimensions", min_width=100)
             layout = gr.Radio(LAYOUTS, value="separate", label="Layout", min_width=460)
             center = gr.Checkbox(False, label="subtract each instruction's mean", container=False, min_width=260)
@@ -105,10 +131,28 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         "map.random_state": random_state,
     }
     canvas = Canvas(explanation, plots)
-    at_first = Context(
-        page.runtime, start, page.selected.value, {name: option.value for name, option in options.items()}
-    )
+    fitted = gr.State(None)  # the run and the settings whose UMAP is there
+    read = {**options, "map.fitted": fitted}
+    at_first = Context(page.runtime, start, page.selected.value, {name: option.value for name, option in read.items()})
     explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
-    redraw(page, VIEWS, canvas, options)
+    redraw(page, VIEWS, canvas, read)
+    names = [name.removeprefix("map.") for name in options]
+
+    @boundary(lambda _: [KEEP])  # the map by PCA is there
+    def fit(active: str, inputs: Inputs, *values: Any) -> list[Any]:
+        settings = settings_of(dict(zip(names, values, strict=True)))
+        if active != TAB or settings["method"] != "auto" or len(inputs.texts) not in UMAP_FOLLOWS:
+            return [KEEP]
+        place(page.runtime.grid(inputs), **{**settings, "method": "umap"})
+        return [(inputs, tuple(settings.values()))]
+
+    # Only says that UMAP is there: `draw_map` draws what is shown by then, so that none comes late.
+    listen(
+        [page.inputs.change, page.active.change, page.restored.change, *map(changed_by_visitor, options.values())],
+        [Listener(fit, [page.active, page.inputs, *options.values()], [fitted])],
+        concurrency_limit=1,
+        trigger_mode="multiple",  # an option has one listener that waits already
+        show_progress="hidden",
+    )
     select_by(page, plots.item_click, choose_text)
     return {name: TabOption(option) for name, option in options.items()}
