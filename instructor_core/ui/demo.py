@@ -32,6 +32,7 @@ from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
     HIDDEN,
+    IN_TURN,
     LATEST,
     QUIET,
     SHOWN,
@@ -124,7 +125,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                             options |= build[tab_id]()
                         else:
                             learn_tab = gr.Column()  # filled once everything is there that lessons set up
-                    tab.select(partial(str, tab_id), None, active, **LATEST)
+                    tab.select(partial(str, tab_id), None, active, **IN_TURN)
         with drawer:
             build_selection(page, start, selected.value, options["explain.view"].component)
         with gr.Row(elem_classes=["ic-bottom"]):

@@ -27,6 +27,9 @@ MAX_LISTED = 200  # texts in a menu
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 EACH: dict[str, Any] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 1}
+# Whatever says which tab is in front waits its turn: the tab that stands there at first is told of late on a slow
+# machine, and must not come after the one that a visitor has chosen meanwhile.
+IN_TURN: dict[str, Any] = {**LATEST, "concurrency_id": "tab in front", "concurrency_limit": 1}
 # What a handler answers for a component that it leaves alone, or whether it is seen.
 KEEP, SHOWN, HIDDEN = gr.skip(), gr.update(visible=True), gr.update(visible=False)
 
@@ -139,7 +142,7 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
 
 def bring_to_front(page: Page, tab_id: str, button: gr.Button) -> None:
     """Let a button bring a tab to the front."""
-    button.click(lambda: (gr.Tabs(selected=tab_id), tab_id), None, [page.tabs, page.active], **LATEST)
+    button.click(lambda: (gr.Tabs(selected=tab_id), tab_id), None, [page.tabs, page.active], **IN_TURN)
 
 
 def news() -> str:

@@ -15,7 +15,7 @@ from instructor_core.analysis.why import Tie, why
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import LATEST, Listener, Page, Selected, bring_to_front, follow, listen, news
+from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, bring_to_front, follow, listen, news
 from instructor_core.ui.runtime import Runtime
 
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
@@ -106,7 +106,7 @@ def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.
                 partial(lambda view: (gr.Tabs(selected="explain"), "explain", view, news()), view),
                 None,
                 [page.tabs, page.active, why_view, page.restored],
-                **LATEST,
+                **IN_TURN,
             )
     chosen = [page.inputs, page.selected]
     follow(page, lambda inputs, selected: [describe_selection(inputs, selected)], chosen, [line])
