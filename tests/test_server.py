@@ -186,12 +186,12 @@ def test_fifty_visitors_get_their_own_answers_and_memory_stays_where_it_is(serve
 
 def test_an_answer_to_somebody_else_is_noticed(checkpoint_a: Path) -> None:
     findings = load.Findings()
-    visitor = load.Visitor(7, httpx.AsyncClient(), "random-a", findings, load.random.Random(0))
-    visitor.check_marks("visitor 7 round 1", must=True)
-    with pytest.raises(ValueError, match="texts of visitors"):
-        visitor.check_marks("visitor 8 round 1", must=True)
-    with pytest.raises(ValueError, match="texts of visitors"):
-        visitor.check_marks("", must=True)
+    form = load.PageForm(0, 0, ())
+    visitor = load.Visitor(7, httpx.AsyncClient(), form, "random-a", findings, load.random.Random(0))
+    visitor.check_marks("visitor 7 round 1")
+    for foreign in ("visitor 8 round 1", "visitor 7 and visitor 8", ""):
+        with pytest.raises(ValueError, match="texts of visitors"):
+            visitor.check_marks(foreign)
     findings.vectors["a text"] = [[0.0] * 64] * 2
     load.check_vectors(findings, str(checkpoint_a))
     assert findings.errors == ["2 of 2 embeddings are not those of the texts that were sent"]
@@ -228,11 +228,11 @@ def test_an_address_in_place_of_an_upload_is_not_opened(server: Server) -> None:
 
 def test_hostile_input_neither_breaks_nor_leaks_anything(server: Server, checkpoint_a: Path) -> None:
     before = len(server.log_text())
-    report = fuzz.fuzz(server.url, seconds=6, seed=1, pressing=False)
+    report = fuzz.fuzz(server.url, requests=120, seed=1, pressing=False)
     assert own_frames(server.log_text()[before:]) == []
-    pressed = fuzz.fuzz(server.url, seconds=4, seed=2)
+    pressed = fuzz.fuzz(server.url, requests=60, seed=2)
     assert report.problems + pressed.problems == []
-    assert sum((report.tried + pressed.tried).values()) > 10  # a busy machine sends fewer
+    assert sum((report.tried + pressed.tried).values()) == 180
     assert memory_mb(server) < PEAK_MB
     assert health(server)["queue"] == 0
     failed, _ = call(server, "encode", texts=TEXTS, instructions=[""])

@@ -85,10 +85,9 @@ def test_json_of_every_orientation_is_the_same_table(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
-@pytest.mark.parametrize("packed", [False, True])
-def test_every_encoding_is_found(tmp_path: Path, encoding: str, packed: bool) -> None:
+def test_every_encoding_is_found(tmp_path: Path, encoding: str) -> None:
     data = "text,label\nA café – “good”.,x\nNaïve.,y\n".encode(encoding)
-    table, rows = read(tmp_path, "a.csv.gz" if packed else "a.csv", gzip.compress(data) if packed else data)
+    table, rows = read(tmp_path, "a.csv.gz", gzip.compress(data))
     assert (table.columns, rows) == (("text", "label"), [("A café – “good”.", "x"), ("Naïve.", "y")])
     assert ("Windows-1252" in " ".join(table.notes.sentences())) == (encoding == "cp1252")
 
@@ -100,7 +99,7 @@ def test_an_encoding_may_be_named(tmp_path: Path) -> None:
         read(tmp_path, "a.csv", data, encoding="klingon")
 
 
-@pytest.mark.parametrize("where", range(3, 47))
+@pytest.mark.parametrize("where", [3, 25, 46])
 def test_a_stray_byte_harms_its_cell_only(tmp_path: Path, where: int) -> None:
     rows = [f"Café in München, note {i}" for i in range(50)]
     lines = [b"text;label", *(f"{row};a".encode() for row in rows)]
@@ -118,33 +117,27 @@ def test_a_late_accent_of_an_old_encoding_is_read_in_it(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- quotes
 
 
-@pytest.mark.parametrize("at", range(1, 9))
 @pytest.mark.parametrize("kind", [("a.csv", ","), ("a.tsv", "\t"), ("a.csv", ";")])
 @pytest.mark.parametrize(
     "cell", ['"Best soup ever', 'The 5" screen', 'Fine"', '"Not" so good', '"', 'a "b', '"He said "no" to me"']
 )
-def test_a_lone_quotation_mark_keeps_to_its_cell(tmp_path: Path, at: int, kind: tuple[str, str], cell: str) -> None:
+def test_a_lone_quotation_mark_keeps_to_its_cell(tmp_path: Path, kind: tuple[str, str], cell: str) -> None:
     name, delimiter = kind
     rows = [["text", "label"], *([f"Row {i} is here.", "ab"[i % 2]] for i in range(10))]
     rows[4][0] = f"Quoted{delimiter} on{delimiter} purpose"
-    quoted = as_csv(rows, delimiter=delimiter).splitlines()
-    quoted[at] = f"{cell}{delimiter}label"
-    _, found = read(tmp_path, name, "\n".join(quoted))
-    assert len(found) == 10
-    assert [row for i, row in enumerate(found, start=1) if i != at] == [
-        tuple(row) for i, row in enumerate(rows[1:], start=1) if i != at
-    ]
-    assert found[at - 1][1] == "label"
-    assert found[at - 1][0].strip('"') == cell.strip('"')
+    for at in (1, 4, 8):
+        quoted = as_csv(rows, delimiter=delimiter).splitlines()
+        quoted[at] = f"{cell}{delimiter}label"
+        _, found = read(tmp_path, name, "\n".join(quoted))
+        text, label = found.pop(at - 1)
+        assert found == [tuple(row) for i, row in enumerate(rows) if i not in (0, at)]
+        assert (text.strip('"'), label) == (cell.strip('"'), "label")
 
 
-def test_two_lone_marks_in_different_rows_do_not_join_them(tmp_path: Path) -> None:
+def test_two_lone_marks_join_neither_rows_nor_cells(tmp_path: Path) -> None:
     content = 'text\tlabel\n"Best soup, they said\tgood\nFine.\tgood\nThe end"\tbad\n'
     assert len(read(tmp_path, "a.tsv", content)[1]) == 3
     assert len(read(tmp_path, "a.csv", content.replace("\t", ";"))[1]) == 3
-
-
-def test_two_lone_marks_in_one_row_do_not_join_its_cells(tmp_path: Path) -> None:
     rows = [f"{i}\tA cat {i} sits.\tA cat {i} lies." for i in range(9)]
     for cells in ('"Oh no\tsaid she"', '"Oh no\t"Why" said she', 'He: "Oh\tno"', '"Oh\t"'):
         table, found = read(tmp_path, "a.tsv", "\n".join([*rows[:4], f"x\t{cells}", *rows[4:]]))
@@ -212,7 +205,6 @@ def test_a_bad_line_of_json_is_left_out_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "columns", "n_rows"),
     [
-        ("text,label\nGood.,a\n", ("text", "label"), 1),
         ("sep=;\ntext;label\nGood, so.;a\n", ("text", "label"), 1),
         ('"sep=\t"\nid\ttext\tlabel\n1\tGood.\ta\n', ("id", "text", "label"), 1),
         (
@@ -228,17 +220,10 @@ def test_a_bad_line_of_json_is_left_out_and_named(tmp_path: Path) -> None:
             2,
         ),
         ("text,label\nr1,Good.,a\nr2,Bad.,b\nr3,Fine.,a\n", ("column 1", "text", "label"), 3),
-        (
-            "The soup was cold and the waiter never came.,bad\nAll was well with the tea.,good\n",
-            ("column 1", "column 2"),
-            2,
-        ),
         ("good,The soup was cold and slow.\ngood,All was well with the tea.\n", ("column 1", "column 2"), 2),
-        ("1,The soup was cold.\n2,All was well.\n", ("column 1", "column 2"), 2),
         ("text\nOne.\nTwo, three, four.\nFive, six.\n", ("text",), 3),
         ("The soup was cold, and bad.\nAll was well.\nNever again, I say, never.\n", ("text",), 3),
-        ("text;score;label\nGood, so;3,5;a\nBad, alas;1,0;b\nFair, well;2,5;a\n", ("text", "score", "label"), 3),
-        ("sep=\t\nid\ttext\n1\tA, b\n2\tC\n", ("id", "text"), 2),
+        ("text;score;label\nGood, so;3,5;a\nBad, alas;1,0;b\n", ("text", "score", "label"), 2),
         ('text,label\n"' + "A line.\n" * 3000 + '",a\nShort.,b\n', ("text", "label"), 2),
     ],
 )
@@ -265,33 +250,18 @@ def test_a_header_may_be_named_or_denied(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["007", "1e5", "NA", "true", "null", "1.50", "2026-01-02", " padded ", "1_000"])
 def test_a_cell_is_what_is_written(tmp_path: Path, value: str) -> None:
     assert read(tmp_path, "a.csv", f"text,label\nA sentence.,{value}\n")[1][0][1] == value
-    assert read(tmp_path, "a.tsv", f"text\tlabel\nA sentence.\t{value}\n")[1][0][1] == value
     assert read(tmp_path, "a.jsonl", json.dumps({"text": "A.", "label": value}))[1][0][1] == value
 
 
-@pytest.mark.parametrize(
-    ("value", "cell"),
-    [
-        ("7", "7"),
-        ("1e5", "1e5"),
-        ("1.50", "1.50"),
-        ("true", "true"),
-        ("null", ""),
-        ("NaN", ""),
-        ("9" * 5000, "9" * 5000),
-        ('{"a": [1]}', '{"a": ["1"]}'),
-    ],
-)
-def test_a_bare_json_value_keeps_its_spelling(tmp_path: Path, value: str, cell: str) -> None:
-    assert read(tmp_path, "a.json", f'[{{"text": "A.", "label": {value}}}]')[1][0][1] == cell
+def test_a_bare_json_value_keeps_its_spelling(tmp_path: Path) -> None:
+    written = ["7", "1e5", "1.50", "true", "9" * 5000, "null", "NaN", '{"a": [1]}']
+    rows = read(tmp_path, "a.json", "[" + ",".join(f'{{"text": "A.", "label": {value}}}' for value in written) + "]")[1]
+    assert [label for _, label in rows] == [*written[:5], "", "", '{"a": ["1"]}']
 
 
-@pytest.mark.parametrize(
-    ("text", "blank"),
-    [("", True), (" \t\u00a0", True), ("\u200b\ufeff", True), ("NA", False), (".", False), ("漢", False), (None, True)],
-)
-def test_blank_is_what_shows_nothing(text: str | None, blank: bool) -> None:
-    assert is_blank(text) is blank
+def test_blank_is_what_shows_nothing() -> None:
+    assert all(map(is_blank, ["", " \t\u00a0", "\u200b\ufeff", None]))
+    assert not any(map(is_blank, ["NA", ".", "漢"]))
 
 
 def test_parquet_of_any_types_is_a_table_of_strings(tmp_path: Path) -> None:
@@ -324,7 +294,6 @@ def test_parquet_of_any_types_is_a_table_of_strings(tmp_path: Path) -> None:
         ("a.csv", "", "no line with text"),
         ("a.json", '[{"text": "One."},\n{"text" "Two."}]', "line 2, column 9"),
         ("a.json", "[" * 100_000, "nested too deeply"),
-        ("a.json", '[{"a": ' * 50_000, "nested too deeply"),
         ("a.json", "", "no rows"),
         ("a.exe", "text", "must end in"),
         ("a.csv", ",".join(f"c{i}" for i in range(201)) + "\n", "201"),
