@@ -23,6 +23,7 @@ from instructor_core.hub import CHECKPOINTS, Checkpoint
 from instructor_core.ui.api import Api, for_programs, register_api
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
+from tests.ui.stages import JSON
 
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "I love this phone."]
 INSTRUCTIONS = ["Represent the review for classifying its sentiment:", ""]
@@ -198,13 +199,6 @@ def test_a_bug_shows_no_detail_to_the_caller() -> None:
         for_programs(fail)(["a"])
     assert "incident" in caught.value.message and "secret" not in caught.value.message
     assert caught.value.__cause__ is None
-
-
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
-    max_leaves=6,
-)
 
 
 @settings(max_examples=120)
