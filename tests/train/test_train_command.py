@@ -86,8 +86,6 @@ def test_the_base_model_in_the_card_is_a_hub_name(data: Path) -> None:
     [
         (["missing.jsonl", "out"], "missing.jsonl"),
         (["DATA", "out", "--from", "no/such/checkpoint/here"], "No checkpoint"),
-        (["DATA", "out", "--held-out", "1"], "share"),
-        (["DATA", "out", "--own-negatives", "nothing"], "nothing"),
         (["DATA", "out", "--steps", "0"], "n_steps"),
     ],
 )
