@@ -92,11 +92,14 @@ def test_every_encoding_is_found(tmp_path: Path, encoding: str) -> None:
     assert ("Windows-1252" in " ".join(table.notes.sentences())) == (encoding == "cp1252")
 
 
-def test_an_encoding_may_be_named(tmp_path: Path) -> None:
+def test_encoding_and_quotation_marks_may_be_told(tmp_path: Path) -> None:
     data = "text\nПривет, мир.\n".encode("cp1251")
     assert read(tmp_path, "a.csv", data, encoding="cp1251")[1] == [("Привет, мир.",)]
     with pytest.raises(UserError, match="--encoding"):
         read(tmp_path, "a.csv", data, encoding="klingon")
+    content = 'text\tlabel\n"Hello" he said\tx\n"Whole"\ty\n'
+    assert [row[0] for row in read(tmp_path, "a.tsv", content, quoting="none")[1]] == ['"Hello" he said', '"Whole"']
+    assert read(tmp_path, "a.txt", '"Hello," she said.\n"Four."\n')[1] == [('"Hello," she said.',), ('"Four."',)]
 
 
 @pytest.mark.parametrize("where", [3, 25, 46])
@@ -152,12 +155,6 @@ def test_marks_escaped_by_backslashes_are_read(tmp_path: Path) -> None:
         "A path C:\\x, here",
         "Plain.",
     ]
-
-
-def test_marks_may_be_characters_like_any_other(tmp_path: Path) -> None:
-    content = 'text\tlabel\n"Hello" he said\tx\n"Whole"\ty\n'
-    assert [row[0] for row in read(tmp_path, "a.tsv", content, quoting="none")[1]] == ['"Hello" he said', '"Whole"']
-    assert read(tmp_path, "a.txt", '"Hello," she said.\n"Four."\n')[1] == [('"Hello," she said.',), ('"Four."',)]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b"])
@@ -232,13 +229,6 @@ def test_header_and_what_stands_above_it_are_told_from_rows(
 ) -> None:
     table, rows = read(tmp_path, "a.csv", content)
     assert (table.columns, len(rows)) == (columns, n_rows)
-
-
-def test_a_long_question_is_a_header(tmp_path: Path) -> None:
-    question = "Thinking of your last visit, how satisfied were you with the service that you received from our staff?"
-    body = "".join(f"The staff of branch {i} were kind and quick.,{'yes' if i % 2 else 'no'}\n" for i in range(12))
-    table, rows = read(tmp_path, "a.csv", f'"{question}",Would you come again?\n{body}')
-    assert table.columns == (question, "Would you come again?") and len(rows) == 12
 
 
 def test_a_header_may_be_named_or_denied(tmp_path: Path) -> None:

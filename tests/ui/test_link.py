@@ -104,12 +104,8 @@ def test_a_state_past_the_size_of_a_link_fits_a_file_and_the_message_says_so() -
     with pytest.raises(UserError, match=r"A link may have 7000 characters: .* as a file"):
         encode_scene(scene)
     assert read_scene_file(scene_file(scene), **KNOWN) == (scene, 0)
-
-
-def test_a_state_past_the_size_of_a_file_is_refused() -> None:
-    scene = Scene(Inputs("instructor-mini", ("",), ("x" * 20_000,) * 300, None), "similarity")
     with pytest.raises(UserError, match="5 MB"):
-        scene_file(scene)
+        scene_file(Scene(Inputs("instructor-mini", ("",), ("x" * 20_000,) * 300, None), "similarity"))
     with pytest.raises(UserError, match="5 MB"):
         read_scene_file(b" " * (MAX_FILE_BYTES + 1), **KNOWN)
 

@@ -101,13 +101,6 @@ def test_two_instructions_are_subtracted_crossed_or_compared_on_the_same_texts(
     np.testing.assert_allclose(compared["text"], unit[:, 0] @ unit[:, 0].T, atol=1e-3)
 
 
-def test_an_order_moves_rows_and_columns_together(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
-    _, payload = similar(runtime, inputs, order="label")
-    shown = [0, 2, 4, 1, 3, 5]
-    np.testing.assert_allclose(matrices(payload)["A"], (unit[0] @ unit[0].T)[np.ix_(shown, shown)], atol=1e-3)
-    assert json.loads(payload)["panels"][0]["figure"]["data"][0]["meta"]["rows"] == shown
-
-
 def test_a_long_list_is_drawn_in_part_and_the_note_says_so():
     rng = np.random.default_rng(0)
     many = tuple(f"text {i}" for i in range(similarity.MAX_SHOWN + 5))
@@ -219,13 +212,6 @@ def test_tokens_are_those_of_the_selected_text_with_their_counts(checkpoint_a: P
         assert shown == pytest.approx(cosines[encoding.pooling_mask].tolist(), abs=1e-4)
     assert [z.shape[1] for z in matrices(payload).values()] == [16, 16, 16]
     assert "never counted" in words
-
-
-def test_token_against_token_is_the_cosine_of_their_vectors(checkpoint_a: Path, runtime: Runtime, inputs: Inputs):
-    _, _, payload = tokens_of(runtime, inputs, 1, "similarity", "seriation", 48)
-    (encoding,) = InstructorModel(checkpoint_a, device="cpu").encode_tokens([(inputs.instructions[1], TEXTS[1])])
-    unit = encoding.projected / np.linalg.norm(encoding.projected, axis=1, keepdims=True)
-    np.testing.assert_allclose(matrices(payload)["B"], unit @ unit.T, atol=1e-3)
 
 
 def test_a_text_beyond_the_window_shows_what_is_cut_and_how_much_is_drawn(runtime: Runtime, inputs: Inputs):
