@@ -17,9 +17,8 @@ os.environ.update(
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import hypothesis
 import pytest
@@ -36,7 +35,10 @@ MINI = Path(__file__).parents[1] / "assets" / "instructor-mini"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))  # small models: more threads wait for each other
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+slow_machine = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None, suppress_health_check=slow_machine
+)
 hypothesis.settings.load_profile("repeatable")
 
 
@@ -184,15 +186,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how much time went into the unit and the browser tests (set-up included, summed over the processes)."""
-    reports = list(_reports(terminalreporter.stats.values()))
+    every = (report for reports in terminalreporter.stats.values() for report in reports)
+    reports = [report for report in every if isinstance(report, pytest.TestReport)]
     for title, wanted in (("unit", False), ("browser", True)):
         chosen = [report for report in reports if ("browser" in report.keywords) is wanted]
         if chosen:
             tests = len({report.nodeid for report in chosen})
             seconds = sum(report.duration for report in chosen)
             terminalreporter.write_line(f"{title} tests: {tests} in {seconds:.1f} s")
-
-
-def _reports(groups: Iterable[list[Any]]) -> Iterator[pytest.TestReport]:
-    for group in groups:
-        yield from (report for report in group if isinstance(report, pytest.TestReport))

@@ -33,7 +33,7 @@ ENDPOINTS = {
     "leaderboard": ("texts", "labels", "instructions", "metric"),
     "fingerprint": ("texts", "instruction"),
 }
-ANSWERS_WITHIN_S = 60.0
+ANSWERS_WITHIN_S = 120.0
 WORKERS = 6
 # A traceback, the folder of the app or of its interpreter: nothing that a visitor should see.
 LEAK = re.compile(r"Traceback|File \\?\"|site-packages|/instructor_core/|/app\.py|/etc/|root:x:")

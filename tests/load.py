@@ -219,7 +219,7 @@ async def run(url: str, checkpoint: str, *, visitors: int, rounds: int, think: f
     """Have each visitor ask so many times; returns what they met."""
     findings = Findings()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=visitors, keepalive_expiry=KEEP_S)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits, trust_env=False) as http:
         page = await page_of(http)
         await warm(http, checkpoint)
         watching = asyncio.create_task(watch_memory(pid, findings)) if pid else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -122,7 +123,7 @@ def test_requests_that_are_run_together_get_the_vectors_of_the_encoder(model: In
     for thread in threads:
         thread.start()
     while queue.n_requests < 7:
-        pass
+        time.sleep(0.001)
     hold.set()
     for thread in [*threads, holding]:
         thread.join(30)

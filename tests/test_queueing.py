@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from instructor_core import queueing
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 
-WITHIN_S = 30.0  # a test that waits longer has found a deadlock
+WITHIN_S = 60.0  # a test that waits longer has found a deadlock
 visitor: ContextVar[str] = ContextVar("visitor", default="nobody")
 
 
@@ -59,7 +60,7 @@ class Caller(Thread):
         before = queue.n_requests
         self.start()
         while queue.n_requests == before and self.is_alive():
-            pass
+            time.sleep(0.001)
 
     def run(self) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,10 +19,22 @@ from instructor_core.embed import job as job_module
 from instructor_core.embed.__main__ import main
 from instructor_core.embed.job import Job
 from instructor_core.embed.parts import Parts
-from tests.embed.conftest import INSTRUCTION, command, embeddings_of, make_table, make_texts, run
+from tests.embed.conftest import INSTRUCTION, embeddings_of, make_table, make_texts, run
 
 Arguments = Callable[..., list[str]]
-DEADLINE_S = 120
+KILLED = """
+import os, signal, sys
+from instructor_core.embed.__main__ import main
+from instructor_core.embed.parts import Parts
+
+def write(parts, number, *content, original=Parts.write):
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(parts, number, *content)
+
+Parts.write = write
+main(sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -53,28 +65,19 @@ def test_the_embeddings_are_those_of_the_model_in_the_order_of_the_rows(
 
 
 def test_a_process_killed_in_the_middle_is_resumed_without_doing_a_row_twice(
-    arguments: Arguments, environment: dict[str, str], tmp_path: Path
+    table: pa.Table, arguments: Arguments, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    table = make_table(900)
-    pq.write_table(table, tmp_path / "in.parquet", row_group_size=300)
     values = arguments("killed", "--keep", "id")
-    process = subprocess.Popen(command(values), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    end = time.monotonic() + DEADLINE_S
-    while len(parts := list((tmp_path / "killed").glob("part-*.parquet"))) < 5:
-        assert process.poll() is None and time.monotonic() < end, process.communicate()[1]
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(DEADLINE_S) == -signal.SIGKILL
-    process.communicate()
-
+    killed = subprocess.run([sys.executable, "-c", KILLED, *values], env=environment, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("part-*.parquet")}
-    assert set(parts) <= set(done)
+    assert len(done) == 5
     run(values)
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert len(list((tmp_path / "killed").glob("part-*.parquet"))) > len(done)
     run(arguments("whole.parquet", "--keep", "id", "--part-tokens", "20000"))
     resumed, whole = pq.read_table(tmp_path / "killed"), pq.read_table(tmp_path / "whole.parquet")
-    assert resumed["id"].to_pylist() == whole["id"].to_pylist() == list(range(900))
+    assert resumed["id"].to_pylist() == whole["id"].to_pylist() == table["id"].to_pylist()
     np.testing.assert_allclose(embeddings_of(tmp_path / "killed"), embeddings_of(tmp_path / "whole.parquet"), atol=1e-6)
 
 

@@ -46,12 +46,9 @@ def test_most_samples_come_from_few_values_of_the_other_axis():
     seen = [len(np.unique(task.crossings[0][task.sample(random.Random(seed), 30)])) for seed in range(200)]
     assert 0.12 < np.mean([count == 2 for count in seen]) < 0.26  # a quarter of three quarters draw 2 of the 6 topics
     assert max(seen) == 6
-
-
-def test_a_class_that_the_crossing_leaves_without_texts_is_drawn_from_all_of_them():
     labels = [{"topic": "a", "tense": "past"}] * 10 + [{"topic": "b", "tense": "future"}] * 10
     task = next(t for t in label_tasks("toy", [str(i) for i in range(20)], labels) if t.axis == "tense")
-    for seed in range(20):
+    for seed in range(20):  # a class that the crossing leaves without texts is drawn from all of them
         assert set(task.labels[task.sample(random.Random(seed), 8)].tolist()) == {0, 1}
 
 
@@ -76,7 +73,7 @@ def test_real_text_is_labelled_by_rule_and_by_topic_and_each_crosses_the_other()
     assert (np.unique(tasks["topic"].labels[tasks["topic"].rows // 2 % 4 == 1]).size) == 1
 
 
-def test_labels_of_few_classes_follow_from_triplets():
+def test_labels_of_few_classes_follow_from_triplets_and_get_their_names_from_cue_words():
     truth = {f"{name}{i}": name for name in "abc" for i in range(30)}
     rng = random.Random(0)
     triplets = []
@@ -88,6 +85,9 @@ def test_labels_of_few_classes_follow_from_triplets():
     found = recover_labels(triplets, 3)
     assert set(found) == set(truth)
     assert len({(truth[text], label) for text, label in found.items()}) == 3
+    cues = {"positive": ["great"], "negative": ["bad"]}
+    assert name_classes({"a bad day": 0, "a great day": 1, "a day": 1}, 2, cues) == ("negative", "positive")
+    assert name_classes({"a day": 0, "great": 1}, 2, {}) == ()
 
 
 def test_no_label_is_worked_out_where_it_does_not_follow():
@@ -97,12 +97,6 @@ def test_no_label_is_worked_out_where_it_does_not_follow():
     assert {found["a"], found["b"], found["d"]} == {0, 1, 2}
     assert "c" not in found
     assert recover_labels(triplets[:1], 3) == {}
-
-
-def test_classes_get_their_names_from_cue_words_or_none_at_all():
-    cues = {"positive": ["great"], "negative": ["bad"]}
-    assert name_classes({"a bad day": 0, "a great day": 1, "a day": 1}, 2, cues) == ("negative", "positive")
-    assert name_classes({"a day": 0, "great": 1}, 2, {}) == ()
 
 
 def _write_medi(path: Path) -> None:

@@ -38,10 +38,11 @@ def trained(checkpoint_b: Path) -> InstructorModel:
 def test_the_files_are_those_of_the_bundled_checkpoint(tmp_path: Path) -> None:
     model = InstructorModel("instructor-mini", trainable=True, device="cpu")
     save_checkpoint(model, tmp_path / "copy", card="# Copy\n")
-    names = {str(path.relative_to(MINI)) for path in MINI.rglob("*") if path.is_file()}
-    assert {
-        str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()
-    } == names
+    names, copied = (
+        {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        for folder in (MINI, tmp_path / "copy")
+    )
+    assert copied == names
     for name in names:
         if name.endswith(".json"):
             assert json.loads((tmp_path / "copy" / name).read_text()) == json.loads((MINI / name).read_text()), name
