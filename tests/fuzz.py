@@ -1,4 +1,4 @@
-"""Hostile input for a running app: `python -m tests.fuzz http://127.0.0.1:7860 --requests 2000 --seed 1`.
+"""Hostile input for a running app: `fuzz("http://127.0.0.1:7860", requests=2000, seed=1).problems` is empty.
 
 Endpoints, page events, uploads, links and MCP get what no honest client sends. Whatever comes, the app answers in time
 and with a status below 500, shows no traceback and no path of its machine, and serves the next visitor.
@@ -6,18 +6,16 @@ and with a status below 500, shows no traceback and no path of its machine, and 
 
 from __future__ import annotations
 
-import argparse
 import base64
 import gzip
 import io
 import json
 import random
 import re
-import sys
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,13 +73,7 @@ class Report:
     """What was tried and what went wrong."""
 
     tried: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[int] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-
-    def lines(self) -> list[str]:
-        """The report in words."""
-        counts = [f"tried: {dict(self.tried)}", f"statuses: {dict(self.statuses)}"]
-        return [*counts, f"{len(self.problems)} problems", *self.problems[:10]]
 
 
 def any_string(rng: random.Random) -> str:
@@ -192,8 +184,7 @@ class Attacker:
                 self.report.problems.append(f"{act.__name__}: {type(error).__name__} {error}")
 
     def judge(self, what: str, answer: httpx.Response, sent: bytes = b"") -> str:
-        """Note the status, and what must not be in an answer unless it was sent; returns the body."""
-        self.report.statuses[answer.status_code] += 1
+        """Note a bad status, and what must not be in an answer unless it was sent; returns the body."""
         leak = LEAK.search(answer.text)
         if answer.status_code >= 500:
             self.report.problems.append(f"{what}: status {answer.status_code} for {sent[:200]!r}: {answer.text[:200]}")
@@ -311,19 +302,3 @@ def fuzz(url: str, *, requests: int, seed: int, pressing: bool = True) -> Report
             for done in [pool.submit(attacker.attack, requests // WORKERS) for attacker in attackers]:
                 done.result()
     return report
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("url", help="address of the running app")
-    parser.add_argument("--requests", type=int, default=2000, help="how many (2000)")
-    parser.add_argument("--seed", type=int, default=0, help="start of the random numbers (0)")
-    options = parser.parse_args(arguments)
-    report = fuzz(options.url, requests=options.requests, seed=options.seed)
-    print("\n".join(report.lines()))
-    return 1 if report.problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -96,26 +96,16 @@ def test_the_main_branch_sees_both_parts_stripped_and_glued(mini: InstructorMode
     assert already_glued.cosine == pytest.approx(1, abs=1e-6)
 
 
-def test_only_an_instruction_of_one_token_is_averaged_by_1_0_1(model: InstructorModel) -> None:
-    one = recipes(model, "x ", "The soup was cold.")[Recipe.INSTRUCTOR_1_0_1]
-    assert one.averaged.all()
-    assert one.cosine is not None
-    assert one.cosine < 0.9999
-    for instruction in ("", REVIEW):
-        several = recipes(model, instruction, "The soup was cold.")[Recipe.INSTRUCTOR_1_0_1]
-        assert several.cosine == pytest.approx(1, abs=1e-6)
-
-
-def test_averaging_the_instruction_or_leaving_out_the_end_is_another_embedding(model: InstructorModel) -> None:
-    found = recipes(model, REVIEW, "The soup was cold.")
-    pooled, endless = found[Recipe.INSTRUCTION_POOLED], found[Recipe.WITHOUT_END]
-    assert pooled.averaged.all()
-    assert not endless.averaged[-1]
-    assert endless.averaged.sum() == found[Recipe.OURS].averaged.sum() - 1
-    for result in (pooled, endless):
-        assert result.cosine is not None
-        assert result.cosine < 0.9999
-    assert found[Recipe.OURS].cosine == pytest.approx(1, abs=1e-6)
+def test_what_else_is_averaged_or_left_out_is_another_embedding(model: InstructorModel) -> None:
+    one, several = (recipes(model, instruction, "The soup was cold.") for instruction in ("x ", REVIEW))
+    everything = one[Recipe.INSTRUCTOR_1_0_1]  # only an instruction of one token is averaged by 1.0.1
+    pooled, endless = several[Recipe.INSTRUCTION_POOLED], several[Recipe.WITHOUT_END]
+    assert everything.averaged.all() and pooled.averaged.all() and not endless.averaged[-1]
+    assert endless.averaged.sum() == several[Recipe.OURS].averaged.sum() - 1
+    for result in (everything, pooled, endless):
+        assert result.cosine is not None and result.cosine < 0.9999
+    for result in (several[Recipe.OURS], several[Recipe.INSTRUCTOR_1_0_1]):
+        assert result.cosine == pytest.approx(1, abs=1e-6)
 
 
 def test_special_tokens_typed_in_a_text_are_pointed_out(mini: InstructorModel) -> None:

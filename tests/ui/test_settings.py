@@ -25,7 +25,6 @@ ROOT = Path(__file__).parents[2]
 def test_nothing_set_means_the_defaults() -> None:
     assert read_settings({}) == Settings()
     assert read_settings(dict.fromkeys(VARIABLES, " ")) == Settings()
-    assert read_settings({"PATH": "/bin", "CPU_CORES": "2"}) == Settings()
 
 
 def test_every_variable_is_honoured(tmp_path: Path) -> None:
@@ -67,7 +66,6 @@ def test_a_checkpoint_of_the_menu_or_a_folder_in_its_place_can_be_put_first(tmp_
     [
         ("GRADIO_SERVER_PORT", "http", "GRADIO_SERVER_PORT is an integer from 1 to 65535: got 'http'."),
         ("INSTRUCTOR_QUEUE_SIZE", "0", "an integer from 1 to 1000: got '0'"),
-        ("INSTRUCTOR_QUEUE_SIZE", "٣", "an integer"),
         ("INSTRUCTOR_THREADS", "9" * 5000, "an integer from 1 to 512"),
         ("INSTRUCTOR_DTYPE", "float16", "INSTRUCTOR_DTYPE is one of float32, bfloat16: got 'float16'."),
         ("INSTRUCTOR_CHECKPOINT", "instructor-huge", "a folder or one of instructor-mini, .*: got 'instructor-huge'"),
