@@ -30,9 +30,9 @@ import tests.offline.sitecustomize  # noqa: F401 (cuts this process off the net)
 
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
+    from instructor_core.cache import CachedEncoder
 
 MINI = Path(__file__).parents[1] / "assets" / "instructor-mini"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))  # small models: more threads wait for each other
 slow_machine = [hypothesis.HealthCheck.too_slow]
@@ -53,7 +53,6 @@ def make_checkpoint(
     out_features: int = 64,
     weights: Literal["bin", "safetensors"] = "safetensors",
     seed: int = 0,
-    max_seq_length: int = 512,
     gated: bool = False,
 ) -> Path:
     """A folder laid out like `hkunlp/instructor-*`: random weights, the tokenizer of the bundled checkpoint.
@@ -61,9 +60,8 @@ def make_checkpoint(
     The weights are drawn large enough that attention is far from uniform: one token more or less in the
     mean moves the (unit length) embedding by more than 0.01.
     """
-    path.mkdir(parents=True)
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(MINI / name, path / name)
+    own = ("*.safetensors", "*.bin", "README.md", "config_sentence_transformers.json")
+    shutil.copytree(MINI, path, ignore=shutil.ignore_patterns(*own))
     mini_config = json.loads((MINI / "config.json").read_text(encoding="utf-8"))
     config = T5Config(
         vocab_size=mini_config["vocab_size"],
@@ -96,16 +94,6 @@ def make_checkpoint(
 
     config.save_pretrained(path)
     _save_weights(path / "pytorch_model.bin", transformer, weights)
-    _write_json(path / "sentence_bert_config.json", {"max_seq_length": max_seq_length, "do_lower_case": False})
-    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Dense": "Dense", "3_Normalize": "Normalize"}
-    _write_json(
-        path / "modules.json",
-        [
-            {"idx": i, "name": str(i), "path": folder, "type": f"sentence_transformers.models.{kind}"}
-            for i, (folder, kind) in enumerate(kinds.items())
-        ],
-    )
-    (path / "1_Pooling").mkdir()
     _write_json(
         path / "1_Pooling" / "config.json",
         {
@@ -116,16 +104,8 @@ def make_checkpoint(
             "pooling_mode_mean_sqrt_len_tokens": False,
         },
     )
-    (path / "2_Dense").mkdir()
-    _write_json(
-        path / "2_Dense" / "config.json",
-        {
-            "in_features": d_model,
-            "out_features": out_features,
-            "bias": False,
-            "activation_function": "torch.nn.modules.linear.Identity",
-        },
-    )
+    dense_config = json.loads((MINI / "2_Dense" / "config.json").read_text(encoding="utf-8"))
+    _write_json(path / "2_Dense" / "config.json", dense_config | {"in_features": d_model, "out_features": out_features})
     _save_weights(path / "2_Dense" / "pytorch_model.bin", dense, weights)
     return path
 
@@ -172,6 +152,14 @@ def mini() -> InstructorModel:
     from instructor_core import InstructorModel
 
     return InstructorModel("instructor-mini", device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def encoder(mini: InstructorModel) -> CachedEncoder:
+    """The bundled checkpoint with its cache."""
+    from instructor_core.cache import CachedEncoder
+
+    return CachedEncoder(mini)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

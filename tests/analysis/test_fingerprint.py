@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from instructor_core import InstructorModel
 from instructor_core.analysis.fingerprint import MAX_TEXTS, Fingerprint, Likeness, describe, fingerprint, sample_texts
 from instructor_core.analysis.suggest import yardsticks
+from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready
@@ -125,9 +125,9 @@ def test_a_fingerprint_is_one_line() -> None:
 # --------------------------------------------------------------------------------- the bundled checkpoint, 16 reviews
 
 
-def on_reviews(mini: InstructorModel, *instructions: str, texts: Sequence[str] = ()) -> list[Fingerprint | None]:
+def on_reviews(encoder: CachedEncoder, *instructions: str, texts: Sequence[str] = ()) -> list[Fingerprint | None]:
     ready = tuple(join_ready(instruction) for instruction in instructions)
-    return list(fingerprints(mini.encode, Inputs("instructor-mini", ready, tuple(texts or REVIEWS["texts"]), None)))
+    return list(fingerprints(encoder.encode, Inputs("instructor-mini", ready, tuple(texts or REVIEWS["texts"]), None)))
 
 
 @pytest.mark.parametrize(
@@ -142,20 +142,20 @@ def on_reviews(mini: InstructorModel, *instructions: str, texts: Sequence[str] =
         ("star rating 1 to 5:", set()),
     ],
 )
-def test_an_instruction_is_named_by_what_it_does(mini: InstructorModel, instruction: str, named: set[str]) -> None:
-    (result,) = on_reviews(mini, instruction)
+def test_an_instruction_is_named_by_what_it_does(encoder: CachedEncoder, instruction: str, named: set[str]) -> None:
+    (result,) = on_reviews(encoder, instruction)
     assert result is not None and result.verdict == "moves"
     assert set(result.named) == named
 
 
-def test_words_without_a_wish_hardly_change_anything(mini: InstructorModel) -> None:
-    for result in on_reviews(mini, "banana banana banana", "by length:", "", ":", "?!"):
+def test_words_without_a_wish_hardly_change_anything(encoder: CachedEncoder) -> None:
+    for result in on_reviews(encoder, "banana banana banana", "by length:", "", ":", "?!"):
         assert result is not None and result.verdict == "hardly changes anything"
-    assert on_reviews(mini, "by topic:", texts=["a", "b", "c", "a", "b"]) == [None]  # four different texts at least
+    assert on_reviews(encoder, "by topic:", texts=["a", "b", "c", "a", "b"]) == [None]  # four different texts at least
 
 
-def test_every_tested_task_is_recognised_by_its_own_plain_instruction(mini: InstructorModel) -> None:
+def test_every_tested_task_is_recognised_by_its_own_plain_instruction(encoder: CachedEncoder) -> None:
     tasks = yardsticks().tasks
-    for task, result in zip(tasks, on_reviews(mini, *(task.instruction for task in tasks)), strict=True):
+    for task, result in zip(tasks, on_reviews(encoder, *(task.instruction for task in tasks)), strict=True):
         assert result is not None and (result.verdict != "moves" or task.name in result.named)
         assert next(one for one in result.likeness if one.task == task.name).correlation == pytest.approx(1, abs=1e-5)

@@ -24,7 +24,7 @@ from instructor_core.ui.worksheet import worksheet
 from tests.ui.stages import stage_of
 
 if TYPE_CHECKING:
-    from instructor_core import InstructorModel
+    pass
 
 LESSONS = load_lessons()
 STEPS = [
@@ -32,11 +32,6 @@ STEPS = [
 ]
 OWN = Inputs(CHECKPOINTS[0].id, ("Mine: ",), ("My first.", "My second."), None)
 NOW = Scene(OWN, "tokens", Selected(1, 0, 0), {"similarity.scale": "percentile"})
-
-
-@pytest.fixture(scope="module")
-def encoder(mini: InstructorModel) -> CachedEncoder:
-    return CachedEncoder(mini)
 
 
 # What the lessons say

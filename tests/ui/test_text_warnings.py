@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from instructor_core import InstructorModel
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.inputs import Inputs
@@ -34,11 +33,6 @@ SLANG = (
     "nah im good tbh ngl",
     "dis phone b trippin",
 )
-
-
-@pytest.fixture(scope="module")
-def encoder(mini: InstructorModel) -> CachedEncoder:
-    return CachedEncoder(mini)
 
 
 def warnings_of(encoder: CachedEncoder, *texts: str, instruction: str = "") -> tuple[str, ...]:
