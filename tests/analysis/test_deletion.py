@@ -46,19 +46,7 @@ def test_a_single_pooled_token_cannot_be_dropped_and_nothing_left_but_zero_gives
 @pytest.mark.parametrize(
     ("instruction", "text", "by", "expected"),
     [
-        (
-            TOPIC,
-            "The goal was good, really",
-            "word",
-            [
-                "goal was good, really",
-                "The was good, really",
-                "The goal good, really",
-                "The goal was, really",
-                "The goal was good really",
-                "The goal was good,",
-            ],
-        ),
+        (TOPIC, "The goal, really", "word", ["goal, really", "The, really", "The goal really", "The goal,"]),
         (TOPIC, "good", "word", [""]),
         ("x:", "it is", "word", ["is", "it"]),
         (TOPIC, "  wasn't it  ", "word", ["it", "wasn't"]),

@@ -24,10 +24,7 @@ def test_tokens_are_those_that_enter_the_mean(model: InstructorModel) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            "The goal wasn't good, going going...",
-            ["The", "goal", "wasn't", "good", ",", "going", "going", "...", "</s>"],
-        ),
+        ("The goal wasn't good...", ["The", "goal", "wasn't", "good", "...", "</s>"]),
         ("unbelievably well-known", ["unbelievably", "well", "-", "known", "</s>"]),
         ("½ cup of 日本 tea", ["½", "cup", "of", "日本", "tea", "</s>"]),
         ("family 👨‍👩‍👧!", ["family", "👨‍👩‍👧!", "</s>"]),
