@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -216,3 +217,31 @@ def test_a_short_run_from_the_command_line_saves_a_checkpoint(
     scores = next(entry["evaluation"] for entry in log if "evaluation" in entry)
     assert {"sts", "sts neutral", "sentence_type plain", "sentence_type free"} <= set(scores)
     assert "3/3" in capsys.readouterr().err
+
+
+def test_the_teacher_averages_over_tokens_and_scales_to_unit_length(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    class Tokenizer:
+        def __call__(self, texts, *, truncation, max_length):
+            return {"input_ids": [[ord(letter) for letter in text[:max_length]] for text in texts]}
+
+    class Network:
+        config = SimpleNamespace(hidden_size=2)
+
+        def eval(self):
+            return self
+
+        def to(self, device):
+            return self
+
+        def __call__(self, *, input_ids, attention_mask):
+            states = torch.stack([input_ids == ord("a"), input_ids == ord("b")], dim=-1).bfloat16()
+            return SimpleNamespace(last_hidden_state=states)
+
+    monkeypatch.setattr(teacher_module.AutoTokenizer, "from_pretrained", lambda *_, **__: Tokenizer())
+    monkeypatch.setattr(teacher_module.AutoModel, "from_pretrained", lambda *_, **__: Network())
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    found = teacher_module.Teacher(tmp_path, max_tokens=8).encode(["aabb", "b", "aaaabbbbb" * 3, "a"])
+    expected = np.asarray([[0.5**0.5, 0.5**0.5], [0, 1], [0.5**0.5, 0.5**0.5], [1, 0]])
+    assert np.allclose(found, expected, atol=1e-3)
+    with pytest.raises(UserError, match=r"config\.json"):
+        teacher_module.Teacher(tmp_path / "nowhere")
