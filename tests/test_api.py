@@ -23,7 +23,7 @@ from instructor_core.hub import CHECKPOINTS, Checkpoint
 from instructor_core.ui.api import Api, for_programs, register_api
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
-from tests.ui.stages import JSON
+from tests.ui.inside import JSON
 
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "I love this phone."]
 INSTRUCTIONS = ["Represent the review for classifying its sentiment:", ""]

@@ -97,10 +97,13 @@ def test_a_group_without_a_word_of_its_own_is_named_by_its_central_text() -> Non
     assert set(named_groups(common, None, np.eye(2)[[0, 0, 1, 1]]).groups.names) <= set(common)
 
 
-def test_few_or_equal_texts_are_one_group() -> None:
-    for n in range(4):
-        few = named_groups([f"text {i}" for i in range(n)], None, planted(n, 2)).groups
-        assert few.index.tolist() == [0] * n and few.names == ("all texts",) * bool(n)
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_few_texts_are_one_group(n: int) -> None:
+    groups = named_groups([f"text {i}" for i in range(n)], None, planted(n, 2) if n else np.zeros((0, 3))).groups
+    assert groups.index.tolist() == [0] * n and groups.names == ("all texts",) * bool(n)
+
+
+def test_equal_texts_are_one_group() -> None:
     rows = np.ones((16, 3)) / 3**0.5 + 1e-7 * np.random.default_rng(0).normal(size=(16, 3))  # as batches differ
     result = named_groups(["the same"] * 16, None, rows)
     assert result.groups.names == ("all texts",) and "fall into no groups" in result.groups.rule

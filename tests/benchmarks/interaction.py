@@ -35,7 +35,6 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.sidebar import run
 from instructor_core.ui.views import draw as draw_view
-from tests.benchmarks.scale import MAP, MATRICES
 from tests.browser.chromium import find_chromium
 from tests.serving import serving
 
@@ -46,7 +45,17 @@ INSTRUCTIONS = (
     "Represent the sentence:",
     "",
 )
-SIMILARITY = {"view": "matrices", **MATRICES}
+SIMILARITY = {"view": "matrices", "scale": "shared", "order": "given", "first": 0, "second": 1}
+MAP = {
+    "method": "umap",
+    "n_components": 2,
+    "layout": "separate",
+    "center": False,
+    "n_neighbors": 10,
+    "min_dist": 0.1,
+    "metric": "cosine",
+    "random_state": 42,
+}
 # Types into a field; seconds until all figures of the map, or those after the first, have other points and are painted.
 TYPE = """async ([field, text, from]) => {
   const values = () => [...document.querySelectorAll("#map-plots .ic-plot")].filter((gd) => gd.data).slice(from)

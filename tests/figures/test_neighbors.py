@@ -46,6 +46,10 @@ def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
     payload = json.loads(drawn.to_json())
     assert payload["panels"][1]["figure"]["data"][0]["z"][2][2] is None  # one text makes no pair
     np.testing.assert_allclose(drawn.panels[1].figure.data[0].z[0], np.round(blocks.matrices[1][0], 4))
+
+
+def test_the_difference_of_blocks_is_centred_on_zero() -> None:
+    blocks = block_means(GRID, grid_groups(GRID).groups)
     drawn = block_difference_panels(blocks, 1, 0)
     assert drawn.scale is not None and drawn.scale.low == -drawn.scale.high and drawn.scale.midpoint == 0
     np.testing.assert_allclose(drawn.panels[0].figure.data[0].z, blocks.matrices[1] - blocks.matrices[0], atol=1e-4)

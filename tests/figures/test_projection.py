@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from instructor_core.analysis.alignment import aligned_maps
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.projection import GridProjection, project_grid
@@ -209,3 +210,10 @@ def test_found_groups_take_the_place_of_labels_and_the_nearest_texts_stand_in_th
         assert panel.figure.layout.showlegend
     labelled = projection_panels(result, texts, ("x",) * 6, INSTRUCTIONS, groups=groups).panels[0].figure
     assert [trace.name for trace in labelled.data] == ["x"]
+
+
+def test_turned_panels_name_no_components_but_say_how_much_of_the_variance_they_show() -> None:
+    grid = EmbeddingGrid(INSTRUCTIONS, tuple("abcde"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
+    for panel in projection_panels(aligned_maps(grid), grid.texts, None, INSTRUCTIONS).panels:
+        assert panel.figure.layout.xaxis.title.text is None
+        assert panel.subtitle.endswith("% of variance")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
+from instructor_core.analysis.pooling import RECIPE_NAMES
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import explanations
 from instructor_core.ui.examples import load_examples
@@ -36,12 +37,11 @@ def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("asked", [ASKED, Question(4, 9, 1, 1)], ids=["two instructions", "the same twice"])
 def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
-    runtime: Runtime, view: Callable[[Runtime, Inputs, Question], Answer], asked: Question
+    runtime: Runtime, view: Callable[[Runtime, Inputs, Question], Answer]
 ) -> None:
-    answer = view(runtime, INPUTS, asked)
-    assert answer.sentences and all(answer.sentences) and "nan" not in " ".join(answer.sentences).lower()
+    answer = view(runtime, INPUTS, ASKED)
+    assert answer.sentences and all(answer.sentences)
     assert re.search(r"\bnot\b", answer.limits)
     assert answer.panels is not None and answer.panels.panels
     json.loads(answer.panels.to_json())
@@ -63,6 +63,13 @@ def test_the_ledger_adds_up_to_the_cosine_of_the_matrix(runtime: Runtime, mini: 
     assert np.asarray(terms).sum() == pytest.approx(cosine(mini, 1, 4, 9), abs=1e-5)
 
 
+def test_the_same_instruction_twice_gives_one_ledger_and_no_move(runtime: Runtime) -> None:
+    same = Question(4, 9, 1, 1)
+    pair = explanations.explain_pair(runtime, INPUTS, same)
+    assert pair.panels is not None and len(pair.panels.panels) == 1
+    assert "nan" not in " ".join(explanations.explain_movement(runtime, INPUTS, same).sentences).lower()
+
+
 def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     explanations.explain_pair(runtime, INPUTS, ASKED)
     model = runtime.encoder(INPUTS.checkpoint_id).model
@@ -73,3 +80,9 @@ def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: p
     monkeypatch.setattr(model, "encode_tokens", refuse)
     explanations.explain_pair(runtime, INPUTS, Question(4, 9, 0, 1, by="token"))
     explanations.explain_movement(runtime, INPUTS, ASKED)
+
+
+def test_every_recipe_is_named_beside_its_cosine(runtime: Runtime) -> None:
+    sentences = explanations.explain_boundary(runtime, INPUTS, ASKED).sentences
+    for name in list(RECIPE_NAMES.values())[1:]:
+        assert any(sentence.startswith(f"{name}: ") for sentence in sentences)

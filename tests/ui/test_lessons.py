@@ -21,7 +21,7 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.tabs.learn import Place, act, bar_json, find, notice
 from instructor_core.ui.worksheet import worksheet
-from tests.ui.stages import stage_of
+from tests.ui.inside import stage_of
 
 if TYPE_CHECKING:
     pass

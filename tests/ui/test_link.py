@@ -40,7 +40,8 @@ from instructor_core.ui.scene.link import (
 from instructor_core.ui.scene.link_menu import space_id
 from instructor_core.ui.scene.stage import Stage, Words, words_about
 from instructor_core.ui.strings import one_line
-from tests.ui.stages import INPUTS, JSON, PLACES, handler, small_stage, stage_of
+from tests.ui.inside import JSON, handler, stage_of
+from tests.ui.stages import INPUTS, PLACES, small_stage
 
 KNOWN: dict[str, Any] = {"checkpoints": ("instructor-mini", "instructor-base"), "places": PLACES}
 SCENE = Scene(INPUTS, "map", Selected(1, 0, 1), {"map.method": "pca", "map.center": True, "n": 3})
