@@ -17,9 +17,8 @@ os.environ.update(
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import hypothesis
 import pytest
@@ -31,12 +30,15 @@ import tests.offline.sitecustomize  # noqa: F401 (cuts this process off the net)
 
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
+    from instructor_core.cache import CachedEncoder
 
 MINI = Path(__file__).parents[1] / "assets" / "instructor-mini"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))  # small models: more threads wait for each other
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+slow_machine = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None, suppress_health_check=slow_machine
+)
 hypothesis.settings.load_profile("repeatable")
 
 
@@ -51,7 +53,6 @@ def make_checkpoint(
     out_features: int = 64,
     weights: Literal["bin", "safetensors"] = "safetensors",
     seed: int = 0,
-    max_seq_length: int = 512,
     gated: bool = False,
 ) -> Path:
     """A folder laid out like `hkunlp/instructor-*`: random weights, the tokenizer of the bundled checkpoint.
@@ -59,9 +60,8 @@ def make_checkpoint(
     The weights are drawn large enough that attention is far from uniform: one token more or less in the
     mean moves the (unit length) embedding by more than 0.01.
     """
-    path.mkdir(parents=True)
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(MINI / name, path / name)
+    own = ("*.safetensors", "*.bin", "README.md", "config_sentence_transformers.json")
+    shutil.copytree(MINI, path, ignore=shutil.ignore_patterns(*own))
     mini_config = json.loads((MINI / "config.json").read_text(encoding="utf-8"))
     config = T5Config(
         vocab_size=mini_config["vocab_size"],
@@ -94,16 +94,6 @@ def make_checkpoint(
 
     config.save_pretrained(path)
     _save_weights(path / "pytorch_model.bin", transformer, weights)
-    _write_json(path / "sentence_bert_config.json", {"max_seq_length": max_seq_length, "do_lower_case": False})
-    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Dense": "Dense", "3_Normalize": "Normalize"}
-    _write_json(
-        path / "modules.json",
-        [
-            {"idx": i, "name": str(i), "path": folder, "type": f"sentence_transformers.models.{kind}"}
-            for i, (folder, kind) in enumerate(kinds.items())
-        ],
-    )
-    (path / "1_Pooling").mkdir()
     _write_json(
         path / "1_Pooling" / "config.json",
         {
@@ -114,16 +104,8 @@ def make_checkpoint(
             "pooling_mode_mean_sqrt_len_tokens": False,
         },
     )
-    (path / "2_Dense").mkdir()
-    _write_json(
-        path / "2_Dense" / "config.json",
-        {
-            "in_features": d_model,
-            "out_features": out_features,
-            "bias": False,
-            "activation_function": "torch.nn.modules.linear.Identity",
-        },
-    )
+    dense_config = json.loads((MINI / "2_Dense" / "config.json").read_text(encoding="utf-8"))
+    _write_json(path / "2_Dense" / "config.json", dense_config | {"in_features": d_model, "out_features": out_features})
     _save_weights(path / "2_Dense" / "pytorch_model.bin", dense, weights)
     return path
 
@@ -172,6 +154,14 @@ def mini() -> InstructorModel:
     return InstructorModel("instructor-mini", device=torch.device("cpu"))
 
 
+@pytest.fixture(scope="session")
+def encoder(mini: InstructorModel) -> CachedEncoder:
+    """The bundled checkpoint with its cache."""
+    from instructor_core.cache import CachedEncoder
+
+    return CachedEncoder(mini)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests under tests/browser and puts them last: the quick ones fail first."""
     browser = Path(__file__).parent / "browser"
@@ -184,15 +174,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how much time went into the unit and the browser tests (set-up included, summed over the processes)."""
-    reports = list(_reports(terminalreporter.stats.values()))
+    every = (report for reports in terminalreporter.stats.values() for report in reports)
+    reports = [report for report in every if isinstance(report, pytest.TestReport)]
     for title, wanted in (("unit", False), ("browser", True)):
         chosen = [report for report in reports if ("browser" in report.keywords) is wanted]
         if chosen:
             tests = len({report.nodeid for report in chosen})
             seconds = sum(report.duration for report in chosen)
             terminalreporter.write_line(f"{title} tests: {tests} in {seconds:.1f} s")
-
-
-def _reports(groups: Iterable[list[Any]]) -> Iterator[pytest.TestReport]:
-    for group in groups:
-        yield from (report for report in group if isinstance(report, pytest.TestReport))

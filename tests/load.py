@@ -68,12 +68,31 @@ class Findings:
         return found + self.errors[:5]
 
 
+@dataclass(frozen=True)
+class PageForm:
+    """What the browser knows of the page: the event of the Embed button, the names of its inputs."""
+
+    embed: int
+    button: int
+    fields: tuple[str, ...]
+
+
+async def page_of(http: httpx.AsyncClient) -> PageForm:
+    """The form of the page."""
+    config = (await http.get("/config")).raise_for_status().json()
+    names = {entry["id"]: entry["props"].get("elem_id", "") for entry in config["components"]}
+    (button,) = (number for number, name in names.items() if name == "update")
+    (embed,) = (entry for entry in config["dependencies"] if [button, "click"] in entry["targets"])
+    return PageForm(embed["id"], button, tuple(names.get(number) or "" for number in embed["inputs"]))
+
+
 @dataclass
 class Visitor:
     """One visitor: what it types, and what it makes of the answers."""
 
     number: int
     http: httpx.AsyncClient
+    page: PageForm
     checkpoint: str
     findings: Findings
     rng: random.Random
@@ -125,12 +144,12 @@ class Visitor:
             if np.shape(answer["matrices"]) != (len(INSTRUCTIONS), len(texts), len(texts)):
                 raise ValueError("a similarity of other texts")
         else:
-            self.check_marks("".join(answer[0]["tokens"]).replace("▁", " "), must=True)
+            self.check_marks("".join(answer[0]["tokens"]).replace("▁", " "))
         return kind
 
     async def press_embed(self) -> str:
         """Press Embed on the page with texts of one's own."""
-        page = await page_of(self.http)
+        page = self.page
         session = f"session-{self.number}"
         texts = self.texts(self.rng.randint(2, 6))
         typed = {"texts": "\n".join(texts), "checkpoint": self.checkpoint}
@@ -154,38 +173,14 @@ class Visitor:
         everything = "".join(seen)
         if "ic-error" in everything:
             raise ValueError(f"Embed showed an error: {everything[everything.index('ic-error') :][:200]}")
-        self.check_marks(everything, must=True)
+        self.check_marks(everything)
         return "Embed"
 
-    def check_marks(self, answer: str, *, must: bool) -> None:
-        """Raise if the answer carries the number of another visitor, or none where it must."""
+    def check_marks(self, answer: str) -> None:
+        """Raise unless the answer carries the number of this visitor and no other."""
         numbers = {int(number) for number in MARK.findall(answer.lower())}
-        if numbers - {self.number} or (must and not numbers):
+        if numbers != {self.number}:
             raise ValueError(f"texts of visitors {sorted(numbers)} in an answer to {self.number}")
-
-
-@dataclass(frozen=True)
-class PageForm:
-    """What the browser knows of the page: the event of the Embed button, the names of its inputs."""
-
-    embed: int
-    button: int
-    fields: tuple[str, ...]
-
-
-_forms: dict[str, PageForm] = {}
-
-
-async def page_of(http: httpx.AsyncClient) -> PageForm:
-    """The form of the page, fetched once."""
-    key = str(http.base_url)
-    if key not in _forms:
-        config = (await http.get("/config")).raise_for_status().json()
-        names = {entry["id"]: entry["props"].get("elem_id", "") for entry in config["components"]}
-        (button,) = (number for number, name in names.items() if name == "update")
-        (embed,) = (entry for entry in config["dependencies"] if [button, "click"] in entry["targets"])
-        _forms[key] = PageForm(embed["id"], button, tuple(names.get(number) or "" for number in embed["inputs"]))
-    return _forms[key]
 
 
 async def warm(http: httpx.AsyncClient, checkpoint: str) -> None:
@@ -224,13 +219,13 @@ async def run(url: str, checkpoint: str, *, visitors: int, rounds: int, think: f
     """Have each visitor ask so many times; returns what they met."""
     findings = Findings()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=visitors, keepalive_expiry=KEEP_S)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits, trust_env=False) as http:
-        await page_of(http)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits, trust_env=False) as http:
+        page = await page_of(http)
         await warm(http, checkpoint)
         watching = asyncio.create_task(watch_memory(pid, findings)) if pid else None
         await asyncio.gather(
             *(
-                Visitor(number, http, checkpoint, findings, random.Random(number)).visit(rounds, think)
+                Visitor(number, http, page, checkpoint, findings, random.Random(number)).visit(rounds, think)
                 for number in range(visitors)
             )
         )
@@ -249,18 +244,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=30, help="requests of each (30)")
     parser.add_argument("--think", type=float, default=0.5, help="seconds between two requests of a visitor (0.5)")
     parser.add_argument("--pid", type=int, help="process of the server, to watch its memory")
-    options = parser.parse_args(arguments)
-    findings = asyncio.run(
-        run(
-            options.url,
-            options.checkpoint,
-            visitors=options.visitors,
-            rounds=options.rounds,
-            think=options.think,
-            pid=options.pid,
-        )
-    )
-    check_vectors(findings, options.folder or options.checkpoint)
+    options = vars(parser.parse_args(arguments))
+    folder = options.pop("folder") or options["checkpoint"]
+    findings = asyncio.run(run(**options))
+    check_vectors(findings, folder)
     print("\n".join(findings.lines()))
     return 1 if findings.errors else 0
 

@@ -24,9 +24,11 @@ from instructor_core.ui.api import Api, register_api
 from instructor_core.ui.api_schema import for_programs
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
+from tests.ui.inside import JSON
 
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "I love this phone."]
 INSTRUCTIONS = ["Represent the review for classifying its sentiment:", ""]
+SAID = [f"{word} {thing}." for thing in ("soup", "train", "phone", "film") for word in ("Lovely", "Awful", "Good")]
 JOINED = "Represent the review for classifying its sentiment: "
 NAMES = ("/encode", "/similarity", "/tokens", "/project", "/ledger", "/leaderboard", "/fingerprint")
 
@@ -78,10 +80,12 @@ def test_encode_answers_with_the_embeddings_of_the_encoder(client: Client, mini:
     assert "1 of 2 texts (1) is cut off" in cut["warnings"][0]
 
 
-def test_similarity_answers_with_cosines(client: Client, mini: InstructorModel) -> None:
+def test_similarity_answers_with_cosines_and_project_places_every_text(client: Client, mini: InstructorModel) -> None:
     answer = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, api_name="/similarity")
-    expected = self_similarity(mini.encode([("", text) for text in TEXTS]))
-    assert np.allclose(answer["matrices"][1], expected, atol=1e-5)
+    assert np.allclose(answer["matrices"][1], self_similarity(mini.encode([("", text) for text in TEXTS])), atol=1e-5)
+    answer = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, method="pca", dimensions=3, api_name="/project")
+    assert np.array(answer["coordinates"]).shape == (2, 4, 3)
+    assert answer["method"] == "pca" and len(answer["trustworthiness"]) == 2
 
 
 def test_tokens_tell_what_enters_the_mean(client: Client) -> None:
@@ -89,12 +93,6 @@ def test_tokens_tell_what_enters_the_mean(client: Client) -> None:
     assert row["tokens"][-1] == "</s>" and row["segments"][-1] == "end"
     assert row["pooled"] == [segment in ("text", "end") for segment in row["segments"]]
     assert len(row["alignment"]) == len(row["tokens"]) and row["cut_off"] == 0
-
-
-def test_project_places_every_text(client: Client) -> None:
-    answer = client.predict(texts=TEXTS, instructions=INSTRUCTIONS, method="pca", dimensions=3, api_name="/project")
-    assert np.array(answer["coordinates"]).shape == (2, 4, 3)
-    assert answer["method"] == "pca" and len(answer["trustworthiness"]) == 2
 
 
 def test_the_terms_of_a_ledger_add_up_to_the_cosine(client: Client, mini: InstructorModel) -> None:
@@ -108,9 +106,8 @@ def test_the_terms_of_a_ledger_add_up_to_the_cosine(client: Client, mini: Instru
 
 
 def test_a_leaderboard_ranks_the_instructions_beside_controls(client: Client) -> None:
-    texts = [f"{word} {thing}." for thing in ("soup", "train", "phone", "film") for word in ("Lovely", "Awful", "Good")]
     labels = ["good", "bad", "good"] * 4
-    answer = client.predict(texts=texts, labels=labels, instructions=INSTRUCTIONS[:1], api_name="/leaderboard")
+    answer = client.predict(texts=SAID, labels=labels, instructions=INSTRUCTIONS[:1], api_name="/leaderboard")
     assert [row["role"] for row in answer["rows"]] == ["candidate", "empty", "shuffled", "unrelated"]
     assert answer["best"] == "A" and answer["metric"] == "kNN accuracy"
     assert answer["decision"] == answer["conclusion"][0]
@@ -121,8 +118,7 @@ def test_a_leaderboard_ranks_the_instructions_beside_controls(client: Client) ->
 
 
 def test_a_fingerprint_says_what_an_instruction_does(client: Client) -> None:
-    texts = [f"{word} {thing}." for thing in ("soup", "train", "phone", "film") for word in ("Lovely", "Awful", "Good")]
-    answer = client.predict(texts=texts, instruction=INSTRUCTIONS[0], api_name="/fingerprint")
+    answer = client.predict(texts=SAID, instruction=INSTRUCTIONS[0], api_name="/fingerprint")
     assert answer["like"][0] == "sentiment" and answer["verdict"] == "moves"
     assert answer["sentence"].startswith("moves the texts .") and len(answer["tasks"]) > 10
     with pytest.raises(AppError, match="at least 4 different texts: got 1"):
@@ -159,21 +155,14 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
     ("name", "arguments", "words"),
     [
         ("encode", (["a"] * 501, [""]), "texts: list should have at most 500 items, got 501. 1 to 500 texts, "),
-        ("encode", (["a"], [""] * 5000), "instructions: list should have at most 8 items, got 5000. "),
         ("encode", (["x" * 1_000_000], [""]), "number 1: string should have at most 20000 characters, got 1000000"),
         ("encode", (["x" * 20_000] * 26, [""]), "500000 characters together"),
-        ("encode", (["a"], ["x" * 2001]), "at most 2000 characters, got 2001"),
         ("encode", (["a", " \n"], [""]), "number 2 is"),
         ("encode", (["a", None], [""]), "texts, number 2: input should be a valid string, got None"),
-        ("encode", ({"a": 1}, [""]), "got dict"),
-        ("encode", (["a"], [""], None), "checkpoint: input should be a valid string, got None"),
-        ("encode", (["a"], [""], "instructor-mini", "yes"), "got 'yes'. Whether embeddings have length 1."),
         ("encode", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "1000000 numbers"),
         ("similarity", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "would hold 2000000"),
         ("tokens", (["a"] * 65,), "at most 64 items, got 65. 1 to 64 texts"),
         ("project", (["a"], [""], "tsne"), "method: input should be 'umap' or 'pca', got 'tsne'"),
-        ("project", (["a"], [""], "umap", "separate", True), "dimensions: input should be a valid integer, got True"),
-        ("project", (["a"], [""], "umap", "separate", 2, 10**9), "should be less than or equal to 200"),
         ("project", (["a"], [""], "umap", "separate", 2, 10, float("nan")), "min_dist"),
         ("ledger", ("a", ""), "must not be empty"),
         ("ledger", ("a", "b", "", None, "letter"), "by: input should be 'token' or 'word'"),
@@ -201,13 +190,6 @@ def test_a_bug_shows_no_detail_to_the_caller() -> None:
     assert caught.value.__cause__ is None
 
 
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
-    max_leaves=6,
-)
-
-
 @settings(max_examples=120)
 @given(st.sampled_from([name[1:] for name in NAMES]), st.data())
 def test_any_json_as_arguments_is_an_answer_or_a_message(api: Api, name: str, data: st.DataObject) -> None:
@@ -220,20 +202,8 @@ def test_any_json_as_arguments_is_an_answer_or_a_message(api: Api, name: str, da
     json.dumps(answer, allow_nan=False)
 
 
-HOSTILE = [
-    "\ud800 half a pair",
-    "zero \0 byte",
-    "\u202eright to left",
-    "</s> <pad> <extra_id_0>",
-    "<img src=x onerror=alert(1)>",
-    "=cmd()",
-    "\x1b[31m",
-    "\U0010ffff",
-]
-
-
 def test_hostile_strings_are_texts_like_any_other(api: Api) -> None:
-    for text in HOSTILE:
+    for text in ("\ud800 half a pair", "zero \0 byte", "\u202eright to left", "</s> <pad> <extra_id_0>", "\x1b[31m"):
         answer = api.encode([text, "plain"], [text, ""])
         values = np.array(answer["embeddings"])
         assert np.isfinite(values).all() and np.allclose(np.linalg.norm(values, axis=2), 1, atol=1e-5)

@@ -137,29 +137,19 @@ def test_every_module_imports_only_what_its_layer_may_and_every_layer_exists() -
     ("module", "source"),
     [
         (f"{PACKAGE}.encoder", "from instructor_core.errors import UserError"),
-        (f"{PACKAGE}.encoder", "import sentence_transformers"),
         (f"{PACKAGE}.errors", "import numpy"),
         (f"{PACKAGE}.analysis.similarity", "def f():\n    import torch.nn as nn"),
         (f"{PACKAGE}.analysis.similarity", "if TYPE_CHECKING:\n    from ..encoder import Segment"),
-        (f"{PACKAGE}.analysis.similarity", "from instructor_core import InstructorModel"),
         (f"{PACKAGE}.analysis.similarity", "importlib.import_module('plotly.graph_objects')"),
         (f"{PACKAGE}.figures.matrix", "from sklearn.decomposition import PCA"),
         (f"{PACKAGE}.figures.matrix", "from instructor_core.analysis.similarity import cosine_similarity"),
-        (f"{PACKAGE}.figures.matrix", "from instructor_core.analysis import similarity"),
         (f"{PACKAGE}.embed.worker", "from instructor_core.cache import CachedEncoder"),
         (PACKAGE, "import gradio"),
         ("app", "from instructor_core.encoder import InstructorModel"),
-        ("app", "import gradio as gr"),
     ],
 )
 def test_a_planted_violation_is_found(module: str, source: str) -> None:
     assert len(violations(source, module)) == 1
-
-
-def test_a_relative_import_in_a_package_starts_at_the_package() -> None:
-    assert list(imported_names("from . import x", f"{PACKAGE}.ui", is_package=True)) == [f"{PACKAGE}.ui.x"]
-    assert list(imported_names("from .x import y", f"{PACKAGE}.ui.demo")) == [f"{PACKAGE}.ui.x.y"]
-    assert list(imported_names("from ..x import y", f"{PACKAGE}.ui.tabs.map")) == [f"{PACKAGE}.ui.x.y"]
 
 
 ALONE = """

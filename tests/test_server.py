@@ -27,7 +27,7 @@ from tests.serving import ROOT, Server, serving
 
 ENDPOINTS = ["encode", "similarity", "tokens", "project", "ledger", "leaderboard", "fingerprint"]
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late."]
-VISITORS, ROUNDS = 50, 6  # `python -m tests.load` goes on for longer
+VISITORS, ROUNDS = 50, 3  # `python -m tests.load` goes on for longer
 GROWTH_MB = 64  # that 50 visitors may add once everything is warm
 PEAK_MB = 2000  # of the server with a small checkpoint, whatever it is sent
 WRITES = "writes.txt"
@@ -123,12 +123,6 @@ async def _with_mcp(url: str, name: str | None, arguments: dict[str, Any]) -> li
         return (await session.list_tools()).tools if name is None else await session.call_tool(name, arguments)
 
 
-def tools(server: Server) -> list[Tool]:
-    found = asyncio.run(_with_mcp(server.url, None, {}))
-    assert isinstance(found, list)
-    return found
-
-
 def call(server: Server, name: str, **arguments: Any) -> tuple[bool, str]:
     """Whether the tool failed, and its answer."""
     result = asyncio.run(_with_mcp(server.url, name, arguments))
@@ -137,7 +131,8 @@ def call(server: Server, name: str, **arguments: Any) -> tuple[bool, str]:
 
 
 def test_the_tools_of_mcp_are_the_endpoints_and_say_what_they_take(server: Server) -> None:
-    found = tools(server)
+    found = asyncio.run(_with_mcp(server.url, None, {}))
+    assert isinstance(found, list)
     assert [tool.name for tool in found] == ENDPOINTS
     for tool in found:
         assert re.fullmatch(r"[A-Z].* Returns: .*\.", tool.description or ""), tool.name
@@ -148,18 +143,16 @@ def test_the_tools_of_mcp_are_the_endpoints_and_say_what_they_take(server: Serve
     assert found[0].inputSchema["required"] == ["texts", "instructions"]
 
 
-def test_a_tool_answers_with_what_the_encoder_computes(server: Server, checkpoint_a: Path) -> None:
+def test_a_tool_answers_with_what_the_encoder_computes_or_says_why_it_cannot(
+    server: Server, checkpoint_a: Path
+) -> None:
     asked = {"texts": TEXTS, "instructions": ["Represent the text:"], "checkpoint": checkpoint_a.name}
     failed, answer = call(server, "encode", **asked)
     assert not failed
     expected = InstructorModel(checkpoint_a, device="cpu").encode([("Represent the text: ", text) for text in TEXTS])
     np.testing.assert_allclose(json.loads(answer)["embeddings"][0], expected, atol=1e-5)
-
-
-def test_a_tool_that_cannot_do_what_is_asked_says_why(server: Server) -> None:
     failed, answer = call(server, "encode", texts=TEXTS, instructions=[""] * 9)
-    assert failed
-    assert "instructions: list should have at most 8 items, got 9. 1 to 8 instructions" in answer
+    assert failed and "instructions: list should have at most 8 items, got 9. 1 to 8 instructions" in answer
     assert "Traceback" not in answer and str(ROOT) not in answer
 
 
@@ -168,17 +161,13 @@ def test_a_tool_that_cannot_do_what_is_asked_says_why(server: Server) -> None:
 
 def test_fifty_visitors_get_their_own_answers_and_memory_stays_where_it_is(server: Server, checkpoint_a: Path) -> None:
     findings = asyncio.run(
-        load.run(server.url, checkpoint_a.name, visitors=VISITORS, rounds=ROUNDS, think=1.0, pid=server.pid)
+        load.run(server.url, checkpoint_a.name, visitors=VISITORS, rounds=ROUNDS, think=0.5, pid=server.pid)
     )
     load.check_vectors(findings, str(checkpoint_a))
     print("\n".join(findings.lines()))
     assert findings.errors == []
-    assert findings.n_requests == VISITORS * ROUNDS and set(findings.latencies) == {
-        "Embed",
-        "encode",
-        "similarity",
-        "tokens",
-    }
+    assert findings.n_requests == VISITORS * ROUNDS
+    assert set(findings.latencies) == {"Embed", "encode", "similarity", "tokens"}
     assert findings.growth_mb() < GROWTH_MB
     assert memory_mb(server) < PEAK_MB
     assert health(server)["queue"] == 0
@@ -186,12 +175,12 @@ def test_fifty_visitors_get_their_own_answers_and_memory_stays_where_it_is(serve
 
 def test_an_answer_to_somebody_else_is_noticed(checkpoint_a: Path) -> None:
     findings = load.Findings()
-    visitor = load.Visitor(7, httpx.AsyncClient(), "random-a", findings, load.random.Random(0))
-    visitor.check_marks("visitor 7 round 1", must=True)
-    with pytest.raises(ValueError, match="texts of visitors"):
-        visitor.check_marks("visitor 8 round 1", must=True)
-    with pytest.raises(ValueError, match="texts of visitors"):
-        visitor.check_marks("", must=True)
+    form = load.PageForm(0, 0, ())
+    visitor = load.Visitor(7, httpx.AsyncClient(), form, "random-a", findings, load.random.Random(0))
+    visitor.check_marks("visitor 7 round 1")
+    for foreign in ("visitor 8 round 1", "visitor 7 and visitor 8", ""):
+        with pytest.raises(ValueError, match="texts of visitors"):
+            visitor.check_marks(foreign)
     findings.vectors["a text"] = [[0.0] * 64] * 2
     load.check_vectors(findings, str(checkpoint_a))
     assert findings.errors == ["2 of 2 embeddings are not those of the texts that were sent"]
@@ -228,11 +217,11 @@ def test_an_address_in_place_of_an_upload_is_not_opened(server: Server) -> None:
 
 def test_hostile_input_neither_breaks_nor_leaks_anything(server: Server, checkpoint_a: Path) -> None:
     before = len(server.log_text())
-    report = fuzz.fuzz(server.url, seconds=6, seed=1, pressing=False)
+    report = fuzz.fuzz(server.url, requests=120, seed=1, pressing=False)
     assert own_frames(server.log_text()[before:]) == []
-    pressed = fuzz.fuzz(server.url, seconds=4, seed=2)
+    pressed = fuzz.fuzz(server.url, requests=60, seed=2)
     assert report.problems + pressed.problems == []
-    assert sum((report.tried + pressed.tried).values()) > 10  # a busy machine sends fewer
+    assert sum((report.tried + pressed.tried).values()) == 180
     assert memory_mb(server) < PEAK_MB
     assert health(server)["queue"] == 0
     failed, _ = call(server, "encode", texts=TEXTS, instructions=[""])
@@ -242,30 +231,30 @@ def test_hostile_input_neither_breaks_nor_leaks_anything(server: Server, checkpo
 # ------------------------------------------------------------------------------------------------- where it is written
 
 
-@pytest.mark.parametrize(
-    "writing",
-    [
-        "open('{}', 'w')",
-        "pathlib.Path('{}').touch()",
-        "os.mkdir('{}')",
-        "os.rename('here', '{}')",
-        "shutil.copyfile('here', '{}')",
-        "os.remove('{}')",
-        "os.remove('gone', dir_fd=os.open('{}'[:-5], os.O_RDONLY))",
-        "sqlite3.connect('{}')",
-        "tempfile.mkstemp(dir='{}'[:-5])",
-    ],
-)
-def test_a_process_that_writes_elsewhere_is_noticed(tmp_path: Path, writing: str) -> None:
+def test_a_process_that_writes_elsewhere_is_noticed(tmp_path: Path) -> None:
     own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
     own.mkdir()
     elsewhere.mkdir()
-    imports = "import os, pathlib, shutil, sqlite3, tempfile; open('here', 'w').close()"
-    program = f"{imports}\ntry: {writing.format(elsewhere / 'gone')}\nexcept OSError: pass"
+    gone = str(elsewhere / "gone")
+    program = ["import os, pathlib, shutil, sqlite3, tempfile; open('here', 'w').close()"]
+    for number, writing in enumerate(
+        [
+            "open('{}', 'w')",
+            "pathlib.Path('{}').touch()",
+            "os.mkdir('{}')",
+            "os.rename('here', '{}')",
+            "shutil.copyfile(__file__, '{}')",
+            "os.remove('{}')",
+            f"os.remove('gone7', dir_fd=os.open('{elsewhere}', os.O_RDONLY))",
+            "sqlite3.connect('{}')",
+        ],
+        start=1,
+    ):
+        program.append(f"try: {writing.format(f'{gone}{number}')}\nexcept OSError: pass")
+    (own / "program.py").write_text("\n".join(program), encoding="utf-8")
     environment = {"PYTHONPATH": str(ROOT / "tests" / "offline"), "WRITES_LOG": str(own / WRITES)}
-    subprocess.run([sys.executable, "-c", program], cwd=own, env=environment, check=True)
-    (found,) = written_elsewhere(own)
-    assert found.startswith(f"{elsewhere}/")
+    subprocess.run([sys.executable, "program.py"], cwd=own, env=environment, check=True)
+    assert written_elsewhere(own) == [f"{gone}{number}" for number in range(1, 9)]
     assert str(own / "here") in (own / WRITES).read_text(encoding="utf-8")
 
 

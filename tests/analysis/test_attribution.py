@@ -28,6 +28,26 @@ def encoded(model: InstructorModel, number: int, *, by: str = "token") -> Ledger
     return ledger(first, second, by=by)  # type: ignore[arg-type]
 
 
+def test_every_term_is_that_of_a_slow_loop_over_the_averaged_tokens(model: InstructorModel) -> None:
+    for sides in (PAIRS[0], PAIRS[2], PAIRS[7]):  # of unequal lengths: one was padded; the last is cut off
+        first, second = model.encode_tokens(list(sides))
+        left, right = (one.projected.astype(np.float64)[one.pooling_mask] for one in (first, second))
+        norms = np.linalg.norm(sum(left) / len(left)) * np.linalg.norm(sum(right) / len(right))
+        expected = [[t @ u / (len(left) * len(right) * norms) for u in right] for t in left]
+        result = ledger(first, second)
+        np.testing.assert_allclose(result.values, expected, atol=1e-7)
+        assert [unit.segment for unit in result.rows] == ["text"] * (len(result.rows) - 1) + ["end"]
+        assert result.rows[-1].text == result.columns[-1].text == "</s>"
+        once = result.row_totals[-1] + result.column_totals[-1] - result.values[-1, -1]
+        assert result.end_total == pytest.approx(once, abs=1e-7)
+        words, start = ledger(first, second, by="word"), 0
+        for unit, total in zip(words.rows, words.row_totals, strict=True):  # a word adds what its tokens add
+            stop = start + len(unit.tokens)
+            assert total == pytest.approx(result.row_totals[start:stop].sum(), abs=1e-6)
+            start = stop
+        assert words.end_total == pytest.approx(result.end_total, abs=1e-6)
+
+
 @pytest.mark.parametrize("number", range(len(PAIRS)))
 def test_the_terms_sum_to_the_cosine_of_the_encoder(model: InstructorModel, number: int) -> None:
     rows, columns = model.encode(list(PAIRS[number])).astype(np.float64)
@@ -38,49 +58,6 @@ def test_the_terms_sum_to_the_cosine_of_the_encoder(model: InstructorModel, numb
         assert result.cosine == pytest.approx(rows @ columns, abs=1e-5)
         assert result.row_totals.sum() == pytest.approx(result.cosine, abs=1e-5)
         assert result.column_totals.sum() == pytest.approx(result.cosine, abs=1e-5)
-
-
-def test_every_term_equals_the_formula_in_a_slow_loop(model: InstructorModel) -> None:
-    first, second = model.encode_tokens(list(PAIRS[2]))
-    left = [v for v, pooled in zip(first.projected.astype(np.float64), first.pooling_mask, strict=True) if pooled]
-    right = [v for v, pooled in zip(second.projected.astype(np.float64), second.pooling_mask, strict=True) if pooled]
-    norms = np.linalg.norm(sum(left) / len(left)) * np.linalg.norm(sum(right) / len(right))
-    expected = [[t @ u / (len(left) * len(right) * norms) for u in right] for t in left]
-    np.testing.assert_allclose(ledger(first, second).values, expected, atol=1e-7)
-
-
-def test_instruction_and_padding_have_no_row(model: InstructorModel) -> None:
-    first, second = model.encode_tokens(list(PAIRS[0]))  # of unequal lengths: one was padded
-    result = ledger(first, second)
-    assert result.values.shape == (first.pooling_mask.sum(), second.pooling_mask.sum())
-    assert [unit.segment for unit in result.rows] == ["text"] * (len(result.rows) - 1) + ["end"]
-    assert result.rows[-1].text == result.columns[-1].text == "</s>"
-
-
-def test_a_truncated_text_counts_only_what_was_encoded(mini: InstructorModel) -> None:
-    first, _ = mini.encode_tokens(list(PAIRS[7]))
-    assert first.n_cut > 0
-    assert len(encoded(mini, 7).rows) == first.pooling_mask.sum()
-
-
-def test_a_word_adds_what_its_tokens_add(mini: InstructorModel) -> None:
-    first, second = mini.encode_tokens(
-        [(TOPIC, "unbelievably supercalifragilistic goals"), (TOPIC, "wonderful, wasn't it")]
-    )
-    tokens, words = ledger(first, second), ledger(first, second, by="word")
-    assert len(words.rows) < len(tokens.rows)
-    start = 0
-    for unit, total in zip(words.rows, words.row_totals, strict=True):
-        stop = start + len(unit.tokens)
-        assert total == pytest.approx(tokens.row_totals[start:stop].sum(), abs=1e-6)
-        start = stop
-    assert words.end_total == pytest.approx(tokens.end_total, abs=1e-6)
-
-
-def test_the_share_of_the_end_is_its_row_and_its_column_counted_once(model: InstructorModel) -> None:
-    result = encoded(model, 0)
-    expected = result.row_totals[-1] + result.column_totals[-1] - result.values[-1, -1]
-    assert result.end_total == pytest.approx(expected, abs=1e-7)
 
 
 def test_terms_are_ranked_by_their_magnitude(model: InstructorModel) -> None:

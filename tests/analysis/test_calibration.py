@@ -35,6 +35,11 @@ def test_the_background_holds_the_cosines_of_pairs_of_different_domains() -> Non
     np.testing.assert_allclose(result.cosines, expected, atol=1e-6)
     np.testing.assert_allclose(result.quantiles[2], np.median(expected), atol=1e-6)
     assert (np.diff(result.curve, axis=0) >= 0).all()
+    percentiles = percentile_matrices(np.stack([cosines]), [result])
+    np.testing.assert_array_equal(percentiles[0], result.percentiles(cosines))
+    assert (np.diag(percentiles[0]) == 100).all()  # a text with itself
+    with pytest.raises(UserError, match="at least 2 domains: got 1"):
+        background(vectors[:3], ["a"] * 3)
 
 
 def test_percentiles_are_those_of_scipy_rise_with_the_cosine_and_end_at_100() -> None:
@@ -53,19 +58,3 @@ def test_held_out_unrelated_sentences_spread_evenly_over_the_percentiles() -> No
     fresh = vectors_of(240, 1).reshape(2, 120, 8)
     pairs = np.array([self_similarity(np.stack(pair))[0, 1] for pair in zip(*fresh, strict=True)])
     assert kstest(result.percentiles(pairs) / 100, "uniform").pvalue > 0.01
-
-
-def test_a_text_with_itself_is_at_100_under_every_instruction() -> None:
-    matrices = np.stack([self_similarity(vectors_of(5, seed)) for seed in range(2)])
-    backgrounds = [background(vectors_of(60, seed + 5), DOMAINS) for seed in range(2)]
-    percentiles = percentile_matrices(matrices, backgrounds)
-    assert percentiles.shape == matrices.shape
-    assert percentiles.dtype == np.float32
-    for k in range(2):
-        assert (np.diag(percentiles[k]) == 100).all()
-        np.testing.assert_array_equal(percentiles[k], backgrounds[k].percentiles(matrices[k]))
-
-
-def test_a_background_of_one_domain_is_refused() -> None:
-    with pytest.raises(UserError, match="at least 2 domains: got 1"):
-        background(vectors_of(3, 0), ["a"] * 3)

@@ -20,7 +20,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_dropping_a_token_equals_the_mean_of_the_others(model: InstructorModel, text: str) -> None:
+def test_dropping_a_token_or_a_word_equals_the_mean_of_the_others(model: InstructorModel, text: str) -> None:
     pair, other = model.encode_tokens([(TOPIC, text), (TOPIC, "The match was decided by one goal.")])
     result = drop(pair, other.embedding)
     pooled = pair.projected[pair.pooling_mask].astype(np.float64)
@@ -28,27 +28,17 @@ def test_dropping_a_token_equals_the_mean_of_the_others(model: InstructorModel, 
     np.testing.assert_allclose(result.similarities, expected, atol=1e-6)
     assert result.cosine == pytest.approx(cosine(pair.embedding, other.embedding), abs=1e-6)
     np.testing.assert_allclose(result.effects, result.cosine - np.array(expected), atol=1e-6)
-
-
-def test_dropping_a_word_leaves_out_all_its_tokens(mini: InstructorModel) -> None:
-    pair, other = mini.encode_tokens([(TOPIC, TEXTS[3]), (TOPIC, "one goal")])
-    result = drop(pair, other.embedding, by="word")
-    for unit, value in zip(result.units, result.similarities, strict=True):
+    by_word = drop(pair, other.embedding, by="word")
+    for unit, value in zip(by_word.units, by_word.similarities, strict=True):
         mask = pair.pooling_mask.copy()
         mask[list(unit.tokens)] = False
         assert value == pytest.approx(cosine(pair.projected[mask].mean(axis=0), other.embedding), abs=1e-6)
-    assert len(result.units) < pair.pooling_mask.sum()
 
 
-def test_a_single_pooled_token_cannot_be_dropped(model: InstructorModel) -> None:
-    pair, other = model.encode_tokens([(TOPIC, ""), (TOPIC, "goal")])
-    for by in ("token", "word"):
-        with pytest.raises(UserError, match="at least 2 pooled tokens, </s> included: got 1"):
-            drop(pair, other.embedding, by=by)
-
-
-def test_nothing_left_but_zero_gives_no_nan(mini: InstructorModel) -> None:
-    pair, other = mini.encode_tokens([(TOPIC, "good"), (TOPIC, "goal")])
+def test_a_single_pooled_token_cannot_be_dropped_and_nothing_left_but_zero_gives_no_nan(mini: InstructorModel) -> None:
+    empty, pair, other = mini.encode_tokens([(TOPIC, ""), (TOPIC, "good"), (TOPIC, "goal")])
+    with pytest.raises(UserError, match="at least 2 pooled tokens, </s> included: got 1"):
+        drop(empty, other.embedding)
     pair.projected[-1] = 0  # </s>
     assert drop(pair, other.embedding).similarities[0] == 0
 
@@ -56,19 +46,7 @@ def test_nothing_left_but_zero_gives_no_nan(mini: InstructorModel) -> None:
 @pytest.mark.parametrize(
     ("instruction", "text", "by", "expected"),
     [
-        (
-            TOPIC,
-            "The goal was good, really",
-            "word",
-            [
-                "goal was good, really",
-                "The was good, really",
-                "The goal good, really",
-                "The goal was, really",
-                "The goal was good really",
-                "The goal was good,",
-            ],
-        ),
+        (TOPIC, "The goal, really", "word", ["goal, really", "The, really", "The goal really", "The goal,"]),
         (TOPIC, "good", "word", [""]),
         ("x:", "it is", "word", ["is", "it"]),
         (TOPIC, "  wasn't it  ", "word", ["it", "wasn't"]),

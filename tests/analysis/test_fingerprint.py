@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from instructor_core import InstructorModel
 from instructor_core.analysis.fingerprint import MAX_TEXTS, Fingerprint, Likeness, describe, fingerprint, sample_texts
 from instructor_core.analysis.suggest import yardsticks
+from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready
@@ -43,12 +43,12 @@ def test_no_instruction_changes_nothing_at_all() -> None:
     assert result.named == () and all(one.correlation == 0 for one in result.likeness)
 
 
-@pytest.mark.parametrize(("seed", "name"), [(1, "topic"), (2, "mood"), (3, "form")])
-def test_a_tested_task_is_like_itself_and_so_is_a_weaker_form_of_it(seed: int, name: str) -> None:
-    own = made(space(seed, 2.0))
-    assert own.named == (name,)
-    assert own.likeness[0].correlation == pytest.approx(1) and own.likeness[0].strength == pytest.approx(1)
-    assert made(space(seed, 1.0)).named == (name,)
+def test_a_tested_task_is_like_itself_and_so_is_a_weaker_form_of_it() -> None:
+    for seed, name in enumerate(NAMES, start=1):
+        own = made(space(seed, 2.0))
+        assert own.named == (name,)
+        assert own.likeness[0].correlation == pytest.approx(1) and own.likeness[0].strength == pytest.approx(1)
+        assert made(space(seed, 1.0)).named == (name,)
 
 
 def test_the_likeness_is_the_partial_rank_correlation() -> None:
@@ -96,7 +96,7 @@ def test_what_a_control_gives_as_well_counts_for_no_task() -> None:
     assert held.named == ()  # asking for nothing moves the texts the same way
 
 
-@pytest.mark.parametrize("n", [4, 5, 8])
+@pytest.mark.parametrize("n", [4, 8])
 def test_few_texts_have_a_fingerprint_and_three_have_none(n: int) -> None:
     def few(seed: int) -> np.ndarray:
         return space(seed)[:n]
@@ -116,25 +116,18 @@ def test_a_sample_is_drawn_once_and_for_all() -> None:
     np.testing.assert_array_equal(drawn, sample_texts(5000))
 
 
-@pytest.mark.parametrize(
-    ("named", "words"),
-    [
-        (("topic",), 'moves the texts .21 (punctuation .01) · like "topic"'),
-        (("a", "b"), 'moves the texts .21 (punctuation .01) · like "a" or "b"'),
-        (("a", "b", "c"), 'moves the texts .21 (punctuation .01) · like "a", "b" or "c"'),
-        ((), "moves the texts .21 (punctuation .01) · like no tested task"),
-    ],
-)
-def test_a_fingerprint_is_one_line(named: tuple[str, ...], words: str) -> None:
-    assert describe(Fingerprint(16, 0.213, 0.008, 0.2, 0.02, (Likeness("a", 0.9, 0.3),), named)) == words
+def test_a_fingerprint_is_one_line() -> None:
+    for named, like in ((("a",), '"a"'), (("a", "b", "c"), '"a", "b" or "c"'), ((), "no tested task")):
+        made_up = Fingerprint(16, 0.213, 0.008, 0.2, 0.02, (Likeness("a", 0.9, 0.3),), named)
+        assert describe(made_up) == f"moves the texts .21 (punctuation .01) · like {like}"
 
 
 # --------------------------------------------------------------------------------- the bundled checkpoint, 16 reviews
 
 
-def on_reviews(mini: InstructorModel, *instructions: str, texts: Sequence[str] = ()) -> list[Fingerprint | None]:
+def on_reviews(encoder: CachedEncoder, *instructions: str, texts: Sequence[str] = ()) -> list[Fingerprint | None]:
     ready = tuple(join_ready(instruction) for instruction in instructions)
-    return list(fingerprints(mini.encode, Inputs("instructor-mini", ready, tuple(texts or REVIEWS["texts"]), None)))
+    return list(fingerprints(encoder.encode, Inputs("instructor-mini", ready, tuple(texts or REVIEWS["texts"]), None)))
 
 
 @pytest.mark.parametrize(
@@ -142,40 +135,27 @@ def on_reviews(mini: InstructorModel, *instructions: str, texts: Sequence[str] =
     [
         ("Is the author happy or annoyed?", {"sentiment"}),
         ("Do not use sentiment:", {"sentiment"}),  # the opposite was meant
-        ("How does the writer feel?", {"sentiment", "emotion"}),
         ("what is it about?", {"topic"}),
-        ("Represent the review for classifying the topic:", {"topic"}),
         ("question or not:", {"question type", "sentence type"}),
         ("group by mood:", {"question type", "sentence type", "grammatical person"}),  # it sorts questions
         ("Ignore the topic and look only at the emotion:", set()),  # four fifths of the order of no instruction stay
         ("star rating 1 to 5:", set()),
     ],
 )
-def test_an_instruction_is_named_by_what_it_does(mini: InstructorModel, instruction: str, named: set[str]) -> None:
-    (result,) = on_reviews(mini, instruction)
+def test_an_instruction_is_named_by_what_it_does(encoder: CachedEncoder, instruction: str, named: set[str]) -> None:
+    (result,) = on_reviews(encoder, instruction)
     assert result is not None and result.verdict == "moves"
     assert set(result.named) == named
 
 
-def test_words_without_a_wish_hardly_change_anything(mini: InstructorModel) -> None:
-    for result in on_reviews(mini, "banana banana banana", "by length:", "", ":", "?!"):
+def test_words_without_a_wish_hardly_change_anything(encoder: CachedEncoder) -> None:
+    for result in on_reviews(encoder, "banana banana banana", "by length:", "", ":", "?!"):
         assert result is not None and result.verdict == "hardly changes anything"
+    assert on_reviews(encoder, "by topic:", texts=["a", "b", "c", "a", "b"]) == [None]  # four different texts at least
 
 
-def test_every_tested_task_is_recognised_by_its_own_plain_instruction(mini: InstructorModel) -> None:
+def test_every_tested_task_is_recognised_by_its_own_plain_instruction(encoder: CachedEncoder) -> None:
     tasks = yardsticks().tasks
-    for task, result in zip(tasks, on_reviews(mini, *(task.instruction for task in tasks)), strict=True):
+    for task, result in zip(tasks, on_reviews(encoder, *(task.instruction for task in tasks)), strict=True):
         assert result is not None and (result.verdict != "moves" or task.name in result.named)
         assert next(one for one in result.likeness if one.task == task.name).correlation == pytest.approx(1, abs=1e-5)
-
-
-def test_below_four_different_texts_there_is_no_fingerprint(mini: InstructorModel) -> None:
-    assert on_reviews(mini, "by topic:", texts=["a", "b", "c", "a", "b"]) == [None]
-
-
-def test_the_tested_tasks_have_labelled_texts_and_names_in_words() -> None:
-    names = [task.name for task in yardsticks().tasks]
-    assert len(names) == len(set(names)) == 13
-    assert {"topic", "sentiment", "sentence type", "grammatical person", "whether it is negated"} <= set(names)
-    assert not {"aspect", "subjectivity", "dialogue act"} & set(names)  # wordings without a label set of their own
-    assert all(one.endswith(" ") and not one.endswith("  ") for one in yardsticks().instructions)

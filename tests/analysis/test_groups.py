@@ -40,7 +40,7 @@ def test_the_most_frequent_labels_have_groups_and_the_others_share_one() -> None
     assert f"{MAX_LABELS} most frequent of {MAX_LABELS + 5}" in groups.rule
 
 
-@pytest.mark.parametrize(("n", "n_groups"), [(16, 4), (48, 2), (48, 3), (48, 8), (500, 11), (MAX_CLUSTERED + 500, 5)])
+@pytest.mark.parametrize(("n", "n_groups"), [(16, 4), (48, 2), (500, 11), (MAX_CLUSTERED + 500, 5)])
 def test_planted_groups_are_found_with_their_members_and_named_by_their_words(n: int, n_groups: int) -> None:
     result = named_groups(told(n, n_groups), None, planted(n, n_groups))
     assert f"{n_groups} k-means clusters under A" in result.rule

@@ -13,7 +13,6 @@ from instructor_core.errors import UserError
         (None, "a label for every text: got 0 labels for 0 texts"),
         (["a", "b"] * 3 + ["a"], "at least 8 labelled texts: got 7"),
         (["a"] * 9, "at least 2 different labels: got 1, 'a', on all 9 texts"),
-        (["a"] * 5 + ["b"] * 4 + ["rare"], "at least 2 texts.*label 'rare' has 1 of 10 texts"),
         (["a", "b"] * 5 + ["", " "], "a label for every text: got 10 labels for 12 texts"),
     ],
 )
@@ -22,16 +21,9 @@ def test_labels_that_cannot_be_scored_are_refused_with_both_numbers(labels: list
         label_task(labels)
 
 
-def test_eight_texts_with_two_labels_are_enough() -> None:
-    task = label_task(["b", "a"] * 4)
-    assert task.names == ("a", "b")
-    assert task.index.tolist() == [1, 0] * 4
-    assert task.counts.tolist() == [4, 4]
-
-
 @pytest.mark.parametrize(
     ("counts", "k"),
-    [((4, 4), 1), ((12, 12), 3), ((20, 20), 5), ((50, 2), 1), ((250, 250), 15), ((60, 4), 3), ((8, 8), 3)],
+    [((4, 4), 1), ((12, 12), 3), ((50, 2), 1), ((250, 250), 15), ((60, 4), 3)],
 )
 def test_k_is_odd_and_small_enough_for_the_smallest_label(counts: tuple[int, int], k: int) -> None:
     assert label_task(["a"] * counts[0] + ["b"] * counts[1], n_resamples=1).k == k

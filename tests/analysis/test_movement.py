@@ -35,25 +35,16 @@ def test_shares_sum_to_one_and_equal_the_formula(model: InstructorModel, text: s
         np.testing.assert_allclose(result.lengths, np.linalg.norm(right - left, axis=1) / len(left), rtol=1e-6)
 
 
-def test_the_same_instruction_twice_is_no_move(model: InstructorModel) -> None:
+def test_the_same_instruction_twice_is_no_move_in_whatever_batch(model: InstructorModel) -> None:
     for text in TEXTS:
         result = movement(*model.encode_tokens([(TOPIC, text), (TOPIC, text)]))
         assert result.shares is None
         assert result.carriers(3) == ()
         assert np.isfinite(result.lengths).all()
         assert result.cosine == pytest.approx(1, abs=1e-6)
-
-
-def test_noise_of_another_batch_is_no_move(model: InstructorModel) -> None:
     alone = model.encode_tokens([(TOPIC, TEXTS[0])])[0]
     beside_a_long_one = model.encode_tokens([(TOPIC, TEXTS[0]), (TOPIC, LONG)])[0]
-    assert movement(alone, beside_a_long_one).shares is None
-
-
-def test_the_opposite_move_has_the_same_shares(model: InstructorModel) -> None:
-    first, second = model.encode_tokens([(SENTIMENT, TEXTS[0]), (TOPIC, TEXTS[0])])
-    there, back = movement(first, second), movement(second, first)
-    np.testing.assert_allclose(there.shares, back.shares, atol=1e-9)
+    assert movement(alone, beside_a_long_one).shares is None  # noise of another batch
 
 
 def test_carriers_come_by_the_magnitude_of_their_share(model: InstructorModel) -> None:
@@ -84,11 +75,5 @@ def test_neighbors_that_came_and_went_equal_a_slow_loop() -> None:
         assert [n.text for n in result.after] == sets[1]
         assert [n.text for n in result.came] == [j for j in sets[1] if j not in sets[0]]
         assert [n.text for n in result.went] == [j for j in sets[0] if j not in sets[1]]
-
-
-def test_equal_texts_keep_their_neighbors_and_few_texts_give_few() -> None:
-    vectors = np.random.default_rng(1).normal(size=(3, 4))
-    result = neighbor_change(vectors, vectors, 0, k=10)
-    assert result.came == result.went == ()
-    assert len(result.before) == 2
-    assert neighbor_change(vectors[:1], vectors[:1], 0, k=3).before == ()
+    few = neighbor_change(first[:3], first[:3], 0, k=10)
+    assert few.came == few.went == () and len(few.before) == 2

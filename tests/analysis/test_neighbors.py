@@ -33,15 +33,8 @@ def test_nearest_texts_are_those_of_the_matrix() -> None:
             [one.similarity for one in expected], abs=1e-6
         )
     assert all(result.low <= one.similarity <= result.high for lists in result.lists for one in lists)
-
-
-def test_a_text_alone_has_no_nearest_text() -> None:
-    assert nearest_texts(made(1), 0).lists == ((), ())
-
-
-def test_the_cosines_of_a_text_are_a_row_of_each_matrix() -> None:
-    grid = made()
     np.testing.assert_allclose(text_cosines(grid, 5), similarity(grid).matrices[:, 5], atol=1e-6)
+    assert nearest_texts(made(1), 0).lists == ((), ())  # a text alone
 
 
 def test_block_means_are_means_over_all_pairs_of_different_texts() -> None:

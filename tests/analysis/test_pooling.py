@@ -36,17 +36,19 @@ def embedding(pair: TokenEncoding, averaged: np.ndarray) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-@pytest.mark.parametrize(("instruction", "text"), PAIRS)
-def test_cosines_are_those_of_the_averaged_tokens(mini: InstructorModel, instruction: str, text: str) -> None:
-    pairs = encoded(mini, instruction, text)
-    ours = mini.encode([(instruction, text)])[0]
-    for result, pair in zip(compare_recipes(pairs), pairs, strict=True):
-        assert len(result.tokens) == len(result.segments) == len(result.averaged) == pair.n_encoded
-        if result.cosine is None:
-            assert result.note
-            assert not result.averaged.any()
-        else:
-            assert result.cosine == pytest.approx(float(embedding(pair, result.averaged) @ ours), abs=1e-5)
+def test_cosines_are_those_of_the_averaged_tokens(mini: InstructorModel) -> None:
+    for instruction, text in PAIRS:
+        pairs = encoded(mini, instruction, text)
+        ours = mini.encode([(instruction, text)])[0]
+        for result, pair in zip(compare_recipes(pairs), pairs, strict=True):
+            assert len(result.tokens) == len(result.segments) == len(result.averaged) == pair.n_encoded
+            if result.cosine is None:
+                assert result.note and not result.averaged.any()
+            else:
+                assert result.cosine == pytest.approx(float(embedding(pair, result.averaged) @ ours), abs=1e-5)
+    endless = recipes(mini, REVIEW, "")[Recipe.WITHOUT_END]
+    assert endless.cosine is None and "nothing is left to average" in endless.note
+    assert [len(set(recipe_pairs(one, "good"))) for one in ("Mood:", REVIEW)] == [1, 2]  # forward passes
 
 
 @pytest.mark.parametrize("name", ["checkpoint_a", "checkpoint_b"])
@@ -94,32 +96,16 @@ def test_the_main_branch_sees_both_parts_stripped_and_glued(mini: InstructorMode
     assert already_glued.cosine == pytest.approx(1, abs=1e-6)
 
 
-def test_only_an_instruction_of_one_token_is_averaged_by_1_0_1(model: InstructorModel) -> None:
-    one = recipes(model, "x ", "The soup was cold.")[Recipe.INSTRUCTOR_1_0_1]
-    assert one.averaged.all()
-    assert one.cosine is not None
-    assert one.cosine < 0.9999
-    for instruction in ("", REVIEW):
-        several = recipes(model, instruction, "The soup was cold.")[Recipe.INSTRUCTOR_1_0_1]
-        assert several.cosine == pytest.approx(1, abs=1e-6)
-
-
-def test_averaging_the_instruction_or_leaving_out_the_end_is_another_embedding(model: InstructorModel) -> None:
-    found = recipes(model, REVIEW, "The soup was cold.")
-    pooled, endless = found[Recipe.INSTRUCTION_POOLED], found[Recipe.WITHOUT_END]
-    assert pooled.averaged.all()
-    assert not endless.averaged[-1]
-    assert endless.averaged.sum() == found[Recipe.OURS].averaged.sum() - 1
-    for result in (pooled, endless):
-        assert result.cosine is not None
-        assert result.cosine < 0.9999
-    assert found[Recipe.OURS].cosine == pytest.approx(1, abs=1e-6)
-
-
-def test_an_empty_text_has_nothing_without_its_end(mini: InstructorModel) -> None:
-    result = recipes(mini, REVIEW, "")[Recipe.WITHOUT_END]
-    assert result.cosine is None
-    assert "nothing is left to average" in result.note
+def test_what_else_is_averaged_or_left_out_is_another_embedding(model: InstructorModel) -> None:
+    one, several = (recipes(model, instruction, "The soup was cold.") for instruction in ("x ", REVIEW))
+    everything = one[Recipe.INSTRUCTOR_1_0_1]  # only an instruction of one token is averaged by 1.0.1
+    pooled, endless = several[Recipe.INSTRUCTION_POOLED], several[Recipe.WITHOUT_END]
+    assert everything.averaged.all() and pooled.averaged.all() and not endless.averaged[-1]
+    assert endless.averaged.sum() == several[Recipe.OURS].averaged.sum() - 1
+    for result in (everything, pooled, endless):
+        assert result.cosine is not None and result.cosine < 0.9999
+    for result in (several[Recipe.OURS], several[Recipe.INSTRUCTOR_1_0_1]):
+        assert result.cosine == pytest.approx(1, abs=1e-6)
 
 
 def test_special_tokens_typed_in_a_text_are_pointed_out(mini: InstructorModel) -> None:
@@ -132,12 +118,6 @@ def test_special_tokens_typed_in_a_text_are_pointed_out(mini: InstructorModel) -
     ]
 
 
-def test_most_recipes_share_one_forward_pass() -> None:
-    assert len(set(recipe_pairs("Mood:", "good"))) == 1
-    assert len(set(recipe_pairs(REVIEW, "good"))) == 2
-    assert recipe_pairs(REVIEW, "good")[0] == (REVIEW, "good")
-
-
 def test_the_boundaries_agree_where_a_space_parts_instruction_and_text(model: InstructorModel) -> None:
     (pair,) = model.encode_tokens([(REVIEW, "//path it is")])
     found = boundary(pair)
@@ -147,6 +127,10 @@ def test_the_boundaries_agree_where_a_space_parts_instruction_and_text(model: In
     assert (found.n_straddling, found.n_cut) == (0, 0)
     assert found.n_text == pair.n_encoded - found.n_instruction - 1
     assert found.joint == (REVIEW[-12:], "//path it is")
+    (pair,) = model.encode_tokens([(REVIEW, " ".join(f"word {number}" for number in range(300)))])
+    full = boundary(pair)
+    assert full.n_cut == pair.n_cut > 0
+    assert full.n_instruction + full.n_text + 1 == full.max_seq_length == 512
 
 
 def test_a_token_across_the_joint_is_found() -> None:
@@ -161,10 +145,3 @@ def test_a_token_across_the_joint_is_found() -> None:
     assert (found.count, found.character, found.agree, found.spaced) == (2, 1, False, False)
     assert (found.n_instruction, found.n_straddling, found.n_text) == (1, 1, 1)
     assert found.joint == ("a:", "//b")
-
-
-def test_a_full_window_is_counted(mini: InstructorModel) -> None:
-    (pair,) = mini.encode_tokens([(REVIEW, " ".join(f"word {number}" for number in range(300)))])
-    found = boundary(pair)
-    assert found.n_cut == pair.n_cut > 0
-    assert found.n_instruction + found.n_text + 1 == found.max_seq_length == 512

@@ -24,7 +24,7 @@ def brute_force(a: np.ndarray, b: np.ndarray) -> dict[tuple[int, int, int], floa
     return found
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_flips_are_those_of_a_loop_over_all_triplets_the_clearest_first(seed: int) -> None:
     a, b = matrix(9, seed), matrix(9, seed + 10)
     expected = brute_force(a, b)
@@ -35,14 +35,6 @@ def test_flips_are_those_of_a_loop_over_all_triplets_the_clearest_first(seed: in
     margins = [flip.margin for flip in result.flips]
     assert margins == sorted(margins, reverse=True)
     assert rank_flips(a, b, limit=5).flips == result.flips[:5]
-
-
-def test_flips_of_rounding_size_are_none() -> None:
-    a = matrix(8, 0)
-    a[0, 2] = a[0, 1]
-    b = a.copy()
-    b[0, 1] += np.float32(4e-7)
-    assert rank_flips(a, b).n_flips == 0
 
 
 def test_flips_under_the_noise_floor_are_marked() -> None:
@@ -59,7 +51,7 @@ def test_the_noise_margin_is_the_largest_of_a_meaningless_edit() -> None:
     a, edits = matrix(9, 0), [matrix(9, 1), matrix(9, 2)]
     largest = max(max(brute_force(a, edit).values()) for edit in edits)
     assert noise_margin(a, edits) == pytest.approx(largest, abs=1e-6)
-    assert noise_margin(a, [a]) == 0.0
+    assert noise_margin(a, [a]) == noise_margin(a, [a + np.float32(4e-7)]) == 0.0
     assert rank_flips(a, edits[0], floor=noise_margin(a, edits)).n_above_floor == 0
 
 
@@ -74,9 +66,6 @@ def test_ranks_of_neighbors_follow_the_cosines_under_every_instruction() -> None
         assert set(order[:2]) <= set(result.shown.tolist())
     assert 2 not in result.shown
     assert result.ranks.min() == 1
-
-
-def test_too_few_texts_are_refused() -> None:
     with pytest.raises(UserError, match="at least 3 texts: got 2"):
         rank_flips(np.eye(2), np.eye(2))
     with pytest.raises(UserError, match="at least 2 texts: got 1"):

@@ -53,8 +53,8 @@ def value(scores: InstructionScores, metric: Metric) -> float:
     return float(scores.values[METRICS.index(metric)])
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("k", [1, 4, 5])
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("k", [1, 4])
 def test_predictions_are_those_of_scikit_learn_left_one_out(k: int, seed: int) -> None:
     vectors, labels = planted(seed=seed)
     task = label_task(labels, k=k)
@@ -67,7 +67,7 @@ def test_predictions_are_those_of_scikit_learn_left_one_out(k: int, seed: int) -
     assert value(scores, Metric.MACRO_F1) == pytest.approx(f1)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_pairs_silhouette_and_clusters_are_those_of_scikit_learn(seed: int) -> None:
     vectors, labels = planted(seed=seed)
     task = label_task(labels)
@@ -90,14 +90,6 @@ def test_v_measures_of_tables_are_those_of_scikit_learn(pairs: list[tuple[int, i
     for truth, cluster in pairs:
         table[0, truth, cluster] += 1
     assert v_measures(table)[0] == pytest.approx(v_measure_score(*zip(*pairs, strict=True)), abs=1e-9)
-
-
-def test_ties_in_the_similarity_count_half_as_in_scikit_learn() -> None:
-    cosines = np.round(cosine_similarity(planted(20)[0]), 1).astype(np.float32)
-    task = label_task(planted(20)[1])
-    first, second = np.triu_indices(20, 1)
-    expected = roc_auc_score(task.index[first] == task.index[second], cosines[first, second])
-    assert pair_auc(cosines, task)[0] == pytest.approx(expected)
 
 
 def expanded(task: LabelTask, draw: int) -> np.ndarray:
@@ -149,7 +141,10 @@ def test_resampled_pairs_are_scikit_learns_auc_weighted_by_the_draw() -> None:
     vectors, labels = planted(24, strength=0.5)
     task = label_task(labels, n_resamples=40)
     cosines = np.round(cosine_similarity(vectors), 2).astype(np.float32)
-    np.testing.assert_allclose(pair_auc(cosines, task)[1], slow_pair_auc(cosines, task), atol=1e-6)
+    value, samples = pair_auc(cosines, task)
+    np.testing.assert_allclose(samples, slow_pair_auc(cosines, task), atol=1e-6)  # rounded: ties count half
+    first, second = np.triu_indices(24, 1)
+    assert value == pytest.approx(roc_auc_score(task.index[first] == task.index[second], cosines[first, second]))
 
 
 def test_the_resamples_of_many_pairs_are_as_wide_as_exact_ones() -> None:
@@ -217,22 +212,13 @@ def test_the_matrix_is_diagonal_where_instructions_do_what_they_say(metric: Metr
     assert result.values[1, 0] == pytest.approx(one.values[list(Metric).index(metric)])
 
 
-def test_what_is_wrong_with_a_column_is_said_with_its_name() -> None:
+def test_a_column_leaves_out_texts_that_it_cannot_use_and_what_is_wrong_is_said_with_its_name() -> None:
     grid, columns = planted_columns()
+    holed = LabelColumn("holed", ("", "alone", *columns[0].labels[2:]))
+    assert [len(task.index) for task in label_matrix(grid, [columns[0], holed]).tasks] == [40, 38]
+    for wrong in ([], [columns[0], columns[0]]):
+        with pytest.raises(UserError, match=f"got {len(wrong)} columns"):
+            label_matrix(grid, wrong)
     flat = LabelColumn("flat", ("same",) * 40)
     with pytest.raises(UserError, match=r"Label column 'flat': .*2 different labels: got 1"):
         label_matrix(grid, [*columns, flat])
-
-
-def test_no_columns_and_columns_of_one_name_are_refused() -> None:
-    grid, columns = planted_columns()
-    with pytest.raises(UserError, match="got 0 columns"):
-        label_matrix(grid, [])
-    with pytest.raises(UserError, match="got 2 columns with 1 names"):
-        label_matrix(grid, [columns[0], columns[0]])
-
-
-def test_a_text_that_a_column_cannot_use_is_left_out_of_that_column() -> None:
-    grid, (column, _) = planted_columns()
-    holed = LabelColumn("holed", ("", "alone", *column.labels[2:]))
-    assert [len(task.index) for task in label_matrix(grid, [column, holed]).tasks] == [40, 38]

@@ -27,7 +27,6 @@ def test_every_combination_comes_once_with_objectives_fastest() -> None:
 
 def test_slots_may_be_left_out_and_extra_spaces_go() -> None:
     assert suggest(text_types=("  news   title ",), objectives=()) == ("Represent the news title: ",)
-    assert suggest(domains=(), text_types=("text",), objectives=("",)) == ("Represent the text: ",)
 
 
 def test_no_text_type_and_too_many_combinations_are_refused() -> None:
@@ -62,11 +61,3 @@ def test_every_task_is_asked_for_in_five_wordings_about_the_visitors_kind_of_tex
     assert {len(wordings) for name, wordings in tasks.items() if name != "Group by mood"} == {N_WORDINGS}
     everything = [wording for wordings in tasks.values() for wording in wordings]
     assert len(set(everything)) == len(everything)
-
-
-def test_own_instructions_count_for_the_task_that_they_name() -> None:
-    own = ("Represent the review for determining if it is positive or negative: ", "Represent the review for topic: ")
-    tasks = {task.name: task.wordings for task in worded_tasks(own, ["many"] * 9)}
-    assert tasks["sentiment"][0] == own[0] and len(tasks["sentiment"]) == N_WORDINGS
-    assert tasks["topic"][0] == own[1] and len(tasks["topic"]) == N_WORDINGS
-    assert not any(" or " in name for name in tasks)

@@ -10,10 +10,6 @@ from instructor_core.errors import UserError
 INSTRUCTION = "Represent the review for its mood: "
 
 
-def words(model: InstructorModel, text: str, instruction: str = INSTRUCTION) -> list[str]:
-    return [unit.text for unit in units(model.encode_tokens([(instruction, text)])[0], by="word")]
-
-
 def test_tokens_are_those_that_enter_the_mean(model: InstructorModel) -> None:
     (pair,) = model.encode_tokens([(INSTRUCTION, "Unbelievable goals.")])
     found = units(pair)
@@ -28,32 +24,21 @@ def test_tokens_are_those_that_enter_the_mean(model: InstructorModel) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            "The goal wasn't good, going going...",
-            ["The", "goal", "wasn't", "good", ",", "going", "going", "...", "</s>"],
-        ),
+        ("The goal wasn't good...", ["The", "goal", "wasn't", "good", "...", "</s>"]),
         ("unbelievably well-known", ["unbelievably", "well", "-", "known", "</s>"]),
         ("½ cup of 日本 tea", ["½", "cup", "of", "日本", "tea", "</s>"]),
         ("family 👨‍👩‍👧!", ["family", "👨‍👩‍👧!", "</s>"]),
         ("हिन्दी x", ["हिन्दी", "x", "</s>"]),
         ("'quoted' x", ["'", "quoted", "'", "x", "</s>"]),
-        ("a", ["a", "</s>"]),
+        ("good good", ["good", "good", "</s>"]),
         ("", ["</s>"]),
     ],
 )
 def test_words_are_whole_and_punctuation_stands_alone(mini: InstructorModel, text: str, expected: list[str]) -> None:
-    assert words(mini, text) == expected
-
-
-def test_a_word_typed_twice_is_two_units(mini: InstructorModel) -> None:
-    assert words(mini, "good good", "") == ["good", "good", "</s>"]
-
-
-def test_words_cover_every_pooled_token_once(model: InstructorModel) -> None:
-    for text in ("supercalifragilistic words, ½ ﬁne 日本語!", "x", "a\nb\tc  d"):
-        (pair,) = model.encode_tokens([(INSTRUCTION, text)])
-        covered = [t for unit in units(pair, by="word") for t in unit.tokens]
-        assert covered == np.flatnonzero(pair.pooling_mask).tolist()
+    (pair,) = mini.encode_tokens([(INSTRUCTION, text)])
+    found = units(pair, by="word")
+    assert [unit.text for unit in found] == expected
+    assert [token for unit in found for token in unit.tokens] == np.flatnonzero(pair.pooling_mask).tolist()
 
 
 def test_sums_over_words_equal_a_loop(mini: InstructorModel) -> None:
@@ -66,12 +51,6 @@ def test_sums_over_words_equal_a_loop(mini: InstructorModel) -> None:
     np.testing.assert_allclose(group_sums(vectors.T, groups, axis=1), np.transpose(expected), atol=1e-9)
 
 
-def test_an_unknown_way_of_counting_is_refused(mini: InstructorModel) -> None:
-    (pair,) = mini.encode_tokens([("", "a")])
-    with pytest.raises(UserError, match="token or word: got 'line'"):
-        units(pair, by="line")  # type: ignore[arg-type]
-
-
 def test_different_tokens_are_refused_with_the_first_that_differs(mini: InstructorModel) -> None:
     spaced, glued, longer = mini.encode_tokens([("Mood: ", "It is"), ("Mood", "it is"), ("Mood: ", "It is so")])
     refuse_different_tokens(units(spaced), units(spaced, by="word"), what="X")
@@ -79,8 +58,3 @@ def test_different_tokens_are_refused_with_the_first_that_differs(mini: Instruct
         refuse_different_tokens(units(spaced), units(glued), what="X")
     with pytest.raises(UserError, match="got 3 and 4 pooled tokens"):
         refuse_different_tokens(units(spaced), units(longer), what="X")
-
-
-def test_a_unit_without_the_mark_of_a_word_start_can_be_read(mini: InstructorModel) -> None:
-    (pair,) = mini.encode_tokens([("", "goal 日")])
-    assert [unit.plain for unit in units(pair)][:2] == ["goal", "space"]

@@ -26,12 +26,13 @@ def test_the_parts_add_to_the_total(k: int, n: int, dim: int, seed: int, normali
     assert min(split.text, split.instruction, split.interaction) >= 0
 
 
-@pytest.mark.parametrize("copies", [1, 2, 3, 7])
-def test_one_instruction_or_copies_of_it_have_exactly_no_effect(copies: int) -> None:
-    split = variance_split(grid_of(np.repeat(random_vectors(1, 6, 5, 0), copies, axis=0)))
-    assert split.instruction == 0.0
-    assert split.interaction == 0.0
-    assert split.shares[0] == pytest.approx(1.0)
+def test_one_instruction_or_copies_of_it_have_exactly_no_effect() -> None:
+    for copies in (1, 3):
+        split = variance_split(grid_of(np.repeat(random_vectors(1, 6, 5, 0), copies, axis=0)))
+        assert (split.instruction, split.interaction) == (0, 0) and split.shares[0] == pytest.approx(1.0)
+    assert variance_split(grid_of(np.ones((2, 3, 4)))).shares == pytest.approx((0, 0, 0))
+    with pytest.raises(UserError, match="at least 1 instruction and 2 texts: got 3 and 1"):
+        variance_split(grid_of(random_vectors(3, 1, 4, 0)))
 
 
 def test_a_planted_grid_gives_back_its_parts() -> None:
@@ -53,12 +54,3 @@ def test_unit_vectors_are_split_unless_told_otherwise() -> None:
     assert plain.normalized
     assert stretched.shares == pytest.approx(plain.shares, abs=1e-5)
     assert variance_split(grid_of(vectors * lengths), normalized=False).shares != pytest.approx(plain.shares, abs=1e-2)
-
-
-def test_equal_vectors_have_nothing_to_split() -> None:
-    assert variance_split(grid_of(np.ones((2, 3, 4)))).shares == pytest.approx((0, 0, 0))
-
-
-def test_a_single_text_is_refused() -> None:
-    with pytest.raises(UserError, match="at least 1 instruction and 2 texts: got 3 and 1"):
-        variance_split(grid_of(random_vectors(3, 1, 4, 0)))

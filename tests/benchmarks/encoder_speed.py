@@ -15,12 +15,11 @@ does not depend on their values, and no download is needed.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist, median
@@ -271,7 +270,6 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--quick", action="store_true", help="mixed texts, 1 and 64 pairs, unless said otherwise")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
     options = parser.parse_args(values)
     options.shape = options.shape or list(SHAPES)
     options.texts = options.texts or (["mixed"] if options.quick else list(LENGTHS))
@@ -286,19 +284,14 @@ def main(values: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     where = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {options.threads} threads"
     print(f"{where}, {options.repeats} repeats\n\n{table([])}", flush=True)
-    timings: list[Timing] = []
     with tempfile.TemporaryDirectory() as folder:
         for shape in options.shape:
             checkpoint = find_checkpoint("instructor-mini") if shape == "mini" else make_base(Path(folder))
             model, engines = load_engines(checkpoint, options.device)
             for texts in options.texts:
                 for n_pairs in options.pairs:
-                    new = measure(model, engines, shape, texts, n_pairs, options.repeats)
-                    print(table(new).split("\n", 2)[2], flush=True)
-                    timings += new
-    if options.json:
-        results = {"device": where, "threads": options.threads, "timings": [asdict(timing) for timing in timings]}
-        options.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
+                    timings = measure(model, engines, shape, texts, n_pairs, options.repeats)
+                    print(table(timings).split("\n", 2)[2], flush=True)
 
 
 if __name__ == "__main__":

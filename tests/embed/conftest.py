@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -69,10 +68,6 @@ def environment() -> dict[str, str]:
     """What a process of its own needs to find the project, and nobody on the net."""
     paths = [str(ROOT), str(ROOT / "tests" / "offline"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-
-
-def command(values: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "instructor_core.embed", *values]
 
 
 def run(values: Sequence[str]) -> None:

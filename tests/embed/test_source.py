@@ -74,12 +74,6 @@ def test_reading_begins_at_a_row_group_and_goes_on_from_the_last_range(
     assert begun == [0, 390, 0]
 
 
-def test_a_file_that_became_shorter_is_noticed(tmp_path: Path) -> None:
-    reader = RowReader(Source(write_parquet(tmp_path), "text"))
-    with pytest.raises(UserError, match="ends at row 500"):
-        reader.read(490, 501)
-
-
 @pytest.mark.parametrize(
     ("column", "keep", "message"),
     [
@@ -95,14 +89,19 @@ def test_a_wrong_column_is_refused_with_those_there_are(
         Source(write_parquet(tmp_path), column, keep)
 
 
-def test_files_of_a_folder_must_have_the_same_columns(tmp_path: Path) -> None:
-    write_folder(tmp_path)
-    pq.write_table(TABLE.drop_columns("label"), tmp_path / "in" / "1.parquet")
+def test_what_is_no_table_or_changed_or_was_damaged_is_refused(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path)
+    with pytest.raises(UserError, match="ends at row 500"):
+        RowReader(Source(path, "text")).read(490, 501)
+    content = bytearray(path.read_bytes())
+    content[200:1200] = bytes(1000)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        RowReader(Source(path, "text")).read(0, 500)
+    folder = write_folder(tmp_path)
+    pq.write_table(TABLE.drop_columns("label"), folder / "1.parquet")
     with pytest.raises(UserError, match=r"1\.parquet differs from 0\.parquet"):
-        Source(tmp_path / "in", "text")
-
-
-def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+        Source(folder, "text")
     (tmp_path / "in.parquet").write_text("no Parquet")
     (tmp_path / "in.xlsx").write_text("no table")
     (tmp_path / "empty").mkdir()
@@ -114,15 +113,6 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(UserError, match=message):
             Source(tmp_path / name, "text")
-
-
-def test_a_damaged_page_is_refused_when_it_is_read(tmp_path: Path) -> None:
-    path = write_parquet(tmp_path)
-    content = bytearray(path.read_bytes())
-    content[200:1200] = bytes(1000)
-    path.write_bytes(content)
-    with pytest.raises(UserError, match="cannot be read"):
-        RowReader(Source(path, "text")).read(0, 500)
 
 
 def test_a_name_that_stands_twice_in_a_parquet_file_is_numbered(tmp_path: Path) -> None:

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.layers import LayerSimilarity
 from instructor_core.analysis.similarity import cross_similarity, instruction_similarity
 from instructor_core.analysis.tokens import token_similarity
-from instructor_core.figures.layers import layer_similarity_panels
 from instructor_core.figures.matrix import extreme_cell
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import cross_panels, instruction_panels
@@ -46,9 +44,8 @@ def test_a_cross_matrix_is_told_by_its_closest_pair_of_different_texts() -> None
     assert cells[int(said[1]) - 1, int(said[2]) - 1] == np.nanmax(cells) == pytest.approx(float(said[3]), abs=6e-4)
 
 
-@pytest.mark.parametrize("text", [2, None])
-def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest_apart(text: int | None) -> None:
-    panels = instruction_panels(instruction_similarity(GRID, text), TEXTS, INSTRUCTIONS)
+def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest_apart() -> None:
+    panels = instruction_panels(instruction_similarity(GRID, 2), TEXTS, INSTRUCTIONS)
     said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((-?\d\.\d{3})\)", panels.alt)
     assert said is not None
     cells = drawn(panels)
@@ -67,17 +64,3 @@ def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:
         cells = drawn(panels, k)
         assert cells[words.index(said[1]), words.index(said[2])] == np.nanmax(cells)
         assert np.nanmax(cells) == pytest.approx(float(said[3]), abs=6e-4)
-
-
-def test_layers_are_told_by_the_closest_pair_of_each() -> None:
-    vectors = RANDOM.normal(size=(3, 5, 8))
-    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-    matrices = (vectors @ vectors.transpose(0, 2, 1)).astype(np.float32)
-    result = LayerSimilarity(matrices, np.array([[-1.0, 1.0]] * 3))
-    panels = layer_similarity_panels(result, [0, 2], TEXTS, instruction=0)
-    said = re.findall(r"Most similar, [^:]+: text (\d) and text (\d) \((-?\d\.\d{3})\)", panels.alt)
-    assert len(said) == 2
-    for place, (first, second, value) in enumerate(said):
-        cells = drawn(panels, place)
-        assert cells[int(first) - 1, int(second) - 1] == pytest.approx(np.nanmax(cells))
-        assert np.nanmax(cells) == pytest.approx(float(value), abs=6e-4)

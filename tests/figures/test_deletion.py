@@ -22,6 +22,8 @@ def test_bars_are_what_the_cosine_loses_by_dropping() -> None:
     assert list(panels.panels[0].figure.layout.yaxis.ticktext) == ["&lt;b&gt;", "good", "&lt;/s&gt;"]
     assert panels.panels[0].figure.layout.yaxis.range[0] > 0
     assert not panels.panels[0].figure.layout.showlegend
+    most = ["<b>", "good", "</s>"][int(np.abs(DROPPED.effects).argmax())]
+    assert f"Dropping {most} changes it most" in panels.alt
 
 
 def test_deleting_stands_beside_dropping_with_the_gap_between_them() -> None:
@@ -53,11 +55,3 @@ def test_chips_show_both_effects_where_both_are_known() -> None:
     assert second.tokens[-1].weight is None
     json.loads(deletion_rows(BOTH, title="t").to_json())
     json.loads(deletion_panels(BOTH, title="t").to_json())
-
-
-def test_the_text_alternative_names_what_matters_most() -> None:
-    names = ["<b>", "good", "</s>"]
-    assert (
-        f"Dropping {names[int(np.abs(DROPPED.effects).argmax())]} changes it most"
-        in deletion_panels(BOTH, title="t").alt
-    )

@@ -22,35 +22,19 @@ def test_each_instruction_has_a_chart_of_the_nearest_texts_linked_by_index() -> 
     result = nearest_texts(GRID, 2, k=3)
     drawn = nearest_panels(result, TEXTS, GRID.instructions)
     assert [panel.key for panel in drawn.panels] == ["A", "B"]
+    sent = {2, *(one.text for lists in result.lists for one in lists)}
+    assert [bool(item) for item in drawn.items] == [i in sent for i in range(6)]
+    everywhere = set.intersection(*({one.text for one in lists} for lists in result.lists))
     for panel, neighbors in zip(drawn.panels, result.lists, strict=True):
         (trace,) = panel.figure.data
         assert list(trace.customdata) == [one.text for one in neighbors]
         assert list(trace.x) == [one.similarity for one in neighbors]
         assert trace.meta == {"kind": "points"}
+        assert [symbol == "circle" for symbol in trace.marker.symbol] == [one.text in everywhere for one in neighbors]
         assert "<i>" not in "".join(panel.figure.layout.yaxis.ticktext)
     assert len({panel.figure.layout.xaxis.range for panel in drawn.panels}) == 1
-
-
-def test_texts_near_under_every_instruction_are_filled() -> None:
-    result = nearest_texts(GRID, 2, k=3)
-    everywhere = {one.text for one in result.lists[0]} & {one.text for one in result.lists[1]}
-    for panel, neighbors in zip(nearest_panels(result, TEXTS, GRID.instructions).panels, result.lists, strict=True):
-        filled = [one.text in everywhere for one in neighbors]
-        assert [symbol == "circle" for symbol in panel.figure.data[0].marker.symbol] == filled
-
-
-def test_only_the_texts_that_are_drawn_are_sent() -> None:
-    result = nearest_texts(GRID, 2, k=1)
-    items = nearest_panels(result, TEXTS, GRID.instructions).items
-    drawn = {2, *(one.text for lists in result.lists for one in lists)}
-    assert [bool(item) for item in items] == [i in drawn for i in range(6)]
-
-
-def test_a_single_text_has_charts_without_marks() -> None:
     alone = EmbeddingGrid(("",), ("one",), None, np.ones((1, 1, 4), dtype=np.float32))
-    drawn = nearest_panels(nearest_texts(alone, 0), alone.texts, alone.instructions)
-    assert "no other text" in drawn.alt
-    json.loads(drawn.to_json())
+    assert "no other text" in nearest_panels(nearest_texts(alone, 0), alone.texts, alone.instructions).alt
 
 
 def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:

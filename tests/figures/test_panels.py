@@ -31,11 +31,9 @@ def payload_of(figure: go.Figure) -> dict:
     ("given", "sent"),
     [
         ([0.0, 0.123456789, 1.0], [0, 0.1235, 1]),
-        ([0, 12345.678, 20000.0], [0, 12346, 20000]),
         ([1.2345678e-7, 2.2345678e-7], [1.2346e-7, 2.2346e-7]),
         ([0.123456] * 3, [0.12346] * 3),
         ([1.0, np.nan, np.inf, -np.inf], [1.0, None, None, None]),
-        ([np.nan, np.nan], [None, None]),
     ],
 )
 def test_numbers_are_rounded_to_a_ten_thousandth_of_their_span_and_holes_become_null(given: list, sent: list):
@@ -73,11 +71,6 @@ def test_scale_and_selection_are_part_of_the_payload():
     assert payload["selected"] == {"row": 1, "column": 2, "panel": "", "items": []}
 
 
-def test_two_panels_cannot_share_a_key():
-    with pytest.raises(ValueError, match="different keys, got \\['A', 'A'\\]"):
-        PanelSet((panel(go.Figure()), panel(go.Figure())), ())
-
-
 def test_token_rows_carry_segment_weight_and_index():
     token = Token("▁<b>", "text", 0.1234567, 3, "tip")
     text = TokenRows((TokenRow("A · topic", (token,), theme.accent(0), "note"),)).to_json()
@@ -95,11 +88,6 @@ def test_token_rows_carry_segment_weight_and_index():
     }
 
 
-def test_a_weight_without_a_colour_is_refused():
-    with pytest.raises(ValueError, match="JSON"):
-        TokenRows((TokenRow("A", (Token("a", "text", float("nan")),)),)).to_json()
-
-
 def test_a_short_line_stays_and_a_long_one_ends_at_a_word():
     assert theme.shorten("  The soup\nwas cold ", 40) == "The soup was cold"
     assert theme.shorten("The soup was cold and late", 18) == "The soup was cold…"
@@ -114,30 +102,17 @@ def test_a_shortened_text_is_one_line_within_its_length(text: str, length: int):
     assert short == " ".join(short.split())
 
 
-def test_contrast_is_that_of_wcag():
+def test_words_and_letters_can_be_read_on_every_ground_and_colours_stand_out_from_the_page():
     assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-
-
-@pytest.mark.parametrize("surface", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
-def test_all_words_can_be_read_on_all_surfaces(surface: theme.Surface):
-    for word, ground in itertools.product(
-        (surface.ink, surface.muted, surface.error), (surface.page, surface.paper, surface.raised, surface.hover)
-    ):
-        assert theme.contrast(word, ground) >= 4.5, (word, ground)
-
-
-@pytest.mark.parametrize(
-    "color", [*theme.INSTRUCTION_ACCENTS, *theme.SEQUENTIAL, *theme.DIVERGING, *theme.DIVERGING_DARK]
-)
-def test_the_letter_on_a_coloured_ground_can_be_read(color: str):
-    assert theme.contrast(theme.ink_on(color), color) >= 4.5
-
-
-@pytest.mark.parametrize("page", [theme.LIGHT.page, theme.DARK.page])
-def test_the_first_accents_and_all_segments_stand_out_from_the_page(page: str):
-    for color in (*theme.INSTRUCTION_ACCENTS[:4], *theme.SEGMENTS.values()):
-        assert theme.contrast(color, page) >= 3, color
+    assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)  # as WCAG has it
+    for surface in (theme.LIGHT, theme.DARK):
+        grounds = (surface.page, surface.paper, surface.raised, surface.hover)
+        for word, ground in itertools.product((surface.ink, surface.muted, surface.error), grounds):
+            assert theme.contrast(word, ground) >= 4.5, (word, ground)
+        for color in (*theme.INSTRUCTION_ACCENTS[:4], *theme.SEGMENTS.values()):
+            assert theme.contrast(color, surface.page) >= 3, color
+    for color in (*theme.INSTRUCTION_ACCENTS, *theme.SEQUENTIAL, *theme.DIVERGING, *theme.DIVERGING_DARK):
+        assert theme.contrast(theme.ink_on(color), color) >= 4.5, color
 
 
 def oklab(color: str) -> np.ndarray:
@@ -172,9 +147,6 @@ def test_a_colour_has_one_meaning_on_the_light_and_on_the_dark_page():
             assert np.linalg.norm(oklab(one) - oklab(other)) >= 0.08, (first, one, second, other)
     for one, other in itertools.combinations(theme.LABEL_COLORS, 2):
         assert np.linalg.norm(oklab(one) - oklab(other)) >= 0.1, (one, other)
-
-
-def test_sixty_four_labels_differ_in_colour_or_symbol():
     assert len({(theme.label_color(i), theme.label_symbol(i)) for i in range(64)}) == 64
 
 
@@ -185,19 +157,14 @@ def test_the_middle_of_the_diverging_scale_is_close_to_the_page():
     assert theme.contrast(theme.DIVERGING_DARK[middle], theme.DARK.page) < 1.4
 
 
-def test_templates_differ_in_ink_and_have_no_ground_of_their_own():
-    light, dark = theme.light_template()["layout"], theme.dark_template()["layout"]
-    assert light["font"]["color"] == theme.LIGHT.ink
-    assert dark["font"]["color"] == theme.DARK.ink
-    assert {light["paper_bgcolor"], dark["plot_bgcolor"]} == {"rgba(0,0,0,0)"}
-    assert go.layout.Template(theme.dark_template()).layout.font.color == theme.DARK.ink
-
-
-def test_the_stylesheet_defines_every_neutral_colour_for_both_themes():
+def test_stylesheet_and_templates_have_the_colours_of_both_themes():
     root, dark = theme.css_variables().split(".dark {")
     for name in vars(theme.DARK):
         assert re.search(rf"--ic-{name}: #", root)
         assert f"--ic-{name}: {getattr(theme.DARK, name)};" in dark
+    light = theme.light_template()["layout"]
+    assert light["font"]["color"] == theme.LIGHT.ink and light["paper_bgcolor"] == "rgba(0,0,0,0)"
+    assert go.layout.Template(theme.dark_template()).layout.font.color == theme.DARK.ink
 
 
 def test_items_are_sent_whole_while_they_are_few_and_cut_alike_when_they_are_many() -> None:
@@ -208,10 +175,5 @@ def test_items_are_sent_whole_while_they_are_few_and_cut_alike_when_they_are_man
     assert cut[2].endswith("…")
     assert sum(len(text.encode()) for text in cut) <= 120
     assert all(text.rstrip("…") in whole for text, whole in zip(cut, (*few, "x" * 500), strict=True))
-
-
-def test_a_payload_of_ten_thousand_long_texts_stays_small() -> None:
-    items = tuple(f"{i} {'long ' * 60}" for i in range(10_000))
-    payload = json.loads(PanelSet((), items).to_json())
-    assert sum(len(item.encode()) for item in payload["items"]) <= MAX_ITEM_BYTES
-    assert payload["items"][1234].startswith("1234 long")
+    many = json.loads(PanelSet((), tuple(f"{i} {'long ' * 60}" for i in range(10_000))).to_json())["items"]
+    assert sum(len(item.encode()) for item in many) <= MAX_ITEM_BYTES and many[1234].startswith("1234 long")

@@ -35,8 +35,6 @@ def test_all_tokens_are_listed_with_their_segment_and_fate() -> None:
 
 def test_the_window_is_counted_in_one_line() -> None:
     assert window_sentence(boundary(PAIR)).startswith("instruction 2 + text 4 + 1 = 7 / 512; 2 cut off")
-    straddling = boundary(pair("▁a // </s>", "ite"))
-    assert "straddling" not in window_sentence(straddling)
     assert "instruction 1 + straddling 1 + text 1 + 1 = 4 / 512" in window_sentence(
         boundary(pair("▁a :/ /b </s>", "iste"))
     )

@@ -84,16 +84,9 @@ def test_joint_panels_share_their_ranges_and_separate_ones_have_their_own() -> N
     joint, separate = ranges("joint"), ranges("separate")
     assert joint[0] == joint[1]
     assert separate[0] != separate[1]
-
-
-@pytest.mark.parametrize("layout", ["joint", "separate"])
-def test_every_point_lies_inside_the_axis_ranges(layout: str) -> None:
-    result = result_of(9, layout=layout)
-    for k, panel in enumerate(panels_of(result).panels):
-        for axis, name in enumerate(("xaxis", "yaxis")):
-            low, high = panel.figure.layout[name].range
-            assert low < result.coordinates[k, :, axis].min()
-            assert result.coordinates[k, :, axis].max() < high
+    for coordinates, sides in zip(result_of(9, layout="separate").coordinates, separate, strict=True):
+        for values, (low, high) in zip(coordinates.T, sides, strict=True):
+            assert low < values.min() <= values.max() < high
 
 
 @pytest.mark.parametrize("n_components", [2, 3])
@@ -112,23 +105,10 @@ def test_each_panel_says_its_trustworthiness() -> None:
     result = result_of(12)
     for panel, value in zip(panels_of(result).panels, result.trustworthiness, strict=True):
         assert panel.subtitle == f"PCA · trustworthiness {value:.2f} (5 neighbours)"
-    assert panels_of(result_of(2)).panels[0].subtitle == "PCA · trustworthiness needs 4 different texts"
-
-
-def test_many_points_are_drawn_by_webgl() -> None:
-    rng = np.random.default_rng(0)
-    few = panels_of(like_umap(rng.normal(size=(1, MAX_SVG_POINTS, 2)))).panels[0].figure.data[0]
-    many = panels_of(like_umap(rng.normal(size=(1, MAX_SVG_POINTS + 1, 2)))).panels[0].figure.data[0]
-    assert isinstance(few, go.Scatter)
-    assert isinstance(many, go.Scattergl)
-
-
-@pytest.mark.parametrize("n_components", [2, 3])
-@pytest.mark.parametrize("n_texts", [0, 1, 2, 3])
-def test_very_few_texts_can_be_drawn(n_texts: int, n_components: int) -> None:
-    panels = panels_of(result_of(n_texts, n_components))
-    assert len(json.loads(panels.to_json())["panels"]) == 2
-    assert all(panel.aspect is not None and 0.6 <= panel.aspect <= 1 for panel in panels.panels)
+    for n in (0, 1, 2):
+        few = panels_of(result_of(n))
+        assert few.panels[0].subtitle == "PCA · trustworthiness needs 4 different texts"
+        assert len(json.loads(few.to_json())["panels"]) == 2
 
 
 def test_the_text_alternative_says_method_layout_trust_and_what_stands_together() -> None:
@@ -181,7 +161,7 @@ def boxes(figure: go.Figure) -> tuple[list[tuple[float, ...]], list[tuple[float,
     return markers, found
 
 
-@pytest.mark.parametrize("n", [5, 16, 24, MAX_NUMBERED])
+@pytest.mark.parametrize("n", [5, 24, MAX_NUMBERED])
 def test_texts_numbers_and_names_of_groups_cover_neither_each_other_nor_a_point(n: int) -> None:
     rng = np.random.default_rng(n)
     coordinates = (rng.normal(size=(n, 2)) + np.where(np.arange(n) % 2, 4, 0)[:, None])[None]
@@ -197,11 +177,13 @@ def test_texts_numbers_and_names_of_groups_cover_neither_each_other_nor_a_point(
     assert any("text" in line for line in words) is (n <= 24)
 
 
-def test_texts_in_one_place_stand_around_it_and_leave_out_what_finds_none() -> None:
+def test_texts_in_one_place_stand_around_it_and_many_are_points_alone() -> None:
     trace = panels_of(like_umap(np.zeros((1, 30, 2)))).panels[0].figure.data[0]
     shown = [place for words, place in zip(trace.text, trace.textposition, strict=True) if words]
     assert 4 <= len(shown) == len(set(shown)) < 30
-    assert panels_of(result_of(MAX_NUMBERED + 1)).panels[0].figure.data[0].mode == "markers"
+    for n, kind in ((MAX_NUMBERED + 1, go.Scatter), (MAX_SVG_POINTS + 1, go.Scattergl)):
+        trace = panels_of(like_umap(np.random.default_rng(0).normal(size=(1, n, 2)))).panels[0].figure.data[0]
+        assert isinstance(trace, kind) and trace.mode == "markers"
 
 
 def test_a_group_is_named_where_it_stands_and_only_if_it_stands_together() -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -35,21 +33,18 @@ def panels_of(n_texts: int, **options: object) -> PanelSet:
     return similarity_panels(similarity(grid), grid.texts, grid.labels, grid.instructions, **options)
 
 
-def test_each_instruction_has_a_panel_in_its_place_and_colour() -> None:
-    panels = panels_of(4).panels
-    assert [panel.key for panel in panels] == ["A", "B", "C"]
-    assert [panel.accent for panel in panels] == [theme.accent(k) for k in range(3)]
-    assert [panel.title for panel in panels] == [
-        "Represent the topic:",
-        "(no instruction)",
-        "Represent <b>the</b> feeling:",
-    ]
-
-
-def test_cells_hold_the_cosines_to_four_decimals_in_display_order() -> None:
+def test_each_instruction_has_a_panel_with_the_cosines_to_four_decimals_in_display_order() -> None:
     order = np.array([2, 0, 3, 1])
-    result = similarity(grid_of(4))
-    for k, panel in enumerate(panels_of(4, order=order).panels):
+    result, panels = similarity(grid_of(4)), panels_of(4, order=order)
+    assert [(panel.key, panel.accent) for panel in panels.panels] == [
+        (name, theme.accent(k)) for k, name in enumerate("ABC")
+    ]
+    assert [panel.title for panel in panels.panels[1:]] == ["(no instruction)", "Represent <b>the</b> feeling:"]
+    for k, panel in enumerate(panels.panels):
+        pair = result.closest[k]
+        assert pair is not None
+        told = f"under {panel.key} text {pair.first + 1} and text {pair.second + 1} ({pair.value:.3f})"
+        assert told in panels.alt
         (heatmap,) = panel.figure.data
         np.testing.assert_allclose(heatmap.z, result.matrices[k][order][:, order], atol=5.1e-5)
         np.testing.assert_array_equal(heatmap.z, np.round(heatmap.z, 4))
@@ -77,9 +72,11 @@ def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
     assert panels.items == texts
 
 
-@pytest.mark.parametrize("n", [MAX_TICKS, MAX_TICKS + 1, 99, 200, 400])
+@pytest.mark.parametrize("n", [0, 1, MAX_TICKS, MAX_TICKS + 1, 400])
 def test_there_are_never_more_labels_than_fit_and_they_have_round_numbers(n: int) -> None:
-    axis = panels_of(n).panels[0].figure.layout.xaxis
+    panels = panels_of(n)
+    assert len(panels.to_json()) < 3 * n * n * 8 + 50_000  # three matrices of at most 8 characters a number
+    axis = panels.panels[0].figure.layout.xaxis
     assert len(axis.tickvals) <= MAX_TICKS
     assert [str(int(value) + 1) for value in axis.tickvals] == list(axis.ticktext)
     if n > MAX_TICKS:
@@ -130,7 +127,7 @@ def test_a_difference_is_drawn_on_a_diverging_scale_around_zero() -> None:
     assert f"{result.largest.value:+.3f}" in panels.alt
 
 
-def test_the_instruction_matrix_is_linked_to_no_text() -> None:
+def test_matrices_of_and_across_instructions_name_them_on_their_axes() -> None:
     grid = grid_of(4)
     one = instruction_panels(instruction_similarity(grid, 2), grid.texts, grid.instructions)
     (heatmap,) = one.panels[0].figure.data
@@ -140,31 +137,7 @@ def test_the_instruction_matrix_is_linked_to_no_text() -> None:
     assert one.panels[0].title == "Instructions on text 3"
     mean = instruction_panels(instruction_similarity(grid), grid.texts, grid.instructions)
     assert mean.panels[0].title == "Instructions, mean over 4 texts"
-
-
-def test_axes_of_a_cross_matrix_carry_the_letters_of_their_instructions() -> None:
-    grid = grid_of(4)
     result = cross_similarity(grid, rows=2, columns=0)
-    panel = cross_panels(result, grid.texts, None, grid.instructions).panels[0]
-    np.testing.assert_allclose(panel.figure.data[0].z, result.matrix, atol=5.1e-5)
-    assert panel.figure.layout.yaxis.title.text == "under C"
-    assert panel.figure.layout.xaxis.title.text == "under A"
-
-
-def test_the_text_alternative_names_the_closest_pair_of_each_instruction() -> None:
-    result, panels = similarity(grid_of(5)), panels_of(5)
-    for name, pair in zip("ABC", result.closest, strict=True):
-        assert pair is not None
-        expected = f"under {name} text {pair.first + 1} and text {pair.second + 1} ({pair.value:.3f})"
-        assert expected in panels.alt
-
-
-@pytest.mark.parametrize("n_texts", [0, 1, 2])
-def test_very_few_texts_can_be_drawn(n_texts: int) -> None:
-    payload = json.loads(panels_of(n_texts).to_json())
-    assert len(payload["panels"]) == 3
-
-
-def test_the_payload_of_two_hundred_texts_stays_small() -> None:
-    # 3 matrices of 40,000 numbers at no more than 8 characters each
-    assert len(panels_of(200).to_json()) < 3 * 40_000 * 8 + 50_000
+    crossed = cross_panels(result, grid.texts, None, grid.instructions).panels[0].figure
+    np.testing.assert_allclose(crossed.data[0].z, result.matrix, atol=5.1e-5)
+    assert (crossed.layout.yaxis.title.text, crossed.layout.xaxis.title.text) == ("under C", "under A")

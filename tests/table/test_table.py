@@ -85,22 +85,24 @@ def test_json_of_every_orientation_is_the_same_table(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
-@pytest.mark.parametrize("packed", [False, True])
-def test_every_encoding_is_found(tmp_path: Path, encoding: str, packed: bool) -> None:
+def test_every_encoding_is_found(tmp_path: Path, encoding: str) -> None:
     data = "text,label\nA café – “good”.,x\nNaïve.,y\n".encode(encoding)
-    table, rows = read(tmp_path, "a.csv.gz" if packed else "a.csv", gzip.compress(data) if packed else data)
+    table, rows = read(tmp_path, "a.csv.gz", gzip.compress(data))
     assert (table.columns, rows) == (("text", "label"), [("A café – “good”.", "x"), ("Naïve.", "y")])
     assert ("Windows-1252" in " ".join(table.notes.sentences())) == (encoding == "cp1252")
 
 
-def test_an_encoding_may_be_named(tmp_path: Path) -> None:
+def test_encoding_and_quotation_marks_may_be_told(tmp_path: Path) -> None:
     data = "text\nПривет, мир.\n".encode("cp1251")
     assert read(tmp_path, "a.csv", data, encoding="cp1251")[1] == [("Привет, мир.",)]
     with pytest.raises(UserError, match="--encoding"):
         read(tmp_path, "a.csv", data, encoding="klingon")
+    content = 'text\tlabel\n"Hello" he said\tx\n"Whole"\ty\n'
+    assert [row[0] for row in read(tmp_path, "a.tsv", content, quoting="none")[1]] == ['"Hello" he said', '"Whole"']
+    assert read(tmp_path, "a.txt", '"Hello," she said.\n"Four."\n')[1] == [('"Hello," she said.',), ('"Four."',)]
 
 
-@pytest.mark.parametrize("where", range(3, 47))
+@pytest.mark.parametrize("where", [3, 25, 46])
 def test_a_stray_byte_harms_its_cell_only(tmp_path: Path, where: int) -> None:
     rows = [f"Café in München, note {i}" for i in range(50)]
     lines = [b"text;label", *(f"{row};a".encode() for row in rows)]
@@ -118,33 +120,27 @@ def test_a_late_accent_of_an_old_encoding_is_read_in_it(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- quotes
 
 
-@pytest.mark.parametrize("at", range(1, 9))
 @pytest.mark.parametrize("kind", [("a.csv", ","), ("a.tsv", "\t"), ("a.csv", ";")])
 @pytest.mark.parametrize(
     "cell", ['"Best soup ever', 'The 5" screen', 'Fine"', '"Not" so good', '"', 'a "b', '"He said "no" to me"']
 )
-def test_a_lone_quotation_mark_keeps_to_its_cell(tmp_path: Path, at: int, kind: tuple[str, str], cell: str) -> None:
+def test_a_lone_quotation_mark_keeps_to_its_cell(tmp_path: Path, kind: tuple[str, str], cell: str) -> None:
     name, delimiter = kind
     rows = [["text", "label"], *([f"Row {i} is here.", "ab"[i % 2]] for i in range(10))]
     rows[4][0] = f"Quoted{delimiter} on{delimiter} purpose"
-    quoted = as_csv(rows, delimiter=delimiter).splitlines()
-    quoted[at] = f"{cell}{delimiter}label"
-    _, found = read(tmp_path, name, "\n".join(quoted))
-    assert len(found) == 10
-    assert [row for i, row in enumerate(found, start=1) if i != at] == [
-        tuple(row) for i, row in enumerate(rows[1:], start=1) if i != at
-    ]
-    assert found[at - 1][1] == "label"
-    assert found[at - 1][0].strip('"') == cell.strip('"')
+    for at in (1, 4, 8):
+        quoted = as_csv(rows, delimiter=delimiter).splitlines()
+        quoted[at] = f"{cell}{delimiter}label"
+        _, found = read(tmp_path, name, "\n".join(quoted))
+        text, label = found.pop(at - 1)
+        assert found == [tuple(row) for i, row in enumerate(rows) if i not in (0, at)]
+        assert (text.strip('"'), label) == (cell.strip('"'), "label")
 
 
-def test_two_lone_marks_in_different_rows_do_not_join_them(tmp_path: Path) -> None:
+def test_two_lone_marks_join_neither_rows_nor_cells(tmp_path: Path) -> None:
     content = 'text\tlabel\n"Best soup, they said\tgood\nFine.\tgood\nThe end"\tbad\n'
     assert len(read(tmp_path, "a.tsv", content)[1]) == 3
     assert len(read(tmp_path, "a.csv", content.replace("\t", ";"))[1]) == 3
-
-
-def test_two_lone_marks_in_one_row_do_not_join_its_cells(tmp_path: Path) -> None:
     rows = [f"{i}\tA cat {i} sits.\tA cat {i} lies." for i in range(9)]
     for cells in ('"Oh no\tsaid she"', '"Oh no\t"Why" said she', 'He: "Oh\tno"', '"Oh\t"'):
         table, found = read(tmp_path, "a.tsv", "\n".join([*rows[:4], f"x\t{cells}", *rows[4:]]))
@@ -159,12 +155,6 @@ def test_marks_escaped_by_backslashes_are_read(tmp_path: Path) -> None:
         "A path C:\\x, here",
         "Plain.",
     ]
-
-
-def test_marks_may_be_characters_like_any_other(tmp_path: Path) -> None:
-    content = 'text\tlabel\n"Hello" he said\tx\n"Whole"\ty\n'
-    assert [row[0] for row in read(tmp_path, "a.tsv", content, quoting="none")[1]] == ['"Hello" he said', '"Whole"']
-    assert read(tmp_path, "a.txt", '"Hello," she said.\n"Four."\n')[1] == [('"Hello," she said.',), ('"Four."',)]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b"])
@@ -212,7 +202,6 @@ def test_a_bad_line_of_json_is_left_out_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "columns", "n_rows"),
     [
-        ("text,label\nGood.,a\n", ("text", "label"), 1),
         ("sep=;\ntext;label\nGood, so.;a\n", ("text", "label"), 1),
         ('"sep=\t"\nid\ttext\tlabel\n1\tGood.\ta\n', ("id", "text", "label"), 1),
         (
@@ -228,17 +217,10 @@ def test_a_bad_line_of_json_is_left_out_and_named(tmp_path: Path) -> None:
             2,
         ),
         ("text,label\nr1,Good.,a\nr2,Bad.,b\nr3,Fine.,a\n", ("column 1", "text", "label"), 3),
-        (
-            "The soup was cold and the waiter never came.,bad\nAll was well with the tea.,good\n",
-            ("column 1", "column 2"),
-            2,
-        ),
         ("good,The soup was cold and slow.\ngood,All was well with the tea.\n", ("column 1", "column 2"), 2),
-        ("1,The soup was cold.\n2,All was well.\n", ("column 1", "column 2"), 2),
         ("text\nOne.\nTwo, three, four.\nFive, six.\n", ("text",), 3),
         ("The soup was cold, and bad.\nAll was well.\nNever again, I say, never.\n", ("text",), 3),
-        ("text;score;label\nGood, so;3,5;a\nBad, alas;1,0;b\nFair, well;2,5;a\n", ("text", "score", "label"), 3),
-        ("sep=\t\nid\ttext\n1\tA, b\n2\tC\n", ("id", "text"), 2),
+        ("text;score;label\nGood, so;3,5;a\nBad, alas;1,0;b\n", ("text", "score", "label"), 2),
         ('text,label\n"' + "A line.\n" * 3000 + '",a\nShort.,b\n', ("text", "label"), 2),
     ],
 )
@@ -247,13 +229,6 @@ def test_header_and_what_stands_above_it_are_told_from_rows(
 ) -> None:
     table, rows = read(tmp_path, "a.csv", content)
     assert (table.columns, len(rows)) == (columns, n_rows)
-
-
-def test_a_long_question_is_a_header(tmp_path: Path) -> None:
-    question = "Thinking of your last visit, how satisfied were you with the service that you received from our staff?"
-    body = "".join(f"The staff of branch {i} were kind and quick.,{'yes' if i % 2 else 'no'}\n" for i in range(12))
-    table, rows = read(tmp_path, "a.csv", f'"{question}",Would you come again?\n{body}')
-    assert table.columns == (question, "Would you come again?") and len(rows) == 12
 
 
 def test_a_header_may_be_named_or_denied(tmp_path: Path) -> None:
@@ -265,33 +240,18 @@ def test_a_header_may_be_named_or_denied(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["007", "1e5", "NA", "true", "null", "1.50", "2026-01-02", " padded ", "1_000"])
 def test_a_cell_is_what_is_written(tmp_path: Path, value: str) -> None:
     assert read(tmp_path, "a.csv", f"text,label\nA sentence.,{value}\n")[1][0][1] == value
-    assert read(tmp_path, "a.tsv", f"text\tlabel\nA sentence.\t{value}\n")[1][0][1] == value
     assert read(tmp_path, "a.jsonl", json.dumps({"text": "A.", "label": value}))[1][0][1] == value
 
 
-@pytest.mark.parametrize(
-    ("value", "cell"),
-    [
-        ("7", "7"),
-        ("1e5", "1e5"),
-        ("1.50", "1.50"),
-        ("true", "true"),
-        ("null", ""),
-        ("NaN", ""),
-        ("9" * 5000, "9" * 5000),
-        ('{"a": [1]}', '{"a": ["1"]}'),
-    ],
-)
-def test_a_bare_json_value_keeps_its_spelling(tmp_path: Path, value: str, cell: str) -> None:
-    assert read(tmp_path, "a.json", f'[{{"text": "A.", "label": {value}}}]')[1][0][1] == cell
+def test_a_bare_json_value_keeps_its_spelling(tmp_path: Path) -> None:
+    written = ["7", "1e5", "1.50", "true", "9" * 5000, "null", "NaN", '{"a": [1]}']
+    rows = read(tmp_path, "a.json", "[" + ",".join(f'{{"text": "A.", "label": {value}}}' for value in written) + "]")[1]
+    assert [label for _, label in rows] == [*written[:5], "", "", '{"a": ["1"]}']
 
 
-@pytest.mark.parametrize(
-    ("text", "blank"),
-    [("", True), (" \t\u00a0", True), ("\u200b\ufeff", True), ("NA", False), (".", False), ("漢", False), (None, True)],
-)
-def test_blank_is_what_shows_nothing(text: str | None, blank: bool) -> None:
-    assert is_blank(text) is blank
+def test_blank_is_what_shows_nothing() -> None:
+    assert all(map(is_blank, ["", " \t\u00a0", "\u200b\ufeff", None]))
+    assert not any(map(is_blank, ["NA", ".", "漢"]))
 
 
 def test_parquet_of_any_types_is_a_table_of_strings(tmp_path: Path) -> None:
@@ -324,7 +284,6 @@ def test_parquet_of_any_types_is_a_table_of_strings(tmp_path: Path) -> None:
         ("a.csv", "", "no line with text"),
         ("a.json", '[{"text": "One."},\n{"text" "Two."}]', "line 2, column 9"),
         ("a.json", "[" * 100_000, "nested too deeply"),
-        ("a.json", '[{"a": ' * 50_000, "nested too deeply"),
         ("a.json", "", "no rows"),
         ("a.exe", "text", "must end in"),
         ("a.csv", ",".join(f"c{i}" for i in range(201)) + "\n", "201"),
@@ -332,7 +291,7 @@ def test_parquet_of_any_types_is_a_table_of_strings(tmp_path: Path) -> None:
         ("a.csv", bytes(range(256)) * 40, "not text"),
         ("a.csv", b"PK\x03\x04" + b"x" * 40, "Excel"),
         ("a.csv.gz", gzip.compress(b"text\nOne.\n" * 4000, mtime=0)[:-20], "damaged gzip"),
-        ("a.csv", gzip.compress(b"\0" * 60_000_000, mtime=0), "50 MB"),
+        ("a.csv", gzip.compress(b"\0" * 3_000_000, mtime=0), "2 MB"),
         ("a.parquet", b"PAR1" + b"\xff" * 400 + b"PAR1", "damaged"),
     ],
 )
@@ -340,7 +299,7 @@ def test_what_cannot_be_read_is_said_with_its_place(
     tmp_path: Path, name: str, content: str | bytes, words: str
 ) -> None:
     with pytest.raises(UserError, match=words):
-        read(tmp_path, name, content, most=50_000_000, most_columns=200)
+        read(tmp_path, name, content, most=2_000_000, most_columns=200)
 
 
 @settings(max_examples=200)
@@ -383,7 +342,12 @@ def json_array(n: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("name", "lines"), [("a.csv", csv_lines), ("a.jsonl", json_lines), ("a.json", json_array)])
-def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str, lines: Callable[[int], Iterator[str]]) -> None:
+def test_memory_does_not_grow_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, lines: Callable[[int], Iterator[str]]
+) -> None:
+    for limit in ("decoding._CHUNK", "structured._CHUNK", "file._MAX_SAMPLED"):
+        monkeypatch.setattr(f"instructor_core.table.{limit}", 1 << 16)  # so that a small file is a large one
+
     def peak(n: int) -> int:
         path = tmp_path / name
         with path.open("w") as file:
@@ -394,7 +358,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str, lines: Ca
         tracemalloc.stop()
         return held
 
-    assert peak(120_000) < 1.3 * peak(40_000)
+    assert peak(16_000) < 1.3 * peak(4_000)
 
 
 def test_values_of_json_stay_values_and_rows_of_a_table_become_objects(tmp_path: Path) -> None:

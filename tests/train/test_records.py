@@ -45,16 +45,11 @@ def test_positives_and_negatives_may_be_one_pair_several_or_none(tmp_path: Path)
     ("entry", "message"),
     [
         ("text", 'must be an object with "query"'),
-        ({"pos": ["", "x"]}, 'must be an object with "query"'),
         ({**GOOD, "query": "one"}, '"query" must be'),
-        ({**GOOD, "query": ["a: "]}, '"query" must be'),
-        ({**GOOD, "query": ["a: ", 1]}, '"query" must be'),
         ({**GOOD, "query": ["a: ", "  "]}, "empty"),
-        ({**GOOD, "pos": ["a: ", "b", "c"]}, '"pos" must be'),
         ({**GOOD, "neg": [["a: ", "b"], ["c"]]}, '"neg" must be'),
         ({"query": ["a: ", "one"]}, '"pos" or "label"'),
         ({**GOOD, "label": 1.5}, '"label" must be'),
-        ({**GOOD, "task_id": None}, '"task_id" must be'),
     ],
 )
 def test_a_wrong_record_is_named_by_its_place(tmp_path: Path, entry: object, message: str) -> None:
@@ -72,14 +67,13 @@ def test_a_file_that_is_no_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 3"):
         read_records(tmp_path / "broken.jsonl")
     assert read_records(tmp_path / "broken.jsonl", bad_rows="leave out") == [RECORD]
-    (tmp_path / "broken.json").write_text('[{"query": ')
-    with pytest.raises(UserError, match="broken"):
-        read_records(tmp_path / "broken.json")
     with pytest.raises(UserError, match="readable"):
         read_records(tmp_path / "missing.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(UserError, match="has none"):
         read_records(tmp_path / "empty.jsonl")
+    with pytest.raises(UserError, match="record 2 of task '7'"):  # all of a task have a label, or none
+        read_records(write(tmp_path / "x.jsonl", {**GOOD, "label": "a"}, GOOD))
 
 
 def test_a_table_holds_records(tmp_path: Path) -> None:
@@ -92,11 +86,6 @@ def test_a_table_holds_records(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text(rows)
     (found,) = read_records(tmp_path / "pairs.csv")
     assert (found.query, found.positives, found.negatives) == (RECORD.query, RECORD.positives, RECORD.negatives)
-
-
-def test_a_task_with_some_labels_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="record 2 of task '7'"):
-        read_records(write(tmp_path / "x.jsonl", {**GOOD, "label": "a"}, GOOD))
 
 
 def test_held_out_texts_are_never_trained_on() -> None:

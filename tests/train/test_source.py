@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -60,7 +61,7 @@ def test_a_batch_depends_on_step_and_seed_alone() -> None:
     assert [RecordSource(RECORDS, batch_size=8, seed=1).batch(step).pairs for step in range(20)] != forward
 
 
-def test_pairs_are_judged_against_the_batch_and_all_negatives() -> None:
+def test_pairs_are_judged_against_the_batch_and_all_negatives_or_against_their_own() -> None:
     batch = RecordSource(paired("a", 5), batch_size=8, temperature=0.1, both_ways=True).batch(0)
     e = unit(15)
     loss, values = batch.loss(e)
@@ -68,6 +69,9 @@ def test_pairs_are_judged_against_the_batch_and_all_negatives() -> None:
     assert [text.split()[1] for _, text in batch.pairs[:5]] == [text.split()[1] for _, text in batch.pairs[5:10]]
     assert loss == contrastive(e[:5], e[5:10], e[10:], temperature=0.1, both_ways=True)
     assert values == {"contrastive": loss.item()}
+    loss, values = RecordSource(paired("a", 5), own_negatives=["a"]).batch(0).loss(e)
+    assert loss == triplet_softmax(e[:5], e[5:10], e[10:], temperature=0.05)
+    assert values == {"own negatives": loss.item()}
 
 
 def test_the_same_text_elsewhere_in_the_batch_is_no_negative() -> None:
@@ -83,14 +87,6 @@ def test_the_same_text_elsewhere_in_the_batch_is_no_negative() -> None:
     e = unit(7)
     expected = contrastive(e[:3], e[3:6], e[6:], temperature=0.05, false_negatives=left_out)
     assert batch.loss(e)[0] == expected
-
-
-def test_own_negatives_leave_the_rest_of_the_batch_out() -> None:
-    batch = RecordSource(paired("a", 5), own_negatives=["a"]).batch(0)
-    e = unit(15)
-    loss, values = batch.loss(e)
-    assert loss == triplet_softmax(e[:5], e[5:10], e[10:], temperature=0.05)
-    assert values == {"own negatives": loss.item()}
 
 
 def test_labels_are_judged_by_supervised_contrast_and_a_negative_counts_for_its_record_only() -> None:
@@ -122,15 +118,15 @@ def test_a_labelled_batch_holds_several_texts_of_a_label() -> None:
     assert alone < 600 * 0.1
 
 
-@pytest.mark.parametrize("task", ["b", "c", "missing"])
-def test_a_task_unfit_for_own_negatives_is_refused(task: str) -> None:
-    with pytest.raises(UserError, match=task):
-        RecordSource(RECORDS, own_negatives=[task])
-
-
-def test_no_records_and_settings_out_of_range_are_refused() -> None:
-    for source in (lambda: RecordSource([]), lambda: RecordSource(RECORDS, batch_size=1)):
-        with pytest.raises(UserError, match="at least"):
-            source()
-    with pytest.raises(UserError, match="temperature"):
-        RecordSource(RECORDS, temperature=0.0)
+@pytest.mark.parametrize(
+    ("records", "settings", "words"),
+    [
+        (RECORDS, {"own_negatives": ["c"]}, "c"),
+        ([], {}, "at least"),
+        (RECORDS, {"batch_size": 1}, "at least"),
+        (RECORDS, {"temperature": 0.0}, "temperature"),
+    ],
+)
+def test_what_makes_no_batch_is_refused(records: list[Record], settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        RecordSource(records, **settings)

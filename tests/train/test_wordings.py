@@ -6,7 +6,7 @@ import pytest
 
 from instructor_core.errors import UserError
 from instructor_core.train.mini.grammar import normalise
-from instructor_core.train.mini.wordings import DATA, TrainingWordings, _finish, class_words
+from instructor_core.train.mini.wordings import DATA, TrainingWordings
 
 LARGE = ["topic", "sentiment", "sentence_type", "intent", "emotion", "question_type", "tense", "formality"]
 LARGE += ["urgency", "aspect", "person", "domain"]
@@ -32,9 +32,9 @@ def draws(source: TrainingWordings, axis: str, n: int, seed: int = 0) -> list[st
     return [source.draw(axis, rng) for _ in range(n)]
 
 
-@pytest.mark.parametrize("axis", LARGE)
-def test_half_of_six_thousand_draws_for_a_large_axis_are_distinct(wordings: TrainingWordings, axis: str) -> None:
-    assert len(set(draws(wordings, axis, 6000))) >= 3000
+def test_half_of_six_thousand_draws_for_a_large_axis_are_distinct(wordings: TrainingWordings) -> None:
+    for axis in ("topic", "person", "domain"):
+        assert len(set(draws(wordings, axis, 6000))) >= 3000, axis
 
 
 def test_every_axis_can_be_drawn_in_every_form_and_ends_with_one_space(wordings: TrainingWordings) -> None:
@@ -44,14 +44,6 @@ def test_every_axis_can_be_drawn_in_every_form_and_ends_with_one_space(wordings:
         for text in [*made, *(wordings.neutral(rng) for _ in range(100))]:
             assert text.endswith(" ") and not text.endswith("  ") and text.strip(), repr(text)
             assert "{" not in text
-
-
-def test_a_typo_leaves_something_of_the_shortest_wording() -> None:
-    rng = random.Random(2)
-    for text in ("A", "?", "ok"):
-        made = [_finish(text, ["please"], rng) for _ in range(2000)]
-        assert all(wording.strip(" .:;!-,\n") or "?" in wording for wording in made)
-        assert all(wording.endswith(" ") for wording in made)
 
 
 def test_a_third_of_the_draws_has_the_form_of_the_paper(wordings: TrainingWordings) -> None:
@@ -87,20 +79,12 @@ def test_classes_of_the_batch_appear_as_words_in_any_order(wordings: TrainingWor
     assert any(text.index("lost card") < text.index("top up") for text in named if {"lost card", "top up"} <= _in(text))
     assert any(text.index("lost card") > text.index("top up") for text in named if {"lost card", "top up"} <= _in(text))
     assert any("card arrival" not in text and {"lost card", "top up"} <= _in(text) for text in named)
+    words = " ".join(wordings.draw("event", rng, classes=["flood_2013", "derailment"]) for _ in range(300)).lower()
+    assert "flood 2013" in words and "derailment" in words  # an axis without classes of its own
 
 
 def _in(text: str) -> set[str]:
     return {words for words in ("lost card", "top up", "card arrival") if words in text}
-
-
-def test_an_axis_without_classes_of_its_own_takes_those_of_the_batch(wordings: TrainingWordings) -> None:
-    rng = random.Random(4)
-    made = " ".join(wordings.draw("event", rng, classes=["flood_2013", "derailment"]) for _ in range(300)).lower()
-    assert "flood 2013" in made and "derailment" in made
-
-
-def test_labels_become_words() -> None:
-    assert class_words("not_urgent") == class_words("NotUrgent") == class_words(" Not  urgent ") == "not urgent"
 
 
 def test_neutral_wordings_name_no_trained_axis(wordings: TrainingWordings) -> None:

@@ -8,16 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-import pytest
-
-from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.demo import build_demo
-from instructor_core.ui.runtime import Runtime
-
-
-@pytest.fixture(scope="module")
-def demo() -> gr.Blocks:
-    return build_demo(Runtime(CHECKPOINTS, device="cpu"))
 
 
 def test_of_the_listeners_of_an_event_at_most_one_waits(demo: gr.Blocks) -> None:

@@ -32,11 +32,6 @@ VIEWS: list[Callable[[Runtime, Inputs, Question], Drawing]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def runtime() -> Runtime:
-    return Runtime(CHECKPOINTS[:1], device="cpu")
-
-
 def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
     first, second = model.encode([(INPUTS.instructions[k], INPUTS.texts[at]) for at in (i, j)])
     return float(first @ second)
@@ -86,13 +81,6 @@ def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: p
     monkeypatch.setattr(model, "encode_tokens", refuse)
     explanations.explain_pair(runtime, INPUTS, Question(4, 9, 0, 1, by="token"))
     explanations.explain_movement(runtime, INPUTS, ASKED)
-
-
-def test_the_last_layer_alone_is_shown_when_it_is_asked_for(runtime: Runtime, mini: InstructorModel) -> None:
-    answer = explanations.explain_read_out(runtime, INPUTS, Question(4, 9, 0, 1, layer=99))
-    assert answer.panels is not None
-    (panel,) = answer.panels.panels
-    assert panel.figure.data[0].z[4][9] == pytest.approx(cosine(mini, 0, 4, 9), abs=1e-4)
 
 
 def test_every_recipe_is_named_beside_its_cosine(runtime: Runtime) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from hypothesis import strategies as st
 from instructor_core import InstructorModel
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.similarity import similarity
-from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.table import has_pyarrow
@@ -40,7 +40,6 @@ ATTACKS = (
     "half a pair \ud800",
     "zero \0 byte",
     "${alert(1)} {{7*7}}",
-    "<!-- comment",
 )
 INSTRUCTIONS = ("Represent the <b>text</b>: ", "")
 ANY_TEXT = st.text(st.characters(codec=None), max_size=40)
@@ -81,13 +80,7 @@ def test_an_npz_file_holds_the_run_and_no_pickle(tmp_path: Path) -> None:
         assert all(array.dtype.kind in "Uf" for array in loaded.values())
 
 
-def test_one_long_text_does_not_blow_up_an_npz_file(tmp_path: Path) -> None:
-    texts = ("x" * 20_000, *(f"Text {i}." for i in range(1999)))
-    with pytest.raises(UserError, match="20000 characters"):
-        write_npz(export_of(grid_of(texts, dim=1)), tmp_path / "run.npz")
-
-
-def test_embeddings_come_back_from_csv_to_the_last_bit(tmp_path: Path) -> None:
+def test_embeddings_and_similarities_come_back_from_csv_to_the_last_bit(tmp_path: Path) -> None:
     grid = grid_of(("One.", "Two."), labels=("a", "-b"), dim=6)
     write_embeddings_csv(export_of(grid, (("x", "y"),)), tmp_path / "run.csv")
     header, *rows = rows_of(tmp_path / "run.csv")
@@ -101,14 +94,10 @@ def test_embeddings_come_back_from_csv_to_the_last_bit(tmp_path: Path) -> None:
     values = np.array([row[8:] for row in rows], dtype=np.float32).reshape(2, 2, 7)
     assert np.array_equal(values[..., 1:], grid.embeddings)
     assert np.array_equal(values[..., 0], grid.norms)
-
-
-def test_similarities_come_back_from_csv(tmp_path: Path) -> None:
-    grid = grid_of(("One.", "Two.", "Three."))
     write_similarity_csv(export_of(grid), tmp_path / "run.csv")
     header, *rows = rows_of(tmp_path / "run.csv")
-    assert header[-3:] == ["1", "2", "3"]
-    values = np.array([row[6:] for row in rows], dtype=np.float32).reshape(2, 3, 3)
+    assert header[-2:] == ["1", "2"]
+    values = np.array([row[-2:] for row in rows], dtype=np.float32).reshape(2, 2, 2)
     assert np.array_equal(values, similarity(grid).matrices)
 
 
@@ -124,12 +113,15 @@ def test_no_cell_of_a_csv_file_begins_a_formula(
     assert not any(value.strip().startswith(("=", "+", "-", "@", "＝")) for row in rows[1:] for value in row[:5])
 
 
-def test_a_csv_file_too_large_for_a_spreadsheet_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_too_large_for_its_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "MAX_NUMBERS", 50)
     for write_it in (write_embeddings_csv, write_similarity_csv):
         with pytest.raises(UserError, match="50 numbers"):
             write_it(export_of(grid_of()), tmp_path / "run.csv")
-        assert not (tmp_path / "run.csv").exists()
+    assert not (tmp_path / "run.csv").exists()
+    texts = ("x" * 20_000, *(f"Text {i}." for i in range(1999)))  # each entry as wide as the longest
+    with pytest.raises(UserError, match="20000 characters"):
+        write_npz(export_of(grid_of(texts, dim=1)), tmp_path / "run.npz")
 
 
 def test_a_leaderboard_is_written_with_its_checkpoint_and_without_a_formula(runtime: Runtime, tmp_path: Path) -> None:
@@ -143,16 +135,11 @@ def test_a_leaderboard_is_written_with_its_checkpoint_and_without_a_formula(runt
     assert row == [*written, checkpoint.id, checkpoint.revision or ""]
 
 
-def test_a_leaderboard_without_rows_is_not_written(runtime: Runtime, tmp_path: Path) -> None:
-    path, message = save_rows(runtime, tmp_path, INPUTS, [])
-    assert path is None and "no rows yet" in message and not list(tmp_path.iterdir())
-
-
 @pytest.mark.skipif(not has_pyarrow(), reason="pyarrow is not installed")
 def test_embeddings_come_back_from_parquet(tmp_path: Path) -> None:
     import pyarrow.parquet as parquet
 
-    grid = grid_of(labels=tuple("ab" * 5))
+    grid = grid_of(labels=tuple("ababababa"))
     exports.write_parquet(export_of(grid), tmp_path / "run.parquet")
     table = parquet.read_table(tmp_path / "run.parquet")
     values = np.array(table["embedding"].to_pylist(), dtype=np.float32)
@@ -169,8 +156,8 @@ def test_parquet_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch: py
 # ----------------------------------------------------------------------------------------------------------- the code
 
 
-def executed(code: str) -> dict[str, object]:
-    names: dict[str, object] = {}
+def executed(code: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
     exec(compile(code, "snippet", "exec"), names)
     return names
 
@@ -184,21 +171,6 @@ def test_the_code_computes_the_numbers_of_the_run(mini: InstructorModel) -> None
     assert np.allclose(names["similarity"], similarity(grid).matrices, atol=1e-5)
 
 
-class NoModel:
-    """Stands for the encoder where only the literals of the code matter."""
-
-    def __init__(self, *arguments: object, **options: object) -> None:
-        self.given = (arguments, options)
-
-    def encode(self, pairs: list[tuple[str, str]]) -> np.ndarray:
-        return np.ones((len(pairs), 2), dtype=np.float32)
-
-
-@pytest.fixture
-def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instructor_core.encoder.InstructorModel", NoModel)
-
-
 @given(st.lists(ANY_TEXT, min_size=1, max_size=5), st.lists(ANY_TEXT, min_size=1, max_size=3))
 def test_whatever_is_typed_stands_in_the_code_as_a_string(texts: list[str], instructions: list[str]) -> None:
     code = snippet(CHECKPOINTS[0], instructions, texts)
@@ -209,14 +181,10 @@ def test_whatever_is_typed_stands_in_the_code_as_a_string(texts: list[str], inst
     assert all(character.isprintable() or character == "\n" for character in code)
 
 
-@pytest.mark.usefixtures("no_model")
 def test_the_code_of_a_hub_checkpoint_names_its_revision() -> None:
-    model = executed(snippet(CHECKPOINTS[1], ("",), ("One.",), dtype="bfloat16"))["model"]
-    assert isinstance(model, NoModel)
-    assert model.given == (
-        ("hkunlp/instructor-base",),
-        {"revision": CHECKPOINTS[1].revision, "dtype": "bfloat16"},
-    )
+    code = snippet(CHECKPOINTS[1], ("",), ("One.",), dtype="bfloat16")
+    revision = CHECKPOINTS[1].revision
+    assert f"InstructorModel('hkunlp/instructor-base', revision={revision!r}, dtype='bfloat16')" in code
 
 
 def test_the_code_of_a_local_checkpoint_does_not_tell_where_the_server_keeps_it(tmp_path: Path) -> None:
@@ -226,7 +194,6 @@ def test_the_code_of_a_local_checkpoint_does_not_tell_where_the_server_keeps_it(
     assert str(tmp_path) not in code and "path/to/mine" in code
 
 
-@pytest.mark.usefixtures("no_model")
 def test_the_code_of_a_long_run_reads_its_texts_from_the_npz_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +202,7 @@ def test_the_code_of_a_long_run_reads_its_texts_from_the_npz_file(
     code = snippet(CHECKPOINTS[1], INSTRUCTIONS, texts)
     assert len(code) < 2000
     monkeypatch.chdir(tmp_path)
-    assert executed(code)["texts"] == list(texts)
+    assert executed(code.split("model = ")[0])["texts"] == list(texts)
     with np.load("embeddings.npz") as loaded:
         assert loaded["labels"].shape == (0, 200)
 
@@ -291,57 +258,37 @@ def test_a_report_loads_nothing_and_allows_no_request(hostile_report: Tags) -> N
     assert hostile_report.scripts[1].count("plotly.js v") == 1
 
 
-def test_a_report_draws_one_matrix_per_instruction(hostile_report: Tags) -> None:
+def test_a_report_draws_one_matrix_per_instruction_and_names_checkpoint_and_versions(hostile_report: Tags) -> None:
     view = json.loads(hostile_report.scripts[0])
     values = [panel["figure"]["data"][0]["z"] for panel in view["panels"]]
     assert np.allclose(values, similarity(grid_of()).matrices, atol=1e-3)
     assert view["items"][0] == ATTACKS[0]
     assert sum(a.get("class") == "figure" for _, a in hostile_report.seen) == 2
-
-
-def test_a_report_names_checkpoint_revision_and_versions(hostile_report: Tags) -> None:
-    assert "instructor-base" in hostile_report.text
-    assert str(CHECKPOINTS[1].revision) in hostile_report.text
-    assert f"torch {torch.__version__.split('+')[0]}" in hostile_report.text
+    for fact in ("instructor-base", CHECKPOINTS[1].revision, f"torch {torch.__version__.split('+')[0]}"):
+        assert str(fact) in hostile_report.text
 
 
 def test_a_report_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MAX_DRAWN", 3)
     page = parsed(report_html(export_of(grid_of(("y" * 3000, "b", "c", "d")))))
-    assert "The first 3 of 4 texts are drawn." in page.text
-    assert "… (3000 characters)" in page.text
+    assert "The first 3 of 4 texts are drawn." in page.text and "… (3000 characters)" in page.text
     assert len(json.loads(page.scripts[0])["panels"][0]["figure"]["data"][0]["z"]) == 3
 
 
 # ----------------------------------------------------------------------------------------------------------- the menu
 
 
-@pytest.fixture(scope="module")
-def runtime(mini: InstructorModel) -> Runtime:
-    ready = Runtime((CHECKPOINTS[0],))
-    ready._encoders["instructor-mini"] = CachedEncoder(mini)
-    return ready
-
-
 INPUTS = Inputs("instructor-mini", INSTRUCTIONS, ("One.", "</s> two", "=3"), ("a", "b", "a"), (("x", "y", "z"),))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "parquet"])
-def test_each_format_is_written_below_the_folder_it_is_given(runtime: Runtime, tmp_path: Path, kind: str) -> None:
-    path, message = write(runtime, tmp_path, INPUTS, kind)
-    assert path is not None
-    assert Path(path).stat().st_size > 100 and Path(path).parent.parent == tmp_path
-    assert re.fullmatch("[0-9a-f]{32}", Path(path).parent.name)
-    assert FORMATS[kind].filename in message
-
-
-@pytest.mark.parametrize("kind", ["../../etc/passwd", "report.html", ""])
-def test_an_unknown_format_writes_nothing(runtime: Runtime, tmp_path: Path, kind: str) -> None:
-    path, message = write(runtime, tmp_path, INPUTS, kind)
-    assert path is None and 'role="alert"' in message
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_code_of_the_page_needs_no_loaded_checkpoint() -> None:
-    idle = Runtime((Checkpoint("far", "no/where", "abc"),))
+def test_each_format_is_written_below_the_folder_it_is_given_and_an_unknown_one_nowhere(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    assert write(runtime, tmp_path, INPUTS, "../../etc/passwd")[0] is None and list(tmp_path.iterdir()) == []
+    for kind in set(FORMATS) - {"parquet"}:
+        path, message = write(runtime, tmp_path, INPUTS, kind)
+        assert path is not None and FORMATS[kind].filename in message
+        assert Path(path).stat().st_size > 100 and Path(path).parent.parent == tmp_path
+        assert re.fullmatch("[0-9a-f]{32}", Path(path).parent.name)
+    idle = Runtime((Checkpoint("far", "no/where", "abc"),))  # its code needs no checkpoint that is loaded
     assert "InstructorModel('no/where', revision='abc')" in code(idle, Inputs("far", ("",), ("One.",), None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,32 +30,27 @@ def read(folder: Path, name: str, content: str | bytes, *, header: bool | None =
     return read_table(written(folder, name, content), header=header)
 
 
-def message(folder: Path, name: str, content: str | bytes) -> str:
-    with pytest.raises(UserError) as caught:
-        read(folder, name, content)
-    return str(caught.value)
-
-
 # --------------------------------------------------------------------------------------------------- columns and lines
 
 
-@pytest.mark.parametrize(
-    ("columns", "expected"),
-    [(("id", "review", "sentiment"), (1, 2)), (("label", "id", "sentence"), (2, 0)), (("x", "y", "z"), (1, 2))],
-)
-def test_the_columns_of_texts_and_labels_are_guessed(
-    columns: tuple[str, ...], expected: tuple[int, int | None]
-) -> None:
-    rows = tuple((str(i), f"Sentence number {i} is long.", "ab"[i % 2]) for i in range(8))
-    order = [("id", "x"), ("review", "sentence", "y"), ("sentiment", "label", "z")]
-    places = [next(k for k, names in enumerate(order) if column in names) for column in columns]
-    table = Table(columns, tuple(tuple(row[k] for k in places) for row in rows), tuple(range(8)))
-    assert guess_columns(table) == expected
+def guessed(columns: str, cells: Callable[[int], tuple[str, ...]]) -> tuple[int, int | None]:
+    return guess_columns(Table(tuple(columns.split(",")), tuple(map(cells, range(10))), tuple(range(10))))
 
 
-def test_numbers_of_their_own_are_no_labels() -> None:
-    table = Table(("a", "b"), tuple((f"Sentence {i}.", str(i)) for i in range(8)), tuple(range(8)))
-    assert guess_columns(table) == (0, None)
+def test_the_columns_of_texts_and_labels_are_guessed() -> None:
+    for names in ("id,review,sentiment", "x,y,z"):
+        assert guessed(names, lambda i: (str(i), f"Sentence number {i} is long.", "ab"[i % 2])) == (1, 2)
+    assert guessed("label,id,sentence", lambda i: ("ab"[i % 2], str(i), f"Sentence number {i} is long.")) == (2, 0)
+    assert guessed("a,b", lambda i: (f"Sentence {i}.", str(i))) == (0, None)  # numbers of their own are no labels
+
+
+def test_the_column_of_texts_has_texts_in_it() -> None:
+    def cells(i: int) -> tuple[str, str]:
+        return "Lovely" if i % 2 else "", f"This blouse is soft and warm, number {i}."
+
+    for names in ("Title,Review Text", "id,reviewText", "url,verified_reviews", "headline,text"):
+        assert guessed(names, cells)[0] == 1
+    assert guessed("text,note", lambda i: ("", cells(i)[1]))[0] == 1  # a column of texts without texts
 
 
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT), min_size=1, max_size=20))
@@ -72,41 +68,26 @@ def test_what_goes_into_the_text_field_is_what_is_read_from_it(cells: list[tuple
         assert columns == ((names,) if label and any(names) else ())
 
 
+def test_bars_and_several_columns_of_labels_are_kept_apart() -> None:
+    table = Table(("text", "a", "b"), (("One | 1.", "", "x"), ("Two.", "y", "")), (1, 2))
+    assert parse_texts(to_lines(table, 0, [1, 2])[0]) == (("One | 1.", "Two."), (("", "y"), ("x", "")))
+    assert parse_texts(to_lines(table, 0)[0]) == (("One | 1.", "Two."), ())
+
+
 @given(ANY_TEXT)
 def test_a_string_from_outside_becomes_one_line_of_valid_unicode(text: str) -> None:
     line = one_line(text)
     assert line.encode().decode() == line
     assert len(line.splitlines()) <= 1 and "\t" not in line
-    assert well_formed(line) == line
+    assert well_formed(line) == line and well_formed("\ud83d\ude00") == "😀"
 
 
-def test_a_pair_of_surrogates_is_the_character_it_stands_for() -> None:
-    assert well_formed("\ud83d\ude00") == "😀"
-
-
-def test_a_bar_in_a_text_does_not_become_a_label() -> None:
-    table = Table(("text",), (("left | right",), ("plain",)), (1, 2))
-    assert parse_texts(to_lines(table, 0)[0]) == (("left | right", "plain"), ())
-
-
-def test_several_columns_of_labels_are_kept_apart() -> None:
-    table = Table(("text", "a", "b"), (("One.", "", "x"), ("Two.", "y", "")), (1, 2))
-    assert parse_texts(to_lines(table, 0, [1, 2])[0]) == (("One.", "Two."), (("", "y"), ("x", "")))
-
-
-@pytest.mark.parametrize("sample", ["first", "spread", "random"])
-def test_a_sample_has_the_size_asked_for_keeps_the_order_and_repeats(sample: str) -> None:
-    chosen = sampled(1000, 30, sample)  # type: ignore[arg-type]
-    assert len(set(chosen)) == 30 and chosen == sorted(chosen) and chosen[0] >= 0 and chosen[-1] < 1000
-    assert chosen == sampled(1000, 30, sample)  # type: ignore[arg-type]
-    assert sampled(5, 30, sample) == [0, 1, 2, 3, 4]  # type: ignore[arg-type]
-
-
-def test_more_texts_than_the_page_takes_are_sampled_with_a_note(tmp_path: Path) -> None:
-    table = read(tmp_path, "a.txt", "\n".join(f"Sentence {i}." for i in range(MAX_TEXTS + 500)))
-    lines, left_out = to_lines(table, 0, limit=10**9)
-    assert lines.count("\n") == MAX_TEXTS - 1
-    assert f"{MAX_TEXTS} of {MAX_TEXTS + 500} texts" in left_out
+def test_a_sample_has_the_size_asked_for_keeps_the_order_and_repeats() -> None:
+    for sample in ("first", "spread", "random"):
+        chosen = sampled(1000, 30, sample)
+        assert len(set(chosen)) == 30 and chosen == sorted(chosen) and chosen[0] >= 0 and chosen[-1] < 1000
+        assert chosen == sampled(1000, 30, sample)
+        assert sampled(5, 30, sample) == [0, 1, 2, 3, 4]
 
 
 # --------------------------------------------------------------------------------------------------- limits and faults
@@ -136,13 +117,9 @@ def test_a_file_over_the_size_limit_is_refused_before_it_is_read(
 # ------------------------------------------------------------------------------------------------------------ the page
 
 
-def test_the_preview_escapes_cells_and_column_names(tmp_path: Path) -> None:
-    attack = "<img src=x onerror=alert(1)>"
-    page = preview(read(tmp_path, "a.csv", f'text,"{attack}"\n{attack},${{alert(1)}}\n' * 1))
-    assert "<img" not in page and "&lt;img" in page
-
-
 def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path) -> None:
+    attack = "<img src=x onerror=alert(1)>"
+    assert "<img" not in preview(read(tmp_path, "a.csv", f'text,"{attack}"\n{attack},${{alert(1)}}\n'))
     path = str(written(tmp_path, "a.csv", "text,label\nOne.,x\nTwo.,y\nThree.,x\nFour.,y\n"))
     note, table, header, text, label, instruction, _, limit, *_ = show(path)
     assert (note, header["value"], text["value"], label["value"], limit) == ("", True, 0, [1], 4)
@@ -177,10 +154,7 @@ def test_a_column_of_instructions_fills_their_list_and_each_text_is_taken_once(t
     assert texts == "One.\tx\nTwo.\ty"
     assert "repeat a text and its labels: 1." in message and "1 row without a text: left out (line 5)" in message
     assert describe(path, True, 1, 0) == note and "instruction" not in describe(path, True, 1, -1)
-
-
-def test_more_instructions_than_the_page_takes_are_cut_with_a_note(tmp_path: Path) -> None:
-    table = read(tmp_path, "a.csv", "instruction,text\n" + "".join(f"Task {i}:,Text {i}.\n" for i in range(11)))
+    table = read(tmp_path, "b.csv", "instruction,text\n" + "".join(f"Task {i}:,Text {i}.\n" for i in range(11)))
     kept, about = instructions_of(table, 0, 1)
     assert kept == tuple(f"Task {i}:" for i in range(MAX_INSTRUCTIONS))
     assert f"has 11 different instructions; the first {MAX_INSTRUCTIONS} replace" in about
@@ -220,19 +194,3 @@ def test_rows_with_too_many_fields_are_left_out_or_kept_by_choice(tmp_path: Path
     assert cut_rows["visible"] and "left out (line 3)" in note
     assert use(path, True, 0, [1], -1, "first", 10, None)[-2] == "One.\tx\nFour.\tz"
     assert use(path, True, 0, [1], -1, "first", 10, None, "cut", True)[-2] == "One.\tx\nTwo\tthree.\nFour.\tz"
-
-
-@pytest.mark.parametrize(
-    ("columns", "text"),
-    [
-        (("Title", "Review Text"), 1),
-        (("id", "reviewText"), 1),
-        (("url", "verified_reviews"), 1),
-        (("headline", "text"), 1),
-        (("text", "note"), 1),  # a column of texts without texts
-    ],
-)
-def test_the_column_of_texts_has_texts_in_it(columns: tuple[str, ...], text: int) -> None:
-    short = "" if columns == ("text", "note") else "Lovely"
-    rows = tuple((short if i % 2 else "", f"This blouse is soft and warm, number {i}.") for i in range(10))
-    assert guess_columns(Table(columns, rows, tuple(range(10))))[0] == text

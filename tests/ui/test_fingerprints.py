@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from instructor_core import InstructorModel
+from instructor_core.cache import CachedEncoder
 from instructor_core.hub import BUNDLED, local_checkpoint
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.fingerprints import (
@@ -29,21 +29,24 @@ from instructor_core.ui.runtime import Runtime
 TEXTS = load_examples()[0].texts
 
 
-def test_each_instruction_is_told_by_what_it_does_to_the_texts(mini: InstructorModel):
+def test_each_instruction_is_told_by_what_it_does_to_the_texts(encoder: CachedEncoder):
     instructions = ("banana banana banana: ", "Is the author happy or annoyed? ", "", "Do not use sentiment: ")
-    nothing, mood, control, opposite = fingerprint_lines(mini.encode, Inputs("mini", instructions, TEXTS, None))
+    nothing, mood, control, opposite = fingerprint_lines(encoder.encode, Inputs("mini", instructions, TEXTS, None))
     assert re.search(r"hardly changes anything \(\.\d\d; punctuation \.\d\d\)", nothing)
     assert re.search(r"moves the texts \.\d\d \(punctuation \.\d\d\) · like .*sentiment", mood)
     assert "control" in control
     assert "sentiment" in opposite  # by what it does, not by what it asks for
 
 
-def test_few_texts_are_told_from_how_many_on_and_many_are_sampled_once_each(mini: InstructorModel):
-    (line,) = fingerprint_lines(mini.encode, Inputs("mini", ("Mood: ",), ("a", "b", "a", "b"), None))
+def test_few_texts_are_told_from_how_many_on_and_many_are_sampled_once_each(encoder: CachedEncoder):
+    (line,) = fingerprint_lines(encoder.encode, Inputs("mini", ("Mood: ",), ("a", "b", "a", "b"), None))
     assert "from 4 different texts on" in line
     many = [f"text {i}" for i in range(100)]
     chosen = sampled([*many, *many])
     assert len(set(chosen)) == len(chosen) == 48 and sampled(chosen) == chosen
+    for most in (0, 1, 47):  # a smaller sample is spread over the larger one
+        fewer = sampled(many, most)
+        assert len(set(fewer)) == most and set(fewer) <= set(chosen)
 
 
 MANY = tuple(f"Text {i} is {'good' if i % 2 else 'bad'}." for i in range(1000))
@@ -51,7 +54,7 @@ PER_TEXT = 1 + 25 + 5  # no instruction, 13 tasks and 12 controls, 5 edits of "M
 
 
 @pytest.fixture
-def runtime(checkpoint_a: Path) -> Runtime:
+def runtime(checkpoint_a: Path) -> Runtime:  # of its own: it is lent, and its pace is measured
     return Runtime((local_checkpoint(checkpoint_a),), device="cpu")
 
 
@@ -86,9 +89,3 @@ def test_a_fingerprint_that_would_cost_too_much_is_said_to_be_missing(
     (event,) = demo.fns.values()
     *_, lines = event.fn(Inputs(runtime.checkpoints[0].id, ("Mood: ", ""), MANY[:60], None))
     assert TOO_DEAR in lines[0] and "the control" in lines[1] and lines[2] == ""
-
-
-@pytest.mark.parametrize("most", [0, 1, 4, 47, 48])
-def test_a_smaller_sample_is_spread_over_the_larger_one(most: int):
-    chosen = sampled(MANY, most)
-    assert len(set(chosen)) == most and set(chosen) <= set(sampled(MANY))

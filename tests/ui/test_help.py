@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import gradio as gr
 import pytest
 
-from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.demo import build_demo
-from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.theme import help_words
 
 CONTROLS = (
@@ -42,28 +37,21 @@ def key_of(block: gr.blocks.Block) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def explained() -> list[tuple[str, str]]:
+def explained(demo: gr.Blocks) -> list[tuple[str, str]]:
     """(tab, key) of everything on the page that needs help."""
-    blocks = build_demo(Runtime(CHECKPOINTS, device="cpu")).blocks.values()
+    blocks = demo.blocks.values()
     return [(tab_of(block), key) for block in blocks if (key := key_of(block)) is not None]
 
 
-def entries() -> Iterator[tuple[str, str]]:
-    return ((tab, key) for tab, words in help_words().items() for key in words)
-
-
-def test_every_control_and_figure_of_the_page_has_help(explained: list[tuple[str, str]]) -> None:
+def test_every_control_and_figure_of_the_page_has_help_and_no_help_is_left_over(
+    explained: list[tuple[str, str]],
+) -> None:
     assert len(explained) > 50
-    assert [place for place in explained if place not in set(entries())] == []
+    assert set(explained) == {(tab, key) for tab, words in help_words().items() for key in words}
 
 
-def test_no_help_is_left_over_from_a_control_that_is_gone(explained: list[tuple[str, str]]) -> None:
-    assert sorted(set(entries()) - set(explained)) == []
-
-
-@pytest.mark.parametrize("tab", list(help_words()))
-def test_help_is_one_to_three_short_sentences(tab: str) -> None:
-    for key, words in help_words()[tab].items():
-        assert words.endswith("."), key
-        assert words == " ".join(words.split()), key
-        assert 20 <= len(words) <= 240, (key, len(words))
+def test_help_is_one_to_three_short_sentences() -> None:
+    for tab, keys in help_words().items():
+        for key, words in keys.items():
+            assert words.endswith(".") and words == " ".join(words.split()), (tab, key)
+            assert 20 <= len(words) <= 240, (tab, key, len(words))

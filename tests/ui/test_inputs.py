@@ -50,49 +50,27 @@ def test_no_input_breaks_the_parser(typed: str):
     assert all(len(column) == len(texts) and any(column) for column in columns)
 
 
-def test_a_label_follows_after_a_tab():
-    assert parse_texts("one\tA\ntwo\tB") == (("one", "two"), (("A", "B"),))
+@pytest.mark.parametrize(
+    ("typed", "texts", "columns"),
+    [
+        ("one\tA\ntwo | B", ("one", "two"), (("A", "B"),)),
+        ("a|b\nc||d", ("a|b", "c||d"), ()),
+        ("p(x | y) is small\tmaths", ("p(x | y) is small",), (("maths",),)),  # a tab wins over a bar
+        ("one\tA\tx\ntwo\tB", ("one", "two"), (("A", "B"), ("x", ""))),
+        ("one\ntwo\tB", ("one", "two"), (("", "B"),)),
+        ("\n  one  \n\n \t \n one\r\ntwo\rthree", ("one", "one", "two", "three"), ()),
+    ],
+)
+def test_a_line_is_a_text_and_its_labels_after_a_tab_or_a_bar_between_spaces(
+    typed: str, texts: tuple[str, ...], columns: tuple[tuple[str, ...], ...]
+):
+    assert parse_texts(typed) == (texts, columns)
 
 
-def test_a_label_follows_after_a_bar_between_spaces():
-    assert parse_texts("one | A\ntwo | B") == (("one", "two"), (("A", "B"),))
-
-
-def test_a_bar_without_spaces_belongs_to_the_text():
-    assert parse_texts("a|b\nc||d") == (("a|b", "c||d"), ())
-
-
-def test_a_tab_wins_over_a_bar():
-    assert parse_texts("p(x | y) is small\tmaths") == (("p(x | y) is small",), (("maths",),))
-
-
-def test_each_further_column_is_another_way_to_label():
-    assert parse_texts("one\tA\tx\ntwo\tB") == (("one", "two"), (("A", "B"), ("x", "")))
-
-
-def test_texts_without_a_label_get_an_empty_one_if_others_have_one():
-    assert parse_texts("one\ntwo\tB") == (("one", "two"), (("", "B"),))
-
-
-def test_blank_lines_and_outer_spaces_are_passed_over():
-    assert parse_texts("\n  one  \n\n \t \n two\n\n") == (("one", "two"), ())
-
-
-def test_lines_of_every_system_are_lines():
-    assert parse_texts("one\r\ntwo\rthree\n") == (("one", "two", "three"), ())
-
-
-def test_equal_texts_are_kept_each_in_its_place():
-    assert parse_texts("same\nother\nsame")[0] == ("same", "other", "same")
-
-
-@pytest.mark.parametrize("typed", ["", "\n\n", " \t \n"])
-def test_no_text_at_all_says_what_to_write(typed: str):
-    with pytest.raises(UserError, match="one text per line"):
-        parse_texts(typed)
-
-
-def test_a_label_without_a_text_names_its_line():
+def test_a_line_without_a_text_is_refused_with_what_to_write():
+    for typed in ("", " \t \n"):
+        with pytest.raises(UserError, match="one text per line"):
+            parse_texts(typed)
     with pytest.raises(UserError, match=r'Line 2 has a label and no text: got "lonely"'):
         parse_texts("one\tA\n\tlonely")
 
@@ -141,9 +119,3 @@ def test_pairs_go_instruction_by_instruction():
 def test_a_wrong_number_of_instructions_is_refused_with_both_numbers(count: int):
     with pytest.raises(UserError, match=rf"1 to {MAX_INSTRUCTIONS} instructions: got {count}"):
         parse_inputs("mini", ["x"] * count, "one")
-
-
-def test_equal_requests_are_equal_values():
-    first = parse_inputs("mini", ["a "], "one\tA")
-    assert first == parse_inputs("mini", [" a"], "one | A")
-    assert first != parse_inputs("mini", ["a"], "one\tB")

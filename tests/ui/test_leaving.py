@@ -23,7 +23,7 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.run import run
 from instructor_core.ui.runtime import Runtime
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 @dataclass

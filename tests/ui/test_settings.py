@@ -25,7 +25,6 @@ ROOT = Path(__file__).parents[2]
 def test_nothing_set_means_the_defaults() -> None:
     assert read_settings({}) == Settings()
     assert read_settings(dict.fromkeys(VARIABLES, " ")) == Settings()
-    assert read_settings({"PATH": "/bin", "CPU_CORES": "2"}) == Settings()
 
 
 def test_every_variable_is_honoured(tmp_path: Path) -> None:
@@ -51,18 +50,11 @@ def test_every_variable_is_honoured(tmp_path: Path) -> None:
     assert (runtime.device, runtime.dtype, runtime.threads) == ("cuda:1", "bfloat16", 3)
 
 
-def test_a_checkpoint_of_the_menu_can_be_put_first_by_its_name() -> None:
+def test_a_checkpoint_of_the_menu_or_a_folder_in_its_place_can_be_put_first(tmp_path: Path) -> None:
     settings = read_settings({"INSTRUCTOR_CHECKPOINT": "instructor-large"})
-    assert [checkpoint.id for checkpoint in settings.checkpoints] == [
-        "instructor-large",
-        "instructor-mini",
-        "instructor-base",
-        "instructor-xl",
-    ]
+    rest = [f"instructor-{size}" for size in ("mini", "base", "xl")]
+    assert [checkpoint.id for checkpoint in settings.checkpoints] == ["instructor-large", *rest]
     assert with_checkpoint(settings, None) is settings
-
-
-def test_a_folder_with_the_name_of_a_checkpoint_replaces_it_in_the_menu(tmp_path: Path) -> None:
     (tmp_path / "instructor-base").mkdir()
     settings = with_checkpoint(Settings(), str(tmp_path / "instructor-base"))
     assert [checkpoint.id for checkpoint in settings.checkpoints].count("instructor-base") == 1
@@ -73,11 +65,7 @@ def test_a_folder_with_the_name_of_a_checkpoint_replaces_it_in_the_menu(tmp_path
     ("name", "value", "words"),
     [
         ("GRADIO_SERVER_PORT", "http", "GRADIO_SERVER_PORT is an integer from 1 to 65535: got 'http'."),
-        ("GRADIO_SERVER_PORT", "65536", "got '65536'"),
         ("INSTRUCTOR_QUEUE_SIZE", "0", "an integer from 1 to 1000: got '0'"),
-        ("INSTRUCTOR_QUEUE_SIZE", "٣", "an integer"),
-        ("INSTRUCTOR_CACHE_MB", "1.5", "an integer"),
-        ("INSTRUCTOR_MAX_PAIRS", "-3", "an integer"),
         ("INSTRUCTOR_THREADS", "9" * 5000, "an integer from 1 to 512"),
         ("INSTRUCTOR_DTYPE", "float16", "INSTRUCTOR_DTYPE is one of float32, bfloat16: got 'float16'."),
         ("INSTRUCTOR_CHECKPOINT", "instructor-huge", "a folder or one of instructor-mini, .*: got 'instructor-huge'"),

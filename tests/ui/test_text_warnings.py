@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from instructor_core import InstructorModel
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.inputs import Inputs
@@ -19,14 +18,7 @@ GERMAN = (
     "Das Essen im Restaurant schmeckte wunderbar.",
     "Mein Telefon lässt sich nicht mehr einschalten.",
 )
-FRENCH = (
-    "La soupe était excellente et bien chaude.",
-    "La chambre d'hôtel était sale et bruyante.",
-    "Je voudrais résilier mon contrat.",
-    "Mon téléphone ne s'allume plus.",
-)
 CHINESE = ("汤非常好喝。", "酒店房间又脏又吵。", "我想取消合同。")
-RUSSIAN = ("Суп был отличный и горячий.", "Когда придет моя посылка?")
 CODE = (
     "for i in range(10): print(i)",
     "SELECT name FROM users WHERE id = 3;",
@@ -41,20 +33,13 @@ SLANG = (
     "nah im good tbh ngl",
     "dis phone b trippin",
 )
-PRODUCTS = ("iPhone 15 Pro Max 256GB", "Dell XPS 13 9320", "Lenovo ThinkPad X1 Carbon Gen 11", "Sony WH-1000XM5")
-LABEL_SETS = sorted((Path(__file__).parents[2] / "assets" / "label_sets").glob("*.jsonl"))
-
-
-@pytest.fixture(scope="module")
-def encoder(mini: InstructorModel) -> CachedEncoder:
-    return CachedEncoder(mini)
 
 
 def warnings_of(encoder: CachedEncoder, *texts: str, instruction: str = "") -> tuple[str, ...]:
     return text_warnings(encoder, Inputs("mini", (instruction,), texts, None))
 
 
-@pytest.mark.parametrize("texts", [GERMAN, FRENCH, CHINESE, RUSSIAN, GERMAN[:1]])
+@pytest.mark.parametrize("texts", [GERMAN, CHINESE, GERMAN[:1]])
 def test_texts_in_another_language_are_said_to_be_so(encoder: CachedEncoder, texts: tuple[str, ...]):
     (sentence,) = warnings_of(encoder, *texts)
     n = len(texts)
@@ -62,15 +47,15 @@ def test_texts_in_another_language_are_said_to_be_so(encoder: CachedEncoder, tex
     assert "not look like English" in sentence
 
 
-@pytest.mark.parametrize("texts", [CODE, SLANG, PRODUCTS, *(example.texts for example in load_examples())])
+@pytest.mark.parametrize("texts", [CODE, SLANG, *(example.texts for example in load_examples())])
 def test_english_of_any_kind_is_not_taken_for_another_language(encoder: CachedEncoder, texts: tuple[str, ...]):
     assert warnings_of(encoder, *texts) == ()
 
 
-@pytest.mark.parametrize("path", LABEL_SETS, ids=lambda path: path.stem)
-def test_no_bundled_text_is_taken_for_another_language(encoder: CachedEncoder, path: Path):
-    texts = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
-    assert warnings_of(encoder, *texts) == ()
+def test_no_bundled_text_is_taken_for_another_language(encoder: CachedEncoder):
+    for path in (Path(__file__).parents[2] / "assets" / "label_sets").glob("*.jsonl"):
+        texts = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
+        assert warnings_of(encoder, *texts) == (), path.stem
 
 
 def test_among_english_texts_one_in_another_script_is_named(encoder: CachedEncoder):
