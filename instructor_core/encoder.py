@@ -42,6 +42,8 @@ from tqdm.auto import tqdm
 from transformers import AutoTokenizer, T5EncoderModel
 
 Pair = Sequence[str]
+Pairs = Iterable[Pair]
+Vectors = NDArray[np.float32]
 
 
 class EncoderError(ValueError):
@@ -51,9 +53,7 @@ class EncoderError(ValueError):
 # ---- a checkpoint folder ---------------------------------------------------------------------------------------------
 
 
-def find_checkpoint(
-    name_or_path: str | Path, *, revision: str | None = None, tqdm_class: type[tqdm[Any]] | None = None
-) -> Path:
+def find_checkpoint(name_or_path: str | Path, *, revision: str | None = None, tqdm_class: Any = None) -> Path:
     """Return the folder of a checkpoint: on disk, bundled with this package, or the hub's (downloaded if need be)."""
     name = str(name_or_path)
     if name and Path(name).is_dir():
@@ -74,9 +74,7 @@ def _read(path: Path, read: Callable[[Path], Any] = lambda path: json.loads(path
         return read(path)
     except Exception as error:  # damaged files raise whatever the libraries that read them raise
         lack = f"no valid {path.name} ({error})" if path.is_file() else f"no {path.name}"
-        raise EncoderError(
-            f"The checkpoint folder {path.parent} has {lack}. Copy the file from where the checkpoint came from."
-        ) from error
+        raise EncoderError(f"The checkpoint folder {path.parent} has {lack}. Copy the file there again.") from error
 
 
 def _load_dense(folder: Path) -> nn.Linear:
@@ -120,13 +118,11 @@ def _refusal(what: str, got: Any) -> EncoderError:
 
 def _members(thing: Any, what: str) -> Iterator[Any]:
     """Iterate over a list; refuse what would give its characters, keys or columns instead, or has no order."""
-    no_list = isinstance(thing, (str, bytes, bytearray, Mapping, set, frozenset))
-    if no_list or "instruction" in getattr(thing, "keys", list)():
-        raise _refusal(what, thing)
-    try:
-        return iter(thing)
-    except TypeError as error:
-        raise _refusal(what, thing) from error
+    is_list = not isinstance(thing, (str, bytes, bytearray, Mapping, set, frozenset))
+    with suppress(TypeError):
+        if is_list and "instruction" not in getattr(thing, "keys", list)():
+            return iter(thing)
+    raise _refusal(what, thing)
 
 
 def read_pairs(pairs: Any) -> Iterator[tuple[str, str]]:
@@ -242,7 +238,7 @@ class T5:
             self.model, info = load(folder, dtype=dtype, local_files_only=True, output_loading_info=True)
             missing = sorted(set(info["missing_keys"]) - {"encoder.embed_tokens.weight", "shared.weight"})
             if missing or self.model.config.d_model != width:
-                sizes = f"hidden size {self.model.config.d_model} against a projection of {width} inputs"
+                sizes = f"hidden size {self.model.config.d_model}, a projection of {width} inputs"
                 raise ValueError(f"its weights do not fit its configuration: missing {missing[:3]}, {sizes}")
             self._stack, self.config = self.model.encoder, self.model.config
             self.embed, self.final_norm = self._stack.embed_tokens, self._stack.final_layer_norm
@@ -360,14 +356,15 @@ class _Product(nn.Module):
 
 
 @cache
+@torch.inference_mode()
 def _packing_pays(dtype: torch.dtype) -> bool:
     """Try a packed weight: False if it fails, is wrong, or is not clearly faster (takes milliseconds, once)."""
-    weight, states = (torch.linspace(-1, 1, n * 512).view(n, 512).div(16).to(dtype) for n in (1024, 32))
+    generator = torch.Generator().manual_seed(0)
+    weight, states = (torch.randn(n, 512, generator=generator).div(4).to(dtype) for n in (1024, 32))
     try:
-        with torch.inference_mode():
-            plain, packed = (_Product(weight, weight.device, relu=True, pack=pack) for pack in (False, True))
-            torch.testing.assert_close(packed(states), plain(states), atol=1e-2, rtol=1e-2)
-            seconds = [min(repeat(partial(product, states), number=1, repeat=5)) for product in (plain, packed)]
+        plain, packed = (_Product(weight, weight.device, relu=True, pack=pack) for pack in (False, True))
+        torch.testing.assert_close(packed(states), plain(states), atol=1e-2, rtol=1e-2)
+        seconds = [min(repeat(partial(product, states), number=1, repeat=5)) for product in (plain, packed)]
     except Exception:  # private operators may do anything in another version: then PyTorch's public ones serve
         return False
     return seconds[1] * 1.1 < seconds[0]
@@ -415,12 +412,12 @@ class TokenEncoding:
     spans: NDArray[np.int64]
     segments: tuple[Segment, ...]
     pooling_mask: NDArray[np.bool_]
-    hidden: NDArray[np.float32]
-    projected: NDArray[np.float32]
+    hidden: Vectors
+    projected: Vectors
     n_instruction_tokens: int
     max_seq_length: int
-    layers: NDArray[np.float32] | None = None
-    attentions: NDArray[np.float32] | None = None
+    layers: Vectors | None = None
+    attentions: Vectors | None = None
 
     @property
     def n_encoded(self) -> int:
@@ -433,7 +430,7 @@ class TokenEncoding:
         return len(self.token_ids) - self.n_encoded
 
     @property
-    def embedding(self) -> NDArray[np.float32]:
+    def embedding(self) -> Vectors:
         """``(D,)`` float32 embedding before normalising."""
         return self.projected[self.pooling_mask].mean(axis=0)  # type: ignore[no-any-return]
 
@@ -453,8 +450,8 @@ class InstructorModel(nn.Module):
         trainable: Keep the parameters as the checkpoint has them, unmerged; needed for ``train()``.
 
     Raises:
-        EncoderError: If the checkpoint cannot be found, downloaded or is not an INSTRUCTOR checkpoint; from every
-            method that takes pairs, if one is not two strings or its instruction leaves no room for text.
+        EncoderError: If this is no INSTRUCTOR checkpoint or cannot be downloaded; from every method that takes pairs,
+            if one is not two strings or its instruction leaves no room for text.
     """
 
     def __init__(
@@ -519,8 +516,8 @@ class InstructorModel(nn.Module):
             for item in items:
                 places.append((item, slice(len(ids), len(ids) + len(item.ids))))
                 ids += item.ids + [self.pad_id] * (len(items[0].ids) - len(item.ids))
-        lengths = [[len(item.ids) for item in items] for items in batch]
-        hidden = self.backbone.run(torch.tensor(ids).to(self.device), lengths, record)
+        runs = [[len(item.ids) for item in items] for items in batch]
+        hidden = self.backbone.run(torch.tensor(ids).to(self.device), runs, record)
         # The instruction has done its work inside attention; its own tokens stay out of the mean, or texts under one
         # instruction would be alike merely by sharing it.
         pooled = [range(rows.start, rows.stop)[item.pooled] for item, rows in places]
@@ -528,7 +525,7 @@ class InstructorModel(nn.Module):
         firsts = torch.tensor([0, *accumulate(map(len, pooled[:-1]))]).to(self.device)
         return self.dense(F.embedding_bag(indices, hidden, firsts, mode="mean")), hidden, places
 
-    def forward(self, pairs: Iterable[Pair], normalize: bool = True) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    def forward(self, pairs: Pairs, normalize: bool = True) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Embed ``N`` pairs in one batch, whole and token by token; gradients are recorded in ``train()`` mode alone.
 
         Returns:
@@ -548,8 +545,8 @@ class InstructorModel(nn.Module):
             return embeddings[order], [text for _, text in parts], [instruction for instruction, _ in parts]
 
     def encode(
-        self, pairs: Iterable[Pair], *, normalize: bool = True, show_progress_bar: bool = False, **of_reference: Never
-    ) -> NDArray[np.float32]:
+        self, pairs: Pairs, *, normalize: bool = True, show_progress_bar: bool = False, **of_reference: Never
+    ) -> Vectors:
         """Return ``(N, D)`` float32 embeddings of ``N`` pairs (instruction, text), in the order given.
 
         Args:
@@ -571,9 +568,7 @@ class InstructorModel(nn.Module):
                 bar.update(len(positions))
         return out
 
-    def encode_batches(
-        self, pairs: Iterable[Pair], *, normalize: bool = True
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def encode_batches(self, pairs: Pairs, *, normalize: bool = True) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
         """Yield ``(b,)`` int64 positions in ``pairs`` and their ``(b, D)`` float32 embeddings, batch by batch.
 
         Of every few thousand pairs the longest come first. Stopping the iteration stops the work.
@@ -588,15 +583,11 @@ class InstructorModel(nn.Module):
                 yield np.asarray([item.position for item, _ in places], dtype=np.int64), np.asarray(embeddings.cpu())
 
     @torch.inference_mode()
-    def encode_tokens(
-        self, pairs: Iterable[Pair], *, layers: bool = False, attentions: bool = False
-    ) -> list[TokenEncoding]:
+    def encode_tokens(self, pairs: Pairs, *, layers: bool = False, attentions: bool = False) -> list[TokenEncoding]:
         """Return every token's place and vectors for each pair, in the order given.
 
-        Args:
-            pairs: ``N`` pairs (instruction, text).
-            layers: Also keep the residual stream after each block: ``(L + 1, n, h)`` floats per pair.
-            attentions: Also keep the attention weights: ``(L, heads, n, n)`` floats per pair.
+        ``layers`` also keeps the residual stream after each block, ``(L + 1, n, h)`` floats per pair; ``attentions``
+        the weights of attention, ``(L, heads, n, n)``.
         """
         results: dict[int, TokenEncoding] = {}
         for batch in _batches(self.prepare(read_pairs(pairs)), self.device):
@@ -637,7 +628,7 @@ class InstructorModel(nn.Module):
                 )
         return [results[position] for position in range(len(results))]
 
-    def read_out(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+    def read_out(self, states: Vectors) -> Vectors:
         """Apply the final norm and the linear layer to residual states ``(..., h)`` float32 of any block: ``(..., D)``.
 
         Of the last block this is ``TokenEncoding.projected``; the network was not trained to be read out of others.

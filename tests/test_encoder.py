@@ -8,13 +8,11 @@ import os
 import pickle
 import shutil
 import sqlite3
-from collections import namedtuple
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,15 +61,10 @@ class TestCall:
 
 
 class TestEncode:
-    def test_no_pairs_give_empty_results_of_the_right_shape(self, model: InstructorModel) -> None:
-        embeddings, tokens, instruction_tokens = model([])
-        assert embeddings.shape == model.encode([]).shape == (0, 48)
-        assert model.encode([]).dtype == np.float32
-        assert tokens == instruction_tokens == model.encode_tokens([]) == []
-
     def test_batches_windows_order_and_padding_change_nothing(
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        assert model.encode([]).shape == model([])[0].shape == (0, 48) and model.encode_tokens([]) == []
         pairs = PAIRS + [("Topic: ", "word " * n) for n in (9, 3, 8, 8, 1, 20, 3, 7)]
         alone = np.concatenate([model.encode([pair]) for pair in pairs])
         deep = [model.encode_tokens([pair], layers=True, attentions=True)[0] for pair in pairs]
@@ -154,26 +147,22 @@ class TestTokens:
         assert start < len("Represent the play") < end
         assert not encoding.pooling_mask[place]
 
-    def test_what_the_window_cuts_is_listed_and_not_encoded(self, checkpoint_a: Path) -> None:
-        model = InstructorModel(checkpoint_a)
+    def test_what_the_window_cuts_is_listed_and_not_encoded(self, model: InstructorModel) -> None:
         words = " ".join(f"word{i % 7}" for i in range(600))
         (encoding,) = model.encode_tokens([("Topic: ", words)])
-        assert encoding.n_encoded == 512
+        assert encoding.n_encoded == len(encoding.hidden) == 512
         assert encoding.n_cut == model.count_tokens(["Topic: " + words])[0] - 511
         assert encoding.segments[511] is Segment.END
         assert set(encoding.segments[512:]) == {Segment.CUT}
-        assert encoding.hidden.shape == (512, 64)
         starts = [start for start, _ in encoding.spans if start >= 0]
         assert starts == sorted(starts)
 
     @pytest.mark.parametrize("special", ["</s>", "<pad>", "<extra_id_0>", "<unk></s>", "x</s>y", " </s>"])
     def test_special_tokens_that_are_typed_are_plain_characters(self, model: InstructorModel, special: str) -> None:
         eos, pad = model.tokenizer.eos_token_id, model.tokenizer.pad_token_id
-        text = f"before {special} after"
-        (encoding,) = model.encode_tokens([("Topic: ", text)])
+        (encoding,) = model.encode_tokens([("Topic: ", f"before {special} after")])
         ids = encoding.token_ids.tolist()
-        assert ids.count(eos) == 1 and ids[-1] == eos
-        assert pad not in ids
+        assert ids.count(eos) == 1 and ids[-1] == eos and pad not in ids
         if "unk" not in special:
             covered = {place for start, end in encoding.spans[:-1] for place in range(start, end)}
             written = {place for place, char in enumerate(encoding.joined) if char != " "}
@@ -199,15 +188,6 @@ class TestTokens:
         np.testing.assert_allclose(encoding.hidden, output.last_hidden_state[0].numpy(), atol=1e-4)
 
 
-Named = namedtuple("Named", ["text", "instruction"])
-
-
-@dataclass
-class Record:
-    text: str
-    instruction: str
-
-
 FRAME = pd.DataFrame({"text": ["Soup", "Rain again"], "instruction": ["Topic: ", REVIEW]})
 TWO = [("Topic: ", "Soup"), (REVIEW, "Rain again")]
 DATABASE = sqlite3.connect(":memory:")
@@ -217,16 +197,12 @@ CONTAINERS: dict[str, Callable[[], object]] = {
     "lists": lambda: [list(pair) for pair in TWO],
     "array of str": lambda: np.array(TWO),
     "values of a frame": lambda: ORDERED.values,
-    "strings of pandas": lambda: ORDERED.astype("string").values,
-    "series of tuples": lambda: pd.Series(TWO),
     "itertuples by name": FRAME.itertuples,
-    "rows of a frame": lambda: [row for _, row in FRAME.iterrows()],
     "generator": lambda: (pair for pair in TWO),
     "zip": lambda: zip(*zip(*TWO, strict=True), strict=True),
     "dict views": lambda: dict(TWO).items(),
-    "named tuples in another order": lambda: [Named(text, instruction) for instruction, text in TWO],
     "rows of a database": lambda: DATABASE.execute("VALUES ('Topic: ', 'Soup'), (?, 'Rain again')", [REVIEW]),
-    "records": lambda: [Record(text, instruction) for instruction, text in TWO],
+    "records": lambda: [SimpleNamespace(text=text, instruction=instruction) for instruction, text in TWO],
 }
 
 
@@ -251,7 +227,6 @@ class TestPairs:
         [
             ("a string", "got str 'a string'"),
             (None, "got NoneType None"),
-            (np.array("x"), "got ndarray"),
             ({"Topic: ": "Soup"}, "got dict"),
             (set(TWO), "got set"),
             (ORDERED, "got DataFrame"),
@@ -261,16 +236,10 @@ class TestPairs:
             ([*TWO, ["Topic: ", "Soup", 0]], "pair 2 is list"),
             (ORDERED.rename(columns={"text": "body"}).itertuples(), "pair 0 is Pandas"),
             ([{"instruction": "Topic: ", "text": "Soup"}], "pair 0 is dict"),
-            ([{"ab": 1, "cd": 2}], "pair 0 is dict"),
             (DATABASE.execute("SELECT 'Soup' AS text, 'Topic: ' AS instruction"), "pair 0 is Row"),
             ([frozenset({"Topic: ", "Soup"})], "pair 0 is frozenset"),
             ([5], "pair 0 is int 5"),
             ([*TWO, (REVIEW * 9, None)], "pair 2 is tuple .*None"),
-            ([("a", float("nan"))], "pair 0 is tuple .*nan"),
-            ([(b"a", "b")], "pair 0 is tuple"),
-            ([Record("a", None)], "pair 0 is Record"),  # type: ignore[arg-type]
-            (zip_longest(["a", "b"], ["c"]), "pair 1 is tuple"),
-            (np.array([TWO, TWO]), "pair 0 is ndarray"),
             (FRAME.iterrows(), "pair 0 is tuple"),
         ],
     )
@@ -380,16 +349,13 @@ class TestRefusals:
         ("file", "change", "message"),
         [
             ("modules.json", None, "no modules.json"),
-            ("1_Pooling/config.json", None, "1_Pooling has no config.json"),
             ("sentence_bert_config.json", None, "no sentence_bert_config.json"),
             ("pytorch_model.bin", None, "pytorch_model"),
             ("2_Dense/pytorch_model.bin", None, "2_Dense has no pytorch_model.bin"),
             ("tokenizer.json", None, "no tokenizer.json"),
             ("2_Dense/config.json", {"bias": True}, "bias=True"),
-            ("2_Dense/config.json", {"activation_function": "torch.nn.modules.activation.Tanh"}, "Tanh"),
             ("2_Dense/config.json", {"out_features": 7}, r"expected \[7, 64\]"),
             ("1_Pooling/config.json", {"pooling_mode_cls_token": True}, "cls"),
-            ("1_Pooling/config.json", {"pooling_mode_mean_tokens": False}, "mean"),
             ("config.json", {"num_layers": 3}, "fit its configuration: missing"),
             ("config.json", {"d_model": 32}, "T5 encoder"),
         ],
