@@ -112,11 +112,11 @@ class TrainingNetwork:
     """
 
     def __init__(self, model: InstructorModel, *, bfloat16: bool, workers: int = 1) -> None:
-        t5 = model.backbone
-        if t5.activation not in _ACTIVATIONS:
+        t5, activation = model.backbone, model.backbone.config.dense_act_fn
+        if activation not in _ACTIVATIONS:
             raise UserError(
                 f"Training needs an activation of {sorted(_ACTIVATIONS)}: this checkpoint has "
-                f"{t5.activation!r}. Train another checkpoint."
+                f"{activation!r}. Train another checkpoint."
             )
         if not model.trainable or model.dtype != torch.float32:
             raise UserError(
@@ -128,9 +128,9 @@ class TrainingNetwork:
         self.dtype = torch.bfloat16 if bfloat16 else torch.float32
         self._t5 = t5
         self._heads: int = t5.n_heads
-        self._gated: bool = t5.is_gated
-        self._gelu = _ACTIVATIONS[t5.activation]
-        self._epsilon: float = t5.epsilon
+        self._gated: bool = t5.config.is_gated_act
+        self._gelu = _ACTIVATIONS[activation]
+        self._epsilon: float = t5.config.layer_norm_epsilon
         self._buckets: dict[int, Tensor] = {}
         self._blocks: list[_Block] = []
 

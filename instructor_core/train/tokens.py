@@ -45,9 +45,9 @@ class Chunk:
 
 def tokenize(model: InstructorModel, pairs: Sequence[Pair], *, max_tokens: int | None = None) -> Tokens:
     """Tokenize pairs as ``InstructorModel`` does, keeping ``max_tokens`` of a text, or what the window holds."""
-    prepared = model._prepare(read_pairs(pairs))
+    prepared = model.prepare(read_pairs(pairs))
     ids = [item.ids for item in prepared]
-    masked = [item.n_masked for item in prepared]
+    masked = [item.pooled.start for item in prepared]
     if max_tokens is not None:
         # </s> stands behind the text and is kept.
         limits = [count + max_tokens for count in masked]
