@@ -40,7 +40,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
   }
 
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`instructor:${name}`, { detail }));
-  /** detail: {items: [item, ...], row?, column?, source?}; no items takes the mark away. */
+  /** detail: {items: [item, ...], row?, column?}; no items takes the mark away. */
   const hover = (detail) => tell("hover", detail);
   const select = (detail) => tell("select", detail);
 

@@ -57,14 +57,12 @@ def plot_view(
 
     `view.item_click(handler, ...)` sends
     `{"panel": key, "instruction": index | None, "kind": "matrix", "row": item, "column": item, "value": float}` or
-    `{"panel": key, "instruction": index | None, "kind": "points", "item": item}`;
-    `view.item_select(handler, ...)` sends `{"panel": key, "items": [item, ...]}` after a box or lasso selection, with
-    no items when it was taken back.
+    `{"panel": key, "instruction": index | None, "kind": "points", "item": item}`.
     """
     return _component(
         None if panels is None else panels.to_json(),
         f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
-        "InstructorPlotView.mount(element, props, watch, trigger, 'item_click', 'item_select');",
+        "InstructorPlotView.mount(element, props, watch, trigger, 'item_click');",
         scripts=FIGURE_SCRIPTS,
         elem_id=elem_id,
         label=label,
