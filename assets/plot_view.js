@@ -3,7 +3,7 @@
 window.InstructorPlotView = window.InstructorPlotView || (() => {
   "use strict";
 
-  const { el, onKeys, hover, select, component, isDark, given, itemsOf, tooltip } = InstructorLinking;
+  const { el, onKeys, hover, select, component, isDark, lessMotion, given, itemsOf, tooltip } = InstructorLinking;
   const { THEME, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
   const { CONFIG, number, unescape, matrixOf, cellLines, pointLines } = InstructorFigure;
   const { GAP, clamp, letterScale, recolor, enlarge, still } = InstructorPanelLayout;
@@ -165,7 +165,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         });
       }
       if (factor > 1) enlarge({ layout, data }, factor, template.layout.xaxis.tickfont.color, ink);
-      if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) still(layout);
+      if (lessMotion()) still(layout);
       return { data, layout, frames: figure.frames || [] };
     }
 

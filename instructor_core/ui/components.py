@@ -186,7 +186,7 @@ def early_head() -> str:
     Plotly, a fifth of the work until the first figure, is fetched and run while Gradio still waits for its own scripts.
     """
     plotly_script = script_tags("plotly.min.js").replace("<script ", "<script async ")
-    return plotly_script + script_tags("draft.js", "shell.js")
+    return plotly_script + script_tags("shell.js", "draft.js")
 
 
 def _route(name: str, path: Path) -> Route:
