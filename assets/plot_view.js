@@ -58,7 +58,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (showlegend === false || !name) continue;
       const points = SHAPES[marker.symbol];
       const shape = points ? { points } : { cx: 6, cy: 6, r: 5 };
-      const swatch = el("svg", {}, el(points ? "polygon" : "circle", { ...shape, fill: marker.color }));
+      const swatch = el("svg", { width: 12, height: 12 }, el(points ? "polygon" : "circle", { ...shape, fill: marker.color }));
       const entry = el("li", "", swatch, el("span", "", unescape(name)));
       entry.addEventListener("pointerenter", () => hover({ items: [...(customdata || [])] }));
       entry.addEventListener("pointerleave", () => hover({ items: [] }));
