@@ -2,6 +2,7 @@
 // what stood in the fields is handed to the server, which fills them again. While the server does not answer, a line
 // at the top says so.
 (() => {
+  const { kept } = InstructorShell;
   const KEY = "instructor:draft";
   const NEXT_MS = {alive: 15000, gone: 2000};
   const GONE = "The server does not answer. What you typed stays in this page, and is restored when the server is " +
@@ -14,17 +15,9 @@
     return texts === undefined ? null : JSON.stringify({texts, instructions, checkpoint});
   };
 
-  const kept = use => {
-    try {
-      return use(sessionStorage);
-    } catch {
-      return null; // blocked or full: there is nowhere to keep it
-    }
-  };
-
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
   const inLesson = () => new URLSearchParams(location.search).has("lesson"); // it sets the fields itself
-  const draft = reloaded && !inLesson() ? kept(storage => storage.getItem(KEY)) : null;
+  const draft = reloaded && !inLesson() ? kept("sessionStorage", storage => storage.getItem(KEY)) : null;
   if (draft) { // what was typed is newer than the state in the address
     const address = new URL(location.href);
     address.searchParams.delete("s");
@@ -32,7 +25,7 @@
   }
   addEventListener("pagehide", () => {
     const now = typed();
-    if (now && !inLesson()) kept(storage => storage.setItem(KEY, now));
+    if (now && !inLesson()) kept("sessionStorage", storage => storage.setItem(KEY, now));
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.

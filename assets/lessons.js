@@ -3,7 +3,7 @@
 window.InstructorLessons = window.InstructorLessons || (() => {
   "use strict";
 
-  const { el, button, component, saveFile, tell } = InstructorLinking;
+  const { el, button, component, saveFile, tell, lessMotion } = InstructorLinking;
   const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...]}
   const PATIENCE = 8000; // ms that a view may take to appear
   const JUDGED = ["right", "wrong", "differs"]; // kinds of verdict on a choice
@@ -14,28 +14,21 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     "Your own are put back when you leave.";
 
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-  const motion = () => (window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
+  const motion = () => (lessMotion() ? "auto" : "smooth");
 
   async function until(find, patience = PATIENCE) {
     for (let waited = 0; waited < patience && !find(); waited += 80) await pause(80);
     return find();
   }
 
-  /** Without storage a lesson works as well; it is only not resumed. */
-  function stored(use) {
-    try {
-      return use(localStorage);
-    } catch {
-      return null; // it is off, or holds something else
-    }
-  }
-
-  const progress = () => ({ at: {}, done: [], ...stored((kept) => JSON.parse(kept.getItem(KEY))) });
+  // Without storage a lesson works as well; it is only not resumed.
+  const stored = (use) => InstructorShell.kept("localStorage", use);
+  const progress = () => ({ at: {}, done: [], ...stored((storage) => JSON.parse(storage.getItem(KEY))) });
 
   function remember(change) {
     const now = progress();
     change(now);
-    stored((kept) => kept.setItem(KEY, JSON.stringify(now)));
+    stored((storage) => storage.setItem(KEY, JSON.stringify(now)));
     tell("progress");
   }
 

@@ -40,7 +40,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
   }
 
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`instructor:${name}`, { detail }));
-  /** detail: {items: [item, ...], row?, column?, source?}; no items takes the mark away. */
+  /** detail: {items: [item, ...], row?, column?}; no items takes the mark away. */
   const hover = (detail) => tell("hover", detail);
   const select = (detail) => tell("select", detail);
 
@@ -60,6 +60,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     read();
   }
 
+  const lessMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
   const isDark = () => document.body.classList.contains("dark");
   let dark = isDark();
   new MutationObserver(() => {
@@ -196,7 +197,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
   }
 
   return {
-    ...{ given, el, button, onKeys, saveFile, tell, hover, select, component, isDark, itemsOf, tooltip },
+    ...{ given, el, button, onKeys, saveFile, tell, hover, select, component, isDark, lessMotion, itemsOf, tooltip },
     ...{ THEME, inkOn, colorAt, scaleBar, chip, panelHead },
   };
 })();

@@ -3,7 +3,7 @@
 window.InstructorPlotView = window.InstructorPlotView || (() => {
   "use strict";
 
-  const { el, onKeys, hover, select, component, isDark, given, itemsOf, tooltip } = InstructorLinking;
+  const { el, onKeys, hover, select, component, isDark, lessMotion, given, itemsOf, tooltip } = InstructorLinking;
   const { THEME, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
   const { CONFIG, number, unescape, matrixOf, cellLines, pointLines } = InstructorFigure;
   const { GAP, clamp, letterScale, recolor, enlarge, still } = InstructorPanelLayout;
@@ -58,16 +58,16 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (showlegend === false || !name) continue;
       const points = SHAPES[marker.symbol];
       const shape = points ? { points } : { cx: 6, cy: 6, r: 5 };
-      const swatch = el("svg", {}, el(points ? "polygon" : "circle", { ...shape, fill: marker.color }));
+      const swatch = el("svg", { width: 12, height: 12 }, el(points ? "polygon" : "circle", { ...shape, fill: marker.color }));
       const entry = el("li", "", swatch, el("span", "", unescape(name)));
-      entry.addEventListener("pointerenter", () => hover({ items: [...(customdata || [])], source: entry }));
+      entry.addEventListener("pointerenter", () => hover({ items: [...(customdata || [])] }));
       entry.addEventListener("pointerleave", () => hover({ items: [] }));
       legend.append(entry);
     }
     return legend;
   }
 
-  function mount(element, props, watch, trigger, clickEvent, selectEvent) {
+  function mount(element, props, watch, trigger, clickEvent) {
     const root = element.querySelector(".ic-plots");
     const name = props.label || "Figures";
     const view = { panels: new Map(), payload: null, bar: null, hover: { items: [] }, selection: {}, width: 0 };
@@ -165,7 +165,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         });
       }
       if (factor > 1) enlarge({ layout, data }, factor, template.layout.xaxis.tickfont.color, ink);
-      if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) still(layout);
+      if (lessMotion()) still(layout);
       return { data, layout, frames: figure.frames || [] };
     }
 
@@ -401,7 +401,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     /** Marks and tells what is at a place of the screen: {cell: [r, c]}, {point} or {tip: text}. */
     function over(panel, { cell, point, tip }, x, y, say = false) {
-      const detail = { items: [], source: panel.box, root, panel: panel.key };
+      const detail = { items: [], root, panel: panel.key };
       let lines = tip?.split("\n").map((line) => el("p", "ic-tip-line", line));
       if (cell) {
         const { rows, columns: cols, z } = panel.content.matrix;
@@ -433,7 +433,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         const [r, c] = cell;
         const { rows, columns: cols, z } = panel.content.matrix;
         const [row, column] = [rows.items[r], cols.items[c]];
-        if (rows.linked && cols.linked) select({ panel: panel.key, row, column, items: [], source: panel.box });
+        if (rows.linked && cols.linked) select({ row, column, items: [] });
         else {
           view.selection = { panel: panel.key, root, cell: { r, c } };
           markAll();
@@ -442,7 +442,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       } else if (point) {
         const before = itemsOf(view.selection)[0]; // as in the list: the former text is the other of the pair
         const items = before === undefined ? [point.item] : [point.item, before];
-        if (point.item !== before) select({ panel: panel.key, items, source: panel.box });
+        if (point.item !== before) select({ items });
         trigger(clickEvent, { ...told, kind: "points", item: point.item });
       }
     }
@@ -476,8 +476,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const chosen = (event) => {
         const hits = (event?.points || []).map((hit) => target(panel, { points: [hit] })?.point?.item);
         const known = [...new Set(hits.filter(given))].sort((a, b) => a - b);
-        select({ panel: panel.key, items: known, source: panel.box });
-        trigger(selectEvent, { panel: panel.key, items: known });
+        select({ items: known });
       };
       gd.on("plotly_selected", (event) => event && chosen(event));
       gd.on("plotly_deselect", () => chosen(null));

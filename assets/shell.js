@@ -6,7 +6,17 @@ window.InstructorShell = window.InstructorShell || (() => {
   const FIELDS = ".ic-instruction textarea, #texts textarea";
   const CHANGES = "[data-chip], #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
-  let waiting = 0;
+  let waiting = 0; // of a run, while keys are pressed
+  let run = () => (waiting = 0); // until `live`
+
+  /** Uses the "localStorage" or "sessionStorage"; null where it is blocked, full, or holds something else. */
+  function kept(storage, use) {
+    try {
+      return use(window[storage]);
+    } catch {
+      return null;
+    }
+  }
 
   /** What stands on the page is not of what stands in the fields, or is again: figures are dim until then. */
   function stale(on) {
@@ -15,7 +25,15 @@ window.InstructorShell = window.InstructorShell || (() => {
   }
 
   addEventListener("input", ({ target }) => {
-    if (target.matches?.(FIELDS)) stale(true);
+    if (!target.matches?.(FIELDS)) return;
+    stale(true);
+    clearTimeout(waiting);
+    waiting = setTimeout(run, PAUSE);
+  });
+  // Who leaves the field or presses Enter waits no longer.
+  addEventListener("focusout", ({ target }) => waiting && target.matches?.(FIELDS) && run());
+  addEventListener("keydown", ({ key, isComposing, target }) => {
+    if (key === "Enter" && !isComposing && target.matches?.(".ic-instruction textarea")) run();
   });
   addEventListener("click", ({ target }) => {
     if (!target.closest?.(CHANGES)) return;
@@ -36,21 +54,11 @@ window.InstructorShell = window.InstructorShell || (() => {
   const drawn = () => setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
 
   function live(trigger, event) {
-    const run = () => {
+    run = () => {
       clearTimeout(waiting);
       waiting = 0;
       trigger(event, {});
     };
-    addEventListener("input", ({ target }) => {
-      if (!target.matches?.(FIELDS)) return;
-      clearTimeout(waiting);
-      waiting = setTimeout(run, PAUSE);
-    });
-    // Who leaves the field or presses Enter waits no longer.
-    addEventListener("focusout", ({ target }) => waiting && target.matches?.(FIELDS) && run());
-    addEventListener("keydown", ({ key, isComposing, target }) => {
-      if (key === "Enter" && !isComposing && target.matches?.(".ic-instruction textarea")) run();
-    });
   }
 
   /** Each of these rows of buttons is one stop of Tab; the arrow keys go on from there. */
@@ -90,13 +98,9 @@ window.InstructorShell = window.InstructorShell || (() => {
 
   function remember() {
     const now = [...document.querySelectorAll(".ic-instruction textarea")].map((field) => field.value.trim());
-    let all = now;
-    try {
-      all = [...new Set([...now, ...JSON.parse(sessionStorage.getItem(EARLIER) ?? "[]")])].filter(Boolean);
-      sessionStorage.setItem(EARLIER, JSON.stringify(all.slice(0, MOST_EARLIER)));
-    } catch {
-      // blocked or full: there is nowhere to keep it
-    }
+    const before = kept("sessionStorage", (storage) => JSON.parse(storage.getItem(EARLIER))) ?? [];
+    const all = [...new Set([...now, ...before])].filter(Boolean);
+    kept("sessionStorage", (storage) => storage.setItem(EARLIER, JSON.stringify(all.slice(0, MOST_EARLIER))));
     if (!menu) return;
     const options = all.filter((one) => !now.includes(one)).slice(0, MOST_EARLIER);
     menu.hidden = !options.length;
@@ -180,5 +184,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { live, chips, earlier, panel, edit, sheet, used, stale, ran, drawn };
+  return { kept, live, chips, earlier, panel, edit, sheet, used, stale, ran, drawn };
 })();

@@ -79,7 +79,7 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       for (const other of list.children) other.tabIndex = -1;
       node.tabIndex = 0;
       node.focus();
-      hover({ items: [itemOf(node)], source: node });
+      hover({ items: [itemOf(node)] });
     }
 
     const choose = (node) => node && trigger(clickEvent, { item: itemOf(node) });
@@ -118,7 +118,7 @@ window.InstructorTextList = window.InstructorTextList || (() => {
     const now = () => [...list.children].indexOf(document.activeElement);
     list.addEventListener("pointerover", ({ target }) => {
       const node = target.closest("[data-item]");
-      if (node) hover({ items: [itemOf(node)], source: node });
+      if (node) hover({ items: [itemOf(node)] });
     });
     list.addEventListener("pointerout", () => hover({ items: [] }));
     list.addEventListener("click", ({ target }) => target.matches("input") || choose(target.closest("[data-item]")));

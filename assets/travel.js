@@ -7,7 +7,6 @@ window.InstructorTravel = window.InstructorTravel || (() => {
   const REDRAWN = { duration: 600, delay: 0, easing: EASE, fill: "backwards" };
   const OPENING = { ...REDRAWN, duration: 1200, delay: 500 };
 
-  const lessMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
   // The first map opens the page, unless a link or a draft has a scene of its own.
   let opening = true;
   if (new URLSearchParams(location.search).has("s")) opening = false;
@@ -16,7 +15,7 @@ window.InstructorTravel = window.InstructorTravel || (() => {
   /** The nodes of a map's points by item, and where on the map each is seen now. */
   function seen({ gd, box, content }) {
     const found = new Map();
-    if (content.threeD || content.points.length > MOST || lessMotion()) return found;
+    if (content.threeD || content.points.length > MOST || InstructorLinking.lessMotion()) return found;
     const origin = box.getBoundingClientRect();
     for (const trace of gd.querySelectorAll(".scatterlayer .trace")) {
       const { customdata } = trace.__data__?.[0]?.trace ?? {};

@@ -58,14 +58,12 @@ def plot_view(
 
     `view.item_click(handler, ...)` sends
     `{"panel": key, "instruction": index | None, "kind": "matrix", "row": item, "column": item, "value": float}` or
-    `{"panel": key, "instruction": index | None, "kind": "points", "item": item}`;
-    `view.item_select(handler, ...)` sends `{"panel": key, "items": [item, ...]}` after a box or lasso selection, with
-    no items when it was taken back.
+    `{"panel": key, "instruction": index | None, "kind": "points", "item": item}`.
     """
     return _component(
         None if panels is None else panels.to_json(),
         f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
-        "InstructorPlotView.mount(element, props, watch, trigger, 'item_click', 'item_select');",
+        "InstructorPlotView.mount(element, props, watch, trigger, 'item_click');",
         scripts=FIGURE_SCRIPTS,
         elem_id=elem_id,
         label=label,
@@ -211,7 +209,7 @@ def early_head() -> str:
     Plotly, a fifth of the work until the first figure, is fetched and run while Gradio still waits for its own scripts.
     """
     plotly_script = script_tags("plotly.min.js").replace("<script ", "<script async ")
-    return plotly_script + script_tags("draft.js", "shell.js")
+    return plotly_script + script_tags("shell.js", "draft.js")
 
 
 def _route(name: str, path: Path) -> Route:

@@ -156,11 +156,12 @@ def page_theme() -> gr.themes.Base:
 
 
 def page_head() -> str:
-    """Return the stylesheet of the page, what its scripts share with Python, and help, for `launch(head=...)`.
+    """Return the stylesheets of the page, what its scripts share with Python, and help, for `launch(head=...)`.
 
     Gradio's own `css` argument rewrites the rules: it repeats them under a prefix and drops some at-rules.
     """
-    style = f"{css_variables()}\n{(ASSETS / 'style.css').read_text(encoding='utf-8')}"
+    sheets = [(ASSETS / name).read_text(encoding="utf-8") for name in ("style.css", "lessons.css")]
+    style = "\n".join([css_variables(), *sheets])
     shared = {"light": light_template(), "dark": dark_template(), "twins": dark_twins(), "policy": FILE_POLICY}
     return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n{help_head()}"
 

@@ -203,7 +203,7 @@ def told(event: gr.EventData) -> str:
 
 def build() -> gr.Blocks:
     """The page."""
-    with gr.Blocks(title="Components", analytics_enabled=False) as demo:
+    with gr.Blocks(title="Components", analytics_enabled=False, fill_width=True) as demo:
         with gr.Row(elem_classes="ic-header"):
             gr.HTML("<h1>Components</h1>")
             again = gr.Button("Next values", size="sm", scale=0, elem_id="next")
@@ -227,7 +227,6 @@ def build() -> gr.Blocks:
                 gr.HTML('<p class="ic-status">48 pairs · 3 new · 0.04 s</p>')
         for view in (matrix, signed, points, plain):
             view.item_click(told, None, output, show_progress="hidden")
-            view.item_select(told, None, output, show_progress="hidden")
         tokens.token_click(told, None, output, show_progress="hidden")
         again.click(lambda: (matrices(1).to_json(), maps(1).to_json()), None, [matrix, points], show_progress="hidden")
         clear.click(lambda: None, None, matrix, show_progress="hidden")

@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.components import ASSETS, script_tags
+from instructor_core.ui.components import script_tags
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
@@ -36,6 +36,7 @@ from instructor_core.ui.scene.stage import Stage, Updates
 from instructor_core.ui.worksheet import worksheet
 
 TAB = "learn"
+SCRIPTS = ("figure.js", "linking.js", "lessons.js")
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def lesson_bar() -> gr.HTML:
         label="Lesson",
         html_template="<section class='ic-lesson' aria-label='Lesson' hidden></section>",
         js_on_load="InstructorLessons.mountBar(element, props, watch, trigger, 'lesson_action');",
-        head=_head(),
+        head=script_tags(*SCRIPTS),
         apply_default_css=False,
     )
 
@@ -207,7 +208,7 @@ def _catalogue(lessons: Sequence[Lesson], glossary: Sequence[GlossaryEntry]) -> 
         label="Lessons",
         html_template="<div class='ic-lessons'></div>",
         js_on_load="InstructorLessons.mountList(element, props, watch, trigger, 'lesson_action');",
-        head=_head(),
+        head=script_tags(*SCRIPTS),
         apply_default_css=False,
     )
 
@@ -220,14 +221,9 @@ def _delivery() -> gr.HTML:
         elem_classes=["ic-hidden"],
         html_template="<span></span>",
         js_on_load="InstructorLessons.mountDelivery(element, props, watch);",
-        head=_head(),
+        head=script_tags(*SCRIPTS),
         apply_default_css=False,
     )
-
-
-def _head() -> str:
-    style = (ASSETS / "lessons.css").read_text(encoding="utf-8")
-    return f"<style>{style}</style>{script_tags('figure.js', 'linking.js', 'lessons.js')}"
 
 
 def build(stage: Stage, bar: gr.HTML) -> None:
