@@ -105,7 +105,7 @@ def _load_dense(folder: Path) -> nn.Linear:
 
 def well_formed(text: str) -> str:
     """Return the text with each lone surrogate, which no encoding of Unicode can hold, replaced by U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _refusal(what: str, got: Any) -> EncoderError:
