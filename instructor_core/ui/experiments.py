@@ -20,9 +20,9 @@ from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confus
 from instructor_core.analysis.metrics import vote
 from instructor_core.analysis.morph import morph, neighborhood_floor
 from instructor_core.analysis.neighbors import text_cosines
-from instructor_core.analysis.numbers import counted
+from instructor_core.analysis.numbers import counted, signed
 from instructor_core.analysis.ranks import RankFlips, neighbor_ranks, noise_margin, rank_flips
-from instructor_core.analysis.retrieval import quality, retrieve
+from instructor_core.analysis.retrieval import Retrieval, p_mrr, quality, retrieve
 from instructor_core.analysis.scores import InstructionScores, LabelColumn, label_matrix, nearest_texts, score_texts
 from instructor_core.analysis.similarity import self_similarity, similarity
 from instructor_core.analysis.suggest import WordedTask, load_builder, worded_tasks
@@ -490,39 +490,38 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
         queries, query_columns = parse_texts(request.queries)
     else:
         queries = (inputs.texts[request.text],)
-        query_columns = ((inputs.labels[request.text],),) if inputs.labels else ()
+        query_columns = tuple((column[request.text],) for column in inputs.label_columns)
     if len(queries) > MAX_QUERIES:
         raise UserError(f"At most {MAX_QUERIES} queries are asked at once: got {len(queries)}. Remove some lines.")
-    encoder = runtime.encoder(inputs.checkpoint_id)
-    asked = yield from encode_grid(encoder, [inputs.instructions[request.a]], queries)
+    encoder, a, b = runtime.encoder(inputs.checkpoint_id), letter(request.a), letter(request.b)
+    instructions = [inputs.instructions[request.a], inputs.instructions[request.b]]
+    asked = yield from encode_grid(encoder, instructions, queries)
     asked_for = set(queries)
     kept = [i for i, text in enumerate(inputs.texts) if text not in asked_for]
     if not kept:
         raise UserError("All texts are queries: nothing is left to search. Remove a query or add texts.")
     documents = [inputs.texts[i] for i in kept]
-    found = yield from encode_grid(encoder, [inputs.instructions[request.b], inputs.instructions[request.a]], documents)
-    result = retrieve(asked.vectors[0], found.vectors[0])
-    same = retrieve(asked.vectors[0], found.vectors[1])
-    relevant = _relevant(query_columns, inputs.labels, kept)
-    sentences = [
-        f"{counted_queries(len(queries))} under {letter(request.a)}, "
-        f"{counted(len(kept), 'text')} under {letter(request.b)}."
-    ]
-    if relevant is not None and relevant.any():
-        here, there = quality(result, relevant), quality(same, relevant)
+    found = yield from encode_grid(encoder, instructions, documents)
+    result = retrieve(asked.vectors[0], found.vectors[1])
+    same = [retrieve(asked.vectors[k], found.vectors[k]) for k in (0, 1)]  # one instruction on both sides
+    relevant = _relevant(query_columns, inputs.label_columns, kept)
+    marked = relevant[0] if relevant else None
+    sentences = [f"{counted_queries(len(queries))} under {a}, {counted(len(kept), 'text')} under {b}."]
+    if marked is not None and marked.any():
+        here, there = quality(result, marked), quality(same[0], marked)
         sentences.append(
             f"nDCG@{here.k} {here.mean_ndcg:.2f}, MRR@{here.k} {here.mean_rr:.2f}, recall@{here.k} "
             f"{here.mean_recall:.2f} over {counted_queries(here.n_queries)} with marked texts; with "
-            f"{letter(request.a)} on both sides {there.mean_ndcg:.2f}, {there.mean_rr:.2f}, {there.mean_recall:.2f}."
+            f"{a} on both sides {there.mean_ndcg:.2f}, {there.mean_rr:.2f}, {there.mean_recall:.2f}."
         )
+    if request.a != request.b and len(relevant) > 1:
+        sentences += _moved_down(same, relevant, (a, b))
     lists = [
         replace(panel, key=f"query {query + 1}")
         for query in range(min(len(queries), MAX_QUERIES_SHOWN))
-        for panel in rank_figures.result_panels(
-            result, query, queries, inputs.texts, rows=kept, relevant=relevant
-        ).panels
+        for panel in rank_figures.result_panels(result, query, queries, inputs.texts, rows=kept, relevant=marked).panels
     ]
-    changes = rank_figures.rank_change_panels(same, result, 0, queries, inputs.texts, rows=kept)
+    changes = rank_figures.rank_change_panels(same[0], result, 0, queries, inputs.texts, rows=kept)
     moved = [replace(panel, key=f"change {at + 1}") for at, panel in enumerate(changes.panels)]
     if len(queries) > MAX_QUERIES_SHOWN:
         sentences.append(f"The lists of the first {MAX_QUERIES_SHOWN} queries are shown.")
@@ -538,11 +537,30 @@ def counted_queries(n: int) -> str:
     return "1 query" if n == 1 else f"{n} queries"
 
 
+def _moved_down(same: Sequence[Retrieval], relevant: Sequence[NDArray[np.bool_]], names: Sequence[str]) -> list[str]:
+    """p-MRR between two instructions, each on both sides, as a sentence: the labels of either may be the first's."""
+    said = []
+    for first, second in ((0, 1), (1, 0)):
+        dropped = relevant[first] & ~relevant[second]
+        if dropped.any():
+            said.append(
+                f"{signed(p_mrr(same[0], same[1], dropped), 2)} if {names[0]} asks for labels {first + 1} and "
+                f"{names[1]} for labels {second + 1}"
+            )
+    if not said:
+        return []
+    return [
+        f"p-MRR from {names[0]} to {names[1]}, each on both sides: {'; '.join(said)}. Above 0, texts that no longer "
+        "answer move down, as they should; 0 takes no notice of the instruction."
+    ]
+
+
 def _relevant(
-    query_columns: Sequence[Sequence[str]], labels: Sequence[str] | None, kept: Sequence[int]
-) -> NDArray[np.bool_] | None:
-    """(Q, M) which documents share a query's label; None without labels."""
-    if not query_columns or labels is None:
-        return None
-    of_queries, of_documents = np.array(query_columns[0]), np.array([labels[i] for i in kept])
-    return np.asarray((of_queries[:, None] == of_documents[None, :]) & (of_queries[:, None] != ""))
+    query_columns: Sequence[Sequence[str]], label_columns: Sequence[Sequence[str]], kept: Sequence[int]
+) -> list[NDArray[np.bool_]]:
+    """(Q, M) which documents share a query's label, for each column that queries and texts have."""
+    marks = []
+    for of_queries, of_texts in zip(query_columns, label_columns, strict=False):
+        asked, answers = np.array(of_queries), np.array([of_texts[i] for i in kept])
+        marks.append(np.asarray((asked[:, None] == answers[None, :]) & (asked[:, None] != "")))
+    return marks

@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from instructor_core import InstructorModel
 from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.labels import label_issues
+from instructor_core.analysis.numbers import signed
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import experiments
@@ -142,6 +143,32 @@ def test_retrieval_marks_texts_by_their_labels(runtime: Runtime) -> None:
     finding, _ = answer(experiments.search, runtime, inputs, Request(queries=queries))
     assert finding.sentences[0] == "8 queries under A, 8 texts under B."
     assert "over 8 queries with marked texts" in finding.sentences[1]
+
+
+def test_search_with_two_kinds_of_label_says_whether_texts_move_as_the_second_instruction_asks(
+    runtime: Runtime, mini: InstructorModel
+) -> None:
+    topics = tuple(("food", "film", "hotel", "device")[at // 4] for at in range(16))
+    two = replace(INPUTS, more_labels=(topics,))  # A asks for the second labels, the topics
+    finding, _ = answer(experiments.search, runtime, two, Request(text=0))
+    below, above = [], []
+    vectors = [mini.encode([(instruction, text) for text in INPUTS.texts]) for instruction in INPUTS.instructions]
+    moods = INPUTS.labels or ()
+    order = [sorted(range(1, 16), key=lambda i, v=v: -round(float(v[0] @ v[i]), 5)) for v in vectors]
+    for i in range(1, 16):
+        old, new = (1 / (1 + each.index(i)) for each in order)
+        score = old / new - 1 if old < new else 1 - new / old
+        if topics[i] == topics[0] and moods[i] != moods[0]:
+            below.append(score)
+        if topics[i] != topics[0] and moods[i] == moods[0]:
+            above.append(score)
+    said = f"{signed(np.mean(below), 2)} if A asks for labels 2 and B for labels 1"
+    other = f"{signed(np.mean(above), 2)} if A asks for labels 1 and B for labels 2"
+    assert f"p-MRR from A to B, each on both sides: {other}; {said}." in finding.sentences[2]
+    assert np.mean(below) > 0.3 > 0 > np.mean(above)
+    same = replace(two, instructions=(INPUTS.instructions[0], INPUTS.instructions[0]))
+    blind, _ = answer(experiments.search, runtime, same, Request(text=0))
+    assert ": 0.00 if A asks for labels 1 and B for labels 2; 0.00 if" in blind.sentences[2]
 
 
 def test_nothing_to_search_is_refused(runtime: Runtime) -> None:

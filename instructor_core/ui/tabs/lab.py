@@ -492,7 +492,7 @@ class _Closer:
             b = menu("Second instruction", instructions, min(1, len(instructions) - 1))
             a.visible = b.visible = False
         queries = gr.Textbox(
-            label="Queries, one per line, a label after a tab marks relevant texts; the selected text if empty",
+            label="Queries, one per line; labels after tabs mark the texts that answer; the selected text if empty",
             lines=2,
             max_lines=8,
             visible=False,
