@@ -21,6 +21,7 @@ from starlette.middleware import Middleware
 
 from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
+from instructor_core.ui import trial
 from instructor_core.ui.api import register_api
 from instructor_core.ui.components import HELP_SWITCH, early_head, mark_json, script_routes, selection_mark
 from instructor_core.ui.draft import build_draft
@@ -49,12 +50,13 @@ from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
 from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.theme import page_head, page_theme
+from instructor_core.ui.trial.labels import merge_labels
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
-PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
+PLACES = {"Look": projection.TAB, "Test": trial.TAB, "Learn": learn.TAB}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
@@ -113,7 +115,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                     nearest.TAB: lambda: nearest.build(page),
                     tokens.TAB: lambda: tokens.build(page, start),
                     explain.TAB: lambda: explain.build(page, start),
-                    lab.TAB: lambda: lab.build(page, start, sidebar, words),
+                    trial.TAB: lambda: lab.build(page, start, sidebar, words),
                 }
                 options: dict[str, TabOption] = {}
                 for tab_id, title in TABS.items():
@@ -229,7 +231,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(
-        lambda inputs: [lab.merge_labels(inputs)[0], secrets.token_hex(8)],
+        lambda inputs: [merge_labels(inputs)[0], secrets.token_hex(8)],
         page.inputs,
         [sidebar.texts, sidebar.edited],
         **quiet,
