@@ -188,6 +188,9 @@ def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> 
     alone, _ = answer(compare_instructions, runtime, inputs, Request())
     finding, lines = answer(compare_instructions, runtime, inputs, Request(many=True, columns=("mood",)))
     assert alone.sentences[0].startswith("Use no instruction") and alone.step
+    said = comparison.cost_of_many(runtime, inputs, Request(columns=("mood",)))
+    assert said.startswith("75 wordings of 15 tasks, about ") and "second" in said
+    assert said.endswith(": the best of 75 must win at least 11 of these 16, that of 1 only 3.")
     # 9 texts more of 16 are luck's too where so many are tried: see tests/analysis/test_decision.py.
     assert "none of the 75 tried is" in finding.sentences[0] and "negative or positive" in finding.sentences[0]
     assert "of the orders" in finding.sentences[1]
@@ -200,6 +203,14 @@ def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> 
     assert finding.table is not None and len(finding.table) == 5  # A, the best wording, three controls
     assert finding.instruction == ""
     assert finding.step.startswith("Next: ")
+
+
+def test_the_rows_of_the_chart_are_named_by_what_their_instructions_are_about(runtime: Runtime) -> None:
+    typed = "Tell apart happy and unhappy customers of restaurants and hotels:"
+    finding, _ = answer(compare_instructions, runtime, INPUTS, Request(candidates=typed))
+    names = list(finding.panels.panels[0].figure.layout.yaxis.ticktext)
+    assert {"A topic", "B sentiment", "empty", "shuffled", "unrelated"} < set(names)
+    assert any(name.startswith("C Tell apart happy and unhappy") and name.endswith("…") for name in names)
 
 
 def test_the_decision_is_shown_first_with_one_next_step_and_no_verdict_twice(runtime: Runtime) -> None:

@@ -57,12 +57,12 @@ def clicked(event: gr.EventData) -> int:
 def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[str, TabOption]:
     """Lay out the place and connect it; returns its options, by names that stay the same between versions."""
     findings = gr.HTML(padding=False, elem_id="lab-findings", elem_classes=["ic-decision"])
+    plots = plot_view(elem_id="lab-plots", label="Accuracy of the instructions", empty="")
     with gr.Row(elem_classes=["ic-status-row"]):
         more = gr.Button("Try more wordings", variant="primary", size="sm", min_width=130, elem_id="try-wordings")
         stop = gr.Button("Stop", size="sm", min_width=60, elem_id="lab-stop", visible=False)
         line = gr.HTML(status(""), elem_id="lab-status", padding=False)
     merges = _buttons("lab-merges", ["ic-chips"])
-    plots = plot_view(elem_id="lab-plots", label="Accuracy of the instructions", empty="")
     explanation = gr.HTML(padding=False, elem_id="lab-note")
     reasons = gr.HTML(padding=False, elem_id="lab-reasons")
     snippet = gr.Code(

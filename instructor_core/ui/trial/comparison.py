@@ -161,5 +161,5 @@ def cost_of_many(runtime: Runtime, inputs: Inputs, request: Request) -> str:
     time = f", about {counted(max(1, round(n * n_texts / pace)), 'second')}" if pace else ""
     return (
         f"{counted(n, 'wording')} of {counted(len(tasks), 'task')}{time}; more tries ask for more texts: the best of "
-        f"{n} must win at least {lead_needed(n)} of these {n_texts}, that of {len(own)} {lead_needed(len(own))}."
+        f"{n} must win at least {lead_needed(n)} of these {n_texts}, that of {len(own)} only {lead_needed(len(own))}."
     )
