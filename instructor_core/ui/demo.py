@@ -50,7 +50,7 @@ from instructor_core.ui.sidebar import build_sidebar, run, select_text
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
 from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.theme import page_head, page_theme
-from instructor_core.ui.trial.labels import merge_labels
+from instructor_core.ui.trial.decision import merge_labels
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"

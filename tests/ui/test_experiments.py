@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,18 +19,27 @@ from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.labels import label_issues
 from instructor_core.analysis.numbers import signed
 from instructor_core.errors import UserError
+from instructor_core.figures.charts import one_line
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.inputs import Inputs, parse_texts
+from instructor_core.ui.page import Page
 from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.trial import comparison
+from instructor_core.ui.trial import TAB, comparison
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.closer import EXPERIMENTS, Experiment
 from instructor_core.ui.trial.comparison import ScoreBook, candidates_of
-from instructor_core.ui.trial.decision import decision_parts, table_html
+from instructor_core.ui.trial.decision import (
+    decide,
+    decision_parts,
+    merge_buttons,
+    merge_labels,
+    save_rows,
+    subject,
+    table_html,
+)
 from instructor_core.ui.trial.effects import compare_label_columns
-from instructor_core.ui.trial.labels import merge_buttons, merge_labels
 from instructor_core.ui.trial.request import Finding, Request
 from instructor_core.ui.trial.search import search
 
@@ -117,14 +130,30 @@ def test_two_label_columns_are_won_by_the_instructions_that_name_them(runtime: R
     assert "got none among 16 texts" in answer(compare_label_columns, runtime, same, Request())[0].sentences[1]
 
 
-def test_the_snippet_runs_and_gives_unit_vectors(runtime: Runtime) -> None:
-    finding, _ = answer(compare_instructions, runtime, INPUTS, Request())
-    assert finding.instruction == INPUTS.instructions[1]
+@pytest.mark.parametrize("own", [INPUTS.instructions, ("Represent the review for classifying the weather: ",)])
+def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_it_again(
+    runtime: Runtime, own: tuple[str, ...], tmp_path: Path
+) -> None:
+    inputs = replace(INPUTS, instructions=own)
+    page = cast(Page, SimpleNamespace(runtime=runtime))
+    given = (page, ScoreBook(), TAB, inputs, None)
+    asked = (None, "", "ACCURACY")
+    *_, parts = decide(*given, "", *asked)
+    _, _, said, _, _, _, _, snippet, rows, instruction, _, key = parts
+    assert ("Use no instruction" in said) is (own != INPUTS.instructions) is (instruction == "")
     names: dict[str, object] = {}
-    exec(finding.snippet, names)
+    exec(snippet["value"], names)
     vectors = np.asarray(names["embeddings"])
-    assert vectors.shape == (1, 384)
-    assert np.linalg.norm(vectors) == pytest.approx(1, abs=1e-5)
+    assert names["instruction"] == instruction
+    assert vectors.shape == (1, 384) and np.linalg.norm(vectors) == pytest.approx(1, abs=1e-5)
+    path, _ = save_rows(runtime, tmp_path, inputs, rows)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        used = [row for row in csv.reader(file) if row[2:3] == ["use"]]
+    assert [row[1] for row in used] == [one_line(instruction)]
+    *_, parts = decide(*given, subject(replace(inputs, instructions=("others",))), *asked)
+    assert " wordings of " in json.loads(parts[3])["panels"][0]["title"]
+    assert parts[-1] != key
+    assert "more tries ask for more texts" not in parts[0]
 
 
 def test_retrieval_marks_texts_by_their_labels(runtime: Runtime) -> None:
@@ -188,9 +217,8 @@ def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> 
     alone, _ = answer(compare_instructions, runtime, inputs, Request())
     finding, lines = answer(compare_instructions, runtime, inputs, Request(many=True, columns=("mood",)))
     assert alone.sentences[0].startswith("Use no instruction") and alone.step
-    said = comparison.cost_of_many(runtime, inputs, Request(columns=("mood",)))
-    assert said.startswith("75 wordings of 15 tasks, about ") and "second" in said
-    assert said.endswith(": the best of 75 must win at least 11 of these 16, that of 1 only 3.")
+    assert alone.cost.startswith("70 wordings of 14 tasks, about ") and finding.cost == ""
+    assert alone.cost.endswith(": the best of 70 must win at least 11 of these 16, that of 1 only 3.")
     # 9 texts more of 16 are luck's too where so many are tried: see tests/analysis/test_decision.py.
     assert "none of the 75 tried is" in finding.sentences[0] and "negative or positive" in finding.sentences[0]
     assert "of the orders" in finding.sentences[1]

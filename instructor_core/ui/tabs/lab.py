@@ -23,8 +23,7 @@ from instructor_core.ui.sidebar import Sidebar, add_instruction, shown_rows
 from instructor_core.ui.tabs.similarity import TAB as SIMILARITY
 from instructor_core.ui.trial.closer import Closer, look_closer, show_controls
 from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.decision import DecisionView, decide, save_rows, subject
-from instructor_core.ui.trial.labels import merge_labels
+from instructor_core.ui.trial.decision import DecisionView, decide, merge_labels, save_rows, subject
 
 METRICS = [(metric.value, metric.name) for metric in Metric]
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from instructor_core.analysis.controls import Role, one_space
+from instructor_core.analysis.decision import lead_needed
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion
+from instructor_core.analysis.numbers import counted
+from instructor_core.analysis.suggest import worded_tasks
 from instructor_core.analysis.wordings import WordingSpread
 from instructor_core.figures import leaderboard as board_figures
 from instructor_core.figures import wordings as wording_figures
@@ -13,7 +18,7 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.hub import BUNDLED
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.trial.comparison import Comparison, ScoreBook, compare
+from instructor_core.ui.trial.comparison import MAX_PAIRS, Comparison, ScoreBook, compare
 from instructor_core.ui.trial.request import Finding, Request, Steps
 
 NEXT_CHECKPOINT = "instructor-base"  # tells finer labels apart than the bundled one
@@ -52,6 +57,20 @@ def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, requ
         snippet=snippet_for(shown, runtime.checkpoint(inputs.checkpoint_id).source),
         instruction=shown,
         step=step,
+        cost="" if request.many else _cost_of_many(found, runtime.pace(inputs.checkpoint_id), request.columns),
+    )
+
+
+def _cost_of_many(found: Comparison, pace: float, columns: Sequence[str]) -> str:
+    """What trying many wordings would take, at so many pairs a second (0: not known), in one sentence."""
+    task, own = found.board.task, len(found.own)
+    tasks = worded_tasks(found.own, [task.names[label] for label in task.index], columns)
+    n = sum(len(each.wordings) for each in tasks)
+    n_texts = min(len(task.index), MAX_PAIRS // n)
+    time = f", about {counted(max(1, round(n * n_texts / pace)), 'second')}" if pace else ""
+    return (
+        f"{counted(n, 'wording')} of {counted(len(tasks), 'task')}{time}; more tries ask for more texts: the best of "
+        f"{n} must win at least {lead_needed(n)} of these {n_texts}, that of {own} only {lead_needed(own)}."
     )
 
 

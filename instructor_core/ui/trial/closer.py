@@ -32,30 +32,19 @@ from instructor_core.ui.trial.search import search
 
 Experiment = Callable[[Runtime, ScoreBook, Inputs, Request], Steps]
 DECISION = "leaderboard"  # stands over every other question
-QUESTIONS = [
-    ("choose a question", DECISION),
-    ("How sure are the scores, and what do other scores say?", "scores"),
-    ("Which labels are confused?", "confusions"),
-    ("Does each instruction serve the labels it names?", "columns"),
-    ("Which words of an instruction matter?", "words"),
-    ("How much of the embeddings is text, how much instruction?", "variance"),
-    ("Which texts change sides between two instructions?", "flips"),
-    ("How do the neighbours of the selected text move?", "neighbors"),
-    ("How does the map move from one instruction to another?", "morph"),
-    ("Does a search find the right texts?", "retrieve"),
-]
-EXPERIMENTS: dict[str, Experiment] = {
-    DECISION: compare_instructions,
-    "scores": show_scores,
-    "confusions": show_confusions,
-    "columns": compare_label_columns,
-    "words": take_apart,
-    "variance": split_variance,
-    "flips": find_flips,
-    "neighbors": follow_neighbors,
-    "morph": morph_map,
-    "retrieve": search,
-}
+QUESTIONS: tuple[tuple[str, str, Experiment], ...] = (
+    (DECISION, "choose a question", compare_instructions),
+    ("scores", "How sure are the scores, and what do other scores say?", show_scores),
+    ("confusions", "Which labels are confused?", show_confusions),
+    ("columns", "Does each instruction serve the labels it names?", compare_label_columns),
+    ("words", "Which words of an instruction matter?", take_apart),
+    ("variance", "How much of the embeddings is text, how much instruction?", split_variance),
+    ("flips", "Which texts change sides between two instructions?", find_flips),
+    ("neighbors", "How do the neighbours of the selected text move?", follow_neighbors),
+    ("morph", "How does the map move from one instruction to another?", morph_map),
+    ("retrieve", "Does a search find the right texts?", search),
+)
+EXPERIMENTS = {name: experiment for name, _, experiment in QUESTIONS}
 USES_SECOND = ("columns", "flips", "morph", "retrieve")
 USES_FIRST = ("words", *USES_SECOND)
 
@@ -88,7 +77,12 @@ class Closer:
         instructions = instruction_choices(start)
         with gr.Row(elem_classes=["ic-options", "ic-closer"]):
             question = gr.Dropdown(
-                QUESTIONS, value=DECISION, label="Look closer", elem_id="lab-question", min_width=320, filterable=False
+                [(words, name) for name, words, _ in QUESTIONS],
+                value=DECISION,
+                label="Look closer",
+                elem_id="lab-question",
+                min_width=320,
+                filterable=False,
             )
             a = menu("First instruction", instructions, 0)
             b = menu("Second instruction", instructions, min(1, len(instructions) - 1))

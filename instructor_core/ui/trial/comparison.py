@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.controls import Entry, Role, one_space, with_controls
-from instructor_core.analysis.decision import Decision, decide_by_neighbors, lead_needed
+from instructor_core.analysis.decision import Decision, decide_by_neighbors
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.label_task import LabelTask, label_task
 from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.leaderboard import Leaderboard, leaderboard
 from instructor_core.analysis.metrics import vote
-from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.scores import InstructionScores, nearest_texts, score_texts
 from instructor_core.analysis.suggest import WordedTask, worded_tasks
 from instructor_core.analysis.wordings import WordingSpread, wording_spread
@@ -147,19 +146,3 @@ def _choose(
             [each.name for each in tasks], [t for t, _ in pairs], [nearest[k] for _, k in pairs], task
         )
     return Choice(decision, np.stack(right).mean(axis=1), spread)
-
-
-def cost_of_many(runtime: Runtime, inputs: Inputs, request: Request) -> str:
-    """Return what trying many wordings would take, in one sentence."""
-    labels = inputs.labels or ()
-    rows = label_issues(labels, inputs.texts).rows
-    own = candidates_of(inputs, request.candidates)
-    tasks = worded_tasks(own, [labels[row] for row in rows], request.columns)
-    n = sum(len(task.wordings) for task in tasks)
-    n_texts = min(len(rows), MAX_LABELLED, MAX_PAIRS // n)
-    pace = runtime.pace(inputs.checkpoint_id)
-    time = f", about {counted(max(1, round(n * n_texts / pace)), 'second')}" if pace else ""
-    return (
-        f"{counted(n, 'wording')} of {counted(len(tasks), 'task')}{time}; more tries ask for more texts: the best of "
-        f"{n} must win at least {lead_needed(n)} of these {n_texts}, that of {len(own)} only {lead_needed(len(own))}."
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,20 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.label_task import Metric
-from instructor_core.analysis.labels import label_issues
+from instructor_core.analysis.labels import Merge, label_issues, merged
 from instructor_core.analysis.leaderboard import Standing, Verdict
 from instructor_core.analysis.numbers import counted, number
 from instructor_core.ui.downloads import new_path
 from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.inputs import Inputs, format_texts
 from instructor_core.ui.page import Page
 from instructor_core.ui.progress import described
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.stage import Words
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import TABLE_HEADERS, compare_instructions
-from instructor_core.ui.trial.comparison import ScoreBook, cost_of_many
-from instructor_core.ui.trial.labels import merge_buttons
+from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Finding, Request
 
 UNLABELLED = (
@@ -105,8 +104,7 @@ def decide(
         compare_instructions(page.runtime, book, inputs, request),
         lambda said: [status(said), gr.update(visible=True), *[keep] * 10],
     )
-    cost = "" if many else cost_of_many(page.runtime, inputs, request)
-    yield [status(cost), gr.update(visible=False), *decision_parts(finding), keep, key]
+    yield [status(finding.cost), gr.update(visible=False), *decision_parts(finding), keep, key]
 
 
 def decision_parts(finding: Finding) -> Parts:
@@ -166,3 +164,22 @@ def save_rows(runtime: Runtime, folder: Path, inputs: Inputs, rows: list[list[st
     path = new_path(folder, "leaderboard.csv")
     write_table_csv(TABLE_HEADERS, rows, runtime.checkpoint(inputs.checkpoint_id), path)
     return str(path), status(f"{path.name}: {counted(len(rows), 'row')}")
+
+
+def merge_buttons(merges: Sequence[Merge]) -> str:
+    """Return a button for each pair of labels that are written alike, as HTML, escaped; "" without any."""
+    return "".join(
+        f"<button type='button' data-chip='{k}'>merge {escape(merge.label)} ({merge.n_texts}) into "
+        f"{escape(merge.into)}</button>"
+        for k, merge in enumerate(merges)
+    )
+
+
+def merge_labels(inputs: Inputs, at: int | None = None) -> tuple[Any, str]:
+    """Return the texts with one label merged into the one it is probably meant for, or all of them, and a status."""
+    merges = label_issues(inputs.labels or ()).merges
+    if inputs.labels is None or not merges or (at is not None and not 0 <= at < len(merges)):
+        return gr.skip(), status("No two labels are written alike.")
+    chosen = merges if at is None else merges[at : at + 1]
+    done = ", ".join(f'"{merge.label}" into "{merge.into}"' for merge in chosen)
+    return format_texts(replace(inputs, labels=merged(inputs.labels, chosen))), status(f"Merged {done}.")

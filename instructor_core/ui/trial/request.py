@@ -37,6 +37,7 @@ class Finding:
     snippet: str = ""  # Python that follows the decision
     instruction: str = ""  # that the decision names, or that of the row that was asked about
     step: str = ""  # one thing to do next
+    cost: str = ""  # what trying many wordings would take
 
 
 Steps = Generator[str, None, Finding]  # lines of progress, and what was found
