@@ -67,7 +67,7 @@ def _cost_of_many(found: Comparison, pace: float, columns: Sequence[str]) -> str
     tasks = worded_tasks(found.own, [task.names[label] for label in task.index], columns)
     n = sum(len(each.wordings) for each in tasks)
     n_texts = min(len(task.index), MAX_PAIRS // n)
-    time = f", about {counted(max(1, round(n * n_texts / pace)), 'second')}" if pace else ""
+    time = f", about {counted(max(1, round(n * n_texts / pace)), 'second')} to embed" if pace else ""
     return (
         f"{counted(n, 'wording')} of {counted(len(tasks), 'task')}{time}; more tries ask for more texts: the best of "
         f"{n} must win at least {lead_needed(n)} of these {n_texts}, that of {own} only {lead_needed(own)}."
