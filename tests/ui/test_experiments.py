@@ -19,6 +19,7 @@ from instructor_core.analysis.label_task import Metric, label_task
 from instructor_core.analysis.labels import label_issues
 from instructor_core.analysis.numbers import signed
 from instructor_core.errors import UserError
+from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.examples import load_examples
@@ -228,6 +229,8 @@ def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> 
     assert {"weather", "mood", "sentiment", "negative or positive", "shuffled", "unrelated"} <= set(rows)
     dots = {rows[trace.y[0]]: list(trace.x) for trace in figure.data if len(trace.x) > 1}
     assert len(dots["sentiment"]) == 5
+    own = next(trace for trace in figure.data if trace.y[0] == rows.index("weather"))
+    assert own.marker.color[-1] == theme.accent(0) and "classifying the weather:" in own.customdata[-1]
     assert finding.table is not None and len(finding.table) == 5  # A, the best wording, three controls
     assert finding.instruction == ""
     assert finding.step.startswith("Next: ")
