@@ -43,7 +43,7 @@ from instructor_core.ui.page import Page, Selected, connect_listeners, connect_s
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link_menu import build_link
-from instructor_core.ui.scene.selection import build_bottom, build_selection
+from instructor_core.ui.scene.selection import IN_TURN, build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar, run, select_text
@@ -57,7 +57,6 @@ TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": projection.TAB, "Test": trial.TAB, "Learn": learn.TAB}
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 MAX_EVENTS = 1000  # that wait for a handler; the model has a queue of its own
 
 
@@ -125,7 +124,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                             options |= build[tab_id]() or {}
                         else:
                             learn_tab = gr.Column()  # filled once everything is there that lessons set up
-                    tab.select(partial(str, tab_id), None, active, **QUIET)
+                    tab.select(partial(str, tab_id), None, active, **IN_TURN)
         with drawer:
             build_selection(page, start, selected.value, options["explain.view"].component)
         with gr.Row(elem_classes=["ic-bottom"]):
@@ -140,7 +139,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         register_api(runtime)
         for place, button in header.places.items():
             button.click(
-                partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **QUIET
+                partial(lambda tab_id: (gr.Tabs(selected=tab_id), tab_id), place), None, [tabs, active], **IN_TURN
             )
         _connect(stage, examples)
         connect_listeners(page)

@@ -16,7 +16,8 @@ from tests.browser.chromium import find_chromium
 from tests.serving import Server, serving
 
 # The machines that run this are shared: a right answer may take its time, no test asserts how long.
-expect.set_options(timeout=20_000)
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 LOCAL = {"127.0.0.1", "localhost", ""}
 
@@ -132,6 +133,7 @@ def open_page(browser: Browser, server: Server, problems: Problems) -> Iterator[
         context.route("**/*", watch)
         context.add_init_script(WATCH_TOASTS)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: note_console(problems, message.type, message.text))
         page.on("pageerror", lambda error: problems.found.append(f"page error: {error}"))
         page.goto(server.url + path)

@@ -44,7 +44,6 @@ def drawn(page: Page, view: str, count: int) -> Locator:
         "([view, count]) => { const all = [...document.querySelectorAll(`#${view} .ic-plot`)];"
         " return all.length === count && all.every(gd => gd._fullLayout && gd.data); }",
         arg=[view, count],
-        timeout=30_000,
     )
     return page.locator(f"#{view} .ic-plot")
 
@@ -102,7 +101,6 @@ def wait_for_size(page: Page, count: int, n: int) -> None:
         "([count, n]) => { const all = [...document.querySelectorAll('#similarity-plots .ic-plot')];"
         " return all.length === count && all.every(gd => gd.data?.[0].z.length === n); }",
         arg=[count, n],
-        timeout=30_000,
     )
 
 
@@ -155,8 +153,18 @@ def choose(page: Page, menu: Locator, option: str) -> None:
 
 def point_at(page: Page, panel: int, text: int | None = None) -> tuple[float, float, int]:
     """Brings the point of a text on a map to the middle: left, top, text; the loneliest point if none is named."""
-    left, top, item = page.evaluate(POINT_AT, [panel, text])
+    left, top, item = at_rest(page, POINT_AT, [panel, text])
     return left, top, int(item)
+
+
+def at_rest(page: Page, script: str, argument: object = None) -> list[float]:
+    """What a script says of a place on the screen, once nothing has moved it for half a second."""
+    before, since = None, 0
+    while since < 5:
+        now = page.evaluate(script, argument)
+        before, since = now, since + 1 if now == before else 0
+        page.wait_for_timeout(100)
+    return now
 
 
 def selected_texts(page: Page) -> list[int]:
@@ -172,5 +180,5 @@ def is_narrow(page: Page) -> bool:
 
 def embed(page: Page, pairs: int) -> None:
     """Waits until the figures have followed what was typed."""
-    page.wait_for_function("!document.body.classList.contains('ic-typed')", timeout=30_000)
-    expect(status(page)).to_contain_text(f"{pairs} pairs · ", timeout=30_000)
+    page.wait_for_function("!document.body.classList.contains('ic-typed')")
+    expect(status(page)).to_contain_text(f"{pairs} pairs · ")

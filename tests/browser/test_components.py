@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.components_app import HOSTILE, SENTENCES, N
 from tests.browser.conftest import DARK, FINGER, MOVING, PHONE
+from tests.browser.reading import at_rest
 from tests.serving import Server, serving
 
 pytestmark = pytest.mark.browser
@@ -71,18 +72,18 @@ def tooltip(page: Page) -> Locator:
 
 def test_a_click_on_a_cell_reaches_python_with_row_column_and_value(page: Page):
     matrices(page)
-    page.mouse.click(*page.evaluate(CELL_AT, ["matrices", 1, 3, 7]))
+    page.mouse.click(*at_rest(page, CELL_AT, ["matrices", 1, 3, 7]))
     value = page.evaluate("document.querySelectorAll('#matrices .ic-plot')[1].data[0].z[3][7]")
     python_got(page, instruction=1, kind="matrix", row=3, column=7, value=value)
 
 
 def test_hovering_a_cell_marks_the_same_cell_everywhere_and_shows_both_texts(page: Page):
     matrices(page)
-    page.mouse.move(*page.evaluate(CELL_AT, ["matrices", 0, 2, 9]))
+    page.mouse.move(*at_rest(page, CELL_AT, ["matrices", 0, 2, 9]))
     expect(tooltip(page)).to_contain_text(SENTENCES[2])
     expect(tooltip(page)).to_contain_text(SENTENCES[9])
     for panel in range(3):
-        where = page.evaluate(CELL_AT, ["matrices", panel, 2, 9])
+        where = at_rest(page, CELL_AT, ["matrices", panel, 2, 9])
         page.wait_for_function(f"({MARK_OF_CELL})(['matrices', {panel}])")
         assert page.evaluate(MARK_OF_CELL, ["matrices", panel]) == pytest.approx(where, abs=2)
     values = page.evaluate("[...document.querySelectorAll('#matrices .ic-plot')].map(gd => gd.data[0].z[2][9])")
@@ -102,7 +103,7 @@ def test_a_list_marks_its_text_in_the_figures(page: Page):
 
 def test_zoom_node_and_selection_survive_new_values(page: Page):
     matrices(page)
-    page.mouse.click(*page.evaluate(CELL_AT, ["matrices", 0, 1, 2]))
+    page.mouse.click(*at_rest(page, CELL_AT, ["matrices", 0, 1, 2]))
     python_got(page, row=1, column=2)
     page.evaluate("""() => {
       const gd = document.querySelector('#matrices .ic-plot');
@@ -128,7 +129,7 @@ def test_zoom_node_and_selection_survive_new_values(page: Page):
 def test_a_double_click_takes_the_zoom_back(page: Page):
     matrices(page)
     page.evaluate("Plotly.relayout(document.querySelector('#matrices .ic-plot'), {'xaxis.range': [2.5, 6.5]})")
-    page.mouse.dblclick(*page.evaluate(CELL_AT, ["matrices", 0, 5, 4]))
+    page.mouse.dblclick(*at_rest(page, CELL_AT, ["matrices", 0, 5, 4]))
     page.wait_for_function(f"document.querySelector('#matrices .ic-plot')._fullLayout.xaxis.range[1] == {N - 0.5}")
 
 
@@ -157,7 +158,7 @@ def test_what_changed_behind_another_tab_is_drawn_when_its_own_comes_back(page: 
     page.evaluate("document.body.classList.toggle('dark')")
     page.wait_for_timeout(500)
     open_tab(page, "Map", "#bars .main-svg")
-    page.wait_for_function(f"{place} !== {before[0]} && {ink} !== '{before[1]}'", timeout=5000)
+    page.wait_for_function(f"{place} !== {before[0]} && {ink} !== '{before[1]}'")
 
 
 def test_numbers_in_cells_can_be_read_on_every_colour(page: Page):
@@ -172,10 +173,10 @@ def test_numbers_in_cells_can_be_read_on_every_colour(page: Page):
 def test_hostile_texts_are_shown_and_never_run(page: Page):
     matrices(page)
     for row in range(N - len(HOSTILE), N):
-        page.mouse.move(*page.evaluate(CELL_AT, ["matrices", 0, row, row]))
+        page.mouse.move(*at_rest(page, CELL_AT, ["matrices", 0, row, row]))
         expect(tooltip(page)).to_contain_text(HOSTILE[row - N + len(HOSTILE)])
     open_tab(page, "Map", "#bars .main-svg")
-    page.mouse.move(*page.evaluate(POINT_AT, ["maps", 0, N - 1]))
+    page.mouse.move(*at_rest(page, POINT_AT, ["maps", 0, N - 1]))
     expect(tooltip(page)).to_contain_text(HOSTILE[-1])
     open_tab(page, "Tokens", "#tokens .ic-token")
     expect(page.locator("#tokens .ic-piece", has_text="onerror=alert(1)>")).to_be_visible()
@@ -206,7 +207,7 @@ def test_a_click_on_a_point_and_a_box_around_all_reach_python(page: Page):
     matrices(page)
     open_tab(page, "Map", "#maps .main-svg")
     page.locator("#bars .main-svg").first.wait_for()
-    page.mouse.click(*page.evaluate(POINT_AT, ["maps", 1, 10]))
+    page.mouse.click(*at_rest(page, POINT_AT, ["maps", 1, 10]))
     python_got(page, panel="B", instruction=1, kind="points", item=10)
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-chosen, circle.ic-at")).to_have_count(1)
     page.evaluate("Plotly.relayout(document.querySelector('#maps .ic-plot'), {dragmode: 'select'})")
@@ -234,7 +235,7 @@ def test_the_tooltip_of_a_plain_figure_shows_its_lines_literally(page: Page):
     matrices(page)
     open_tab(page, "Map", "#bars .main-svg")
     page.locator("#bars .ic-plot").scroll_into_view_if_needed()
-    page.mouse.move(*page.evaluate(CELL_AT, ["bars", 0, 1, 6]))
+    page.mouse.move(*at_rest(page, CELL_AT, ["bars", 0, 1, 6]))
     expect(tooltip(page).locator("p").nth(1)).to_have_text("<i>6</i>")
     assert page.evaluate("document.querySelector('#bars .ic-plot')._transitionData._frames.length") == 2
 
@@ -303,7 +304,7 @@ def test_a_tap_names_both_texts_until_the_next_tap_inside_the_window(page: Page)
     figures = matrices(page)
     scroll_to(page, "#matrices .ic-figure")
     page.wait_for_timeout(300)
-    page.touchscreen.tap(*page.evaluate(CELL_AT, ["matrices", 0, 2, 9]))
+    page.touchscreen.tap(*at_rest(page, CELL_AT, ["matrices", 0, 2, 9]))
     python_got(page, kind="matrix", row=2, column=9)
     for text in (SENTENCES[2], SENTENCES[9]):
         expect(tooltip(page)).to_contain_text(text)
@@ -313,7 +314,7 @@ def test_a_tap_names_both_texts_until_the_next_tap_inside_the_window(page: Page)
     assert box["x"] >= 0 and box["x"] + box["width"] <= FINGER.width
     assert box["y"] >= 0 and box["y"] + box["height"] <= FINGER.height
     expect(figures.first.locator("rect.ic-chosen")).to_have_count(1)
-    page.touchscreen.tap(*page.evaluate(CELL_AT, ["matrices", 0, 4, 6]))
+    page.touchscreen.tap(*at_rest(page, CELL_AT, ["matrices", 0, 4, 6]))
     expect(tooltip(page)).to_contain_text(SENTENCES[6])
     python_got(page, kind="matrix", row=4, column=6)
     page.locator("#matrices .ic-scale-label").tap()
@@ -327,7 +328,7 @@ def test_two_taps_on_points_select_a_pair_and_a_tap_on_a_token_tells_of_it(page:
     scroll_to(page, "#maps .ic-figure")
     page.wait_for_timeout(300)
     for item in (9, 15):  # apart from all others
-        page.touchscreen.tap(*page.evaluate(POINT_AT, ["maps", 0, item]))
+        page.touchscreen.tap(*at_rest(page, POINT_AT, ["maps", 0, item]))
         expect(tooltip(page)).to_contain_text(SENTENCES[item])
         python_got(page, kind="points", item=item)
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-halo")).to_have_count(2)
@@ -389,7 +390,7 @@ def test_points_travel_from_the_first_map_at_the_opening_and_from_where_they_wer
     assert np.abs(first - second).max() > 20
     np.testing.assert_allclose(places(page, 0), first, atol=1.5)
     np.testing.assert_allclose(places(page, 1), first, atol=1.5)
-    page.mouse.click(*page.evaluate(POINT_AT, ["maps", 1, 10]))
+    page.mouse.click(*at_rest(page, POINT_AT, ["maps", 1, 10]))
     python_got(page, panel="B", kind="points", item=10)
     ring = page.locator("#maps .ic-overlay").nth(1).locator("circle.ic-chosen, circle.ic-at").last.bounding_box()
     box = page.locator("#maps .ic-figure").nth(1).bounding_box()

@@ -9,8 +9,9 @@ from tests.browser.reading import instruction, status, texts
 
 pytestmark = pytest.mark.browser
 
-DIM = "() => getComputedStyle(document.querySelector('#nearest-line')).opacity < 0.6"
-CLEAR = "() => getComputedStyle(document.querySelector('#nearest-line')).opacity === '1'"
+# Gradio may be drawing the line anew: for a moment there is none.
+DIM = "() => [...document.querySelectorAll('#nearest-line')].some(line => getComputedStyle(line).opacity < 0.6)"
+CLEAR = "() => [...document.querySelectorAll('#nearest-line')].some(line => getComputedStyle(line).opacity === '1')"
 EDIT = "() => document.documentElement.classList.add('ic-editing')"
 
 

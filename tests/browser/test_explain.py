@@ -10,6 +10,7 @@ from instructor_core import InstructorModel
 from instructor_core.ui.examples import load_examples
 from tests.browser.reading import (
     CELL_AT,
+    at_rest,
     choose,
     cosine_matrices,
     cosines,
@@ -26,7 +27,7 @@ FIRST = load_examples()[0]
 
 def test_a_clicked_cell_opens_the_ledger_whose_terms_add_up_to_its_cosine(page: Page, mini: InstructorModel) -> None:
     shown = cosine_matrices(page, 2)
-    x, y = page.evaluate(CELL_AT, [1, 4, 9])  # panel B, text 5 x text 10
+    x, y = at_rest(page, CELL_AT, [1, 4, 9])  # panel B, text 5 x text 10
     page.mouse.click(x, y)
     expect(page.locator("#why-card h3")).to_contain_text("Why texts 5 and 10 ")
     page.locator("#why-pair").click()
@@ -58,7 +59,7 @@ def test_every_question_is_answered_in_words_and_figures(page: Page, mini: Instr
         ("boundary and pooling", 1, "instruction 8 + text 11"),
     ):
         page.locator("#explain-view").get_by_role("radio", name=question).check()
-        expect(page.locator("#explain-sentences")).to_contain_text(words, timeout=30_000)
+        expect(page.locator("#explain-sentences")).to_contain_text(words)
         drawn(page, "explain-plots", figures)
         expect(page.locator("#explain-note p")).not_to_be_empty()
         if question in ("where it enters", "similarity by layer"):
@@ -78,6 +79,6 @@ def test_going_down_to_one_instruction_keeps_every_menu_usable(page: Page) -> No
     page.locator("#remove-1").click()
     drawn(page, "explain-plots", 1)
     open_tab(page, "Test")
-    expect(page.locator("#lab-findings")).to_contain_text("the one tried", timeout=40_000)
+    expect(page.locator("#lab-findings")).to_contain_text("the one tried")
     open_tab(page, "Matrix")
     drawn(page, "similarity-plots", 1)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 def run_leaderboard(page: Page) -> None:
     open_tab(page, "Test")
-    expect(page.locator("#lab-findings")).to_contain_text("Use ", timeout=40_000)
+    expect(page.locator("#lab-findings")).to_contain_text("Use ")
 
 
 def open_fold(page: Page, name: str) -> None:
@@ -53,7 +53,7 @@ def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_contr
     expect(page.locator("#lab-status")).to_contain_text("the best of 65 must win at least 10 of these 16")
     expect(page.locator("#lab-snippet")).to_contain_text("InstructorModel")
     open_row(page, "A")
-    expect(page.locator("#closer-plots")).to_contain_text("Labels that A confuses", timeout=60_000)
+    expect(page.locator("#closer-plots")).to_contain_text("Labels that A confuses")
     drawn(page, "lab-plots", 1)
 
 
@@ -71,10 +71,10 @@ def test_a_misspelt_label_is_merged_by_a_click_and_stands_in_nobodys_way(page: P
     labels = ["Positive", *(example.labels or ())[1:]]
     texts(page).fill("\n".join(map("\t".join, zip(example.texts, labels, strict=True))))
     run_leaderboard(page)
-    expect(page.locator("#lab-reasons")).to_contain_text("1 label with one text (Positive)", timeout=40_000)
+    expect(page.locator("#lab-reasons")).to_contain_text("1 label with one text (Positive)")
     page.locator("#lab-merges").get_by_text("merge Positive (1) into positive").click()
-    expect(page.locator("#summary")).to_contain_text("2 labels", timeout=40_000)
-    expect(page.locator("#lab-merges button")).to_have_count(0, timeout=40_000)
+    expect(page.locator("#summary")).to_contain_text("2 labels")
+    expect(page.locator("#lab-merges button")).to_have_count(0)
 
 
 def test_an_added_candidate_is_compared_and_the_matrix_of_the_decision_is_one_click_away(page: Page) -> None:
@@ -83,9 +83,9 @@ def test_an_added_candidate_is_compared_and_the_matrix_of_the_decision_is_one_cl
     field = page.get_by_role("textbox", name="More candidates")
     field.fill("Tell apart happy and unhappy customers:")
     field.blur()
-    expect(rows(page)).to_contain_text("Tell apart happy and unhappy customers:", timeout=40_000)
+    expect(rows(page)).to_contain_text("Tell apart happy and unhappy customers:")
     open_row(page, "C")
-    expect(page.locator("#closer-plots")).to_contain_text("Labels that C confuses", timeout=60_000)
+    expect(page.locator("#closer-plots")).to_contain_text("Labels that C confuses")
     page.locator("#open-instruction").click()
     drawn(page, "similarity-plots", 2)
     expect(instruction(page, 1)).to_have_value("Represent the review for classifying the sentiment:")
@@ -100,10 +100,10 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     page.locator("#upload-file input[type=file]").set_input_files(table)
     expect(page.locator("#upload-preview")).to_contain_text("feeling")
     page.locator("#upload-use").click()
-    expect(page.locator("#text-list [data-item='0']")).to_contain_text(example.texts[0], timeout=30_000)
+    expect(page.locator("#text-list [data-item='0']")).to_contain_text(example.texts[0])
     open_tab(page, "Test")
     use = 'Use "Represent the text for classifying the feeling:": '  # proposed from the columns
-    expect(page.locator("#lab-findings")).to_contain_text(use, timeout=40_000)
+    expect(page.locator("#lab-findings")).to_contain_text(use)
     expect(page.locator("#lab-snippet")).to_contain_text("classifying the feeling")
 
 
@@ -111,7 +111,7 @@ def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: P
     texts(page).fill("good\tyes\nbad\tno\nfine\tyes")
     expect(page.locator("#summary")).to_contain_text("3 texts")
     open_tab(page, "Test")
-    expect(page.locator("#lab-findings")).to_contain_text("8", timeout=20_000)
+    expect(page.locator("#lab-findings")).to_contain_text("8")
     expect(page.locator("#lab-findings")).to_contain_text("3")
     expect(page.locator("#texts textarea")).to_have_value("good\tyes\nbad\tno\nfine\tyes")
 
@@ -129,7 +129,7 @@ def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:
         ("Does a search find", "1 query under A"),
     ):
         choose(page, page.locator("#lab-question input"), question)
-        expect(page.locator("#closer-findings")).to_contain_text(finding, timeout=60_000)
+        expect(page.locator("#closer-findings")).to_contain_text(finding)
         page.wait_for_function("document.querySelectorAll('#closer-plots .js-plotly-plot').length > 0")
         expect(page.locator("#closer-note p")).not_to_be_empty()
 
@@ -141,4 +141,4 @@ def test_suggestions_come_from_the_template(page: Page) -> None:
     expect(page.get_by_role("textbox", name="More candidates")).to_have_value(
         "Represent the review for clustering by topic:"
     )
-    expect(rows(page)).to_contain_text("clustering by topic", timeout=40_000)
+    expect(rows(page)).to_contain_text("clustering by topic")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from instructor_core.ui.inputs import format_texts
 from instructor_core.ui.lessons import Lesson, Step, load_lessons
 from tests.browser.conftest import PHONE, Problems, Screen
-from tests.browser.reading import choose, open_tab
+from tests.browser.reading import at_rest, choose, open_tab
 
 pytestmark = pytest.mark.browser
 
@@ -21,15 +21,18 @@ LESSONS = load_lessons()
 BY_ID = {lesson.id: lesson for lesson in LESSONS}
 ANSWERED = ("neighbours", "average")  # on the live page as well; a choice and a change each
 WIDE = Screen(1440, 900)
-WAIT = 60_000  # ms that a page or an answer may take on a machine that is shared
 
 
 def query(page: Page) -> dict[str, list[str]]:
     return parse_qs(urlsplit(str(page.evaluate("location.href"))).query)
 
 
+TOPS = """[document.querySelector('.ic-lesson'), InstructorLessons.marked()[0]]
+  .map(node => node ? Math.round(node.getBoundingClientRect().top + scrollY) : NaN)"""
+
+
 def at_step(page: Page, number: int) -> None:
-    expect(page.locator(".ic-lesson-at")).to_contain_text(f"step {number} of", timeout=WAIT)
+    expect(page.locator(".ic-lesson-at")).to_contain_text(f"step {number} of")
 
 
 def start(page: Page, label: str, lesson: Lesson) -> None:
@@ -40,25 +43,22 @@ def start(page: Page, label: str, lesson: Lesson) -> None:
 
 def leave(page: Page) -> None:
     page.get_by_role("button", name="Leave").click()
-    expect(page.locator("#lesson-bar section")).to_be_hidden(timeout=WAIT)
+    expect(page.locator("#lesson-bar section")).to_be_hidden()
 
 
 def check_the_page_is_set_up(page: Page, step: Step) -> None:
-    page.wait_for_function("InstructorLessons.marked().length === 1", timeout=WAIT)
+    page.wait_for_function("InstructorLessons.marked().length === 1")
     outlined = "InstructorLessons.marked()[0].matches('.ic-drawer *') ? 'boxShadow' : 'outline'"
     assert "3px" in page.evaluate(f"getComputedStyle(InstructorLessons.marked()[0])[{outlined}]")
-    expect(page.locator("#text-list li")).to_have_count(len(step.inputs.texts), timeout=WAIT)
+    expect(page.locator("#text-list li")).to_have_count(len(step.inputs.texts))
 
 
 def check_it_fits_a_phone(page: Page, name: str) -> None:
     """The lesson begins on the first screen, and so does what it marks unless much is to be read."""
     page.set_viewport_size({"width": PHONE.width, "height": PHONE.height})
-    page.wait_for_function("InstructorLessons.marked().length === 1", timeout=WAIT)
+    page.wait_for_function("InstructorLessons.marked().length === 1")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), name
-    top, marked = page.evaluate(
-        "[document.querySelector('.ic-lesson'), InstructorLessons.marked()[0]]"
-        ".map(node => node.getBoundingClientRect().top + scrollY)"
-    )
+    top, marked = at_rest(page, TOPS)
     assert top < 100 and marked < PHONE.height, (name, top, marked)
     page.set_viewport_size({"width": WIDE.width, "height": WIDE.height})
 
@@ -69,7 +69,7 @@ def answer(page: Page, step: Step) -> None:
     else:
         page.locator("#texts textarea").fill(format_texts(step.solution))
     verdict = page.locator(".ic-lesson-verdict")
-    expect(verdict).to_have_class("ic-lesson-verdict ic-verdict-right", timeout=WAIT)
+    expect(verdict).to_have_class("ic-lesson-verdict ic-verdict-right")
     assert "{" not in verdict.inner_text()
 
 
@@ -85,7 +85,7 @@ def walk(page: Page, lesson: Lesson, seen: set[str]) -> None:
         if lesson.id in ANSWERED:
             answer(page, step)
         page.locator(".ic-lesson-foot button").last.click()
-    expect(page.locator(".ic-lesson-at")).to_have_text("finished", timeout=WAIT)
+    expect(page.locator(".ic-lesson-at")).to_have_text("finished")
 
 
 @pytest.mark.parametrize("lessons", [LESSONS[:4], LESSONS[4:7], LESSONS[7:]], ids=lambda some: some[0].id)
@@ -94,7 +94,7 @@ def test_lessons_run_from_start_to_finish_on_a_screen_and_a_phone_and_give_the_p
 ) -> None:
     page = open_page(WIDE)
     rows = page.locator("#text-list li")
-    rows.first.wait_for(state="attached", timeout=WAIT)
+    rows.first.wait_for(state="attached")
     own, typed = rows.count(), page.locator("#texts textarea").input_value()
     expect(page.locator("#lesson-bar section")).to_be_hidden()  # nobody is asked to begin
     start(page, "Start here" if lessons[0] is LESSONS[0] else "Start", lessons[0])
@@ -104,7 +104,7 @@ def test_lessons_run_from_start_to_finish_on_a_screen_and_a_phone_and_give_the_p
         if lesson is not lessons[-1]:
             page.get_by_role("button", name="Next lesson: ").click()
     page.get_by_role("button", name="Back to my own texts").click()
-    expect(rows).to_have_count(own, timeout=WAIT)
+    expect(rows).to_have_count(own)
     assert page.evaluate("InstructorLessons.marked().length") == 0
     expect(page.locator("#lesson-bar section")).to_be_hidden()
     assert page.locator("#texts textarea").input_value() == typed
@@ -123,15 +123,15 @@ def test_a_lesson_inherits_none_of_the_visitors_options_and_puts_them_back(page:
     choose(page, scale, "cosine, each its own")
     start(page, "Start", BY_ID["cosine"])
     at_step(page, 1)
-    expect(scale).to_have_value("cosine, one scale", timeout=WAIT)
+    expect(scale).to_have_value("cosine, one scale")
     for number in (1, 2):
         at_step(page, number)
         page.get_by_role("button", name="Next", exact=True).click()
     check_the_page_is_set_up(page, BY_ID["cosine"].steps[2])
-    expect(view.get_by_label("why similar")).to_be_checked(timeout=WAIT)
+    expect(view.get_by_label("why similar")).to_be_checked()
     leave(page)
     open_tab(page, "Matrix")
-    expect(scale).to_have_value("cosine, each its own", timeout=WAIT)
+    expect(scale).to_have_value("cosine, each its own")
     open_tab(page, "Why")
     expect(view.get_by_label("attention")).to_be_checked()
 
@@ -162,15 +162,15 @@ def test_a_change_is_judged_with_its_numbers_and_what_was_played_with_is_put_bac
     page = open_page(WIDE, "/?lesson=neighbours&step=3")
     at_step(page, 3)
     page.get_by_role("button", name="Check", exact=True).click()
-    expect(page.locator(".ic-verdict-not-yet")).to_contain_text("Not yet", timeout=WAIT)
+    expect(page.locator(".ic-verdict-not-yet")).to_contain_text("Not yet")
     page.locator("#texts textarea").fill("Something else.\nAnd more.")
-    expect(page.locator(".ic-verdict-not-yet")).to_contain_text("puts them back", timeout=WAIT)
+    expect(page.locator(".ic-verdict-not-yet")).to_contain_text("puts them back")
     open_tab(page, "Map")
     page.get_by_role("button", name="Show me").click()
     check_the_page_is_set_up(page, step)
     expect(page.locator("#similarity-plots")).to_be_visible()
     page.get_by_role("button", name="Do it for me").click()
-    expect(page.locator(".ic-verdict-right")).to_contain_text("Done.", timeout=WAIT)
+    expect(page.locator(".ic-verdict-right")).to_contain_text("Done.")
     leave(page)
     expect(page.locator("#text-list")).to_be_visible()
 
@@ -188,7 +188,7 @@ def test_the_presenter_view_shows_one_figure_with_its_texts_and_is_driven_by_key
     page.keyboard.press("n")
     at_step(page, 2)
     # A menu that nobody sees is set as well.
-    expect(page.locator("#similarity-plots .ic-panel-title").last).to_contain_text("Instructions, mean", timeout=WAIT)
+    expect(page.locator("#similarity-plots .ic-panel-title").last).to_contain_text("Instructions, mean")
     page.keyboard.press("n")
     at_step(page, 3)
     text = BY_ID["marks"].steps[2].inputs.texts[0][:8]
@@ -196,7 +196,6 @@ def test_the_presenter_view_shows_one_figure_with_its_texts_and_is_driven_by_key
         "text => InstructorLessons.marked()[0]?.querySelector('.ic-plot')?._fullLayout?.yaxis.ticktext?.[0]"
         ".includes(text)",
         arg=text,
-        timeout=WAIT,
     )
     assert page.locator("#similarity-plots .ic-panel").filter(visible=True).count() == 1
     assert (
@@ -205,7 +204,7 @@ def test_the_presenter_view_shows_one_figure_with_its_texts_and_is_driven_by_key
     numbers = page.locator("#similarity-plots .ic-panel:visible .heatmap-label").first
     expect(numbers).to_be_hidden()  # until there is an answer
     page.keyboard.press("1")
-    expect(page.locator(".ic-verdict-right")).to_be_visible(timeout=WAIT)
+    expect(page.locator(".ic-verdict-right")).to_be_visible()
     expect(numbers).to_be_visible()
     screenshot(page, "presenter")
     lowest = page.evaluate(
@@ -230,7 +229,7 @@ def test_a_lesson_is_three_keys_from_the_first_screen_and_works_by_keyboard_alon
     for _ in range(5):  # copy, presenter, leave, the first choice, the second
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator(".ic-verdict-right")).to_contain_text("the neighbours changed", timeout=WAIT)
+    expect(page.locator(".ic-verdict-right")).to_contain_text("the neighbours changed")
     assert page.locator(".ic-lesson-verdict").get_attribute("aria-live") == "polite"
     assert page.locator(".ic-lesson-choice").nth(1).get_attribute("aria-pressed") == "true"
 

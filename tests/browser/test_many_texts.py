@@ -35,7 +35,7 @@ def test_many_texts_have_neighbours_blocks_a_search_and_a_map(page: Page, screen
     embed(page, N)
     page.locator("#edit-texts").click()
     open_tab(page, "Matrix")
-    expect(page.locator("#similarity-plots .ic-plot")).to_have_count(1, timeout=30_000)
+    expect(page.locator("#similarity-plots .ic-plot")).to_have_count(1)
     expect(page.locator("#text-list [data-item]")).to_have_count(200)
     expect(page.locator(".ic-list-found")).to_have_text(f"1–200 of {N}")
     page.wait_for_function("document.querySelector('#similarity-plots .ic-plot').data?.[0].z.length === 4")
@@ -58,7 +58,7 @@ def test_many_texts_have_neighbours_blocks_a_search_and_a_map(page: Page, screen
 
     open_tab(page, "Map")
     page.wait_for_function(
-        "document.querySelector('#map-plots .ic-plot')?.data?.some(trace => trace.type === 'scattergl')", timeout=60_000
+        "document.querySelector('#map-plots .ic-plot')?.data?.some(trace => trace.type === 'scattergl')"
     )
     count = page.evaluate(
         "document.querySelector('#map-plots .ic-plot').data.map(t => t.customdata.length).reduce((a, b) => a + b)"

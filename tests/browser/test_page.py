@@ -15,6 +15,7 @@ from instructor_core.ui.examples import load_examples
 from tests.browser.conftest import DARK, FINGER, PHONE, Screen
 from tests.browser.reading import (
     CELL_AT,
+    at_rest,
     choose,
     cosine_matrices,
     cosines,
@@ -191,7 +192,7 @@ def test_clicks_and_keys_select_two_texts_everywhere_and_the_why_card_answers(pa
     expect_pair(page, truth, 14, 15)
     open_tab(page, "Matrix")
     drawn(page, "similarity-plots", K)
-    page.mouse.click(*page.evaluate(CELL_AT, [1, 6, 10]))
+    page.mouse.click(*at_rest(page, CELL_AT, [1, 6, 10]))
     expect_pair(page, truth, 6, 10)
     page.locator("#text-list [data-item='4']").click()
     expect_pair(page, truth, 4, 6)
@@ -231,7 +232,7 @@ def test_every_example_is_drawn_in_every_view(page: Page):
     for example in EXAMPLES[1:]:
         choose(page, page.locator("#example input"), example.title)
         n_pairs = len(example.instructions) * len(example.texts)
-        expect(status(page)).to_contain_text(f"{n_pairs} pairs · ", timeout=30_000)
+        expect(status(page)).to_contain_text(f"{n_pairs} pairs · ")
         expect(page.locator("#example-point")).to_have_text(example.point)
         expect(page.get_by_role("tab", selected=True)).to_have_attribute("data-tab-id", example.tab)
         for tab, view in VIEWS.items():
@@ -241,7 +242,6 @@ def test_every_example_is_drawn_in_every_view(page: Page):
                 "([view, wanted]) => [...document.querySelectorAll(`#${view} .ic-panel-title`)]"
                 ".map(node => node.title || node.textContent).join('|') === wanted",
                 arg=[view, "|".join(text.strip() or "(no instruction)" for text in example.instructions)],
-                timeout=30_000,
             )
             assert is_narrow(page), f"{example.id} on {tab}"
             fits = page.evaluate(

@@ -106,7 +106,7 @@ def test_a_file_dropped_anywhere_is_what_the_page_is_about_with_instructions_fro
     page.evaluate(DROP, ["own.csv", f"message,category\n{rows}\n"])
     expect(page.locator("#upload-preview table")).to_be_visible()
     page.locator("#upload-use").click()
-    expect(line).to_have_text("Your 300 texts, 8 labels (category).", timeout=60_000)
+    expect(line).to_have_text("Your 300 texts, 8 labels (category).")
     expect(page.locator("#panel-texts")).to_be_hidden()
     expect(page.get_by_text(about_the_example)).to_have_count(0)
     assert FIRST.title not in page.locator("#example input").input_value()
@@ -120,7 +120,7 @@ def test_a_file_dropped_anywhere_is_what_the_page_is_about_with_instructions_fro
     page.mouse.move(left, top)
     expect(page.locator(".ic-tooltip")).to_contain_text(f"Customer {text} wrote")
     page.mouse.click(left, top)
-    expect(page.locator("#selection-line")).to_contain_text(f"Customer {text} wrote about case", timeout=30_000)
+    expect(page.locator("#selection-line")).to_contain_text(f"Customer {text} wrote about case")
 
 
 def test_what_the_header_opens_is_closed_by_escape_by_its_button_and_by_a_click_beside_it(page: Page):
@@ -196,7 +196,7 @@ def test_a_checkpoint_out_of_reach_is_reported_and_the_page_goes_on(page: Page, 
     drawn(page, "map-plots", K)
     menu = page.locator("#checkpoint input")
     choose(page, menu, "instructor-base")
-    expect(status(page).get_by_role("alert")).to_contain_text("Could not download", timeout=20_000)
+    expect(status(page).get_by_role("alert")).to_contain_text("Could not download")
     expect(menu).to_have_value("instructor-mini (on this machine)")
     instruction(page, 0).fill("Represent the remark for classifying the emotion:")
     embed(page, K * N)
@@ -213,10 +213,10 @@ def test_a_long_run_asks_first_stops_when_asked_and_keeps_what_was_typed(page: P
     page.wait_for_timeout(300)
     expect(page.locator("body")).to_have_class(re.compile("ic-typed"))  # the figures are of other texts
     update.click()
-    expect(status(page)).to_contain_text("of 1000 pairs", timeout=60_000)
+    expect(status(page)).to_contain_text("of 1000 pairs")
     expect(stop).to_be_visible()
     stop.click()
-    expect(status(page)).to_contain_text("stopped", timeout=20_000)
+    expect(status(page)).to_contain_text("stopped")
     expect(stop).to_be_hidden()
     expect(update).to_be_visible()  # to go on
     expect(page.locator("body")).to_have_class(re.compile("ic-typed"))

@@ -58,7 +58,7 @@ def test_what_was_typed_outlives_the_server(
     screenshot(page, "server-gone")
     restart()
     expect(page.locator("#example-point")).to_have_text(
-        "The page was loaded anew. What you had typed is back, and embedded again.", timeout=60_000
+        "The page was loaded anew. What you had typed is back, and embedded again."
     )
     expect(page.locator("#texts textarea")).to_have_value(TEXTS)
     expect(instruction(page, 0)).to_have_value(INSTRUCTION)

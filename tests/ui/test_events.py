@@ -46,3 +46,10 @@ def test_listeners_that_read_what_was_clicked_do_not_wait(demo: gr.Blocks) -> No
     reading = [function for function in demo.fns.values() if function.fn is not None and reads_event(function.fn)]
     assert len(reading) >= 5
     assert [function.name for function in reading if function.trigger_mode == "always_last"] == []
+
+
+def test_tabs_that_come_to_the_front_are_told_of_one_after_the_other(demo: gr.Blocks) -> None:
+    """On a slow machine the opening tab would be told of after the one that was chosen, and stay the one drawn."""
+    telling = [it for it in demo.fns.values() if any(isinstance(demo.blocks.get(at), gr.Tab) for at, _ in it.targets)]
+    assert len(telling) >= 7
+    assert {(it.concurrency_id, it.concurrency_limit) for it in telling} == {("tab in front", 1)}

@@ -23,6 +23,9 @@ from instructor_core.ui.page import Page, Selected, follow
 from instructor_core.ui.runtime import Runtime
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+# Whatever says which tab is in front waits its turn: the tab that stands there at first is told of late on a slow
+# machine, and must not come after the one that a visitor has chosen meanwhile.
+IN_TURN: dict[str, Any] = {**QUIET, "concurrency_id": "tab in front", "concurrency_limit": 1}
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
 N_TIES = 3  # pairs of words that are named
 MAX_TEXTS = 2000  # of which the nearest are found within the time that a page may take to follow
@@ -103,7 +106,7 @@ def build_bottom(page: Page, start: Inputs) -> None:
         return describe_nearest(page.runtime, inputs)
 
     follow(page, lambda inputs: [nearest_of(inputs)], [page.inputs], [nearest])
-    test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **QUIET)
+    test.click(lambda: (gr.Tabs(selected="lab"), "lab"), None, [page.tabs, page.active], **IN_TURN)
 
 
 def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.components.Component) -> None:
@@ -117,7 +120,7 @@ def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.
                 partial(lambda view: (gr.Tabs(selected="explain"), "explain", view, secrets.token_hex(8)), view),
                 None,
                 [page.tabs, page.active, why_view, page.restored],
-                **QUIET,
+                **IN_TURN,
             )
     follow(
         page,
