@@ -232,6 +232,13 @@ def _held_out(lists: NDArray[np.int32], task: LabelTask) -> tuple[float, float, 
     )
 
 
+def lead_needed(n_tries: int) -> int:
+    """How many texts the best of so many tries must win at least, losing none, to be no luck (Šidák's correction)."""
+    from scipy.stats import norm
+
+    return math.ceil(float(norm.ppf((1 - ALPHA) ** (1 / n_tries))) ** 2)
+
+
 def folds(task: LabelTask, n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A fold for each text, (N,): the texts of every label are dealt out in turn."""
     order = np.concatenate([rng.permutation(np.flatnonzero(task.index == label)) for label in range(len(task.names))])

@@ -22,6 +22,7 @@ from instructor_core.analysis.decision import ALPHA, Decision, decide_by_neighbo
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.label_task import LabelTask, Metric
 from instructor_core.analysis.scores import InstructionScores, Score
+from instructor_core.analysis.suggest import load_builder, task_name
 
 
 class Verdict(StrEnum):
@@ -46,11 +47,13 @@ class Standing(StrEnum):
 class Row:
     """One instruction on the leaderboard: its scores in the order of `Metric`, and predicted labels (N,).
 
-    The name is the letter of a candidate or the role of a control; rank 1 has the highest value, equals share a rank.
-    `p_value` is that against the empty instruction, two-sided, after Holm's correction for the candidates.
+    The name is the letter of a candidate or the role of a control, `task` what a candidate is about, "" for a control;
+    rank 1 has the highest value, equals share a rank. `p_value` is that against the empty instruction, two-sided, after
+    Holm's correction for the candidates.
     """
 
     name: str
+    task: str
     entry: Entry
     scores: tuple[Score, ...]
     rank: int
@@ -117,11 +120,13 @@ def leaderboard(
     values = np.array([score.values[list(Metric).index(metric)] for score in scores])
     p_values, leads = _against(scores, empty, candidates, task)
     _, leads_of_best = _against(scores, best, [i for i in candidates if i != best], task)
+    builder = load_builder()
     verdicts = {decision.chosen: Verdict.BETTER, empty: Verdict.EMPTY}
     standings = {0: Standing.SAME, 1: Standing.BETTER, -1: Standing.WORSE}
     rows = tuple(
         Row(
             name=letter(i) if entry.role is Role.CANDIDATE else entry.role.value,
+            task=task_name(entry.instruction, builder) if entry.role is Role.CANDIDATE else "",
             entry=entry,
             scores=intervals(scores[i]),
             rank=1 + int((values > values[i]).sum()),

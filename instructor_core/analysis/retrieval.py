@@ -1,7 +1,8 @@
 """Queries under one instruction against documents under another: ranks, what changes them, and how good they are.
 
 References:
-    Järvelin and Kekäläinen 2002, cumulated gain; as computed by `sklearn.metrics.ndcg_score` where no scores tie.
+    Järvelin and Kekäläinen 2002, cumulated gain.
+    Weller et al. 2024, FollowIR (arXiv 2403.15246), p-MRR.
 """
 
 from __future__ import annotations
@@ -83,3 +84,20 @@ def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOF
     recall = hits.sum(axis=1)[marked] / counts[marked]
     first = np.where(hits.any(axis=1), 1.0 / (1 + hits.argmax(axis=1)), 0.0)[marked]
     return RetrievalQuality(float(ndcg.mean()), float(first.mean()), float(recall.mean()), int(marked.sum()), k)
+
+
+def p_mrr(before: Retrieval, after: Retrieval, dropped: NDArray[np.bool_]) -> float:
+    """FollowIR's p-MRR from one instruction to another, −1 to 1; `dropped` (Q, M) answer under the first alone.
+
+    A dropped document that moves down, as it should, counts 1 − rank before / rank after, any other rank after / rank
+    before − 1: the mean over those of a query, then over the queries that have some.
+    """
+    some = dropped.any(axis=1)
+    if not some.any():
+        raise UserError(
+            "p-MRR needs a document that answers a query under the first instruction and not under the second: got 0. "
+            "Mark other documents."
+        )
+    ratio = before.ranks / after.ranks
+    moved = np.where(ratio < 1, 1 - ratio, 1 / ratio - 1)
+    return float(moved[some].mean(axis=1, where=dropped[some]).mean())

@@ -147,14 +147,12 @@ def worded_tasks(own: Sequence[str], labels: Sequence[str], columns: Sequence[st
     builder = load_builder()
     slots = [parse(instruction, text_types=builder.text_types) for instruction in own]
     like = next((each for each in slots if each is not None), Slots("", "text", ""))
-    axis_of = {entry.objective: entry.axis for entry in builder.objectives}
+    axes = {entry.axis for entry in builder.objectives}
     found: dict[str, list[str]] = {}
-    for instruction, each in zip(own, slots, strict=True):
-        named = _NAMES.fullmatch(each.objective) if each else None
-        said = (each.objective if each else "") or instruction.strip(" :.")
-        name = axis_of.get(said) or (named["name"] if named else said)
+    for instruction in own:
+        name = task_name(instruction, builder)
         found.setdefault(name, []).append(instruction)
-        if named or name in axis_of.values():
+        if name in axes or name != _said(instruction):
             found[name] += _worded(like, name, _FORMS)
     for column in columns:
         found.setdefault(column, []).extend(_worded(like, column, _FORMS))
@@ -168,6 +166,20 @@ def worded_tasks(own: Sequence[str], labels: Sequence[str], columns: Sequence[st
     for axis in dict.fromkeys(entry.axis for entry in builder.objectives if entry.mini):
         found[axis] += _worded(like, axis, _FORMS)
     return _each_once(found, {" ".join(instruction.split()) for instruction in own})
+
+
+def task_name(instruction: str, builder: Builder) -> str:
+    """What an instruction is about: "sentiment" for "Represent the review for classifying the sentiment:"."""
+    said = _said(instruction)
+    named = _NAMES.fullmatch(said)
+    axes = (entry.axis for entry in builder.objectives if entry.objective == said)
+    return next(axes, named["name"] if named else said)
+
+
+def _said(instruction: str) -> str:
+    """The objective of an instruction, or all of it where it has none."""
+    slots = parse(instruction)
+    return (slots.objective if slots else "") or instruction.strip(" :.")
 
 
 def _worded(like: Slots, what: str, forms: Sequence[str]) -> list[str]:

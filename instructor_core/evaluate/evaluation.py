@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import PurePath
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.following import following
 from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import label_task
 from instructor_core.analysis.metrics import nearest_agreement, v_measure
+from instructor_core.errors import UserError
 from instructor_core.evaluate.data import LabelSet, PairSet, Wordings
 from instructor_core.evaluate.report import (
     Column,
     EvaluationReport,
+    Followed,
     InstructionResult,
     Kind,
     PairResult,
@@ -121,13 +125,35 @@ def _evaluate_set(
         asked.append((Kind.PLAIN, axis, entry.plain))
         asked += [(Kind.FREE, axis, wording) for wording in entry.free[:n_free]]
     asked.append((Kind.NONE, "", ""))
-    rows = [
-        InstructionResult(kind, axis, wording, scores(model.encode([(wording, text) for text in label_set.texts])))
-        for kind, axis, wording in asked
-    ]
+    found = [model.encode([(wording, text) for text in label_set.texts]) for _, _, wording in asked]
+    rows = [InstructionResult(*each, scores(embeddings)) for each, embeddings in zip(asked, found, strict=True)]
+    under = {
+        (kind, axis): [embeddings for each, embeddings in zip(asked, found, strict=True) if each[:2] == (kind, axis)]
+        for kind, axis, _ in asked
+    }
     if reference:
         rows.append(InstructionResult(Kind.REFERENCE, "", "", scores(reference.encode(label_set.texts))))
-    return SetResult(label_set.name, len(label_set.texts), label_set.n_in_file, columns, tuple(rows))
+    followed = tuple(_followed(label_set, columns, under))
+    return SetResult(label_set.name, len(label_set.texts), label_set.n_in_file, columns, tuple(rows), followed)
+
+
+def _followed(
+    label_set: LabelSet, columns: Sequence[Column], under: Mapping[tuple[Kind, str], Sequence[Embeddings]]
+) -> Iterator[Followed]:
+    """For every two columns of unlike axes; the first free wording of one axis goes with the first of the other."""
+    for first, second in combinations([column for column in columns if column.axis], 2):
+        labels = label_set.columns[first.name], label_set.columns[second.name]
+        if first.axis == second.axis:
+            continue
+        pairs = {
+            kind: list(zip(under.get((kind, first.axis), ()), under.get((kind, second.axis), ()), strict=False))
+            for kind in (Kind.PLAIN, Kind.FREE)
+        }
+        try:
+            plain, *free = (following(*pair, *labels) for pair in (*pairs[Kind.PLAIN], *pairs[Kind.FREE]))
+        except UserError:  # no text shares one label with another and differs in the other
+            continue
+        yield Followed((first.name, second.name), plain, tuple(free))
 
 
 def _usable(labels: Sequence[str]) -> NDArray[np.int64]:

@@ -18,6 +18,12 @@ from instructor_core.evaluate.report import (
 
 START = "<!-- evaluation:start -->"
 END = "<!-- evaluation:end -->"
+_FOLLOWING = (
+    "Triplets of texts: one shares the first label of the anchor and not its second, one its second and not its first. "
+    "Both: the share of triplets in the right order under both instructions, one about each kind of label; it is 0 for "
+    "embeddings that take no notice of the instruction. Harmonic: of the shares under each (InBedder, arXiv "
+    "2402.09642); 0.50 at most without notice of the instruction."
+)
 MEASURES = {"agreement": "nearest neighbour", "v_measure": "clusters"}
 
 
@@ -44,6 +50,8 @@ def to_markdown(report: EvaluationReport, *, matrices: bool = True) -> str:
     parts = []
     if report.sets:
         parts += ["### Own axis of every label set", _how_to_read(report), _summary(report)]
+    if any(result.followed for result in report.sets):
+        parts += ["### Are instructions followed?", _FOLLOWING, _followed(report)]
     if report.pairs:
         parts += ["### Plain similarity", _pairs(report)]
     if matrices:
@@ -82,6 +90,24 @@ def _summary(report: EvaluationReport) -> str:
     reference = ["reference"] if report.reference else []
     head = ["set: label", "plain wording", "free, mean", "free, lowest", "no instruction", *reference, "own row best"]
     return _table(head, lines)
+
+
+def _followed(report: EvaluationReport) -> str:
+    lines, every = [], []
+    for result in report.sets:
+        for each in result.followed:
+            free = [found.both for found in each.free]
+            figures = [each.plain.both, each.plain.harmonic, *((_mean(free), min(free)) if free else ())]
+            name = f"{result.name}: {' and '.join(each.columns)}"
+            lines.append([name, str(each.plain.n_triplets), *_cells(figures)])
+            every.append(figures)
+    lines.append([f"mean of the {len(every)}", "", *_cells([_mean(column) for column in zip(*every, strict=False)])])
+    head = ["set: labels", "triplets", "both, plain", "harmonic, plain", "both, free, mean", "both, free, lowest"]
+    return _table(head, lines)
+
+
+def _cells(figures: Sequence[float]) -> list[str]:
+    return [*(f"{figure:.2f}" for figure in figures), *["–"] * (4 - len(figures))]
 
 
 def _own_best(result: SetResult, column: Column) -> str:

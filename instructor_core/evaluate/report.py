@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from instructor_core.analysis.following import Following
+
 
 class Kind(StrEnum):
     """What stood before the texts."""
@@ -55,14 +57,27 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """Whether instructions about two columns are followed: under their plain wordings and under pairs of free ones.
+
+    No triplet of texts is in the right order under both instructions if embeddings take no notice of them.
+    """
+
+    columns: tuple[str, str]
+    plain: Following
+    free: tuple[Following, ...]
+
+
+@dataclass(frozen=True)
 class SetResult:
-    """The matrix instruction x label of one set."""
+    """The matrix instruction x label of one set, and what every two of its columns say on following."""
 
     name: str
     n_texts: int
     n_in_file: int
     columns: tuple[Column, ...]
     rows: tuple[InstructionResult, ...]
+    followed: tuple[Followed, ...] = ()
 
     def plain(self, axis: str) -> InstructionResult | None:
         """The row of the plain wording of an axis."""

@@ -43,7 +43,8 @@ _NAME_LENGTH = 24
 def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tuple(Metric)) -> PanelSet:
     """One panel per metric, all with the rows in the same order: by the metric of the board."""
     rows = sorted(board.rows, key=lambda row: row.rank)
-    panels = tuple(_metric_panel(board, rows, metric) for metric in metrics)
+    length = 2 * _NAME_LENGTH if len(metrics) == 1 else _LABEL_LENGTH  # several stand beside each other
+    panels = tuple(_metric_panel(board, rows, metric, length) for metric in metrics)
     alt = f"{len(metrics)} scores of {len(rows)} instructions with intervals. {board.decision.headline}"
     return PanelSet(panels, (), min_width=260, alt=alt)
 
@@ -98,8 +99,8 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
     return PanelSet((Panel("labels", title, None, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
 
 
-def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
-    """Dots and intervals of one metric."""
+def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: int) -> Panel:
+    """Dots and intervals of one metric; names of rows have at most `length` characters."""
     figure = go.Figure()
     for place, row in enumerate(rows):
         score = row.score(metric)
@@ -131,7 +132,8 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric) -> Panel:
     chance = board.task.chance(metric)
     if chance is not None:
         mark_value(figure, chance, dash="dot")
-    rows_chart(figure, [row.name for row in rows], title=metric.value)
+    names = [theme.shorten(f"{row.name} {row.task}".rstrip(), length) for row in rows]
+    rows_chart(figure, names, title=metric.value)
     verdict = " · rows are in its order" if metric is board.metric else ""
     return Panel(metric.name, metric.value, None, figure, _subtitle(board, metric) + verdict)
 

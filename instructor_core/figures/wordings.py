@@ -39,7 +39,8 @@ def wording_panels(
     """
     figure = go.Figure()
     for place, task in enumerate(spread.order):
-        values, words = spread.values[task].tolist(), wordings[task]
+        found = zip(spread.values[task].tolist(), wordings[task], strict=True)
+        values, words = zip(*sorted(found, key=lambda each: each[1] in own), strict=True)  # own ones lie on top
         look = {
             "size": [theme.MARKER_SIZE + 5 if each == best else theme.MARKER_SIZE for each in words],
             "color": [theme.accent(own[each]) if each in own else NEUTRAL for each in words],

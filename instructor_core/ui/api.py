@@ -31,12 +31,12 @@ from instructor_core.hub import BUNDLED
 from instructor_core.ui import api_contract as contract
 from instructor_core.ui.api_contract import MAX_API_CHARACTERS, MAX_API_NUMBERS
 from instructor_core.ui.api_schema import checked, for_programs
-from instructor_core.ui.experiments import larger_than
 from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.text_warnings import text_warnings
+from instructor_core.ui.trial.boards import larger_than
 
 CONCURRENCY = 8  # answers are large: these many are made at a time, the others wait
 

@@ -18,6 +18,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.queueing import ModelQueue
+from instructor_core.ui import trial
 from instructor_core.ui.api import register_api
 from instructor_core.ui.components import HELP_SWITCH, mark_json, selection_mark
 from instructor_core.ui.draft import build_draft
@@ -56,13 +57,14 @@ from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar
 from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
 from instructor_core.ui.text_warnings import follow_warnings
+from instructor_core.ui.trial.decision import merge_labels
 from instructor_core.ui.upload_menu import build_upload
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 VIEW_TABS = (projection, similarity, nearest, tokens, explain)
-PLACES = {"Look": projection.TAB, "Test": lab.TAB, "Learn": learn.TAB}
+PLACES = {"Look": projection.TAB, "Test": trial.TAB, "Learn": learn.TAB}
 
 
 def facts(runtime: Runtime, checkpoint_id: str) -> str:
@@ -115,7 +117,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                 page = Page(runtime, inputs, selected, active, tabs, restored)
                 build: dict[str, Callable[[], dict[str, TabOption]]] = {
                     **{view.TAB: partial(view.build, page, start) for view in VIEW_TABS},
-                    lab.TAB: partial(lab.build, page, start, sidebar, words),
+                    trial.TAB: partial(lab.build, page, start, sidebar, words),
                 }
                 options: dict[str, TabOption] = {}
                 for tab_id, title in TABS.items():
@@ -224,7 +226,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(
-        lambda inputs: [lab.merge_labels(inputs)[0], news()],
+        lambda inputs: [merge_labels(inputs)[0], news()],
         page.inputs,
         [sidebar.texts, sidebar.edited],
         **LATEST,

@@ -14,13 +14,15 @@ from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.canvas import Context
-from instructor_core.ui.experiments import Request, ScoreBook
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import Lesson, Step
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import VIEW_OPTIONS
-from instructor_core.ui.tabs import lab
+from instructor_core.ui.trial import TAB
+from instructor_core.ui.trial.closer import EXPERIMENTS
+from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.request import Request
 from instructor_core.ui.views import view_of
 
 STYLE = """
@@ -116,8 +118,8 @@ def _drawn(
     """What the view of a step shows; of an experiment the figure that its verdict rests on."""
     inputs, options = step.scene(checkpoint_id).inputs, {**defaults, **step.options}
     name = str(options.get(VIEW_OPTIONS.get(step.tab, ""), ""))
-    if step.tab == lab.TAB:
-        finding = finished(lab.EXPERIMENTS[name](runtime, ScoreBook(), inputs, Request()))
+    if step.tab == TAB:
+        finding = finished(EXPERIMENTS[name](runtime, ScoreBook(), inputs, Request()))
         return replace(finding.panels, panels=finding.panels.panels[:1]), finding.rows
     drawing = view_of(step.tab, name).draw(Context(runtime, inputs, step.selected, options))
     return drawing.panels, drawing.rows

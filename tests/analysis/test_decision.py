@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis import Decision, decide
+from instructor_core.analysis.decision import lead_needed
 from instructor_core.errors import UserError
 
 NOTHING, HELP = 0.0, 3.0
@@ -128,3 +129,11 @@ def test_texts_that_cannot_count_are_left_out_and_too_few_are_refused() -> None:
 
 def test_a_decision_repeats() -> None:
     assert decided([NOTHING, 0.7, 1.1]) == decided([NOTHING, 0.7, 1.1])
+
+
+def test_the_lead_that_many_tries_need_is_the_least_that_luck_reaches_in_one_of_twenty() -> None:
+    assert [lead_needed(n) for n in (1, 2, 65)] == [3, 4, 10]  # squares of the normal quantiles 1.64, 1.95 and 3.16
+    rng = np.random.default_rng(0)
+    n_wins = rng.binomial(400, 0.5, size=(4000, 20))
+    z = (2 * n_wins - 400) / 20  # McNemar's, 400 texts that one of the two gets right
+    assert np.mean(z.max(axis=1) ** 2 > lead_needed(20)) == pytest.approx(0.05, abs=0.02)

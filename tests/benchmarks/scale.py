@@ -112,10 +112,12 @@ def steps_of(n: int) -> Iterator[Step]:
     from instructor_core.hub import CHECKPOINTS
     from instructor_core.ui.canvas import Context
     from instructor_core.ui.components import rows_json
-    from instructor_core.ui.experiments import Request, ScoreBook, compare_instructions
     from instructor_core.ui.inputs import parse_inputs
     from instructor_core.ui.page import Selected
     from instructor_core.ui.runtime import Runtime
+    from instructor_core.ui.trial.boards import compare_instructions
+    from instructor_core.ui.trial.comparison import ScoreBook
+    from instructor_core.ui.trial.request import Request
     from instructor_core.ui.views import view_of
 
     texts, labels = made_texts(n)

@@ -37,6 +37,7 @@ def open_row(page: Page, name: str) -> None:
 
 
 def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_controls(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
     run_leaderboard(page)
     findings = page.locator("#lab-findings")
     expect(findings).to_contain_text('Use "Represent the review for classifying the sentiment:": ')
@@ -46,6 +47,10 @@ def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_contr
         expect(table).to_contain_text(control)
     expect(page.locator("#lab-stop")).to_be_hidden()
     drawn(page, "lab-plots", 1)
+    box = page.locator("#lab-plots .js-plotly-plot").bounding_box()
+    assert box is not None and box["y"] <= 330
+    # What more tries ask for is said before they are made.
+    expect(page.locator("#lab-status")).to_contain_text("the best of 65 must win at least 10 of these 16")
     expect(page.locator("#lab-snippet")).to_contain_text("InstructorModel")
     open_row(page, "A")
     expect(page.locator("#closer-plots")).to_contain_text("Labels that A confuses")

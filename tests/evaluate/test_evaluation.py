@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,19 @@ def test_a_model_that_follows_is_diagonal_dominant_and_scored_one() -> None:
     assert result.is_diagonal("agreement") is True
     assert result.is_diagonal("v_measure") is True
     assert "Plain wordings, nearest neighbour: diagonal-dominant." in to_markdown(report)
+
+
+def test_a_model_is_followed_where_both_labels_decide_and_a_blind_one_nowhere() -> None:
+    good, blind = (evaluate_checkpoint(model, [THINGS], WORDINGS) for model in (GOOD, BLIND))
+    (followed,), (never,) = good.sets[0].followed, blind.sets[0].followed
+    # Each of 24 texts: 4 of its colour and the other shape x 8 of its shape and another colour.
+    assert followed.columns == ("colour", "shape") and followed.plain.n_triplets == 24 * 4 * 8
+    assert followed.plain.both == followed.plain.harmonic == 1
+    assert [each.both for each in followed.free] == [1]  # "hue " with "outline "; "nonsense " has no partner
+    assert never.plain.both == 0 and never.plain.first == 1 and never.plain.second == 0
+    assert "| things: colour and shape | 768 | 1.00 | 1.00 | 1.00 | 1.00 |" in to_markdown(good)
+    assert "| mean of the 1 |  | 0.00 | 0.00 | 0.00 | 0.00 |" in to_markdown(blind)
+    assert json.loads(to_json(good))["sets"][0]["followed"][0]["plain"]["both"] == 1
 
 
 def test_a_model_that_ignores_the_instruction_is_told_so_with_the_column_it_loses() -> None:
@@ -191,6 +205,16 @@ def test_a_report_names_no_path_and_its_json_holds_every_score() -> None:
     assert stored["sets"][0]["rows"][1]["instruction"] == "hue "
     assert stored["sets"][0]["rows"][1]["scores"]["colour"]["agreement"] == 1.0
     assert stored["sets"][0]["diagonal"]["free_v_measure"] is True
+
+
+def test_the_model_card_says_how_often_two_instructions_are_followed(mini: InstructorModel) -> None:
+    sets, _ = read_data([bundled_label_sets() / "tense_person.jsonl"])
+    text = to_markdown(evaluate_checkpoint(mini, sets, read_wordings(), n_free=0))
+    (row,) = (line for line in text.splitlines() if line.startswith("| tense_person: tense and person |"))
+    plain = row.split("–")[0]  # without the free wordings, which take a minute
+    package = Path(__file__).parents[2]
+    for file in ("assets/instructor-mini/README.md", "instructor_core/evaluate/README.md"):
+        assert plain in (package / file).read_text(encoding="utf-8")
 
 
 def test_the_bundled_checkpoint_follows_a_plain_wording(mini: InstructorModel) -> None:

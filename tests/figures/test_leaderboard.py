@@ -15,6 +15,7 @@ from instructor_core.figures import theme
 from instructor_core.figures.leaderboard import confusion_panels, label_matrix_panels, leaderboard_panels
 
 LABELS = ("<b>joy</b>", "fear") * 10
+NAMES = {"A": "A Represent…", "B": "B Represent two"}  # what an instruction is about stands beside its letter
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_each_metric_is_a_panel_with_one_dot_per_row_and_its_interval(board: Lea
     assert [panel.title for panel in panels] == [metric.value for metric in Metric]
     rows = sorted(board.rows, key=lambda row: row.rank)
     for panel, metric in zip(panels, Metric, strict=True):
-        assert list(panel.figure.layout.yaxis.ticktext) == [row.name for row in rows]
+        assert list(panel.figure.layout.yaxis.ticktext) == [NAMES.get(row.name, row.name) for row in rows]
         for place, (row, trace) in enumerate(zip(rows, panel.figure.data, strict=True)):
             score = row.score(metric)
             assert (trace.x[0], trace.y[0]) == (score.value, place)
@@ -44,7 +45,7 @@ def test_each_metric_is_a_panel_with_one_dot_per_row_and_its_interval(board: Lea
 
 def test_candidates_have_their_accent_and_controls_are_hollow_diamonds(board: Leaderboard) -> None:
     looks = {
-        name: (trace.marker.symbol, trace.marker.color)
+        name.split()[0]: (trace.marker.symbol, trace.marker.color)
         for panel in leaderboard_panels(board).panels[:1]
         for name, trace in zip(panel.figure.layout.yaxis.ticktext, panel.figure.data, strict=True)
     }

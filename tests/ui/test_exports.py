@@ -22,13 +22,13 @@ from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.table import has_pyarrow
 from instructor_core.ui import exports, report
-from instructor_core.ui.experiments import TABLE_HEADERS
 from instructor_core.ui.export_menu import FORMATS, code, write
 from instructor_core.ui.exports import Export, snippet, write_embeddings_csv, write_npz, write_similarity_csv
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.report import report_html
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.tabs.lab import save_rows
+from instructor_core.ui.trial.boards import TABLE_HEADERS
+from instructor_core.ui.trial.decision import save_rows
 
 ATTACKS = (
     "</script><script>alert(1)</script>",

@@ -14,16 +14,19 @@ from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
 from instructor_core.errors import UserError
 from instructor_core.hub import local_checkpoint
-from instructor_core.ui import experiments
 from instructor_core.ui.canvas import changed
 from instructor_core.ui.components import rows_json
-from instructor_core.ui.experiments import Request, ScoreBook
 from instructor_core.ui.inputs import MAX_ALL_CHARACTERS, MAX_TEXTS, Inputs
 from instructor_core.ui.page import MAX_LISTED, Selected, text_choices
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.samples import relinked, sample
 from instructor_core.ui.tabs import nearest, similarity
+from instructor_core.ui.trial import comparison
+from instructor_core.ui.trial.boards import compare_instructions
+from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.search import MAX_QUERIES, search
 from tests.ui.test_tabs import event, shown, similar
 
 LABELS = ("good", "bad", "rare")
@@ -122,15 +125,15 @@ def runtime(checkpoint_a: Path) -> Runtime:
 def test_the_leaderboard_of_many_texts_takes_a_sample_and_says_so(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(experiments, "MAX_LABELLED", 30)
-    finding = finished(experiments.compare_instructions(runtime, ScoreBook(), many(90), Request()))
+    monkeypatch.setattr(comparison, "MAX_LABELLED", 30)
+    finding = finished(compare_instructions(runtime, ScoreBook(), many(90), Request()))
     assert finding.sentences[-1].startswith("A sample of 30 of 90 texts was taken")
 
 
 def test_too_many_queries_are_refused(runtime: Runtime) -> None:
-    queries = "\n".join(f"query {i}" for i in range(experiments.MAX_QUERIES + 1))
+    queries = "\n".join(f"query {i}" for i in range(MAX_QUERIES + 1))
     with pytest.raises(UserError, match=r"At most 100 queries.*got 101"):
-        next(experiments.search(runtime, ScoreBook(), many(10), Request(queries=queries)))
+        next(search(runtime, ScoreBook(), many(10), Request(queries=queries)))
 
 
 def test_an_output_that_came_out_as_it_was_is_not_sent_again() -> None:

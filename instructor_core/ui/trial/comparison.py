@@ -1,0 +1,148 @@
+"""Candidates beside controls on labelled texts: embedded and scored step by step, and the decision among them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instructor_core.analysis.controls import Entry, Role, one_space, with_controls
+from instructor_core.analysis.decision import Decision, decide_by_neighbors
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.label_task import LabelTask, label_task
+from instructor_core.analysis.labels import label_issues, usable_task
+from instructor_core.analysis.leaderboard import Leaderboard, leaderboard
+from instructor_core.analysis.metrics import vote
+from instructor_core.analysis.scores import InstructionScores, nearest_texts, score_texts
+from instructor_core.analysis.suggest import WordedTask, worded_tasks
+from instructor_core.analysis.wordings import WordingSpread, wording_spread
+from instructor_core.cache import BoundedStore
+from instructor_core.errors import UserError
+from instructor_core.ui.inputs import Inputs, join_ready
+from instructor_core.ui.progress import encode_grid
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.samples import only, sample
+from instructor_core.ui.trial.request import Request
+
+MAX_CANDIDATES = 24
+MAX_LABELLED = 1000  # texts that a leaderboard compares; more are a matter of minutes, not of insight
+MAX_PAIRS = 30_000  # of texts and instructions of a leaderboard: about a minute of the bundled checkpoint on two cores
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The decision among all that was tried, and how much wordings matter where many were tried."""
+
+    decision: Decision
+    accuracies: NDArray[np.float64]  # (E,) of all entries
+    spread: WordingSpread | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the arrays, about."""
+        return 4096 + self.accuracies.nbytes
+
+
+@dataclass
+class ScoreBook:
+    """Scores and decisions by content, so that adding a candidate scores that candidate only."""
+
+    store: BoundedStore[InstructionScores] = field(default_factory=lambda: BoundedStore(64 << 20))
+    choices: BoundedStore[Choice] = field(default_factory=lambda: BoundedStore(4 << 20))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Candidates beside controls on the texts that can be used."""
+
+    board: Leaderboard
+    choice: Choice
+    entries: tuple[Entry, ...]
+    tasks: tuple[WordedTask, ...]
+    own: tuple[str, ...]
+    said: tuple[str, ...]  # on texts that were left out
+
+
+def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:
+    """Return the instructions of the run and the typed ones, each once, none empty."""
+    listed = [*inputs.instructions, *(join_ready(line) for line in typed.splitlines())]
+    candidates = tuple(dict.fromkeys(entry for entry in listed if entry))
+    if not candidates:
+        raise UserError("A leaderboard needs at least 1 instruction: got none. Write one above or suggest some.")
+    if len(candidates) > MAX_CANDIDATES:
+        raise UserError(f"At most {MAX_CANDIDATES} candidates are compared: got {len(candidates)}. Remove some.")
+    return candidates
+
+
+def compare(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Comparison]:
+    """Embed and score the candidates, and decide.
+
+    What grows is bounded: texts times instructions by `MAX_PAIRS` and texts by `MAX_LABELLED`. The decision reads the
+    nearest texts of every instruction; the five scores, which are slow, are those of the candidates that the page
+    lists and of the best wording alone.
+    """
+    all_labels = inputs.labels or ("",) * len(inputs.texts)
+    issues = label_issues(all_labels, inputs.texts)
+    usable_task(all_labels, issues, n_resamples=1)  # too few is said before anything is embedded
+    own = candidates_of(inputs, request.candidates)
+    tasks = worded_tasks(own, [all_labels[row] for row in issues.rows], request.columns) if request.many else ()
+    entries = with_controls([*own, *(wording for each in tasks for wording in each.wordings)])
+    limit = min(MAX_LABELLED, MAX_PAIRS // len(entries))
+    chosen_texts = sample(only(inputs, issues.rows.tolist()), limit, each_label=True)
+    inputs = only(chosen_texts.inputs, label_issues(chosen_texts.inputs.labels or ()).rows.tolist())
+    task, texts = label_task(inputs.labels), inputs.texts
+    grid = yield from encode_grid(
+        runtime.encoder(inputs.checkpoint_id), [entry.instruction for entry in entries], texts
+    )
+    digest = hashlib.sha256(repr((inputs.checkpoint_id, texts, inputs.labels)).encode()).hexdigest()
+    key = (digest, "\n".join(entry.instruction for entry in entries))
+    choice = book.choices.get(key)
+    if choice is None:
+        choice = yield from _choose(grid, entries, tasks, task)
+        book.choices.put(key, choice, choice.n_bytes)
+    best = entries[choice.decision.best].instruction
+    listed = [
+        k for k, entry in enumerate(entries) if entry.role is not Role.CANDIDATE or entry.instruction in (*own, best)
+    ]
+    scores = []
+    for at, k in enumerate(listed):
+        content = (digest, entries[k].instruction)
+        found = book.store.get(content)
+        if found is None:
+            yield f"scoring {at + 1} of {len(listed)} instructions"
+            found = score_texts(grid.embeddings[k], task)
+            book.store.put(content, found, found.n_bytes)
+        scores.append(found)
+    row_of = {k: at for at, k in enumerate(listed)}
+    chosen = choice.decision.chosen
+    decision = replace(
+        choice.decision, best=row_of[choice.decision.best], chosen=None if chosen is None else row_of[chosen]
+    )
+    board = leaderboard([entries[k] for k in listed], scores, task, metric=request.metric, decision=decision)
+    return Comparison(board, choice, entries, tasks, own, (*issues.sentences, *chosen_texts.sentences))
+
+
+def _choose(
+    grid: EmbeddingGrid, entries: Sequence[Entry], tasks: Sequence[WordedTask], task: LabelTask
+) -> Generator[str, None, Choice]:
+    """The decision among the entries of a grid, and the spread of the wordings of each task."""
+    nearest = []
+    for at, embeddings in enumerate(grid.embeddings):
+        yield f"comparing {at + 1} of {len(entries)} instructions"
+        nearest.append(nearest_texts(embeddings, task))
+    yield "deciding"
+    roles = [entry.role for entry in entries]
+    candidates = [k for k, role in enumerate(roles) if role is Role.CANDIDATE]
+    instructions = [entry.instruction for entry in entries]
+    decision = decide_by_neighbors(nearest, task, candidates, roles.index(Role.EMPTY), instructions)
+    right = [vote(each[:, : task.k], task.index, len(task.names)) == task.index for each in nearest]
+    spread = None
+    if tasks:
+        pairs = [(t, instructions.index(one_space(words))) for t, each in enumerate(tasks) for words in each.wordings]
+        spread = wording_spread(
+            [each.name for each in tasks], [t for t, _ in pairs], [nearest[k] for _, k in pairs], task
+        )
+    return Choice(decision, np.stack(right).mean(axis=1), spread)

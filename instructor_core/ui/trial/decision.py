@@ -1,0 +1,185 @@
+"""The decision of Test on the page, and what it rests on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.analysis.label_task import Metric
+from instructor_core.analysis.labels import Merge, label_issues, merged
+from instructor_core.analysis.leaderboard import Standing, Verdict
+from instructor_core.analysis.numbers import counted, number
+from instructor_core.ui.downloads import new_path
+from instructor_core.ui.exports import write_table_csv
+from instructor_core.ui.feedback import boundary, note, sentence_list, status
+from instructor_core.ui.inputs import Inputs, format_texts
+from instructor_core.ui.page import Page
+from instructor_core.ui.progress import described
+from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.scene.stage import Words
+from instructor_core.ui.trial import TAB
+from instructor_core.ui.trial.boards import TABLE_HEADERS, compare_instructions
+from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.request import Finding, Request
+
+UNLABELLED = (
+    "No decision without labels: nothing says which texts belong together.",
+    "Next: write a label after each text, parted by a tab, or ask below whether a search finds the right texts.",
+)
+CAPTION = (
+    "Best first; press a row for the labels that it confuses. An empty verdict: cannot be told apart on these texts."
+)
+FIRST_NUMBER = 3  # column of the table
+SHORT = {  # of a verdict, which the caption explains once
+    Verdict.BETTER.value: "better",
+    Verdict.WORSE.value: "worse",
+    Standing.BEST.value: "the best",
+    Standing.BETTER.value: "better",
+    Standing.WORSE.value: "worse",
+}
+Parts = list[Any]
+
+
+def subject(inputs: Inputs) -> str:
+    """Return what many wordings are tried for: they are not tried on other texts by themselves."""
+    return hashlib.sha256(repr((inputs.checkpoint_id, inputs.texts, inputs.labels)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class DecisionView:
+    """The decision and what stands with it, top to bottom, and the states behind it."""
+
+    line: gr.HTML
+    stop: gr.Button
+    findings: gr.HTML
+    plots: gr.HTML
+    note: gr.HTML
+    reasons: gr.HTML
+    table: gr.HTML
+    snippet: gr.Code
+    rows: gr.State
+    instruction: gr.State
+    merges: gr.HTML
+    key: gr.State
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The components in the order in which `decide` yields."""
+        return list(vars(self).values())
+
+
+@boundary(lambda message: [status(""), gr.update(visible=False), *_only(note(message, error=True)), gr.skip(), None])
+def decide(
+    page: Page,
+    book: ScoreBook,
+    active: str,
+    inputs: Inputs,
+    before: object,
+    tried: str,
+    words: Words | None,
+    candidates: str | None,
+    metric: str,
+) -> Generator[Parts, None, None]:
+    """Compare the instructions, yielding what `DecisionView` shows and what it was made for."""
+    keep = gr.skip()
+    typed = candidates or ""  # a field that was never shown sends None
+    many = tried == subject(inputs)
+    key = (inputs, many, typed, metric)
+    if active != TAB or key == before:
+        yield [keep] * 12
+        return
+    yield [*[keep] * 10, merge_buttons(label_issues(inputs.labels or ()).merges), keep]
+    if inputs.labels is None:
+        yield [status(""), gr.update(visible=False), *_only(sentence_list(UNLABELLED)), keep, key]
+        return
+    columns = (words.label_name,) if words and words.label_name and words.texts == inputs.texts else ()
+    request = Request(candidates=typed, metric=Metric[metric], many=many, columns=columns)
+    finding = yield from described(
+        compare_instructions(page.runtime, book, inputs, request),
+        lambda said: [status(said), gr.update(visible=True), *[keep] * 10],
+    )
+    yield [status(finding.cost), gr.update(visible=False), *decision_parts(finding), keep, key]
+
+
+def decision_parts(finding: Finding) -> Parts:
+    """Return decision, figure, note, reasons, table, snippet, rows of the table and instruction."""
+    headline, *reasons = finding.sentences
+    rows = finding.table or []
+    return [
+        sentence_list([headline, finding.step]),
+        finding.panels.to_json(),
+        note(finding.how_to_read),
+        list_of(reasons),
+        table_html(rows),
+        gr.update(value=finding.snippet, visible=True),
+        rows,
+        finding.instruction,
+    ]
+
+
+def _only(said: str) -> Parts:
+    """The same parts where there is nothing but words."""
+    return [said, None, "", "", "", gr.update(value="", visible=False), [], ""]
+
+
+def list_of(sentences: Sequence[str]) -> str:
+    """Return sentences as a quiet list, escaped."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<div class="ic-findings"><ul>{items}</ul></div>' if items else ""
+
+
+def table_html(rows: Sequence[Sequence[str | float]]) -> str:
+    """Return the rows of a leaderboard as HTML, escaped: numbers to the right, a verdict only where there is one."""
+    numbers = range(FIRST_NUMBER, FIRST_NUMBER + len(Metric))
+
+    def cell(at: int, value: str | float) -> str:
+        if isinstance(value, float):
+            return f'<td class="ic-number">{number(value, 2)}</td>'
+        return f"<td>{escape(SHORT.get(value, '') if at > numbers[-1] else str(value))}</td>"
+
+    heads = "".join(
+        f"<th scope='col'{' class=ic-number' if at in numbers else ''}>{escape(head)}</th>"
+        for at, head in enumerate(TABLE_HEADERS)
+    )
+    body = "".join(
+        f"<tr><td><button type='button' data-chip='{k}'>{escape(str(row[0]))}</button></td>"
+        + "".join(cell(at, value) for at, value in enumerate(row[1:], start=1))
+        + "</tr>"
+        for k, row in enumerate(rows)
+    )
+    return f"<table><caption>{CAPTION}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@boundary(lambda message: (None, status(message, error=True)))
+def save_rows(runtime: Runtime, folder: Path, inputs: Inputs, rows: list[list[str | float]]) -> tuple[str | None, str]:
+    """Return the path of the rows on screen as a CSV file (None if there are none) and a status."""
+    if not rows:
+        return None, status("There are no rows yet. Wait for the comparison to end, or label the texts.", error=True)
+    path = new_path(folder, "leaderboard.csv")
+    write_table_csv(TABLE_HEADERS, rows, runtime.checkpoint(inputs.checkpoint_id), path)
+    return str(path), status(f"{path.name}: {counted(len(rows), 'row')}")
+
+
+def merge_buttons(merges: Sequence[Merge]) -> str:
+    """Return a button for each pair of labels that are written alike, as HTML, escaped; "" without any."""
+    return "".join(
+        f"<button type='button' data-chip='{k}'>merge {escape(merge.label)} ({merge.n_texts}) into "
+        f"{escape(merge.into)}</button>"
+        for k, merge in enumerate(merges)
+    )
+
+
+def merge_labels(inputs: Inputs, at: int | None = None) -> tuple[Any, str]:
+    """Return the texts with one label merged into the one it is probably meant for, or all of them, and a status."""
+    merges = label_issues(inputs.labels or ()).merges
+    if inputs.labels is None or not merges or (at is not None and not 0 <= at < len(merges)):
+        return gr.skip(), status("No two labels are written alike.")
+    chosen = merges if at is None else merges[at : at + 1]
+    done = ", ".join(f'"{merge.label}" into "{merge.into}"' for merge in chosen)
+    return format_texts(replace(inputs, labels=merged(inputs.labels, chosen))), status(f"Merged {done}.")
