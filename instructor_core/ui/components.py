@@ -200,16 +200,22 @@ def script_routes() -> list[Route]:
 
 def script_tags(*names: str) -> str:
     """Return the `<script>` tags of some of `SCRIPTS`, for the head of a component or of the page."""
-    return "".join(f'<script src="{name}?v={_version(SCRIPTS[name])}"></script>' for name in names)
+    return "".join(f'<script src="{_address(name)}"></script>' for name in names)
+
+
+def _address(name: str) -> str:
+    return f"{name}?v={_version(SCRIPTS[name])}"
 
 
 def early_head() -> str:
     """Return what runs before the browser knows the components, for `launch(head=...)`.
 
     Plotly, a fifth of the work until the first figure, is fetched and run while Gradio still waits for its own scripts.
+    What components bring along is fetched by then too.
     """
     plotly_script = script_tags("plotly.min.js").replace("<script ", "<script async ")
-    return plotly_script + script_tags("shell.js", "draft.js")
+    soon = "".join(f'<link rel="preload" as="script" href="{_address(name)}">' for name in OWN)
+    return plotly_script + soon + script_tags("shell.js", "draft.js")
 
 
 def _route(name: str, path: Path) -> Route:
