@@ -27,10 +27,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One row to be: an instruction, as it is encoded, and its role."""
+    """One row to be: an instruction, as it is encoded, its role, and its place among the candidates as given."""
 
     instruction: str
     role: Role
+    at: int = 0  # of a control that nobody gave: 0
 
 
 def with_controls(candidates: Sequence[str]) -> tuple[Entry, ...]:
@@ -45,11 +46,10 @@ def with_controls(candidates: Sequence[str]) -> tuple[Entry, ...]:
             f"A leaderboard needs at least 1 instruction that is not empty: got {len(candidates)} candidates, "
             "0 of them with words. Add an instruction."
         )
-    once: dict[str, str] = {}
-    for text in joined:
-        once.setdefault(" ".join(text.split()), text)
-    joined = list(once.values())
-    entries = [Entry(text, Role.CANDIDATE if text else Role.EMPTY) for text in joined]
+    once: dict[str, Entry] = {}
+    for at, text in enumerate(joined):
+        once.setdefault(" ".join(text.split()), Entry(text, Role.CANDIDATE if text else Role.EMPTY, at))
+    entries = list(once.values())
     if all(joined):
         entries.append(Entry("", Role.EMPTY))
     shuffled = next((text for text in map(shuffled_words, joined) if text is not None), None)

@@ -125,7 +125,7 @@ def leaderboard(
     standings = {0: Standing.SAME, 1: Standing.BETTER, -1: Standing.WORSE}
     rows = tuple(
         Row(
-            name=letter(i) if entry.role is Role.CANDIDATE else entry.role.value,
+            name=letter(entry.at) if entry.role is Role.CANDIDATE else entry.role.value,
             task=task_name(entry.instruction, builder) if entry.role is Role.CANDIDATE else "",
             entry=entry,
             scores=intervals(scores[i]),

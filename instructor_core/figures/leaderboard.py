@@ -105,7 +105,7 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: i
     for place, row in enumerate(rows):
         score = row.score(metric)
         candidate = row.entry.role is Role.CANDIDATE
-        color = theme.accent(board.rows.index(row)) if candidate else NEUTRAL
+        color = theme.accent(row.entry.at) if candidate else NEUTRAL
         figure.add_trace(
             dots(
                 [score.value],

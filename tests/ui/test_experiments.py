@@ -112,6 +112,16 @@ def test_candidates_are_the_instructions_and_the_typed_lines_each_once() -> None
         candidates_of(replace(INPUTS, instructions=()), "\n".join(f"i{n}:" for n in range(40)))
 
 
+def test_rows_have_the_letters_that_their_instructions_have_on_the_page(runtime: Runtime) -> None:
+    first, second = INPUTS.instructions
+    inputs = replace(INPUTS, instructions=(first, "", first, second))
+    finding, _ = answer(compare_instructions, runtime, inputs, Request(candidates="Mood:"))
+    found = {str(row[1]).strip(): row[0] for row in finding.table if row[0] in "ABCDE"}
+    assert found == {first.strip(): "A", second.strip(): "D", "Mood:": "E"}
+    traces = finding.panels.panels[0].figure.data
+    assert {theme.accent(0), theme.accent(3), theme.accent(4)} < {trace.marker.color for trace in traces}
+
+
 @pytest.mark.parametrize("experiment", [compare_instructions, compare_label_columns])
 def test_experiments_on_labels_refuse_texts_without_labels(runtime: Runtime, experiment: Experiment) -> None:
     with pytest.raises(UserError, match="label"):

@@ -37,9 +37,12 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
     if n_texts < 2 or n_texts > MAX_TEXTS:
         return ""
     result = nearest_change(runtime.grid(inputs).embeddings, inputs.labels)
+    names = [letter(k) for k in range(n_instructions)]
     said = [describe_change(result, k) for k in range(1, n_instructions)]
+    if len(said) > 2:  # one line
+        changed = " · ".join(f"{name} {count}" for name, count in zip(names[1:], result.changed[1:], strict=True))
+        said = [f"Of {n_texts} texts have another nearest text than under A: {changed}."]
     if result.agreement is not None:
-        names = [letter(k) for k in range(n_instructions)]
         agreement = describe_agreement(result.agreement, names).replace("   ", " · ")
         said.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
     return note(*said)

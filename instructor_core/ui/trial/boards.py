@@ -18,7 +18,7 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.hub import BUNDLED
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.trial.comparison import MAX_PAIRS, Comparison, ScoreBook, compare
+from instructor_core.ui.trial.comparison import MAX_PAIRS, Comparison, ScoreBook, compare, worded
 from instructor_core.ui.trial.request import Finding, Request, Steps
 
 NEXT_CHECKPOINT = "instructor-base"  # tells finer labels apart than the bundled one
@@ -63,14 +63,14 @@ def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, requ
 
 def _cost_of_many(found: Comparison, pace: float, columns: Sequence[str]) -> str:
     """What trying many wordings would take, at so many pairs a second (0: not known), in one sentence."""
-    task, own = found.board.task, len(found.own)
-    tasks = worded_tasks(found.own, [task.names[label] for label in task.index], columns)
+    task, own = found.board.task, worded(found.own)
+    tasks = worded_tasks(own, [task.names[label] for label in task.index], columns)
     n = sum(len(each.wordings) for each in tasks)
     n_texts = min(len(task.index), MAX_PAIRS // n)
     time = f", about {counted(max(1, round(n * n_texts / pace)), 'second')} to embed" if pace else ""
     return (
         f"{counted(n, 'wording')} of {counted(len(tasks), 'task')}{time}; more tries ask for more texts: the best of "
-        f"{n} must win at least {lead_needed(n)} of these {n_texts}, that of {own} only {lead_needed(own)}."
+        f"{n} must win at least {lead_needed(n)} of these {n_texts}, that of {len(own)} only {lead_needed(len(own))}."
     )
 
 
@@ -81,7 +81,7 @@ def _wording_panels(found: Comparison, spread: WordingSpread) -> PanelSet:
     return wording_figures.wording_panels(
         spread,
         [[one_space(wording) for wording in task.wordings] for task in found.tasks],
-        own={one_space(instruction): k for k, instruction in enumerate(found.own)},
+        own={one_space(each): found.own.index(each) for each in worded(found.own)},
         best=found.entries[decision.best].instruction,
         controls={role.value: values[role] for role in (Role.SHUFFLED, Role.UNRELATED) if role in values},
         none=decision.apparent_none,

@@ -67,14 +67,19 @@ class Comparison:
 
 
 def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:
-    """Return the instructions of the run and the typed ones, each once, none empty."""
-    listed = [*inputs.instructions, *(join_ready(line) for line in typed.splitlines())]
-    candidates = tuple(dict.fromkeys(entry for entry in listed if entry))
-    if not candidates:
+    """Return the instructions of the run, whose places give them their letters, and the other typed ones."""
+    own, lines = inputs.instructions, dict.fromkeys(join_ready(line) for line in typed.splitlines())
+    candidates = (*own, *(line for line in lines if line and line not in own))
+    if not any(candidates):
         raise UserError("A leaderboard needs at least 1 instruction: got none. Write one above or suggest some.")
     if len(candidates) > MAX_CANDIDATES:
         raise UserError(f"At most {MAX_CANDIDATES} candidates are compared: got {len(candidates)}. Remove some.")
     return candidates
+
+
+def worded(candidates: Sequence[str]) -> tuple[str, ...]:
+    """Return the candidates that have words, each once."""
+    return tuple(dict.fromkeys(filter(None, candidates)))
 
 
 def compare(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Generator[str, None, Comparison]:
@@ -88,7 +93,7 @@ def compare(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request)
     issues = label_issues(all_labels, inputs.texts)
     usable_task(all_labels, issues, n_resamples=1)  # too few is said before anything is embedded
     own = candidates_of(inputs, request.candidates)
-    tasks = worded_tasks(own, [all_labels[row] for row in issues.rows], request.columns) if request.many else ()
+    tasks = worded_tasks(worded(own), [all_labels[row] for row in issues.rows], request.columns) if request.many else ()
     entries = with_controls([*own, *(wording for each in tasks for wording in each.wordings)])
     limit = min(MAX_LABELLED, MAX_PAIRS // len(entries))
     chosen_texts = sample(only(inputs, issues.rows.tolist()), limit, each_label=True)
@@ -121,7 +126,9 @@ def compare(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request)
     decision = replace(
         choice.decision, best=row_of[choice.decision.best], chosen=None if chosen is None else row_of[chosen]
     )
-    board = leaderboard([entries[k] for k in listed], scores, task, metric=request.metric, decision=decision)
+    # A wording that nobody wrote has the letter after those of the visitor's own.
+    rows = [replace(entries[k], at=min(entries[k].at, len(own))) for k in listed]
+    board = leaderboard(rows, scores, task, metric=request.metric, decision=decision)
     return Comparison(board, choice, entries, tasks, own, (*issues.sentences, *chosen_texts.sentences))
 
 
