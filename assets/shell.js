@@ -51,7 +51,11 @@ window.InstructorShell = window.InstructorShell || (() => {
       settle((status) => status?.contains("ic-same"));
       if (!document.activeElement?.matches(".ic-instruction textarea")) remember();
     }, 100); // the line comes first
-  const drawn = () => setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
+  const drawn = () => {
+    setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
+    // Gradio gives a menu none: it is seen once the texts are no example's.
+    document.querySelector("#example input")?.setAttribute("placeholder", "an example");
+  };
 
   function live(trigger, event) {
     run = () => {
