@@ -132,9 +132,9 @@ def test_the_map_follows_its_options(page: Page):
     said = page.locator("#map-plots .ic-panel-subtitle").first
     expect(said).to_contain_text(" % of variance")
     with how_it_is_drawn(page):
-        page.get_by_role("radio", name="UMAP").check()
+        page.get_by_role("radio", name="UMAP", exact=True).check()
         expect(said).not_to_contain_text("variance", timeout=90_000)
-        page.get_by_role("radio", name="PCA").check()
+        page.get_by_role("radio", name="PCA", exact=True).check()
         expect(said).to_contain_text(" % of variance")
         page.get_by_role("radio", name="joint").check()
         ranges = "[...document.querySelectorAll('#map-plots .ic-plot')].map(gd => gd.layout.xaxis.range.join())"
