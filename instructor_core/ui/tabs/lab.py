@@ -24,9 +24,12 @@ from instructor_core.ui.page import (
     IN_TURN,
     KEEP,
     LATEST,
+    QUIET,
+    Listener,
     Page,
     connect_stop,
     follow_instructions,
+    listen,
     news,
     show_controls_for,
 )
@@ -102,40 +105,32 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     closer = Closer.build(start)
     tried, book = gr.State(""), ScoreBook()
 
-    job = {
-        **LATEST,
-        "concurrency_limit": 4,
-        "concurrency_id": "lab",
-        "preprocess": False,  # a menu may still hold an instruction that the new run does not have
-    }
-    deciding: dict[str, Any] = {
-        "fn": partial(decide, page, book),
-        "inputs": [page.active, page.inputs, view.key, tried, words, candidates, metric],
-        "outputs": view.outputs,
-        **job,
-    }
-    looking: dict[str, Any] = {
-        "fn": partial(look_closer, page, book),
-        "inputs": [
+    again = gr.State("")  # news: the decision is asked for
+    deciding = Listener(
+        partial(decide, page, book),
+        [page.active, page.inputs, view.key, tried, words, candidates, metric],
+        view.outputs,
+    )
+    looking = Listener(
+        partial(look_closer, page, book),
+        [
             *(page.active, page.inputs, page.selected, closer.key, tried),
             *(closer.question, candidates, closer.queries, metric, closer.a, closer.b, closer.row),
         ],
-        "outputs": closer.outputs,
-        **job,
-    }
+        closer.outputs,
+    )
     show_controls_for(page, closer.question, show_controls, [closer.queries, closer.a, closer.b])
     closer.question.input(lambda: "", None, closer.row, **EACH)  # another question: of no row
     shared = [page.active.change, page.inputs.change, page.restored.change]
-    decisions = [
-        gr.on([*shared, candidates.blur, candidates.submit, metric.input], **deciding),
-        suggested_now.then(**deciding),
-        more.click(subject, page.inputs, tried, **LATEST).then(**deciding),
-    ]
+    job: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "concurrency_id": "lab"}
+    decision = listen([*shared, candidates.blur, candidates.submit, metric.input, again.change], [deciding], **job)
+    more.click(lambda inputs: (subject(inputs), news()), page.inputs, [tried, again], **LATEST)
+    suggested_now.then(news, None, again, **QUIET)
     asked = [page.selected.change, closer.row.change, closer.question.input, closer.a.input, closer.b.input]
     asked.append(view.key.change)  # what the decision was made for, which scores and label columns follow
-    looks = [gr.on([*shared, *asked, closer.queries.blur, closer.queries.submit], **looking)]
-    connect_stop(stop, decisions, line)
-    connect_stop(closer.stop, looks, closer.line)
+    looked = listen([*shared, *asked, closer.queries.blur, closer.queries.submit], [looking], **job)
+    connect_stop(stop, [decision], line)
+    connect_stop(closer.stop, [looked], closer.line)
     stop.click(lambda: (HIDDEN, ""), None, [stop, tried], **LATEST)
     closer.stop.click(lambda: HIDDEN, None, closer.stop, **LATEST)
 
