@@ -109,15 +109,15 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     deciding = Listener(
         partial(decide, page, book),
         [page.active, page.inputs, view.key, tried, words, candidates, metric],
-        view.outputs,
+        view,
     )
     looking = Listener(
         partial(look_closer, page, book),
         [
-            *(page.active, page.inputs, page.selected, closer.key, tried),
+            *(page.active, page.inputs, page.selected, closer.answer.key, tried),
             *(closer.question, candidates, closer.queries, metric, closer.a, closer.b, closer.row),
         ],
-        closer.outputs,
+        closer.answer,
     )
     show_controls_for(page, closer.question, show_controls, [closer.queries, closer.a, closer.b])
     closer.question.input(lambda: "", None, closer.row, **EACH)  # another question: of no row
@@ -130,9 +130,9 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     asked.append(view.key.change)  # what the decision was made for, which scores and label columns follow
     looked = listen([*shared, *asked, closer.queries.blur, closer.queries.submit], [looking], **job)
     connect_stop(stop, [decision], line)
-    connect_stop(closer.stop, [looked], closer.line)
+    connect_stop(closer.answer.stop, [looked], closer.answer.line)
     stop.click(lambda: (HIDDEN, ""), None, [stop, tried], **LATEST)
-    closer.stop.click(lambda: HIDDEN, None, closer.stop, **LATEST)
+    closer.answer.stop.click(lambda: HIDDEN, None, closer.answer.stop, **LATEST)
 
     def open_row(event: gr.EventData, rows: list[list[str | float]]) -> tuple[Any, Any]:
         at = clicked(event)
