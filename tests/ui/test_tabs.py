@@ -23,7 +23,7 @@ from instructor_core.ui.runtime import MAX_GRIDS, Runtime
 from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
 from instructor_core.ui.tabs import similarity, tokens
 from instructor_core.ui.tabs.projection import settings_of
-from instructor_core.ui.views import VIEWS
+from instructor_core.ui.views import VIEWS, view_of
 from tests.ui.stages import draw
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
@@ -159,16 +159,7 @@ def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs
     assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
 
 
-MAP = {
-    "method": "pca",
-    "n_components": 2,
-    "layout": "separate",
-    "center": False,
-    "n_neighbors": 10,
-    "min_dist": 0.1,
-    "metric": "cosine",
-    "random_state": 42,
-}
+MAP = {**view_of("map").defaults, "method": "pca"}
 
 
 def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
@@ -190,6 +181,13 @@ def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime
     assert "PCA is used: UMAP needs" in words
     assert "mean nothing" in words
     assert "% of variance" in json.loads(payload)["panels"][0]["subtitle"]
+
+
+def test_what_umap_alone_reads_lays_no_pca_out_again():
+    for name, value in {"n_neighbors": 30, "min_dist": 0.8, "random_state": 7}.items():
+        assert settings_of(MAP | {name: value}) == settings_of(MAP)
+        for method in ("umap", "auto"):
+            assert settings_of(MAP | {"method": method, name: value}) != settings_of(MAP | {"method": method})
 
 
 def test_umap_follows_pca_only_where_it_was_fitted_to_what_is_shown(runtime: Runtime):
