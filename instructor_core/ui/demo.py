@@ -138,7 +138,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with share:
             build_link(demo, stage, places=list(TABS))
             build_export(page)
-            build_draft(stage)
+            build_draft(stage, places=list(TABS))
         register_api(runtime)
         for place, button in header.places.items():
             bring_to_front(page, place, button)
