@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
+from instructor_core.analysis.numbers import number, span
 from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, rows_chart
 from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
@@ -53,7 +54,7 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
     subtitle = "the token embedding is exactly 0: the same tokens start out the same"
     layer, token = (int(i) for i in np.unravel_index(result.values.argmax(), result.values.shape))
     alt = (
-        f"Divergence of {len(names)} tokens in {len(layers)} layers, from 0 in the token embedding to {high:.3f} "
+        f"Divergence of {len(names)} tokens in {len(layers)} layers, from 0 in the token embedding to {number(high)} "
         f"({result.tokens[token].plain}, {layer_name(layer)})."
     )
     aspect = float(np.clip(len(layers) / len(names), 0.2, 1.0))
@@ -80,12 +81,12 @@ def layer_similarity_panels(
         key = "layer" if len(layers) == 1 else f"layer {layer}"
         title = f"{letter(instruction)}, {'after ' if layer else ''}{layer_name(layer)}"
         what = "the similarity itself" if layer == last else "a read-out the model was not trained for"
-        panels.append(Panel(key, title, None, figure, f"{what}; colours from {low:.2f} to {high:.2f}", aspect=1.0))
+        panels.append(Panel(key, title, None, figure, f"{what}; colours {span(low, high)}", aspect=1.0))
     shown = ", ".join(layer_name(layer) for layer in layers)
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
     for layer in layers:
         if (cell := extreme_cell(result.matrices[layer])) is not None:
-            alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({cell[2]:.3f})."
+            alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({number(cell[2])})."
     return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 
 

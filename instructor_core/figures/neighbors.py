@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.neighbors import Blocks, Nearest
+from instructor_core.analysis.numbers import number, span
 from instructor_core.figures import theme
 from instructor_core.figures.charts import dots, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
@@ -44,7 +45,7 @@ def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence
                 [neighbor.similarity for neighbor in neighbors],
                 list(range(len(neighbors))),
                 [
-                    f"place {place} under {letter(k)}, cosine {neighbor.similarity:.3f}"
+                    f"place {place} under {letter(k)}, cosine {number(neighbor.similarity)}"
                     for place, neighbor in enumerate(neighbors, start=1)
                 ],
                 items=[neighbor.text for neighbor in neighbors],
@@ -128,7 +129,7 @@ def _group_matrix(
 def _nearest_alt(result: Nearest, n_texts: int, n_everywhere: int) -> str:
     """Text alternative: the first neighbour under each instruction, and how many all instructions share."""
     firsts = [
-        f"under {letter(k)} text {one[0].text + 1} ({one[0].similarity:.3f})"
+        f"under {letter(k)} text {one[0].text + 1} ({number(one[0].similarity)})"
         for k, one in enumerate(result.lists)
         if one
     ]
@@ -141,4 +142,4 @@ def _nearest_alt(result: Nearest, n_texts: int, n_everywhere: int) -> str:
 def _blocks_alt(result: Blocks) -> str:
     """Text alternative: groups and range."""
     n_groups, n_texts = len(result.groups.names), len(result.groups.index)
-    return f"Mean cosines between {n_groups} groups of {n_texts} texts, from {result.low:.2f} to {result.high:.2f}."
+    return f"Mean cosines between {n_groups} groups of {n_texts} texts, {span(result.low, result.high)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.pooling import RECIPE_NAMES, Boundary, Recipe, RecipeResult
 from instructor_core.analysis.units import EncodedPair
 from instructor_core.figures import theme
@@ -70,7 +71,7 @@ def recipe_sentence(result: RecipeResult) -> str:
     if result.recipe is Recipe.OURS:
         return "What all others are compared with."
     same = 1 - result.cosine < _SAME
-    words = "The same embedding." if same else f"Cosine {result.cosine:.5f}."
+    words = "The same embedding." if same else f"Cosine {number(result.cosine, 5)}."
     return f"{words} {result.note}".rstrip()
 
 

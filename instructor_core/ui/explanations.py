@@ -103,12 +103,16 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
         f"`{dropped.units[most].plain}` matters most: without it the cosine goes from {number(dropped.cosine)} to "
         f"{number(float(dropped.similarities[most]))}."
     ]
-    known = [(abs(gap), at) for at, gap in enumerate(result.context) if gap is not None]
+    known = [
+        (abs(gap), at, deleted)
+        for at, (gap, deleted) in enumerate(zip(result.context, result.deleted, strict=True))
+        if gap is not None and deleted is not None
+    ]
     if known:
-        at = max(known)[1]
-        without, deleted = dropped.similarities[at], result.deleted[at]
+        _, at, deleted = max(known)
+        without = float(dropped.similarities[at])
         sentences.append(
-            f'Largest gap: "{dropped.units[at].plain}" dropped gives {without:.3f}, deleted {deleted:.3f}; '
+            f'Largest gap: "{dropped.units[at].plain}" dropped gives {number(without)}, deleted {number(deleted)}; '
             f"the difference is what the other tokens took from it."
         )
     sentences.append(f"{counted(len(edited), 'shorter text')} encoded, one for each {question.by}.")

@@ -58,7 +58,7 @@ def test_on_its_own_scale_each_panel_says_its_range_and_there_is_no_common_bar()
     assert panels.scale is None
     for (low, high), panel in zip(result.ranges, panels.panels, strict=True):
         assert (panel.figure.data[0].zmin, panel.figure.data[0].zmax) == (low, high)
-        assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}"
+        assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}".replace("-", "−")
 
 
 def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
