@@ -37,7 +37,7 @@ def ablation_panels(result: Ablation, *, accent: str | None = None) -> PanelSet:
     return PanelSet(panels, (), alt=alt)
 
 
-def ablation_rows(result: Ablation, *, title: str, accent: str | None = None) -> TokenRows:
+def ablation_rows(result: Ablation, *, title: str, instruction: int) -> TokenRows:
     """The instruction with each word coloured by its effect; words under the floor have no colour."""
     high = max(float(result.effects.max()), result.floor, 1e-6)
     tokens = []
@@ -48,7 +48,7 @@ def ablation_rows(result: Ablation, *, title: str, accent: str | None = None) ->
         tokens.append(Token("▁" + word, "instruction", effect if above else None, i, tip))
     note = f"noise floor {number(result.floor, 4)} ({result.floor_edit.name})"
     scale = ColorScale(theme.SEQUENTIAL, 0.0, high, "mean 1 - cosine without the word", midpoint=result.floor)
-    return TokenRows((TokenRow(title, tuple(tokens), accent, note),), scale)
+    return TokenRows((TokenRow(title, tuple(tokens), instruction, note),), scale)
 
 
 def _panel(result: Ablation, kind: EditKind, accent: str) -> Panel:

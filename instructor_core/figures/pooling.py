@@ -21,13 +21,13 @@ _JOINT_MARK = "␣"
 _SAME = 5e-6  # cosines that differ from 1 by less are printed as equal
 
 
-def boundary_rows(pair: EncodedPair, found: Boundary, *, title: str, accent: str | None = None) -> TokenRows:
+def boundary_rows(pair: EncodedPair, found: Boundary, *, title: str, instruction: int) -> TokenRows:
     """All tokens of a pair, the cut-off ones too, told apart by segment."""
     tokens = tuple(
         Token(token, str(segment), None, i, _place(pair, i))
         for i, (token, segment) in enumerate(zip(pair.tokens, pair.segments, strict=True))
     )
-    return TokenRows((TokenRow(title, tokens, accent, window_sentence(found)),))
+    return TokenRows((TokenRow(title, tokens, instruction, window_sentence(found)),))
 
 
 def recipe_rows(results: Sequence[RecipeResult]) -> TokenRows:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from instructor_core.analysis.grid import letter
+from instructor_core.figures import theme
 from instructor_core.figures.panels import ColorScale, inert_json
 
 
@@ -22,9 +24,9 @@ class Token:
 class TokenRow:
     """One sequence under a heading."""
 
-    title: str  # the letter of one such as "A · topic" stands on a chip if there is an accent
+    title: str
     tokens: tuple[Token, ...]
-    accent: str | None = None
+    instruction: int | None = None  # whose letter is on the chip
     note: str = ""  # quiet line beside the title
 
 
@@ -40,7 +42,8 @@ class TokenRows:
         rows = [
             {
                 "title": row.title,
-                "accent": row.accent,
+                "chip": None if row.instruction is None else letter(row.instruction),
+                "accent": None if row.instruction is None else theme.accent(row.instruction),
                 "note": row.note,
                 "tokens": [_token(token) for token in row.tokens],
             }

@@ -20,7 +20,6 @@ from instructor_core.figures import deletion as deletion_figures
 from instructor_core.figures import layers as layer_figures
 from instructor_core.figures import movement as movement_figures
 from instructor_core.figures import pooling as pooling_figures
-from instructor_core.figures import theme
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.canvas import Drawing
 from instructor_core.ui.inputs import Inputs
@@ -205,8 +204,8 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     instruction, text = inputs.instructions[question.a], inputs.texts[question.first]
     encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(recipe_pairs(instruction, text))
     found, results = boundary(encoded[0]), compare_recipes(encoded)
-    title = f"{letter(question.a)} · text {question.first + 1}"
-    tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, accent=theme.accent(question.a))
+    title = f"text {question.first + 1}"
+    tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, instruction=question.a)
     recipes = pooling_figures.recipe_rows(results)
     return Drawing(
         (pooling_figures.NOT_SHOWN,),

@@ -188,10 +188,10 @@ def token_rows() -> TokenRows:
     cut = tokens("▁and ▁what ▁came ▁after ▁was ▁cut", "cut", 20)
     long = [token for start in range(0, 600, 13) for token in tokens(text, "text", start, weighted=True)]
     rows = (
-        TokenRow("A · topic", (*plain, Token("</s>", "end", None, 19), *cut), theme.accent(0), "26 tokens, 6 cut off"),
-        TokenRow("B · sentiment", (*weighted, end), theme.accent(1)),
+        TokenRow("topic", (*plain, Token("</s>", "end", None, 19), *cut), 0, "26 tokens, 6 cut off"),
+        TokenRow("sentiment", (*weighted, end), 1),
         TokenRow("hostile", tuple(hostile)),
-        TokenRow("C · long", tuple(long), theme.accent(2), f"{len(long)} tokens"),
+        TokenRow("long", tuple(long), 2, f"{len(long)} tokens"),
     )
     return TokenRows(rows, ColorScale(theme.DIVERGING, -0.5, 0.5, "contribution", midpoint=0.0))
 

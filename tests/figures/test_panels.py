@@ -73,13 +73,14 @@ def test_scale_and_selection_are_part_of_the_payload():
 
 def test_token_rows_carry_segment_weight_and_index():
     token = Token("▁<b>", "text", 0.1234567, 3, "tip")
-    text = TokenRows((TokenRow("A · topic", (token,), theme.accent(0), "note"),)).to_json()
+    text = TokenRows((TokenRow("topic", (token,), 1, "note"),)).to_json()
     assert "<" not in text
     assert json.loads(text) == {
         "rows": [
             {
-                "title": "A · topic",
-                "accent": theme.accent(0),
+                "title": "topic",
+                "chip": "B",
+                "accent": theme.accent(1),
                 "note": "note",
                 "tokens": [{"t": "▁<b>", "s": "text", "w": 0.12346, "i": 3, "tip": "tip"}],
             }

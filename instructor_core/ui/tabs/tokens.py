@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import number
 from instructor_core.analysis.tokens import token_alignment, token_dimensions, token_similarity
 from instructor_core.figures import theme
@@ -88,8 +87,7 @@ def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
             counts = i < encoding.n_encoded and bool(encoding.pooling_mask[i])
             tip = f"cosine with the embedding {number(cosines[i])}" if counts else "not in the mean"
             tokens.append(Token(piece, segment.value, float(cosines[i]) if counts else None, i, tip))
-        title = f"{letter(k)} · {one_line(encoding.instruction)}"
-        rows.append(TokenRow(title, tuple(tokens), theme.accent(k), count_note(encoding)))
+        rows.append(TokenRow(one_line(encoding.instruction), tuple(tokens), k, count_note(encoding)))
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, low, max(high, low + 0.05), "cosine with the embedding"))
 
 

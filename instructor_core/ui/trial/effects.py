@@ -95,7 +95,6 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     instructions = [plan.instruction, *(edit.instruction for edit in plan.edits)]
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), instructions, inputs.texts)
     result = ablation(plan, grid.vectors[0], grid.vectors[1:])
-    accent = theme.accent(request.a)
     strongest = int(np.argmax(result.word_effects()))
     sentences = (
         f'"{plan.words[strongest]}" matters most: without it the texts move by '
@@ -105,8 +104,8 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     return Finding(
         f"{ablation_figures.HOW_TO_READ} {ablation_figures.NOT_SHOWN}",
         (*sentences, *chosen.sentences),
-        ablation_figures.ablation_panels(result, accent=accent),
-        rows=ablation_figures.ablation_rows(result, title=f"Instruction {letter(request.a)}", accent=accent),
+        ablation_figures.ablation_panels(result, accent=theme.accent(request.a)),
+        rows=ablation_figures.ablation_rows(result, title="Instruction", instruction=request.a),
     )
 
 
