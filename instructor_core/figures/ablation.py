@@ -69,4 +69,4 @@ def _panel(result: Ablation, kind: EditKind, accent: str) -> Panel:
         f"noise floor {number(result.floor, 4)} ({result.floor_edit.name}) · "
         f"mean over {counted(result.n_texts, 'text')}"
     )
-    return Panel(kind.name, _TITLES[kind], None, figure, subtitle)
+    return Panel(kind.name, _TITLES[kind], figure, subtitle)

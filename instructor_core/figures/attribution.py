@@ -50,7 +50,7 @@ def ledger_panels(
         name = " − ".join(letter(k) for k in which[:2])
         subtitle = f"sum {signed(difference.total)} = {number(difference.first)} − {number(difference.second)}"
         figure = _figure(difference, scale)
-        panels.append(Panel("-", f"{name}: what each term gains", None, figure, subtitle, aspect=_aspect(difference)))
+        panels.append(Panel("-", f"{name}: what each term gains", figure, subtitle, aspect=_aspect(difference)))
     return PanelSet(tuple(panels), (), scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
 
 

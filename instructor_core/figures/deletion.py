@@ -36,7 +36,7 @@ def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
         traces += _deleted_traces(result, tips)
     figure = unit_bars([unit.plain for unit in dropped.units], traces, title="cosine lost without it")
     subtitle = f"cosine {number(dropped.cosine)} with everything"
-    return PanelSet((Panel("deletion", title, None, figure, subtitle),), (), alt=_alt(result))
+    return PanelSet((Panel("deletion", title, figure, subtitle),), (), alt=_alt(result))
 
 
 def deletion_rows(result: Dropped | DropOrDelete, *, title: str) -> TokenRows:

@@ -58,7 +58,7 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
         f"({result.tokens[token].plain}, {layer_name(layer)})."
     )
     aspect = float(np.clip(len(layers) / len(names), 0.2, 1.0))
-    return PanelSet((Panel("divergence", title, None, figure, subtitle, aspect=aspect),), (), scale, alt=alt)
+    return PanelSet((Panel("divergence", title, figure, subtitle, aspect=aspect),), (), scale, alt=alt)
 
 
 def layer_similarity_panels(
@@ -81,7 +81,7 @@ def layer_similarity_panels(
         key = "layer" if len(layers) == 1 else f"layer {layer}"
         title = f"{letter(instruction)}, {'after ' if layer else ''}{layer_name(layer)}"
         what = "the similarity itself" if layer == last else "a read-out the model was not trained for"
-        panels.append(Panel(key, title, None, figure, f"{what}; colours {span(low, high)}", aspect=1.0))
+        panels.append(Panel(key, title, figure, f"{what}; colours {span(low, high)}", aspect=1.0))
     shown = ", ".join(layer_name(layer) for layer in layers)
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
     for layer in layers:
@@ -106,8 +106,8 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
     name = _GROUPS[segment][0]
     scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
     panels = (
-        Panel("attention", "Where text tokens look, by layer", None, _stack(stacked, blocks), "mean over the heads"),
-        Panel("heads", f"Share that goes to {name}, by head", None, _heads(result, segment, blocks, scale), aspect=0.7),
+        Panel("attention", "Where text tokens look, by layer", _stack(stacked, blocks), "mean over the heads"),
+        Panel("heads", f"Share that goes to {name}, by head", _heads(result, segment, blocks, scale), aspect=0.7),
     )
     first, final = shares[0, 0], shares[-1, 0]
     alt = (

@@ -62,7 +62,7 @@ def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     total = int(result.counts.sum())
     subtitle = f"{one_line(row.entry.instruction)} · {right} of {total} texts right"
     alt = f"Labels against the labels of the nearest neighbours under {row.name}: {right} of {total} texts are right."
-    panel = Panel("confusion", f"Labels that {row.name} confuses", None, figure, subtitle, aspect=1.0)
+    panel = Panel("confusion", f"Labels that {row.name} confuses", figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=alt)
 
 
@@ -97,7 +97,7 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
     alt = f"{result.metric.value} of {len(rows)} instructions on {len(columns)} label columns, "
     alt += f"{span(values.min(), values.max())}. Best instruction by column: {best}."
     title = f"{result.metric.value} by instruction and label column"
-    return PanelSet((Panel("labels", title, None, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
+    return PanelSet((Panel("labels", title, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
 
 
 def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: int) -> Panel:
@@ -136,7 +136,7 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: i
     names = [theme.shorten(f"{row.name} {row.task}".rstrip(), length) for row in rows]
     rows_chart(figure, names, title=metric.value)
     verdict = " · rows are in its order" if metric is board.metric else ""
-    return Panel(metric.name, metric.value, None, figure, _subtitle(board, metric) + verdict)
+    return Panel(metric.name, metric.value, figure, _subtitle(board, metric) + verdict)
 
 
 def _subtitle(board: Leaderboard, metric: Metric) -> str:

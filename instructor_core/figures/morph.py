@@ -67,7 +67,7 @@ def morph_panels(
     tried = "; ".join(f"{quality.layout} {_trust(quality, a, b)}" for quality in result.qualities)
     title = f"{a} {one_line(instructions[result.a])} → {b} {one_line(instructions[result.b])}"
     alt = f"Map of {len(texts)} texts moving from {a} to {b}. {subtitle}. Layouts tried: {tried}."
-    return PanelSet((Panel("morph", title, None, figure, subtitle),), tuple(texts), min_width=420, alt=alt)
+    return PanelSet((Panel("morph", title, figure, subtitle),), tuple(texts), min_width=420, alt=alt)
 
 
 def _texts(points: NDArray[np.float32], group: LabelGroup, result: Morph) -> go.Scatter:

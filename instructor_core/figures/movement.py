@@ -32,7 +32,7 @@ def movement_panels(result: Movement, *, a: int, b: int) -> PanelSet:
     figure.update_xaxes(tickformat=".0%")
     if result.shares is None:
         figure.update_xaxes(range=[-1, 1])
-    panel = Panel("movement", f"{letter(a)} to {letter(b)}", None, figure, movement_summary(result, a=a, b=b))
+    panel = Panel("movement", f"{letter(a)} to {letter(b)}", figure, movement_summary(result, a=a, b=b))
     return PanelSet((panel,), (), alt=" ".join([movement_summary(result, a=a, b=b), *carrier_sentences(result, 1)]))
 
 

@@ -92,7 +92,7 @@ def block_difference_panels(result: Blocks, a: int, b: int) -> PanelSet:
     bar = ColorScale(theme.DIVERGING, -limit, limit, f"mean cosine, {name}", midpoint=0.0)
     figure = _group_matrix(matrix, result.groups, bar, value=f"mean cosine {name}")
     subtitle = f"positive: more similar under {letter(a)}; negative: more similar under {letter(b)}"
-    panel = Panel(f"{letter(a)}-{letter(b)}", name, None, figure, subtitle, aspect=1.0)
+    panel = Panel(f"{letter(a)}-{letter(b)}", name, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=f"Difference {name} of the mean cosines. {_blocks_alt(result)}")
 
 
@@ -103,7 +103,7 @@ def cross_block_panels(result: Blocks, instructions: Sequence[str], *, rows: int
     figure = _group_matrix(result.matrices[0], result.groups, bar, titles=(f"under {row}", f"under {column}"))
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[rows])} · {column}: {one_line(instructions[columns])}"
-    panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
+    panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=f"{title}. {_blocks_alt(result)}")
 
 

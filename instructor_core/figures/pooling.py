@@ -61,7 +61,7 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     alt = "Cosine to this app's embedding. " + " ".join(
         f"{RECIPE_NAMES[result.recipe]}: {recipe_sentence(result)}" for result in results
     )
-    return PanelSet((Panel("recipes", "Other ways to pool", None, figure),), (), alt=alt)
+    return PanelSet((Panel("recipes", "Other ways to pool", figure),), (), alt=alt)
 
 
 def recipe_sentence(result: RecipeResult) -> str:

@@ -61,7 +61,7 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
     subtitle = f"{result.n_flips} of {result.n_triplets} triplets flip, {result.n_above_floor} above the noise floor"
     alt = f"{subtitle} of {number(result.floor)}, from {first} to {second}; the {len(result.flips)} clearest are drawn."
     return PanelSet(
-        (Panel(f"{first}|{second}", f"Orders turned round, {first} to {second}", None, figure, subtitle),), (), alt=alt
+        (Panel(f"{first}|{second}", f"Orders turned round, {first} to {second}", figure, subtitle),), (), alt=alt
     )
 
 
@@ -83,7 +83,7 @@ def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
     )
     subtitle = theme.shorten(texts[result.text], 80)
     alt = f"Places of {len(result.shown)} neighbours of text {result.text + 1} under {len(letters)} instructions. "
-    panel = Panel("bump", title, None, figure, subtitle)
+    panel = Panel("bump", title, figure, subtitle)
     return PanelSet((panel,), tuple(texts), alt=f"{alt}Nearest text: {nearest}.")
 
 
@@ -128,7 +128,7 @@ def result_panels(
     subtitle = f"the first {len(results)} of {len(rows)} documents, best on top{found}"
     alt = f"Query: {queries[query]}. Best document: {texts[found_rows[0]]} ({number(results[0].score)}){found}."
     title = theme.shorten(queries[query], 90)
-    return PanelSet((Panel("results", title, None, figure, subtitle),), tuple(texts), alt=alt)
+    return PanelSet((Panel("results", title, figure, subtitle),), tuple(texts), alt=alt)
 
 
 def rank_change_panels(
@@ -158,7 +158,7 @@ def rank_change_panels(
     subtitle = f"{moved} of {len(shown)} documents change their place"
     alt = f"Query: {queries[query]}. {subtitle}. First before: {texts[rows[int(before.order[query, 0])]]}. "
     alt += f"First after: {texts[rows[int(after.order[query, 0])]]}."
-    panel = Panel("changes", theme.shorten(queries[query], 90), None, figure, subtitle)
+    panel = Panel("changes", theme.shorten(queries[query], 90), figure, subtitle)
     return PanelSet((panel,), tuple(texts), alt=alt)
 
 

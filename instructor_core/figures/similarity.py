@@ -80,7 +80,7 @@ def difference_panels(
     alt = f"Difference {name} of the similarity of {counted(len(texts), 'text')}."
     if result.largest is not None:
         alt += f" The largest change is {_pair(result.largest, signed=True)}."
-    panel = Panel(f"{a}-{b}", name, None, figure, subtitle, aspect=1.0)
+    panel = Panel(f"{a}-{b}", name, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
 
@@ -101,7 +101,7 @@ def instruction_panels(result: InstructionSimilarity, texts: Sequence[str], inst
     alt = f"{title}: cosines of {counted(n, 'instruction')}, {span(result.low, result.high)}."
     if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
         alt += f" Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({number(cell[2])})."
-    return PanelSet((Panel("instructions", title, None, figure, subtitle, aspect=1.0),), tuple(texts), bar, alt=alt)
+    return PanelSet((Panel("instructions", title, figure, subtitle, aspect=1.0),), tuple(texts), bar, alt=alt)
 
 
 def cross_panels(
@@ -125,7 +125,7 @@ def cross_panels(
     if (cell := extreme_cell(result.matrix)) is not None:
         i, j, cosine = cell
         alt += f" Most similar: text {i + 1} under {row} and text {j + 1} under {column} ({number(cosine)})."
-    panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
+    panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from instructor_core.analysis.grid import letter
-from instructor_core.figures import theme
-from instructor_core.figures.panels import ColorScale, inert_json
+from instructor_core.figures.panels import ColorScale, chip, inert_json
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,7 @@ class TokenRows:
         rows = [
             {
                 "title": row.title,
-                "chip": None if row.instruction is None else letter(row.instruction),
-                "accent": None if row.instruction is None else theme.accent(row.instruction),
+                **chip(row.instruction),
                 "note": row.note,
                 "tokens": [_token(token) for token in row.tokens],
             }

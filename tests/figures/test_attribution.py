@@ -64,9 +64,9 @@ def test_bars_beside_the_heatmap_are_its_totals_at_the_same_positions() -> None:
 
 def test_two_instructions_and_their_difference_share_one_scale() -> None:
     panels = ledger_panels([A, B], [2, 1], INSTRUCTIONS, difference=ledger_difference(A, B))
-    assert [(p.key, p.title, p.accent) for p in panels.panels] == [
-        ("C", "other", theme.accent(2)),
-        ("B", "(no instruction)", theme.accent(1)),
+    assert [(p.key, p.title, p.instruction) for p in panels.panels] == [
+        ("C", "other", 2),
+        ("B", "(no instruction)", 1),
         ("-", "C − B: what each term gains", None),
     ]
     assert panels.scale is not None

@@ -36,9 +36,7 @@ def panels_of(n_texts: int, **options: object) -> PanelSet:
 def test_each_instruction_has_a_panel_with_the_cosines_to_four_decimals_in_display_order() -> None:
     order = np.array([2, 0, 3, 1])
     result, panels = similarity(grid_of(4)), panels_of(4, order=order)
-    assert [(panel.key, panel.accent) for panel in panels.panels] == [
-        (name, theme.accent(k)) for k, name in enumerate("ABC")
-    ]
+    assert [(panel.key, panel.instruction) for panel in panels.panels] == [(name, k) for k, name in enumerate("ABC")]
     assert [panel.title for panel in panels.panels[1:]] == ["(no instruction)", "Represent <b>the</b> feeling:"]
     for k, panel in enumerate(panels.panels):
         pair = result.closest[k]
