@@ -68,7 +68,7 @@ def test_the_browser_is_told_what_a_draft_needs_beside_the_fields() -> None:
     stage = small_stage(demo)
     with demo:
         build_draft(stage, places=PLACES)
-    told = json.loads(handler(demo, "form")(INPUTS, Selected(1, 0, 1), "map", "pca", None))
+    told = json.loads(handler(demo, "form")(INPUTS, Selected(1, 0, 1), "map", None, "pca", None))
     assert told == FORM == form_of(Scene(INPUTS, "map", Selected(1, 0, 1), {"map.method": "pca"}))
 
 

@@ -32,7 +32,7 @@ MAX_LINK_BYTES = 1_000_000  # of the JSON inside a link
 MAX_FILE_BYTES = 5_000_000  # of a state file
 MAX_LABEL_COLUMNS = 10
 MAX_OPTIONS = 100
-MAX_OPTION = 200  # characters of the name of an option
+MAX_NAME = 200  # characters of the name of an option, or of a column of labels
 MAX_OPTION_VALUE = 20_000  # characters of a value that is a string
 
 _NOT_A_LINK = "This link does not hold a state of the page: {}. Ask for a new one, or go on without it."
@@ -97,6 +97,7 @@ def form_of(scene: Scene) -> dict[str, Any]:
         "place": scene.place,
         "selected": [selected.row, selected.column, selected.instruction],
         "options": dict(scene.options or {}),
+        **({"labelled": scene.label_name} if scene.label_name else {}),
     }
 
 
@@ -108,7 +109,9 @@ def scene_of(fields: Mapping[str, Any], inputs: Inputs, *, places: Collection[st
     place = fields.get("tab" if fields.get("v") == 1 else "place")
     options, n_ignored = _options(fields.get("options", {}))
     place = place if isinstance(place, str) and place in places else next(iter(places))
-    return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options), n_ignored
+    labelled = fields.get("labelled")
+    label_name = one_line(labelled[:MAX_NAME]) if isinstance(labelled, str) and inputs.labels else ""
+    return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options, label_name), n_ignored
 
 
 def _json(scene: Scene, *, indent: int | None = None) -> str:
@@ -189,5 +192,5 @@ def _options(value: object) -> tuple[dict[str, Option], int]:
             or (isinstance(entry, str) and len(entry) <= MAX_OPTION_VALUE)
         )
 
-    kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_OPTION and plain(entry)][:MAX_OPTIONS]
+    kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
     return dict(kept), len(value) - len(kept)
