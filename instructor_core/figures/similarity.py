@@ -84,24 +84,29 @@ def difference_panels(
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
 
-def instruction_panels(result: InstructionSimilarity, texts: Sequence[str], instructions: Sequence[str]) -> PanelSet:
-    """The instruction x instruction matrix of one text, or of the mean over all texts."""
+def instruction_panels(
+    results: Sequence[InstructionSimilarity], texts: Sequence[str], instructions: Sequence[str]
+) -> PanelSet:
+    """Instruction x instruction matrices, of one text or of the mean over all texts, on one scale."""
     n = len(instructions)
     names = tuple(f"{letter(k)}  {instruction}" for k, instruction in enumerate(instructions))
     letters = tuple(letter(k) for k in range(n))
     worded = tuple(theme.shorten(name, _LABEL_LENGTH) for name in names)
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    low, high = min(result.low for result in results), max(result.high for result in results)
+    bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
     places = tuple(range(n))
-    figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
-    if result.text is None:
-        title = f"Instructions, mean over {counted(len(texts), 'text')}"
-    else:
-        title = f"Instructions on text {result.text + 1}"
-    subtitle = "" if result.text is None else theme.shorten(texts[result.text], 90)
-    alt = f"{title}: cosines of {counted(n, 'instruction')}, {span(result.low, result.high)}."
-    if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
-        alt += f" Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({number(cell[2])})."
-    return PanelSet((Panel("instructions", title, figure, subtitle, aspect=1.0),), tuple(texts), bar, alt=alt)
+    panels, told = [], []
+    for result in results:
+        figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
+        key, title, subtitle = "mean", f"Instructions, mean over {counted(len(texts), 'text')}", ""
+        if result.text is not None:
+            key, title = "text", f"Instructions on text {result.text + 1}"
+            subtitle = theme.shorten(texts[result.text], 90)
+        panels.append(Panel(key, title, figure, subtitle, aspect=1.0))
+        told.append(f"{title}: cosines of {counted(n, 'instruction')}, {span(result.low, result.high)}.")
+        if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
+            told.append(f"Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({number(cell[2])}).")
+    return PanelSet(tuple(panels), tuple(texts), bar, alt=" ".join(told))
 
 
 def cross_panels(

@@ -50,7 +50,7 @@ def test_a_cross_matrix_is_told_by_its_closest_pair_of_different_texts() -> None
 
 
 def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest_apart() -> None:
-    panels = instruction_panels(instruction_similarity(GRID, 2), TEXTS, INSTRUCTIONS)
+    panels = instruction_panels([instruction_similarity(GRID, 2)], TEXTS, INSTRUCTIONS)
     said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((−?\d\.\d{3})\)", panels.alt)
     assert said is not None
     cells = drawn(panels)

@@ -57,7 +57,6 @@ from instructor_core.ui.page import (
 TAB = "similarity"
 MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pixels
 MAX_COMPARED = 400  # texts of which all pairs are computed; past that nearest texts and means of groups are shown
-N_NEAREST = 20
 
 SCALES = [
     ("percentile of unrelated pairs", "percentile"),
@@ -151,28 +150,11 @@ def panels(grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, ord
     elif view == "cross":
         drawn = cross_panels(cross_similarity(grid, rows=a, columns=b), texts, labels, instructions, **named)
     elif view == "instructions":
-        one = instruction_panels(instruction_similarity(grid, selected.row), texts, instructions)
-        mean = instruction_panels(instruction_similarity(grid, None), texts, instructions)
-        drawn = side_by_side(one, mean)
+        results = [instruction_similarity(grid, text) for text in (selected.row, None)]
+        return Drawing((NOTES[view],), instruction_panels(results, texts, instructions))
     else:
         drawn = similarity_panels(similarity(grid), texts, labels, instructions, scale=scale, **named)
-    if view == "instructions":
-        return Drawing((NOTES[view],), drawn)
     return Drawing((NOTES[view], cut), replace(drawn, selected=Selection(selected.row, selected.column)))
-
-
-def side_by_side(one: PanelSet, mean: PanelSet) -> PanelSet:
-    """Return the instruction matrices of the selected text and of all texts as one set, on the scale of both."""
-    if one.scale is None or mean.scale is None:
-        raise ValueError("instruction matrices carry a scale")
-    low, high = min(one.scale.low, mean.scale.low), max(one.scale.high, mean.scale.high)
-    panels = []
-    for key, drawn in (("text", one), ("mean", mean)):
-        for panel in drawn.panels:
-            panel.figure.update_traces(zmin=low, zmax=high)
-            panels.append(replace(panel, key=key))
-    scale = replace(one.scale, low=low, high=high)
-    return PanelSet(tuple(panels), one.items, scale, alt=f"{one.alt} {mean.alt}")
 
 
 def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
