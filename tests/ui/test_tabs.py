@@ -24,7 +24,7 @@ from instructor_core.ui.scene.selection import describe_nearest, describe_select
 from instructor_core.ui.tabs import similarity, tokens
 from instructor_core.ui.tabs.projection import settings_of
 from instructor_core.ui.views import VIEWS, view_of
-from tests.ui.stages import draw
+from tests.ui.stages import draw, holding
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
 LABELS = ("bad", "good", "bad", "good", "bad", "good")
@@ -107,7 +107,7 @@ def test_a_long_list_is_drawn_in_part_and_the_note_says_so():
     rng = np.random.default_rng(0)
     many = tuple(f"text {i}" for i in range(similarity.MAX_SHOWN + 5))
     grid = EmbeddingGrid(("",), many, None, rng.normal(size=(1, len(many), 8)).astype(np.float32))
-    words, payload = shown(similarity.panels(grid, Selected(), "matrices", "shared", "clustered", 0, 0))
+    words, payload = similar(holding(grid), Inputs("mini", ("",), many, None), order="clustered")
     assert matrices(payload)["A"].shape == (similarity.MAX_SHOWN, similarity.MAX_SHOWN)
     assert f"first {similarity.MAX_SHOWN} of {len(many)} texts" in words
 
