@@ -99,8 +99,18 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
         suggested_now = _suggestions(candidates)
         metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Rank by", min_width=200)
     view = DecisionView(
-        *(line, stop, findings, plots, explanation, reasons, table, snippet),
-        *(gr.State([]), gr.State(""), merges, gr.State(None)),
+        line=line,
+        stop=stop,
+        findings=findings,
+        plots=plots,
+        note=explanation,
+        reasons=reasons,
+        table=table,
+        snippet=snippet,
+        rows=gr.State([]),
+        instruction=gr.State(""),
+        merges=merges,
+        key=gr.State(None),
     )
     closer = Closer.build(start)
     tried, book = gr.State(""), ScoreBook()

@@ -99,13 +99,13 @@ class Closer:
             stop = gr.Button("Stop", size="sm", min_width=60, elem_id="closer-stop", visible=False)
             line = gr.HTML(status(""), elem_id="closer-status")
         answer = Answer(
-            line,
-            stop,
-            gr.HTML(elem_id="closer-findings"),
-            token_view(elem_id="lab-rows", label="Words of the instruction", empty=""),
-            plot_view(elem_id="closer-plots", label="Answer to the question", empty=""),
-            gr.HTML(elem_id="closer-note"),
-            gr.State(None),
+            line=line,
+            stop=stop,
+            findings=gr.HTML(elem_id="closer-findings"),
+            rows=token_view(elem_id="lab-rows", label="Words of the instruction", empty=""),
+            plots=plot_view(elem_id="closer-plots", label="Answer to the question", empty=""),
+            note=gr.HTML(elem_id="closer-note"),
+            key=gr.State(None),
         )
         return cls(question, queries, a, b, gr.State(""), answer)
 
