@@ -22,13 +22,7 @@ NOT_SHOWN = (
 
 
 def write_panels(shares: Sequence[WriteShares], which: Sequence[int], instructions: Sequence[str]) -> PanelSet:
-    """Per instruction the shares of a cosine by layer and source, and below by head what came from the instruction.
-
-    Args:
-        shares: One result per instruction.
-        which: Index of the instruction of each.
-        instructions: All instructions of the run.
-    """
+    """Shares of a cosine by layer and source under each of the instructions `which`, and by head what one brought."""
     panels = []
     for result, k in zip(shares, which, strict=True):
         said = f"all bars add up to the cosine {number(result.cosine)}"
