@@ -85,18 +85,11 @@ def draw_map(context: Context) -> Drawing:
 
 def settings_of(option: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `place` takes beside the grid, from the values of the options."""
-    if option["method"] == "pca":  # which takes no notice of these: the map is not laid out again
-        option = {**option, **{name: DEFAULTS[name] for name in ("n_neighbors", "min_dist", "random_state")}}
-    return {
-        "layout": option["layout"],
-        "center": option["center"],
-        "method": option["method"],
-        "n_components": option["n_components"],
-        "n_neighbors": int(option["n_neighbors"]),
-        "min_dist": float(option["min_dist"]),
-        "metric": option["metric"],
-        "random_state": int(option["random_state"] or 0),
-    }
+    given = {name: option[name] for name in DEFAULTS}
+    if given["method"] == "pca":  # which takes no notice of these: the map is not laid out again
+        given |= {name: DEFAULTS[name] for name in ("n_neighbors", "min_dist", "random_state")}
+    whole = {name: int(given[name] or 0) for name in ("n_neighbors", "random_state")}  # a field may be empty
+    return {**given, **whole, "min_dist": float(given["min_dist"])}
 
 
 @lru_cache(maxsize=4)
