@@ -67,15 +67,15 @@ def event_data(event: gr.EventData) -> dict[str, Any]:
     return event._data or {}
 
 
-def report_progress_on(demo: gr.Blocks, place: gr.components.Component) -> None:
-    """Have all events that show no progress report it, unseen, on one component of the page.
+def report_no_progress(demo: gr.Blocks) -> None:
+    """Have the events that show no progress report it on no component.
 
     Gradio reports on every output otherwise, and for each step of any event the browser looks up and copies all
-    components that were ever reported on: half of what it did between a key and the new figures.
+    components that were ever reported on: most of what it did between a key and the new figures.
     """
     for event in demo.fns.values():
-        if event.show_progress == "hidden" and not event.show_progress_on:
-            event.show_progress_on = [place]
+        if event.show_progress == "hidden" and event.show_progress_on is None:
+            event.show_progress_on = []
 
 
 def cache_folder() -> Path:
