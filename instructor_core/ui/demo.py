@@ -202,7 +202,9 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         for step in run(page.runtime, *typed, ask=ask):
             figures = [KEEP] * len(drawing.outputs)
             if step.inputs is not KEEP:
-                after = (step.inputs if it is page.inputs else value for it, value in zip(drawing.inputs, now, strict=True))
+                after = (
+                    step.inputs if it is page.inputs else value for it, value in zip(drawing.inputs, now, strict=True)
+                )
                 figures = drawing.handler(*after)
             yield [*step, *figures]
 
