@@ -75,15 +75,19 @@ class Shelf:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is no such file, or is asked for in part, conditionally, or as it is."""
-        headers, path = Headers(scope=scope), scope.get("path", "")
-        fixed = path.removeprefix("/") in SCRIPTS or (path.startswith("/assets/") and path.endswith((".js", ".css")))
-        plain = scope.get("method") == "GET" and "br" in headers.get("accept-encoding", "")
-        if not fixed or not plain or "range" in headers or "if-none-match" in headers:
+        if not self._may_answer(scope):
             await self.app(scope, receive, send)
             return
-        messages = self.kept.get(path) or await self._fetch(scope, receive)
-        for message in messages:
-            await send({**message})
+        messages = self.kept.get(scope["path"]) or await self._fetch(scope, receive)
+        for message in messages:  # whoever passes it on may add to its headers
+            await send({**message, "headers": [*message["headers"]]} if "headers" in message else {**message})
+
+    def _may_answer(self, scope: Scope) -> bool:
+        if scope["type"] != "http" or scope["method"] != "GET":
+            return False
+        headers, path = Headers(scope=scope), scope["path"]
+        fixed = path.removeprefix("/") in SCRIPTS or (path.startswith("/assets/") and path.endswith((".js", ".css")))
+        return fixed and "br" in headers.get("accept-encoding", "") and not {"range", "if-none-match"} & {*headers}
 
     async def _fetch(self, scope: Scope, receive: Receive) -> list[Message]:
         """Return an answer, compressed and kept if there is one."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.applications import Starlette
@@ -58,3 +60,15 @@ def test_whatever_else_is_asked_for_comes_from_the_app(
         answer = client.get(path, headers={"accept-encoding": "br"} | headers)
         assert answer.text == BODY and "content-encoding" not in answer.headers
     assert asked[path] == 2
+
+
+def test_what_the_app_does_at_its_start_is_done_behind_the_shelf() -> None:
+    started = []
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        started.append(True)
+        yield
+
+    with TestClient(Starlette(lifespan=lifespan, middleware=[Middleware(Shelf)])):
+        assert started == [True]
