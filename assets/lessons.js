@@ -147,8 +147,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     function heading() {
       const title = el("h2", { role: "heading", tabindex: -1 }, value.title);
       rank(title);
-      const own = value.free === "own" ? " · with your own texts" : "";
-      const at = value.question ? `lesson ${value.number} · step ${value.step} of ${value.steps}${own}` : "finished";
       const large = { title: "Large type, few controls, keys n, p and 1 to 4", "aria-pressed": String(presenting()) };
       const tools = el(
         "div",
@@ -157,7 +155,13 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         button("Presenter view", "ic-lesson-quiet ic-lesson-present", present, large),
         button("Leave", "ic-lesson-quiet", act("leave"), { title: "Back to your own texts and instructions" }),
       );
-      return el("header", "ic-lesson-head", title, el("span", "ic-lesson-at", at), tools);
+      return el("header", "ic-lesson-head", title, el("span", "ic-lesson-at", where()), tools);
+    }
+
+    /** Where in the lesson the learner is, and on whose texts. */
+    function where() {
+      const own = value.free === "own" ? " · with your own texts" : "";
+      return value.question ? `lesson ${value.number} · step ${value.step} of ${value.steps}${own}` : "finished";
     }
 
     function drawStep() {
@@ -246,6 +250,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       }
       if (acted && !sameStep) focusTitle();
       if (!value.question) return;
+      root.querySelector(".ic-lesson-at").textContent = where();
       drawVerdict(value.verdict ?? {});
       if (sameStep && value.verdict && JSON.stringify(before.verdict) !== JSON.stringify(value.verdict)) return;
       setLook(value.look);

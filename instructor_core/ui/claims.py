@@ -63,12 +63,11 @@ def cosine_greater(run: EmbeddedRun, greater: Cell, than: Cell, margin: float) -
     return first >= second + margin, number(first), number(second), signed(first - second)
 
 
-@claim("cosine", "shared")
-def cosine_at_least(run: EmbeddedRun, cell: Cell, at_least: float, most_shared: int | None = None) -> Answer:
-    """A cosine reaches a bound; the texts share few words, if that is asked for."""
-    value, shared = run.cosine(cell), run.shared_words(cell)
-    holds = value >= at_least and (most_shared is None or len(shared) <= most_shared)
-    return holds, number(value), _quoted(shared)
+@claim("cosine")
+def cosine_at_least(run: EmbeddedRun, cell: Cell, at_least: float) -> Answer:
+    """A cosine reaches a bound."""
+    value = run.cosine(cell)
+    return value >= at_least, number(value)
 
 
 @claim("cosine", "apart")
@@ -111,6 +110,17 @@ def nearest_is(run: EmbeddedRun, instruction: Index, text: Index, nearest: Index
     embeddings = run.embeddings(instruction)
     found = int(nearest_of_all(embeddings)[text])
     return found == nearest, str(found + 1), number(float(embeddings[text] @ embeddings[found]))
+
+
+@claim("text", "first", "second", "other")
+def comes_nearest(run: EmbeddedRun, instructions: tuple[Index, Index]) -> Answer:
+    """One of the selected texts is the most like the other under the second instruction, and not under the first."""
+    _refuse_few(run)
+    pair = run.pair(Cell(instructions[0]))
+    before, after = (nearest_of_all(run.embeddings(each)) for each in instructions)
+    found = [(text, other) for text, other in (pair, pair[::-1]) if after[text] == other != before[text]]
+    text, other = (*found, pair)[0]
+    return bool(found), *(str(each + 1) for each in (text, before[text], after[text], other))
 
 
 @claim("hits", "texts", "share")
@@ -190,6 +200,7 @@ def retrieval_between(
 @claim("rank", "cosine", "shared")
 def finds(run: EmbeddedRun, cell: Cell, most_shared: int) -> Answer:
     """The first text, as a query, finds the second one before all others, and shares few words with it."""
+    _refuse_few(run)
     query, document = run.pair(cell)
     columns = cell.instruction if cell.column_instruction is None else cell.column_instruction
     cosines = run.embeddings(columns) @ run.embeddings(cell.instruction)[query]
@@ -201,9 +212,8 @@ def finds(run: EmbeddedRun, cell: Cell, most_shared: int) -> Answer:
 @claim("on_map", "nearest", "share", "text")
 def map_nearest_differs(run: EmbeddedRun, instruction: Index | None = None, text: Index | None = None) -> Answer:
     """On the PCA map a text's nearest neighbour is not the one that it has in the embedding space."""
-    at, n = run.selected.row if text is None else text, len(run.inputs.texts)
-    if n < MIN_TEXTS:
-        raise UserError(f"A map says something about neighbours from {MIN_TEXTS} texts on: got {n}. Add texts.")
+    _refuse_few(run)
+    at = run.selected.row if text is None else text
     embeddings = run.embeddings(run.selected.instruction if instruction is None else instruction)
     result, nearest = project(embeddings, method="pca"), int(nearest_of_all(embeddings)[at])
     distances = np.linalg.norm(result.coordinates - result.coordinates[at], axis=1)
@@ -274,6 +284,11 @@ def layer_nearest(
     by_layer = np.stack(pooled, axis=1)
     found = [int(nearest_of_all(unit_vectors(by_layer[at]))[text]) for at in (layer, -1)]
     return found == [nearest, last], *(str(one + 1) for one in found)
+
+
+def _refuse_few(run: EmbeddedRun) -> None:
+    if (n := len(run.inputs.texts)) < MIN_TEXTS:
+        raise UserError(f"Which text is the nearest means something from {MIN_TEXTS} texts on: got {n}. Add texts.")
 
 
 def _quoted(words: Sequence[str], none: str = "none") -> str:

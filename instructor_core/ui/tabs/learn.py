@@ -50,8 +50,8 @@ class Place:
         own: The learner's own scene, options and all; what they make in a free task is theirs as well.
         turn: Counts what the bar was told, so that saying the same again is news.
         verdict: On the answer to this step; None before there is one.
-        before: The inputs on screen when this step began: until its own are there, they are no answer to it.
-        lent: Whether an example stands in a free task in the place of texts of the learner's own.
+        shown: What the page was last set up to in this step; None at the end of a lesson.
+        before: The inputs that were on screen then: until those of `shown` are there, they are no answer.
     """
 
     lesson: int
@@ -59,8 +59,8 @@ class Place:
     own: Scene
     turn: int = 0
     verdict: Verdict | None = None
+    shown: Scene | None = None
     before: Inputs | None = None
-    lent: bool = False
 
 
 def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
@@ -86,7 +86,7 @@ def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
             "say": step.say,
             "question": step.question,
             "choices": list(step.choices),
-            "free": step.free and ("own" if is_own(place.own) and not place.lent else "lesson"),
+            "free": step.free and ("own" if is_own(place.own) and not _is_lent(step, place) else "lesson"),
             "look": asdict(step.look),
         }
     return inert_json(value)
@@ -154,7 +154,8 @@ def act(
     if action in ("next", "back", "show"):
         by = {"next": 1, "back": -1, "show": 0}[action]
         step = max(0, min(place.step + by, len(lessons[place.lesson].steps)))
-        verdict = place.verdict if action == "show" else None
+        told = step_of(lessons, place)
+        verdict = place.verdict if action == "show" and told and not told.free else None
         return _entered(lessons, replace(place, step=step, verdict=verdict, turn=place.turn + 1), now)
     step_now = step_of(lessons, place)
     if step_now is None:
@@ -162,8 +163,8 @@ def act(
     encoder, checkpoint_id = runtime.encoder(now.inputs.checkpoint_id), now.inputs.checkpoint_id
     if action == "solve" and step_now.solution is not None:
         scene = step_now.solved(checkpoint_id)
-        lent = replace(place, lent=is_own(place.own))
-        return _told(lent, judge_change(encoder, step_now, scene.inputs, scene.selected)), scene
+        verdict = judge_change(encoder, step_now, scene.inputs, scene.selected)
+        return _told(replace(place, shown=scene, before=now.inputs), verdict), scene
     if action == "check" and step_now.solution is not None:
         return _told(place, judge_change(encoder, step_now, now.inputs, now.selected)), None
     choice = event.get("choice")
@@ -179,11 +180,11 @@ def notice(
 ) -> Place | None:
     """Return the place after a new run or selection: a change that a step asks for is judged as soon as it is there."""
     step = step_of(lessons, place)
-    if place is None or step is None or step.solution is None:
+    if place is None or step is None or step.solution is None or (shown := place.shown) is None:
         return place
-    start = _start(step, place, inputs.checkpoint_id)
-    if inputs == start.inputs:
-        if not step.free or selected == start.selected:
+    if inputs == replace(shown.inputs, checkpoint_id=inputs.checkpoint_id):
+        place = place if place.before is None else replace(place, before=None)
+        if not step.free or selected == shown.selected:
             return place
     elif inputs == place.before:
         return place
@@ -200,16 +201,19 @@ def _start(step: Step, place: Place, checkpoint_id: str) -> Scene:
     return replace(scene, inputs=inputs, selected=own.selected.within(inputs))
 
 
+def _is_lent(step: Step, place: Place) -> bool:
+    """Whether an example that the learner asked for stands in the place of texts of their own."""
+    return place.shown is not None and place.shown == step.solved(place.shown.inputs.checkpoint_id)
+
+
 def _kept(lessons: Sequence[Lesson], place: Place, now: Scene) -> Place:
-    """The place, with what a learner made in a free task for their own; an example that they asked for is not."""
+    """The place, with what a learner made in a free task for their own, unless they have other texts and play."""
     step = step_of(lessons, place)
-    if step is None or not step.free or place.lent:
+    if step is None or not step.free or place.shown is None or (is_own(place.own) and _is_lent(step, place)):
         return place
-    checkpoint_id = now.inputs.checkpoint_id
-    given = (_start(step, place, checkpoint_id).inputs, step.solved(checkpoint_id).inputs, place.before)
-    if now.inputs in given:
+    if now.inputs in (place.before, replace(place.shown.inputs, checkpoint_id=now.inputs.checkpoint_id)):
         return place
-    return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected))
+    return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected), shown=now)
 
 
 def _turn(place: Place | None) -> int:
@@ -223,9 +227,8 @@ def _told(place: Place, verdict: Verdict) -> Place:
 def _entered(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place, Scene | None]:
     """The place and its scene; the end of a lesson leaves the page as it is."""
     step = step_of(lessons, place)
-    if step is None:
-        return place, None
-    return replace(place, before=now.inputs, lent=False), _start(step, place, now.inputs.checkpoint_id)
+    scene = None if step is None else _start(step, place, now.inputs.checkpoint_id)
+    return replace(place, shown=scene, before=now.inputs), scene
 
 
 # ---- components ------------------------------------------------------------------------------------------------------
