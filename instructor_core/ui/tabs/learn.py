@@ -183,7 +183,6 @@ def notice(
     if place is None or step is None or step.solution is None or (shown := place.shown) is None:
         return place
     if inputs == replace(shown.inputs, checkpoint_id=inputs.checkpoint_id):
-        place = place if place.before is None else replace(place, before=None)
         if not step.free or selected == shown.selected:
             return place
     elif inputs == place.before:
