@@ -30,6 +30,7 @@ from instructor_core.analysis.projection import project
 from instructor_core.analysis.retrieval import retrieve
 from instructor_core.analysis.scores import score_texts
 from instructor_core.analysis.similarity import cosine_matrix
+from instructor_core.analysis.writes import read_groups, write_shares
 from instructor_core.errors import UserError
 from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.measured import Answer, Cell, Claim, EmbeddedRun, Index
@@ -284,6 +285,21 @@ def layer_nearest(
     by_layer = np.stack(pooled, axis=1)
     found = [int(nearest_of_all(unit_vectors(by_layer[at]))[text]) for at in (layer, -1)]
     return found == [nearest, last], *(str(one + 1) for one in found)
+
+
+@claim("first", "second", "first_made", "second_made")
+def instruction_writes_alike(
+    run: EmbeddedRun, instruction: Index, pairs: tuple[tuple[Index, Index], tuple[Index, Index]], within: float
+) -> Answer:
+    """What heads read in the instruction gives two cosines as much, and feed-forward layers the first one more."""
+    shares = []
+    for pair in pairs:
+        encoded = run.tokens(instruction, *pair, deep=True)
+        writes = (run.encoder.direct_writes(each, read_groups(each.segments, each.n_encoded)) for each in encoded)
+        shares.append(write_shares(*writes))
+    read = [float(each.by_group[0]) for each in shares]
+    made = [float(each.feed_forward.sum()) for each in shares]
+    return abs(read[0] - read[1]) <= within < made[0] - made[1], *map(number, (*read, *made))
 
 
 def _refuse_few(run: EmbeddedRun) -> None:
