@@ -262,11 +262,11 @@ def saved_sheet(page: Page, lesson: Lesson, folder: Path) -> str:
 
 # What must stand on the worksheet of a lesson, as CSS selectors with their number: the figures it asks about.
 ON_PAPER = {
-    "neighbours": {"table": 7, 'tr:has(th:text("My pasta was cold"))': 7},
+    "neighbours": {"table": 9, 'tr:has(th:text("My pasta was cold"))': 9},
     "average": {".token.instruction": 16, ".token.text": 24, "svg[role=img]": 1},
-    "search": {"table.large tbody tr": 48, 'figcaption:has-text("Rows under A, columns under B")': 3},
-    "better": {'figcaption:has-text("kNN accuracy") + svg': 1, "table.large": 2, '.texts b:text-is("x")': 8},
-    "map": {"svg[role=img]": 2, 'svg[role=img] text:text-is("16")': 2, 'svg[role=img] text:text-is("5")': 2},
+    "search": {"table.large tbody tr": 64, 'figcaption:has-text("Rows under A, columns under B")': 4},
+    "better": {'figcaption:has-text("kNN accuracy") + svg': 1, "table.large": 3, '.texts b:text-is("x")': 8},
+    "map": {"svg[role=img]": 4, 'svg[role=img] text:text-is("16")': 4, 'svg[role=img] text:text-is("5")': 4},
 }
 
 
