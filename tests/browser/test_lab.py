@@ -107,6 +107,16 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     expect(page.locator("#lab-snippet")).to_contain_text("classifying the feeling")
 
 
+def test_without_labels_nothing_is_offered_to_be_tried(page: Page) -> None:
+    open_tab(page, "Test")
+    expect(page.locator("#try-wordings")).to_be_visible()
+    texts(page).fill("good\nbad\nfine")
+    expect(page.locator("#lab-findings")).to_contain_text("No decision without labels")
+    expect(page.locator("#try-wordings")).to_be_hidden()
+    texts(page).fill("good\tyes\nbad\tno")
+    expect(page.locator("#try-wordings")).to_be_visible()
+
+
 def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:
     texts(page).fill("good\tyes\nbad\tno\nfine\tyes")
     expect(page.locator("#summary")).to_contain_text("3 texts")

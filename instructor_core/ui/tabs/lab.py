@@ -99,6 +99,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
         suggested_now = _suggestions(candidates)
         metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Rank by", min_width=200)
     view = DecisionView(
+        more=more,
         line=line,
         stop=stop,
         findings=findings,

@@ -53,6 +53,7 @@ def subject(inputs: Inputs) -> str:
 class DecisionView(NamedTuple):
     """The decision and what stands with it, top to bottom: the components, or what becomes of each."""
 
+    more: Any = KEEP  # the button that tries many wordings, where there are labels to decide by
     line: Any = KEEP
     stop: Any = KEEP
     findings: Any = KEEP
@@ -86,7 +87,10 @@ def decide(
     if active != TAB or key == before:
         yield DecisionView()
         return
-    yield DecisionView(merges=merge_buttons(label_issues(inputs.labels or ()).merges))
+    yield DecisionView(
+        more=HIDDEN if inputs.labels is None else SHOWN,
+        merges=merge_buttons(label_issues(inputs.labels or ()).merges),
+    )
     if inputs.labels is None:
         yield _only(sentence_list(UNLABELLED), key)
         return
