@@ -74,7 +74,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   }
 
   /** Each of these rows of buttons is one stop of Tab; the arrow keys go on from there. */
-  const ROWS = [".ic-places button", "button[data-chip]", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
+  const ROWS = [".ic-places button", "button[data-chip], .ic-first", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
   const row = (selector) => [...document.querySelectorAll(selector)].filter((button) => button.checkVisibility());
   const reach = (all, one) => all.forEach((button) => (button.tabIndex = button === one ? 0 : -1));
 

@@ -72,8 +72,7 @@ def _question(step: Step) -> str:
 
 
 def _answer(encoder: CachedEncoder, step: Step, checkpoint_id: str) -> str:
-    inputs = step.inputs if step.solution is None else step.solution
-    measured = step.claim.measure(encoder, replace(inputs, checkpoint_id=checkpoint_id))
+    measured = step.measure(encoder, checkpoint_id)
     if not measured.holds:
         return escape(measured.otherwise(checkpoint_id))
     if step.solution is None:
