@@ -213,7 +213,7 @@ def early_head() -> str:
     Plotly, a fifth of the work until the first figure, is fetched and run while Gradio still waits for its own scripts.
     What components bring along is fetched by then too.
     """
-    plotly_script = script_tags("plotly.min.js").replace("<script ", "<script async ")
+    plotly_script = script_tags("plotly.min.js").replace("<script ", '<script async fetchpriority="high" ')
     soon = "".join(f'<link rel="preload" as="script" href="{_address(name)}">' for name in OWN)
     return soon + script_tags("shell.js", "draft.js").replace("<script ", "<script defer ") + plotly_script
 
