@@ -6,12 +6,19 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const { el, button, component, saveFile, tell, lessMotion } = InstructorLinking;
   const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...]}
   const PATIENCE = 8000; // ms that a view may take to appear
+  const KEYS = { n: "next", p: "back", PageDown: "next", PageUp: "back" }; // what presenters' remote controls send
+  const ARROWS = { ArrowRight: "next", ArrowLeft: "back" };
   const JUDGED = ["right", "wrong", "differs"]; // kinds of verdict on a choice
   const COPIED = 2500; // ms that the word stands
-  const SHEET = "The lesson on paper: every step with its figure, and the answers";
+  const SMALLEST = 16; // px of letters before an audience
+  const SHEET = "The lesson on paper: every step with its figure and a code that opens it; answers if you want them";
+  const WRITING = "The worksheet is being written …";
   const ABOUT =
     "Each lesson works on the real page: it sets texts and instructions, opens a view and asks. " +
     "Your own are put back when you leave.";
+  const TEACHING =
+    "Every step sets the whole page, so that all see the same, and its question is judged by the checkpoint in use. " +
+    "Before an audience n and p go on and back, 1 to 4 answer, and the space bar reveals.";
 
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const motion = () => (lessMotion() ? "auto" : "smooth");
@@ -32,17 +39,30 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     tell("progress");
   }
 
-  /** The address of this page with a step of a lesson, or without one. */
-  function address(lesson, step) {
+  /** The address of this page with a step of a lesson, for an audience or not, or without one. */
+  function address(lesson, step, present) {
     const url = new URL(window.location.href);
-    for (const [name, value] of Object.entries({ lesson, step })) {
-      if (lesson) url.searchParams.set(name, value);
+    for (const [name, value] of Object.entries({ lesson, step, present: present ? "1" : null })) {
+      if (lesson && value) url.searchParams.set(name, value);
       else url.searchParams.delete(name);
     }
     return url;
   }
 
-  const setAddress = (...place) => window.history.replaceState(window.history.state, "", address(...place));
+  const setAddress = (lesson, step) =>
+    window.history.replaceState(window.history.state, "", address(lesson, step, presenting()));
+
+  /** Copies words, and says so on the button for a moment. */
+  async function copy(button, words, otherwise) {
+    const before = button.textContent;
+    try {
+      await navigator.clipboard.writeText(words);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = otherwise;
+    }
+    setTimeout(() => (button.textContent = before), COPIED);
+  }
 
   let looked = ""; // selector of what a step marks
   const sheet = new CSSStyleSheet(); // of rules, since views redraw at their own time
@@ -69,7 +89,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       looked &&
         `${figure ? alone(inTexts ? "" : look.at, figure) : ""}
         .ic-presenter .ic-view:has(~ ${look.at}), .ic-presenter ${look.at} ~ .ic-view { display: none !important }
-        ${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px; }
+        body:not(.ic-presenter) ${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px; }
         .ic-drawer ${looked} { box-shadow: inset 0 0 0 3px var(--ic-ink) !important; outline: none !important; }`,
     );
     if (presenting()) tell("letters"); // the figure has other room than before
@@ -111,21 +131,30 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     back.hidden = true;
     document.body.append(back);
 
-    async function copyLink({ target }) {
-      try {
-        await navigator.clipboard.writeText(address(value.lesson, value.step).href);
-        target.textContent = "Copied";
-      } catch {
-        target.textContent = "The address of this page is the link";
-      }
-      setTimeout(() => (target.textContent = "Copy link"), COPIED);
-    }
+    const copyLink = ({ target }) =>
+      copy(target, address(value.lesson, value.step).href, "The address of this page is the link");
 
-    function present() {
-      const on = document.body.classList.toggle("ic-presenter");
+    /** Shows the step to an audience, or no longer; on all of the screen where a click or a key has asked for it. */
+    function present(on = !presenting()) {
+      document.body.classList.toggle("ic-presenter", on);
+      if (on && navigator.userActivation?.isActive) document.documentElement.requestFullscreen?.().catch(() => {});
+      else if (!on && document.fullscreenElement) document.exitFullscreen();
       rank(root.querySelector("h2"));
       root.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
+      if (value.lesson) setAddress(value.lesson, value.step);
+      if (on) window.scrollTo(0, 0);
+      fit();
       tell("letters"); // figures are drawn with larger or smaller ones
+    }
+
+    /** Nobody scrolls before an audience: where words are many, they are smaller. */
+    function fit() {
+      host.style.removeProperty("--ic-body");
+      if (!presenting()) return;
+      const lowest = () => Math.max(...[host, drawer].map((node) => node?.getBoundingClientRect().bottom ?? 0));
+      const drawer = document.querySelector(".ic-drawer");
+      let size = parseFloat(getComputedStyle(host).getPropertyValue("--ic-body"));
+      while (lowest() > window.innerHeight && size > SMALLEST) host.style.setProperty("--ic-body", `${(size -= 1)}px`);
     }
 
     /** The header of the page is hidden from an audience: the title of the lesson is the first heading then. */
@@ -135,7 +164,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const title = el("h2", { role: "heading", tabindex: -1 }, value.title);
       rank(title);
       const at = value.question ? `lesson ${value.number} · step ${value.step} of ${value.steps}` : "finished";
-      const large = { title: "Large type, few controls, keys n, p and 1 to 4", "aria-pressed": String(presenting()) };
+      const large = { title: "The whole screen, large type, and keys: n and p go on and back, 1 to 4 answer, the space bar reveals", "aria-pressed": String(presenting()) };
       const tools = el(
         "div",
         "ic-lesson-tools",
@@ -193,7 +222,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     function drawOutside(before) {
       root.hidden = true;
       if (!before.lesson) return;
-      if (presenting()) present();
+      if (presenting()) present(false);
       back.hidden = true;
       setLook(null);
       parts = null;
@@ -229,6 +258,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (acted && !sameStep) focusTitle();
       if (!value.question) return;
       drawVerdict(value.verdict ?? {});
+      fit();
       if (sameStep && value.verdict && JSON.stringify(before.verdict) !== JSON.stringify(value.verdict)) return;
       setLook(value.look);
       const { top } = host.getBoundingClientRect();
@@ -240,20 +270,29 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (!value.question || !presenting() || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest("input, textarea, select, [contenteditable]")) return;
       const free = document.activeElement === document.body || root.contains(document.activeElement);
-      const step = { n: "next", p: "back", ...(free ? { ArrowRight: "next", ArrowLeft: "back" } : {}) }[event.key];
+      const step = KEYS[event.key] ?? (free ? ARROWS[event.key] : undefined);
       const choice = Number(event.key) - 1;
+      const reveals = event.key === " " && !document.activeElement.matches("button");
       if (step) act(step)();
+      else if (reveals) act(value.choices.length ? "reveal" : "solve")();
       else if (free && choice >= 0 && choice < value.choices.length) act("answer", { choice })();
-      else if (event.key === "Escape") present();
+      else if (event.key === "f") document.documentElement.requestFullscreen?.().catch(() => {});
+      else if (event.key === "Escape") present(false);
       else return;
       event.preventDefault();
+    });
+    document.addEventListener("fullscreenchange", () => document.fullscreenElement || !presenting() || present(false));
+    window.addEventListener("resize", () => {
+      if (!presenting()) return;
+      fit();
+      tell("letters");
     });
 
     new IntersectionObserver(([entry]) => (back.hidden = entry.isIntersecting || !value.lesson)).observe(root);
 
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
     component(root, props, watch, draw, { "lesson-open": () => (acted = true) });
-    const { lesson, step } = Object.fromEntries(new URLSearchParams(window.location.search));
+    const { lesson, step, present: presented } = Object.fromEntries(new URLSearchParams(window.location.search));
     if (lesson) openFromAddress({ action: "open", lesson, step: Number(step) || 1 });
 
     /** What arrives before the page has drawn itself would be drawn over, however long that takes. */
@@ -262,10 +301,11 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       await until(() => document.querySelector(".js-plotly-plot"), Infinity);
       await pause(300);
       trigger(eventName, wanted);
+      if (presented !== undefined && (await until(() => value.lesson))) present(true);
     }
   }
 
-  function mountList(element, props, watch, trigger, eventName) {
+  function mountList(element, props, watch, trigger, eventName, printName) {
     const root = element.querySelector(".ic-lessons");
     const status = el("p", { class: "ic-lessons-note", role: "status" });
     const told = (words) => (status.textContent = words);
@@ -276,15 +316,13 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       trigger(eventName, { action: "open", lesson, step });
     };
 
-    function row({ id, title, goal, steps, minutes }, kept, isFirst) {
+    function row({ id, title, goal, questions, minutes }, kept, isFirst) {
+      const steps = questions.length;
       const at = kept.at[id];
       const done = kept.done.includes(id);
       const state = done ? "done" : at > 1 ? `at step ${at} of ${steps}` : `${steps} steps · ${minutes} min`;
       const label = done ? "Again" : at > 1 ? "Continue" : isFirst ? "Start here" : "Start";
-      const print = () => {
-        told(`The worksheet of “${title}” is being written …`);
-        trigger(eventName, { action: "worksheet", lesson: id, token: Date.now() }); // each click is news
-      };
+      const sheet = () => print(trigger, printName, id);
       const spoken = (words) => ({ "aria-label": `${words}: ${title}` });
       return el(
         "li",
@@ -292,8 +330,48 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         el("div", "ic-lesson-words", el("h3", "", title), el("p", "", goal)),
         el("span", `ic-lesson-state${done ? " ic-lesson-done" : ""}`, state),
         button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", open(id, done ? 1 : at || 1), spoken(label)),
-        button("Worksheet", "ic-lesson-quiet", print, { title: SHEET, ...spoken("Worksheet") }),
+        button("Worksheet", "ic-lesson-quiet", sheet, { title: SHEET, ...spoken("Worksheet") }),
       );
+    }
+
+    /** One lesson for who teaches it: what it asks, its addresses, its sheets, and the line that puts it into a page. */
+    function taught({ id, title, goal, questions, minutes }) {
+      const link = (words, url) => el("a", { href: url.href, target: "_blank" }, words);
+      const sheet = (words, answers) => button(words, "ic-lesson-quiet", () => print(trigger, printName, id, answers));
+      const escaped = InstructorFigure.escape(title).replaceAll('"', "&quot;");
+      const src = InstructorFigure.escape(address(id, 1).href);
+      const line = `<iframe src="${src}" title="${escaped}" width="100%" height="800" allow="fullscreen"></iframe>`;
+      const take = button("Copy", "ic-lesson-quiet", ({ target }) => copy(target, line, "Copy it from here:"));
+      return el(
+        "li",
+        "ic-taught",
+        el("h3", "", `${title}, ${minutes} min`),
+        el("p", "", goal),
+        el("ol", "", ...questions.map((question) => el("li", "", question))),
+        el("p", "ic-taught-links", link("Lesson", address(id, 1)), link("For an audience", address(id, 1, true))),
+        el("p", "ic-taught-sheets", sheet("Worksheet"), sheet("Worksheet with answers", true)),
+        el("p", "ic-taught-frame", el("code", "", line), take),
+      );
+    }
+
+    function drawTaught() {
+      const { lessons } = catalogue;
+      const minutes = lessons.reduce((sum, lesson) => sum + lesson.minutes, 0);
+      const back = button("All lessons", "ic-lesson-quiet", () => teach(false));
+      const paper = button("Print this page", "ic-lesson-quiet", () => window.print());
+      root.replaceChildren(
+        el("h2", { tabindex: -1 }, "For instructors"),
+        el("p", "ic-lessons-note", `${lessons.length} lessons, ${minutes} minutes. ${TEACHING}`),
+        el("p", "ic-taught-sheets", back, paper),
+        status,
+        el("ol", "ic-lesson-rows", ...lessons.map(taught)),
+      );
+    }
+
+    function teach(on) {
+      document.body.classList.toggle("ic-teaching", on);
+      draw();
+      root.querySelector("h2").focus();
     }
 
     function entry({ term, means, lesson }) {
@@ -303,12 +381,13 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
 
     function draw() {
+      if (document.body.classList.contains("ic-teaching")) return drawTaught();
       const { lessons, glossary } = catalogue;
       const kept = progress();
       const next = lessons.find((lesson) => !kept.done.includes(lesson.id)) || lessons[0];
       root.replaceChildren(
-        el("h2", "", "Lessons"),
-        el("p", "ic-lessons-note", ABOUT),
+        el("h2", { tabindex: -1 }, "Lessons"),
+        el("p", "ic-lessons-note", ABOUT, " ", button("For instructors", "ic-lesson-link", () => teach(true))),
         status,
         el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, kept, lesson === next))),
         el("h2", "", "Glossary"),
@@ -323,14 +402,36 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     component(root, props, watch, accept, { progress: draw, worksheet: told });
   }
 
-  /** Saves the page that comes as a value, and says so. */
+  const waiting = new Map(); // mark of a click -> the tab that it opened; null where a blocker kept it shut
+
+  /** Asks for a worksheet, of a lesson or of the view on screen; its tab opens at once, as no blocker minds a click. */
+  function print(trigger, eventName, lesson, answers) {
+    const token = crypto.getRandomValues(new Uint32Array(2)).join("-");
+    const tab = window.open("", "_blank");
+    if (tab) tab.document.body.textContent = WRITING;
+    waiting.set(token, tab);
+    tell("worksheet", WRITING);
+    trigger(eventName, { lesson, answers, token, at: window.location.origin + window.location.pathname });
+  }
+
+  function mountPrint(element, trigger, eventName) {
+    element.querySelector("button").addEventListener("click", () => print(trigger, eventName));
+  }
+
+  /** Fills the tab that waits for the page which comes as a value; where none could open, the page is saved. */
   function mountDelivery(element, props, watch) {
     component(element, props, watch, (page) => {
-      if (!page) return;
-      tell("worksheet", page.error || `${page.name} is saved among your downloads. Open it to print it.`);
-      if (!page.error) saveFile(page.html, page.name, "text/html");
+      if (!page || !waiting.has(page.token)) return;
+      const tab = waiting.get(page.token);
+      waiting.delete(page.token);
+      const done = tab ? "The worksheet is in a tab of its own." : `${page.name} is saved among your downloads. Open it to print it.`;
+      tell("worksheet", page.error ?? done);
+      if (tab?.closed) return;
+      if (page.error) tab?.document.body.replaceChildren(page.error);
+      else if (tab) tab.location.replace(URL.createObjectURL(new Blob([page.html], { type: "text/html" })));
+      else saveFile(page.html, page.name, "text/html");
     });
   }
 
-  return { mountBar, mountList, mountDelivery, marked };
+  return { mountBar, mountList, mountPrint, mountDelivery, marked };
 })();
