@@ -1,9 +1,9 @@
-/* Lessons: the bar over the canvas, the list in Learn, and what a step marks on the live page. What a step shows
-   is set by the server; here are its words, its mark, and progress, which is kept in this browser only. */
+/* Lessons: the bar over the canvas, and what a step marks on the live page. What a step shows is set by the server; here
+   are its words, its mark, and progress, which is kept in this browser only. */
 window.InstructorLessons = window.InstructorLessons || (() => {
   "use strict";
 
-  const { el, button, component, saveFile, tell, lessMotion } = InstructorLinking;
+  const { el, button, component, tell, lessMotion } = InstructorLinking;
   const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...]}
   const PATIENCE = 8000; // ms that a view may take to appear
   const KEYS = { n: "next", p: "back", PageDown: "next", PageUp: "back" }; // what presenters' remote controls send
@@ -11,14 +11,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const JUDGED = ["right", "wrong", "differs"]; // kinds of verdict on a choice
   const COPIED = 2500; // ms that the word stands
   const SMALLEST = 16; // px of letters before an audience
-  const SHEET = "The lesson on paper: every step with its figure and a code that opens it; answers if you want them";
-  const WRITING = "The worksheet is being written …";
-  const ABOUT =
-    "Each lesson works on the real page: it sets texts and instructions, opens a view and asks. " +
-    "Your own are put back when you leave.";
-  const TEACHING =
-    "Every step sets the whole page, so that all see the same, and its question is judged by the checkpoint in use. " +
-    "Before an audience n and p go on and back, 1 to 4 answer, and the space bar reveals.";
+  const EDGE = 14; // px that stay free there
 
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const motion = () => (lessMotion() ? "auto" : "smooth");
@@ -40,8 +33,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   }
 
   /** The address of this page with a step of a lesson, for an audience or not, or without one. */
-  function address(lesson, step, present) {
-    const url = new URL(window.location.href);
+  function address(lesson, step, present, from = window.location.href) {
+    const url = new URL(from);
     for (const [name, value] of Object.entries({ lesson, step, present: present ? "1" : null })) {
       if (lesson && value) url.searchParams.set(name, value);
       else url.searchParams.delete(name);
@@ -154,7 +147,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const lowest = () => Math.max(...[host, drawer].map((node) => node?.getBoundingClientRect().bottom ?? 0));
       const drawer = document.querySelector(".ic-drawer");
       let size = parseFloat(getComputedStyle(host).getPropertyValue("--ic-body"));
-      while (lowest() > window.innerHeight && size > SMALLEST) host.style.setProperty("--ic-body", `${(size -= 1)}px`);
+      while (lowest() > window.innerHeight - EDGE && size > SMALLEST) host.style.setProperty("--ic-body", `${(size -= 1)}px`);
     }
 
     /** The header of the page is hidden from an audience: the title of the lesson is the first heading then. */
@@ -305,133 +298,5 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
   }
 
-  function mountList(element, props, watch, trigger, eventName, printName) {
-    const root = element.querySelector(".ic-lessons");
-    const status = el("p", { class: "ic-lessons-note", role: "status" });
-    const told = (words) => (status.textContent = words);
-    let catalogue = null;
-
-    const open = (lesson, step) => () => {
-      tell("lesson-open");
-      trigger(eventName, { action: "open", lesson, step });
-    };
-
-    function row({ id, title, goal, questions, minutes }, kept, isFirst) {
-      const steps = questions.length;
-      const at = kept.at[id];
-      const done = kept.done.includes(id);
-      const state = done ? "done" : at > 1 ? `at step ${at} of ${steps}` : `${steps} steps · ${minutes} min`;
-      const label = done ? "Again" : at > 1 ? "Continue" : isFirst ? "Start here" : "Start";
-      const sheet = () => print(trigger, printName, id);
-      const spoken = (words) => ({ "aria-label": `${words}: ${title}` });
-      return el(
-        "li",
-        "ic-lesson-row",
-        el("div", "ic-lesson-words", el("h3", "", title), el("p", "", goal)),
-        el("span", `ic-lesson-state${done ? " ic-lesson-done" : ""}`, state),
-        button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", open(id, done ? 1 : at || 1), spoken(label)),
-        button("Worksheet", "ic-lesson-quiet", sheet, { title: SHEET, ...spoken("Worksheet") }),
-      );
-    }
-
-    /** One lesson for who teaches it: what it asks, its addresses, its sheets, and the line that puts it into a page. */
-    function taught({ id, title, goal, questions, minutes }) {
-      const link = (words, url) => el("a", { href: url.href, target: "_blank" }, words);
-      const sheet = (words, answers) => button(words, "ic-lesson-quiet", () => print(trigger, printName, id, answers));
-      const escaped = InstructorFigure.escape(title).replaceAll('"', "&quot;");
-      const src = InstructorFigure.escape(address(id, 1).href);
-      const line = `<iframe src="${src}" title="${escaped}" width="100%" height="800" allow="fullscreen"></iframe>`;
-      const take = button("Copy", "ic-lesson-quiet", ({ target }) => copy(target, line, "Copy it from here:"));
-      return el(
-        "li",
-        "ic-taught",
-        el("h3", "", `${title}, ${minutes} min`),
-        el("p", "", goal),
-        el("ol", "", ...questions.map((question) => el("li", "", question))),
-        el("p", "ic-taught-links", link("Lesson", address(id, 1)), link("For an audience", address(id, 1, true))),
-        el("p", "ic-taught-sheets", sheet("Worksheet"), sheet("Worksheet with answers", true)),
-        el("p", "ic-taught-frame", el("code", "", line), take),
-      );
-    }
-
-    function drawTaught() {
-      const { lessons } = catalogue;
-      const minutes = lessons.reduce((sum, lesson) => sum + lesson.minutes, 0);
-      const back = button("All lessons", "ic-lesson-quiet", () => teach(false));
-      const paper = button("Print this page", "ic-lesson-quiet", () => window.print());
-      root.replaceChildren(
-        el("h2", { tabindex: -1 }, "For instructors"),
-        el("p", "ic-lessons-note", `${lessons.length} lessons, ${minutes} minutes. ${TEACHING}`),
-        el("p", "ic-taught-sheets", back, paper),
-        status,
-        el("ol", "ic-lesson-rows", ...lessons.map(taught)),
-      );
-    }
-
-    function teach(on) {
-      document.body.classList.toggle("ic-teaching", on);
-      draw();
-      root.querySelector("h2").focus();
-    }
-
-    function entry({ term, means, lesson }) {
-      const spoken = { "aria-label": `See ${term} in a lesson` };
-      const see = lesson ? button("see it", "ic-lesson-link", open(lesson, 1), spoken) : null;
-      return el("div", "", el("dt", "", term), el("dd", "", `${means} `, see));
-    }
-
-    function draw() {
-      if (document.body.classList.contains("ic-teaching")) return drawTaught();
-      const { lessons, glossary } = catalogue;
-      const kept = progress();
-      const next = lessons.find((lesson) => !kept.done.includes(lesson.id)) || lessons[0];
-      root.replaceChildren(
-        el("h2", { tabindex: -1 }, "Lessons"),
-        el("p", "ic-lessons-note", ABOUT, " ", button("For instructors", "ic-lesson-link", () => teach(true))),
-        status,
-        el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, kept, lesson === next))),
-        el("h2", "", "Glossary"),
-        el("dl", "ic-glossary", ...glossary.map(entry)),
-      );
-    }
-
-    const accept = (value) => {
-      catalogue = value;
-      draw();
-    };
-    component(root, props, watch, accept, { progress: draw, worksheet: told });
-  }
-
-  const waiting = new Map(); // mark of a click -> the tab that it opened; null where a blocker kept it shut
-
-  /** Asks for a worksheet, of a lesson or of the view on screen; its tab opens at once, as no blocker minds a click. */
-  function print(trigger, eventName, lesson, answers) {
-    const token = crypto.getRandomValues(new Uint32Array(2)).join("-");
-    const tab = window.open("", "_blank");
-    if (tab) tab.document.body.textContent = WRITING;
-    waiting.set(token, tab);
-    tell("worksheet", WRITING);
-    trigger(eventName, { lesson, answers, token, at: window.location.origin + window.location.pathname });
-  }
-
-  function mountPrint(element, trigger, eventName) {
-    element.querySelector("button").addEventListener("click", () => print(trigger, eventName));
-  }
-
-  /** Fills the tab that waits for the page which comes as a value; where none could open, the page is saved. */
-  function mountDelivery(element, props, watch) {
-    component(element, props, watch, (page) => {
-      if (!page || !waiting.has(page.token)) return;
-      const tab = waiting.get(page.token);
-      waiting.delete(page.token);
-      const done = tab ? "The worksheet is in a tab of its own." : `${page.name} is saved among your downloads. Open it to print it.`;
-      tell("worksheet", page.error ?? done);
-      if (tab?.closed) return;
-      if (page.error) tab?.document.body.replaceChildren(page.error);
-      else if (tab) tab.location.replace(URL.createObjectURL(new Blob([page.html], { type: "text/html" })));
-      else saveFile(page.html, page.name, "text/html");
-    });
-  }
-
-  return { mountBar, mountList, mountPrint, mountDelivery, marked };
+  return { mountBar, progress, address, copy, marked };
 })();

@@ -60,11 +60,11 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return value;
   }
 
-  /** Letters `factor` times as large, and none of them as faint as on a page read from near. */
+  /** Letters and marks `factor` times as large, and no letter as faint as on a page read from near. */
   function enlarge(part, factor, faint, ink) {
     for (const [name, value] of Object.entries(part)) {
       if (!value || typeof value !== "object" || TEXT_KEYS.has(name)) continue;
-      if (name.endsWith("font") && value.size) value.size = Math.round(value.size * factor);
+      if ((name.endsWith("font") || name === "marker") && value.size > 0) value.size = Math.round(value.size * factor);
       if (name.endsWith("font") && value.color === faint) value.color = ink;
       enlarge(value, factor, faint, ink);
     }

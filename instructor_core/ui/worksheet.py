@@ -53,7 +53,7 @@ section.long { break-inside: auto; }
 .code { float: right; max-width: 60mm; margin: 1em 0 .5em 1em; color: #555; font-size: 7pt; text-align: right;
   overflow-wrap: anywhere; }
 .code svg { display: block; min-width: 20mm; margin: 0 0 1mm auto; } a { color: inherit; }
-.answers { break-before: page; }
+.figures { clear: right; } .answers { break-before: page; }
 #answers:not(:checked) ~ main .answers { display: none; }
 #answers:not(:checked) ~ main .predict td span { visibility: hidden; }
 """
@@ -139,7 +139,7 @@ def scene_sheet(printer: Printer, scene: Scene) -> str:
     figures = _figures(shown)
     room = f'<p class="ask">{ASK}</p>{_LINE * LINES}'
     parts = [
-        f'<section class="long">{head}{read}{figures}</section>',
+        f'<section class="long">{head}{read}<div class="figures">{figures}</div></section>',
         f"<section>{room}</section>",
         f'<section class="long"><h2>The texts</h2>{_list(inputs)}</section>',
     ]

@@ -207,7 +207,7 @@ def _catalogue(lessons: Sequence[Lesson], glossary: Sequence[GlossaryEntry]) -> 
         elem_id="lesson-list",
         label="Lessons",
         html_template="<div class='ic-lessons'></div>",
-        js_on_load="InstructorLessons.mountList(element, props, watch, trigger, 'lesson_action', 'lesson_print');",
+        js_on_load="InstructorLessonList.mountList(element, props, watch, trigger, 'lesson_action', 'lesson_print');",
         head=script_tags(*SCRIPTS),
         apply_default_css=False,
     )
