@@ -39,7 +39,21 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (!target.closest?.(CHANGES)) return;
     remember();
     stale(true);
+    if (target.closest("#add-instruction")) writeNext();
   });
+
+  /** The row that is added is brought on the screen, to be written in. */
+  function writeNext() {
+    const fields = () => document.querySelectorAll(".ic-instruction textarea");
+    const before = fields().length;
+    const added = new MutationObserver(() => {
+      if (fields().length <= before) return;
+      added.disconnect();
+      fields()[before].focus();
+    });
+    added.observe(document.body, { childList: true, subtree: true });
+    setTimeout(() => added.disconnect(), 5000); // no more fit
+  }
 
   /** After a run, and after figures were drawn: an error, or a run that waits or was stopped, leaves them dim. */
   const settle = (isDone) => {

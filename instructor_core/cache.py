@@ -101,6 +101,7 @@ class CachedEncoder:
         self._run_embed = on_device(_embed, model)
         self._run_tokens = on_device(_encode_tokens, model)
         self._run_read_out = on_device(_read_out, model)
+        self._run_writes = on_device(_direct_writes, model)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, here or in another process, begins empty and with a queue of its own."""
@@ -169,7 +170,17 @@ class CachedEncoder:
 
     def read_out(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         """Apply the final norm and the linear layer to residual states ``(..., h)``: ``(..., D)`` float32."""
-        results = self.queue.work(object(), {0: 1}, lambda _: [self._run_read_out(states)])
+        read: NDArray[np.float32] = self._in_turn(partial(self._run_read_out, states))
+        return read
+
+    def direct_writes(self, encoding: TokenEncoding, groups: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
+        """Return what wrote a deep encoding's embedding: see ``InstructorModel.direct_writes``."""
+        writes: tuple[NDArray[np.float32], ...] = self._in_turn(partial(self._run_writes, encoding, groups))
+        return writes
+
+    def _in_turn(self, run: Callable[[], Any]) -> Any:
+        """The result of one small piece of work, which waits for its turn at the model."""
+        results = self.queue.work(object(), {0: 1}, lambda _: [run()])
         return next(part[0] for part in results if part)
 
     def _costs(self, pairs: Sequence[Key], *, factor: int = 1) -> dict[Key, int]:
@@ -215,3 +226,9 @@ def _encode_tokens(model: InstructorModel, pairs: list[Key], deep: bool) -> list
 
 def _read_out(model: InstructorModel, states: NDArray[np.float32]) -> NDArray[np.float32]:
     return model.read_out(states)
+
+
+def _direct_writes(
+    model: InstructorModel, encoding: TokenEncoding, groups: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], ...]:
+    return model.direct_writes(encoding, groups)

@@ -288,6 +288,31 @@ class T5:
             record.append((states, []))
         return self._stack.dropout(self.final_norm(states)).float()  # type: ignore[no-any-return]
 
+    def writes(self, states: Tensor, weights: Tensor, sources: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Split the mean of the ``pooled`` last states, the scale of the final norm frozen, by what wrote it.
+
+        From the states ``(L + 1, n, h)``, the weights ``(L, heads, n, n)`` and the groups ``(S, n)`` of tokens that are
+        read: what the embeddings wrote, ``(h,)``, the heads, ``(L, heads, S, h)``, and the feed-forwards, ``(L, h)``.
+        """
+        scale = pooled / pooled.sum() * torch.rsqrt(states[-1].pow(2).mean(-1) + self.final_norm.variance_epsilon)
+        heads, forwards, each = list[Tensor](), list[Tensor](), range(self.n_heads)
+        for block, before, after, weight in zip(self._stack.block, states, states[1:], weights, strict=False):
+            attention, normed = (
+                block.layer[0].SelfAttention,
+                block.layer[0].layer_norm(before.to(self.embed.weight.dtype)),
+            )
+            value = attention.qkv(normed).chunk(3, -1)[2] if self._is_merged else attention.v(normed)
+            value = value.view(len(normed), self.n_heads, -1).float()
+            mixed = torch.einsum("i,hij,sj,jhd->hsd", scale, weight, sources, value)
+            alone = mixed.new_zeros(*mixed.shape[:2], *mixed.shape[::2])  # of each head, beside zeros for the others
+            alone[each, :, each] = mixed
+            heads.append(
+                attention.o(alone.flatten(2).flatten(0, 1).to(normed.dtype)).float().view(*mixed.shape[:2], -1)
+            )
+            forwards.append(scale @ (after - before) - heads[-1].sum((0, 1)))
+        parts = scale @ states[0], torch.stack(heads), torch.stack(forwards)
+        return tuple(self.final_norm.weight.float() * part for part in parts)
+
     def _position_bias(self, lengths: Sequence[int], device: torch.device) -> Tensor:
         """Return what is added to the scores of a run: ``(1 or n, heads, width, width)``."""
         bias, width = self._bias, lengths[0]
@@ -636,3 +661,26 @@ class InstructorModel(nn.Module):
         with torch.inference_mode():
             tensor = torch.from_numpy(np.ascontiguousarray(states)).to(self.device, self.dtype)
             return np.asarray(self.dense(self.backbone.final_norm(tensor).float()).cpu())
+
+    @torch.inference_mode()
+    def direct_writes(self, encoding: TokenEncoding, sources: NDArray[np.bool_]) -> tuple[Vectors, Vectors, Vectors]:
+        """Split the embedding of a pair by what wrote it into the residual stream; the parts add up to it.
+
+        All are read through the final norm as it scaled their sum. A part is what was written directly: what it does to
+        the parts after it is theirs.
+
+        Args:
+            encoding: A pair encoded with its layers and attentions.
+            sources: ``(S, n)``: groups of tokens, each token in one, by which the writes of attention are split.
+
+        Returns:
+            ``(D,)`` of the token embeddings, ``(L, heads, S, D)`` of what each head read in each group, and ``(L, D)``
+            of the feed-forward layers.
+        """
+        if encoding.layers is None or encoding.attentions is None:
+            raise EncoderError(
+                "Direct writes need encode_tokens(pairs, layers=True, attentions=True): got neither or one."
+            )
+        given = encoding.layers, encoding.attentions, sources, encoding.pooling_mask
+        parts = self.backbone.writes(*(torch.from_numpy(array).to(self.device, torch.float32) for array in given))
+        return tuple(np.asarray(self.dense(part).cpu()) for part in parts)  # type: ignore[return-value]

@@ -28,7 +28,7 @@ ENDPOINTS = {
     "tokens": ("texts", "instruction", "checkpoint"),
     "project": ("texts", "instructions", "method", "layout", "dimensions", "n_neighbors", "min_dist", "metric"),
     "ledger": ("first", "second", "instruction", "second_instruction", "by"),
-    "leaderboard": ("texts", "labels", "instructions", "metric"),
+    "leaderboard": ("texts", "labels", "instructions", "metric", "wordings", "label_name"),
     "fingerprint": ("texts", "instruction"),
 }
 ANSWERS_WITHIN_S = 120.0

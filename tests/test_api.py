@@ -23,7 +23,11 @@ from instructor_core.hub import CHECKPOINTS, Checkpoint
 from instructor_core.ui.api import Api, register_api
 from instructor_core.ui.api_schema import for_programs
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.trial.boards import compare_instructions
+from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.request import Request
 from tests.ui.inside import JSON
 
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "I love this phone."]
@@ -115,6 +119,23 @@ def test_a_leaderboard_ranks_the_instructions_beside_controls(client: Client) ->
     assert answer["decision"].startswith("Use no instruction" if answer["use"] == "empty" else "Use ")
     assert answer["texts_used"] == 12 and answer["gain"][1] <= answer["gain"][0] <= answer["gain"][2]
     assert all(row["low"] <= row["value"] <= row["high"] for row in answer["rows"])
+    assert answer["tasks"] == []
+
+
+def test_many_wordings_are_decided_among_as_the_page_does(client: Client, runtime: Runtime) -> None:
+    moods = ["good", "bad", "good"] * 4
+    asked = {"texts": SAID, "labels": moods, "instructions": INSTRUCTIONS[:1], "label_name": "mood"}
+    answer = client.predict(**asked, wordings=True, api_name="/leaderboard")
+    inputs = Inputs("instructor-mini", (JOINED,), tuple(SAID), tuple(moods))
+    request = Request(many=True, columns=("mood",))
+    finding = finished(compare_instructions(runtime, ScoreBook(), inputs, request))
+    assert (answer["decision"], answer["instruction"]) == (finding.sentences[0], finding.instruction.strip())
+    rows = {task["task"]: task for task in answer["tasks"]}
+    assert "mood" in rows and all(len(task["wordings"]) == len(task["accuracies"]) for task in answer["tasks"])
+    drawn = finding.panels.panels[0].figure
+    assert list(drawn.layout.yaxis.ticktext)[-len(rows) :] != [] and set(rows) <= set(drawn.layout.yaxis.ticktext)
+    dots = {drawn.layout.yaxis.ticktext[trace.y[0]]: sorted(trace.x) for trace in drawn.data if len(trace.x) > 1}
+    assert np.allclose(sorted(rows["mood"]["accuracies"]), dots["mood"], atol=1e-6)
 
 
 def test_a_fingerprint_says_what_an_instruction_does(client: Client) -> None:
@@ -167,7 +188,7 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
         ("ledger", ("a", ""), "must not be empty"),
         ("ledger", ("a", "b", "", None, "letter"), "by: input should be 'token' or 'word'"),
         ("leaderboard", (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
-        ("leaderboard", (["a"] * 8, ["x", "y"] * 4, [""]), "not empty"),
+        ("leaderboard", (["a"] * 8, ["x", "y"] * 4, ["i"]), "at least 8 labelled texts: got 0"),
     ],
 )
 def test_a_request_outside_the_limits_is_refused_before_any_work(

@@ -167,7 +167,7 @@ def group_names(texts: Sequence[str], index: NDArray[np.int64], embeddings: NDAr
         if not name or name in names:
             center = embeddings[group].mean(axis=0)
             central = group[int(np.argmax(rounded(embeddings[group] @ center)))]
-            name = _shortened(texts[central])
+            name = f'like "{_shortened(texts[central])}"'
         names.append(name if name not in names else f"{name} ({len(names) + 1})")
     return tuple(names)
 

@@ -86,7 +86,7 @@ def _checked_labels(labels: Sequence[str] | None) -> tuple[tuple[str, ...], NDAr
     """Sorted label names and the label of each text, or a UserError that says what is missing."""
     labels = labels or ()
     n, labelled = len(labels), sum(bool(label.strip()) for label in labels)
-    if labelled < n or n == 0:
+    if labelled < n:
         raise UserError(
             f"Scoring instructions needs a label for every text: got {labelled} labels for {n} texts. "
             "Add the missing labels, or leave those texts out."

@@ -88,10 +88,14 @@ def layer_similarity(embeddings: NDArray[np.floating]) -> LayerSimilarity:
     return LayerSimilarity(matrices, np.array(ranges, dtype=np.float64))
 
 
+def segment_groups(segments: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) the index in `GROUPS` of each encoded token."""
+    return np.array([_GROUP_OF[str(segment)] for segment in segments], dtype=np.int64)
+
+
 def segment_attention(attentions: NDArray[np.floating], segments: Sequence[str]) -> SegmentAttention:
     """Where the text's tokens look: weights (L, heads, n, n), row `i` those of token `i`; n segments or more."""
-    n = attentions.shape[-1]
-    groups = np.array([_GROUP_OF[str(segment)] for segment in segments[:n]])
+    groups = segment_groups(segments[: attentions.shape[-1]])
     if not (groups == 1).any():
         raise UserError("Attention by segment needs a text token: got an empty text. Choose a text with words.")
     members = (groups[:, None] == np.arange(len(GROUPS))).astype(np.float64)  # (n, 3)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
@@ -26,7 +27,7 @@ ATTENTION_NOT_SHOWN = (
     "Attention is not an explanation: it shows where a token looks, not what it takes from there nor what becomes "
     "of it."
 )
-_GROUPS = (  # name, colour and bar pattern of a segment, in the order of the shares
+GROUP_LOOK = (  # name, colour and bar pattern of a segment, in the order of the shares
     ("instruction", theme.SEGMENTS["instruction"], "/"),
     ("text", theme.SEGMENTS["text"], ""),
     ("</s>", theme.SEGMENTS["end"], "."),
@@ -94,7 +95,7 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
     shares = result.by_layer
     blocks = tuple(layer_name(layer + 1) for layer in range(len(shares)))
     stacked = []
-    for group, (name, color, pattern) in enumerate(_GROUPS):
+    for group, (name, color, pattern) in enumerate(GROUP_LOOK):
         tips = [
             f"{block}\n{share:.1%} of the attention of text tokens goes to {name}\n"
             f"{result.even[group]:.1%} if every token got the same"
@@ -102,11 +103,14 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
         ]
         drawn = bars(shares[:, group], tips, color, name=theme.escape(name))
         stacked.append(drawn.update(marker_pattern={"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}))
-    name = _GROUPS[segment][0]
+    name = GROUP_LOOK[segment][0]
     scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
+    figure = stacked_layers(stacked, blocks, title="share of attention")
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    heads = heads_figure(result.shares[:, :, segment], scale, f"share to {name}")
     panels = (
-        Panel("attention", "Where text tokens look, by layer", None, _stack(stacked, blocks), "mean over the heads"),
-        Panel("heads", f"Share that goes to {name}, by head", None, _heads(result, segment, blocks, scale), aspect=0.7),
+        Panel("attention", "Where text tokens look, by layer", None, figure, "mean over the heads"),
+        Panel("heads", f"Share that goes to {name}, by head", None, heads, aspect=0.7),
     )
     first, final = shares[0, 0], shares[-1, 0]
     alt = (
@@ -116,25 +120,27 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
     return PanelSet(panels, (), scale, alt=alt)
 
 
-def _stack(stacked: Sequence[go.Bar], blocks: Sequence[str]) -> go.Figure:
+def stacked_layers(stacked: Sequence[go.Bar], names: Sequence[str], *, title: str) -> go.Figure:
     """Bars of one layer end to end, the first layer on top."""
-    figure = rows_chart(go.Figure(list(stacked)), blocks, title="share of attention")
-    figure.update_xaxes(range=[0, 1], tickformat=".0%", automargin=True)
+    figure = rows_chart(go.Figure(list(stacked)), names, title=title)
+    figure.update_xaxes(automargin=True)
     return figure.update_layout(
-        barmode="stack",
+        barmode="relative",
         bargap=0.2,
-        height=len(blocks) * 24 + 80,
+        height=len(names) * 24 + len(stacked) * 10 + 60,  # names of the colours stand under each other on a phone
         showlegend=True,
         legend_traceorder="normal",
         margin={"l": 8, "r": 12, "t": 8, "b": 36},
     )
 
 
-def _heads(result: SegmentAttention, segment: int, blocks: Sequence[str], scale: ColorScale) -> go.Figure:
-    """Layer x head heatmap of one segment's share."""
-    values = result.shares[:, :, segment]
+def heads_figure(values: NDArray[np.floating], scale: ColorScale, what: str) -> go.Figure:
+    """Layer x head heatmap, the first layer on top; `what` is measured."""
+    blocks = tuple(layer_name(layer + 1) for layer in range(len(values)))
     heads = tuple(str(head + 1) for head in range(values.shape[1]))
     names = tuple(f"head {head}" for head in heads)
-    rows = Side(tuple(blocks), tuple(range(len(blocks))), tuple(blocks))
+    rows = Side(blocks, tuple(range(len(blocks))), blocks)
     columns = Side(heads, tuple(range(len(heads))), names, title="head")
-    return matrix_figure(values, rows, columns, scale, f"share to {_GROUPS[segment][0]}")
+    figure = matrix_figure(values, rows, columns, scale, what)
+    figure.data[0].z = values  # smaller than what matrices are rounded to
+    return figure

@@ -56,6 +56,9 @@ SEGMENTS = {
 }
 """Segment of a token sequence -> colour of its line; the lines differ in style too (dashed, solid, dotted)."""
 
+FEED_FORWARD = "#b07d12"
+"""Of what no segment is the source of, beside the colours of the segments."""
+
 FONT_SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 FONT_MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'Liberation Mono', 'DejaVu Sans Mono', monospace"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,10 @@ from numpy.typing import NDArray
 from instructor_core.analysis import attribution, projection
 from instructor_core.analysis import leaderboard as boards
 from instructor_core.analysis import similarity as cosines
-from instructor_core.analysis.controls import with_controls
 from instructor_core.analysis.fingerprint import MIN_TEXTS
 from instructor_core.analysis.fingerprint import describe as say
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.label_task import Metric
-from instructor_core.analysis.labels import label_issues, usable_task
-from instructor_core.analysis.scores import score_instructions
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
@@ -35,8 +32,11 @@ from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.strings import one_line
 from instructor_core.ui.text_warnings import text_warnings
 from instructor_core.ui.trial.boards import larger_than
+from instructor_core.ui.trial.comparison import ScoreBook, compare
+from instructor_core.ui.trial.request import Request
 
 CONCURRENCY = 8  # answers are large: these many are made at a time, the others wait
 
@@ -192,6 +192,8 @@ class Api:
         instructions: contract.Candidates,
         metric: contract.MetricName = "accuracy",
         checkpoint: contract.Checkpoint = BUNDLED,
+        wordings: contract.Wordings = False,
+        label_name: contract.LabelName = "",
     ) -> contract.Board:
         """Compare instructions by how well texts with the same label lie together, beside controls.
 
@@ -199,18 +201,18 @@ class Api:
             The decision in one sentence, the name and words of the instruction to use ("empty" and "" for none), its
             accuracy on texts that took no part in choosing it, that without an instruction, their difference with a
             95% interval, what else can be concluded, how many texts were used, and per instruction its rank, its value
-            with a 95% interval, and the verdicts against no instruction and against the best.
+            with a 95% interval, and the verdicts against no instruction and against the best; with `wordings` also per
+            task its wordings with the accuracy of each, and by how much the best looks better than on other texts.
         """
         inputs = inputs_of(checkpoint, texts, instructions)
         if len(labels) != len(texts):
             raise UserError(f"Every text needs a label: got {len(labels)} labels for {len(texts)} texts.")
-        entries = with_controls(inputs.instructions)
-        issues = label_issues(labels, inputs.texts)
-        task = usable_task(labels, issues)
-        used = tuple(inputs.texts[row] for row in issues.rows)
-        grid = self._grid(Inputs(checkpoint, tuple(entry.instruction for entry in entries), used, None))
         chosen = Metric[metric.upper()]
-        board = boards.leaderboard(entries, tuple(score_instructions(grid, task)), task, metric=chosen)
+        columns = tuple(filter(None, [one_line(label_name)]))
+        request = Request(metric=chosen, many=wordings, columns=columns)
+        self._encoder(checkpoint)
+        found = finished(compare(self.runtime, ScoreBook(), replace(inputs, labels=tuple(labels)), request))
+        board, task, spread = found.board, found.board.task, found.choice.spread
         decision = board.decision
         return {
             "metric": chosen.value,
@@ -222,9 +224,24 @@ class Api:
             "held_out_none": decision.held_out_none,
             "gain": [decision.gain.value, decision.gain.low, decision.gain.high],
             "best": board.rows[board.best].name,
-            "conclusion": [*boards.conclusion(board, larger=larger_than(checkpoint)), *issues.sentences],
-            "texts_used": len(used),
+            "conclusion": [
+                *boards.conclusion(board, larger=larger_than(checkpoint)),
+                *(spread.sentences if spread is not None else ()),
+                *found.said,
+            ],
+            "texts_used": len(task.index),
             "rows": [_board_row(row, chosen) for row in board.rows],
+            "tasks": [
+                {
+                    "task": each.name,
+                    "wordings": list(each.wordings),
+                    "accuracies": _numbers(values),
+                    "optimism": round(float(optimism), 7),
+                }
+                for each, values, optimism in (
+                    zip(found.tasks, spread.values, spread.optimism, strict=True) if spread is not None else ()
+                )
+            ],
         }
 
     @checked

@@ -17,6 +17,7 @@ MAX_API_TEXTS = 500
 MAX_API_CHARACTERS = 500_000  # of all texts together
 MAX_API_NUMBERS = 1_000_000  # in an answer
 MAX_API_TOKEN_TEXTS = 64
+MAX_LABEL_NAME = 200  # characters
 
 _MENDED = BeforeValidator(lambda value: well_formed(value) if isinstance(value, str) else value)
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS), _MENDED]
@@ -85,6 +86,20 @@ MetricName = Annotated[
 ]
 
 
+Wordings = Annotated[
+    bool,
+    _about(
+        "Whether many wordings of each task that the labels name are tried beside the instructions, as on the page."
+    ),
+]
+LabelName = Annotated[
+    str,
+    Field(max_length=MAX_LABEL_NAME),
+    _MENDED,
+    _about("What the labels say of a text, such as the name of their column: with `wordings`, a task that is tried."),
+]
+
+
 class Encoded(TypedDict):
     """Answer of `encode`."""
 
@@ -145,6 +160,15 @@ class BoardRow(TypedDict):
     standing: str
 
 
+class TriedTask(TypedDict):
+    """One task of the many wordings in the answer of `leaderboard`."""
+
+    task: str
+    wordings: list[str]
+    accuracies: list[float]
+    optimism: float
+
+
 class Board(TypedDict):
     """Answer of `leaderboard`."""
 
@@ -160,6 +184,7 @@ class Board(TypedDict):
     conclusion: list[str]
     texts_used: int
     rows: list[BoardRow]
+    tasks: list[TriedTask]
 
 
 class TaskLikeness(TypedDict):

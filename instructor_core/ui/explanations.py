@@ -13,7 +13,9 @@ from instructor_core.analysis.layers import layer_divergence, layer_similarity, 
 from instructor_core.analysis.movement import movement, neighbor_change
 from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.pooling import RECIPE_NAMES, boundary, compare_recipes, recipe_pairs
+from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.analysis.units import By
+from instructor_core.analysis.writes import read_groups, write_shares
 from instructor_core.errors import UserError
 from instructor_core.figures import attribution as attribution_figures
 from instructor_core.figures import deletion as deletion_figures
@@ -21,6 +23,7 @@ from instructor_core.figures import layers as layer_figures
 from instructor_core.figures import movement as movement_figures
 from instructor_core.figures import pooling as pooling_figures
 from instructor_core.figures import theme
+from instructor_core.figures import writes as write_figures
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.canvas import Drawing
 from instructor_core.ui.inputs import Inputs
@@ -194,6 +197,26 @@ def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> D
         f"{top + 1} ({shares[top, 0]:.0%}); an even spread would give {result.even[0]:.0%}.",
     )
     return Drawing((layer_figures.ATTENTION_NOT_SHOWN,), layer_figures.attention_panels(result), sentences)
+
+
+def explain_writes(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+    """Who wrote the cosine of two texts, under one instruction or two, and what it is without any."""
+    encoder = runtime.encoder(inputs.checkpoint_id)
+    texts = (inputs.texts[question.first], inputs.texts[question.second])
+    which = list(dict.fromkeys((question.a, question.b)))
+    shares = []
+    for k in which:
+        encoded = encoder.encode_tokens([(inputs.instructions[k], text) for text in texts], deep=True)
+        first, second = (encoder.direct_writes(pair, read_groups(pair.segments, pair.n_encoded)) for pair in encoded)
+        shares.append(write_shares(first, second))
+    plain = encoder.encode([("", text) for text in texts])
+    without = float(cosine_matrix(plain[:1], plain[1:])[0, 0])
+    sentences = [
+        f"Under {letter(k)}, {write_figures.write_sentence(result)}" for result, k in zip(shares, which, strict=True)
+    ]
+    sentences.append(f"With the instruction deleted their cosine is {number(without)}.")
+    panels = write_figures.write_panels(shares, which, inputs.instructions)
+    return Drawing((write_figures.NOT_SHOWN,), panels, tuple(sentences))
 
 
 def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:

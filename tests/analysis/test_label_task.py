@@ -10,7 +10,7 @@ from instructor_core.errors import UserError
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (None, "a label for every text: got 0 labels for 0 texts"),
+        (None, "at least 8 labelled texts: got 0"),
         (["a", "b"] * 3 + ["a"], "at least 8 labelled texts: got 7"),
         (["a"] * 9, "at least 2 different labels: got 1, 'a', on all 9 texts"),
         (["a", "b"] * 5 + ["", " "], "a label for every text: got 10 labels for 12 texts"),

@@ -331,3 +331,15 @@ def test_a_whole_round_works_by_keyboard(page: Page):
     page.keyboard.press("Enter")
     expect(page.locator("#why-card h3")).to_contain_text(re.compile("Why texts 1 and (?!9)"))
     expect(page.locator("#text-list .ic-selected")).to_have_count(2)
+
+
+def test_matrices_keep_to_their_panels_when_the_window_changes(page: Page) -> None:
+    open_tab(page, "Matrix")
+    drawn(page, "similarity-plots", 2)
+    for width in (1440, 1120):
+        before = page.evaluate("document.querySelector('#similarity-plots').clientWidth")
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(f"document.querySelector('#similarity-plots').clientWidth !== {before}")
+        script = """() => [...document.querySelectorAll('#similarity-plots .ic-plot')]
+          .map(gd => gd._fullLayout.width - gd.clientWidth)"""
+        assert max(map(abs, at_rest(page, script))) <= 1

@@ -14,7 +14,6 @@ from tests.browser.conftest import DESKTOP
 from tests.browser.reading import (
     choose,
     drawn,
-    embed,
     how_it_is_drawn,
     instruction,
     open_panel,
@@ -47,12 +46,24 @@ def elsewhere(tmp_path: Path, browser: Browser) -> Iterator[Callable[[str], Page
         context.close()
 
 
-def test_a_link_restores_inputs_selection_and_options_on_another_server(page: Page, elsewhere: Callable[[str], Page]):
+def wordings_by_task(page: Page) -> str:
+    """The title of the figure of many wordings, once a row is the column that the labels came from."""
+    expect(page.locator("#lab-plots")).to_contain_text("wordings of")
+    page.wait_for_function("document.querySelector('#lab-plots .ic-plot').layout.yaxis.ticktext.includes('subject')")
+    return page.locator("#lab-plots").get_by_text("wordings of").first.inner_text()
+
+
+def test_a_link_restores_inputs_selection_and_options_on_another_server(
+    page: Page, elsewhere: Callable[[str], Page], tmp_path: Path
+) -> None:
     drawn(page, "map-plots", 2)
     instruction(page, 0).fill("Represent the review for clustering by topic:")
-    texts(page).fill("\n".join(TEXTS))
-    embed(page, 16)
-    page.locator("#edit-texts").click()
+    table = tmp_path / "own.tsv"
+    table.write_text("\n".join(["text\tsubject", *TEXTS]), encoding="utf-8")
+    open_panel(page, "texts")
+    page.locator("#upload-file input[type=file]").set_input_files(table)
+    page.locator("#upload-use").click()
+    expect(page.locator("#example-point")).to_contain_text("8 texts, 2 labels (subject)")
     page.locator("#text-list [data-item]").nth(2).click()
     with how_it_is_drawn(page):
         page.get_by_role("radio", name="joint").check()
@@ -60,6 +71,8 @@ def test_a_link_restores_inputs_selection_and_options_on_another_server(page: Pa
     page.get_by_role("button", name=re.compile("^add candidates")).click()
     page.get_by_role("textbox", name="More candidates").fill(CANDIDATES)
     page.get_by_role("textbox", name="More candidates").blur()
+    page.locator("#try-wordings").click()
+    title = wordings_by_task(page)
     open_tab(page, "Matrix")
     wait_for_size(page, 2, 8)
     with how_it_is_drawn(page):
@@ -87,5 +100,6 @@ def test_a_link_restores_inputs_selection_and_options_on_another_server(page: Pa
     with how_it_is_drawn(other):
         expect(other.get_by_role("radio", name="joint")).to_be_checked()
     open_tab(other, "Test")
+    assert wordings_by_task(other) == title
     other.get_by_role("button", name=re.compile("^add candidates")).click()
     expect(other.get_by_role("textbox", name="More candidates")).to_have_value(CANDIDATES)

@@ -56,7 +56,7 @@ def test_one_layer_keeps_its_key_and_several_get_their_own() -> None:
 def test_attention_is_stacked_by_layer_in_the_colours_of_the_segments() -> None:
     panels = attention_panels(ATTENTION)
     bars = panels.panels[0].figure.data
-    assert panels.panels[0].figure.layout.barmode == "stack"
+    assert panels.panels[0].figure.layout.barmode == "relative"
     np.testing.assert_allclose(sum(np.array(bar.x) for bar in bars), 1, atol=1e-6)
     np.testing.assert_allclose(np.transpose([bar.x for bar in bars]), ATTENTION.by_layer)
     assert [bar.name for bar in bars] == ["instruction", "text", "&lt;/s&gt;"]

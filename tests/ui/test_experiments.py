@@ -27,6 +27,9 @@ from instructor_core.ui.inputs import Inputs, parse_texts
 from instructor_core.ui.page import Page
 from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene.link import decode_scene, encode_scene
+from instructor_core.ui.scene.stage import Words
 from instructor_core.ui.trial import TAB, comparison
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.closer import EXPERIMENTS, Experiment
@@ -148,7 +151,10 @@ def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_
     inputs = replace(INPUTS, instructions=own)
     page = cast(Page, SimpleNamespace(runtime=runtime))
     given = (page, ScoreBook(), TAB, inputs, None)
-    asked = (None, "", "ACCURACY")
+    shared, _ = decode_scene(
+        encode_scene(Scene(inputs, TAB, label_name="mood")), checkpoints=[inputs.checkpoint_id], places=[TAB]
+    )
+    asked = (Words(shared.inputs.texts, label_name=shared.label_name), "", "ACCURACY")
     *_, parts = decide(*given, "", *asked)
     _, _, said, _, _, _, _, snippet, rows, instruction, _, key = parts
     assert ("Use no instruction" in said) is (own != INPUTS.instructions) is (instruction == "")
@@ -162,7 +168,8 @@ def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_
         used = [row for row in csv.reader(file) if row[2:3] == ["use"]]
     assert [row[1] for row in used] == [one_line(instruction)]
     *_, parts = decide(*given, subject(replace(inputs, instructions=("others",))), *asked)
-    assert " wordings of " in json.loads(parts[3])["panels"][0]["title"]
+    panel = json.loads(parts[3])["panels"][0]
+    assert " wordings of " in panel["title"] and "mood" in panel["figure"]["layout"]["yaxis"]["ticktext"]
     assert parts[-1] != key
     assert "more tries ask for more texts" not in parts[0]
 

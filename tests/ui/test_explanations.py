@@ -29,6 +29,7 @@ VIEWS: list[Callable[[Runtime, Inputs, Question], Drawing]] = [
     explanations.explain_read_out,
     explanations.explain_attention,
     explanations.explain_boundary,
+    explanations.explain_writes,
 ]
 
 

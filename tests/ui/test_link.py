@@ -71,7 +71,8 @@ def states(draw: st.DrawFn) -> Scene:
     value = st.one_of(st.none(), st.booleans(), st.integers(-1000, 1000), st.floats(-9, 9), st.text(string.printable))
     options = draw(st.dictionaries(st.text(string.printable, max_size=20), value, max_size=5))
     selected = Selected(*draw(st.tuples(*[st.integers(0, 30)] * 3))).within(inputs)
-    return Scene(inputs, draw(st.sampled_from(KNOWN["places"])), selected, options)
+    label_name = draw(WORDS) if columns else ""
+    return Scene(inputs, draw(st.sampled_from(KNOWN["places"])), selected, options, label_name)
 
 
 def packed(content: bytes) -> str:
@@ -310,7 +311,7 @@ def test_the_options_of_every_tab_come_back_on_another_server(demo: gr.Blocks) -
     first, second = demo, build_demo(Runtime(CHECKPOINTS, device="cpu"))
     typed = {name: another(component) for name, component in page_options(first).items()}
     inputs = Inputs(CHECKPOINTS[0].id, ("Represent the text: ", ""), ("One.", "Two."), ("a", "b"))
-    text, message = handler(first, "link")(inputs, Selected(1, 0, 1), "lab", *typed.values())
+    text, message = handler(first, "link")(inputs, Selected(1, 0, 1), "lab", None, *typed.values())
     assert message == "" and len(typed) > 20
     restored = handler(second, "from_address")(FakeRequest(s=text))
     for name, component in page_options(second).items():
@@ -331,14 +332,18 @@ def test_without_a_link_or_with_a_broken_one_nothing_changes_but_the_message(bui
 
 def test_link_and_file_of_the_page_are_those_of_its_scene(built: tuple[gr.Blocks, Stage]) -> None:
     demo, stage = built
-    now = (INPUTS, Selected(9, 9, 9), "map", "pca", True)
+    now = (INPUTS, Selected(9, 9, 9), "map", Words(INPUTS.texts, label_name="mood"), "pca", True)
     text, message = handler(demo, "link")(*now)
-    expected = Scene(INPUTS, "map", Selected(1, 1, 1), {"map.method": "pca", "map.center": True})
+    expected = Scene(INPUTS, "map", Selected(1, 1, 1), {"map.method": "pca", "map.center": True}, "mood")
     assert message == "" and decode_scene(text, **KNOWN) == (expected, 0)
     path, _ = handler(demo, "write")(*now)
     assert read_scene_file(Path(path).read_bytes(), **KNOWN) == (expected, 0)
-    assert handler(demo, "from_file")(path)[stage.page.active] == "map"
-    assert stage.scene(INPUTS, Selected(), "map", [1], float("nan")).options == {}
+    updates = handler(demo, "from_file")(path)
+    assert updates[stage.page.active] == "map"
+    assert (updates[stage.words].texts, updates[stage.words].label_name) == (INPUTS.texts, "mood")
+    # The name is that of other texts' labels as soon as a text was edited.
+    other = stage.scene(INPUTS, Selected(), "map", Words(("Mine.",), label_name="mood"), [1], float("nan"))
+    assert (other.options, other.label_name) == ({}, "")
 
 
 def test_only_a_well_formed_space_name_reaches_the_script(monkeypatch: pytest.MonkeyPatch) -> None:

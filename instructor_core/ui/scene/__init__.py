@@ -41,6 +41,7 @@ class Scene:
     selected: Selected = field(default_factory=Selected)
     # By name; those not named have their defaults. None leaves all as they are.
     options: Mapping[str, Option] | None = field(default_factory=dict)
+    label_name: str = ""  # of the column that the labels came from, which Test words tasks with; "" if it is not known
 
     @property
     def view(self) -> Option:

@@ -32,7 +32,7 @@ MAX_LINK_BYTES = 1_000_000  # of the JSON inside a link
 MAX_FILE_BYTES = 5_000_000  # of a state file
 MAX_LABEL_COLUMNS = 10
 MAX_OPTIONS = 100
-MAX_OPTION = 200  # characters of the name of an option
+MAX_NAME = 200  # characters of the name of an option, or of a column of labels
 MAX_OPTION_VALUE = 20_000  # characters of a value that is a string
 
 _NOT_A_LINK = "This link does not hold a state of the page: {}. Ask for a new one, or go on without it."
@@ -100,6 +100,7 @@ def _json(scene: Scene, *, indent: int | None = None) -> str:
         "place": scene.place,
         "selected": [selected.row, selected.column, selected.instruction],
         "options": dict(scene.options or {}),
+        **({"labelled": scene.label_name} if scene.label_name else {}),
     }
     # ASCII: a lone surrogate travels as an escape and is replaced on arrival.
     return json.dumps(fields, separators=(",", ":") if indent is None else None, indent=indent, allow_nan=False)
@@ -125,7 +126,9 @@ def _scene(content: bytes, *, checkpoints: Collection[str], places: Collection[s
     place = fields.get("place" if fields["v"] == VERSION else "tab")
     options, n_ignored = _options(fields.get("options", {}))
     place = place if isinstance(place, str) and place in places else next(iter(places))
-    return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options), n_ignored
+    labelled = fields.get("labelled")
+    label_name = one_line(labelled[:MAX_NAME]) if isinstance(labelled, str) and columns else ""
+    return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options, label_name), n_ignored
 
 
 def _refuse(constant: str) -> float:
@@ -172,5 +175,5 @@ def _options(value: object) -> tuple[dict[str, Option], int]:
             or (isinstance(entry, str) and len(entry) <= MAX_OPTION_VALUE)
         )
 
-    kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_OPTION and plain(entry)][:MAX_OPTIONS]
+    kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
     return dict(kept), len(value) - len(kept)

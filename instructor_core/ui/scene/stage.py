@@ -52,20 +52,26 @@ class Stage:
     def now(self) -> list[Any]:
         """Inputs of an event that reads the scene on screen with `scene`."""
         page = self.page
-        return [page.inputs, page.selected, page.active, *(option.component for option in self.options.values())]
+        return [
+            page.inputs,
+            page.selected,
+            page.active,
+            self.words,
+            *(option.component for option in self.options.values()),
+        ]
 
-    def scene(self, inputs: Inputs, selected: Any, place: str, *values: Any) -> Scene:
+    def scene(self, inputs: Inputs, selected: Any, place: str, words: Words | None, *values: Any) -> Scene:
         """Return what is on screen; an option that was never shown is left out, as is what is no plain value."""
         pairs = zip(self.options, values, strict=True)
         plain = {name: value for name, value in pairs if isinstance(value, str | int | float) and value == value}
-        return Scene(inputs, place, selected.within(inputs), plain)
+        return Scene(inputs, place, selected.within(inputs), plain, label_name(words, inputs))
 
     def show(self, scene: Scene, words: str | None = None) -> Updates:
         """Return the updates that set up a scene and run it; with words, these stand over the tabs."""
         inputs = scene.inputs
         updates: Updates = {
             self.checkpoint: inputs.checkpoint_id,
-            self.words: None if words is None else Words(inputs.texts, words),
+            self.words: Words(inputs.texts, words or "", scene.label_name),
             self.page.tabs: gr.Tabs(selected=scene.place),
             self.page.active: scene.place,
             self.page.selected: scene.selected,
@@ -89,6 +95,11 @@ class Stage:
             for name, value in given.items()
         )
         return len(given) - sum(offered)
+
+
+def label_name(words: Words | None, inputs: Inputs) -> str:
+    """Return the name of the column that the labels of these inputs came from; "" where it is not known."""
+    return words.label_name if words is not None and words.texts == inputs.texts else ""
 
 
 def words_about(inputs: Inputs, examples: Sequence[Example], said: Words | None) -> tuple[str, str | None]:

@@ -19,6 +19,7 @@ from instructor_core.ui.explanations import (
     explain_movement,
     explain_pair,
     explain_read_out,
+    explain_writes,
 )
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
@@ -62,6 +63,7 @@ VIEWS = (
     _view("divergence", "where it enters", explain_divergence, "second_instruction"),
     _view("read-out", "similarity by layer", explain_read_out, "layer"),
     _view("attention", "attention", explain_attention),
+    _view("writes", "who wrote it", explain_writes, "second_text", "second_instruction"),
     _view("boundary", "boundary and pooling", explain_boundary),
 )
 

@@ -22,7 +22,7 @@ from instructor_core.ui.inputs import Inputs, format_texts
 from instructor_core.ui.page import Page
 from instructor_core.ui.progress import described
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.scene.stage import Words
+from instructor_core.ui.scene.stage import Words, label_name
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import TABLE_HEADERS, compare_instructions
 from instructor_core.ui.trial.comparison import ScoreBook
@@ -98,7 +98,7 @@ def decide(
     if inputs.labels is None:
         yield [status(""), gr.update(visible=False), *_only(sentence_list(UNLABELLED)), keep, key]
         return
-    columns = (words.label_name,) if words and words.label_name and words.texts == inputs.texts else ()
+    columns = tuple(filter(None, [label_name(words, inputs)]))
     request = Request(candidates=typed, metric=Metric[metric], many=many, columns=columns)
     finding = yield from described(
         compare_instructions(page.runtime, book, inputs, request),
