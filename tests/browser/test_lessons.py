@@ -82,10 +82,11 @@ UNREAD = """() => {
     const inside = left > -1 && top > -1 && right < innerWidth + 1 && bottom < innerHeight + 1;
     if (width && (!inside || parseFloat(getComputedStyle(node).fontSize) < 16)) found.push(words.data);
   }
-  const shown = [...document.querySelectorAll('.ic-main :is(.ic-plot svg, .ic-token)')].some(node => node.checkVisibility());
-  const low = [...document.querySelectorAll('.ic-plot, textarea')].filter(node => node.checkVisibility()
-    && node.getBoundingClientRect().bottom > innerHeight + 1).map(node => node.className);
-  return [...found, ...low, ...(shown ? [] : ['no figure']), ...(document.documentElement.scrollHeight > innerHeight ? [`the page has ${document.documentElement.scrollHeight} px`] : [])];
+  const seen = (hooks) => [...document.querySelectorAll(hooks)].filter(node => node.checkVisibility());
+  const low = seen('.ic-plot, textarea').filter(node => node.getBoundingClientRect().bottom > innerHeight + 1);
+  const {scrollHeight} = document.documentElement;
+  return [...found, ...low.map(node => node.className), ...(scrollHeight > innerHeight ? [`${scrollHeight} px`] : []),
+    ...(seen('.ic-main .ic-plot svg, .ic-main .ic-token').length ? [] : ['no figure'])];
 }"""
 
 

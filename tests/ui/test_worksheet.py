@@ -95,7 +95,7 @@ def test_the_address_on_a_sheet_is_that_of_the_page_or_none(sent: object, expect
 def printed(demo: gr.Blocks, stage: Stage, sent: dict[str, Any], **options: Any) -> dict[str, str]:
     """What the page answers to a click that prints, with the options on screen set otherwise."""
     write = inspect.unwrap(handler(demo, "write_page"))
-    shown = [stage.page.inputs.value, Selected(), "learn"]
+    shown = [stage.page.inputs.value, Selected(), "learn", None]
     values = [options.get(name, option.component.value) for name, option in stage.options.items()]
     answer: dict[str, str] = json.loads(write(gr.EventData(None, sent), *shown, *values))
     return answer
