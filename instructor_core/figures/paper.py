@@ -97,7 +97,7 @@ def _table(figure: go.Figure, items: Sequence[str]) -> str:
         for name, row in zip(rows, values.tolist(), strict=True)
     )
     size = ' class="large"' if len(columns) > _LARGE else ""
-    return f"<table{size}><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table{size}><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(value: float, low: float, high: float, colors: tuple[str, ...], digits: int) -> str:
@@ -192,7 +192,12 @@ def _chart(panel: Panel) -> str:
         shown = [trace for trace in panel.figure.data if trace.name and trace.showlegend is not False]
         swatches = "".join(f"<span>{_swatch(trace)} {escape(unescape(trace.name))} &ensp;</span>" for trace in shown)
         legend = f"<small>{swatches}</small>"
-    return f'<svg width="{WIDTH}" height="{frame.height:.0f}" role="img">{"".join(parts)}</svg>{legend}'
+    return f"{_svg(panel, WIDTH, frame, ''.join(parts))}{legend}"
+
+
+def _svg(panel: Panel, width: int, frame: _Frame, drawn: str) -> str:
+    size = f'width="{width}" height="{frame.height:.0f}"'
+    return f'<svg {size} role="img" aria-label="{escape(panel.title)}">{drawn}</svg>'
 
 
 def _picture(panel: Panel) -> str:
@@ -210,7 +215,7 @@ def _picture(panel: Panel) -> str:
         f'<image {place} preserveAspectRatio="none" style="image-rendering:pixelated" '
         f'href="data:image/png;base64,{data}"/>{"".join(_ticks(frame, panel.figure.layout))}'
     )
-    return f'<svg width="{PICTURE}" height="{frame.height:.0f}" role="img">{drawn}</svg>'
+    return _svg(panel, PICTURE, frame, drawn)
 
 
 def _png(pixels: np.ndarray[Any, np.dtype[np.uint8]], palette: bytes) -> bytes:

@@ -54,8 +54,8 @@ section.long { break-inside: auto; }
   overflow-wrap: anywhere; }
 .code svg { display: block; min-width: 20mm; margin: 0 0 1mm auto; } a { color: inherit; }
 .figures { clear: right; } .answers { break-before: page; }
-#answers:not(:checked) ~ main .answers { display: none; }
-#answers:not(:checked) ~ main .predict td span { visibility: hidden; }
+#answers:not(:checked) ~ .answers { display: none; }
+#answers:not(:checked) ~ .predict td span { visibility: hidden; }
 """
 MANY = 8  # texts from which a list takes two columns, and only the matrix that a step looks at is printed
 MAX_LISTED = 120  # texts of a view
@@ -167,8 +167,8 @@ def _page(title: str, parts: Sequence[str], answers: tuple[str, bool] | None) ->
     button = '<button type="button" class="screen" onclick="print()">Print</button>'
     body = "\n".join(parts)
     return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{box if answers else ""}{button}'
-        f"\n<main>{body}</main>\n</body></html>\n"
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>{box if answers else ""}{button}'
+        f"\n{body}\n</main></body></html>\n"
     )
 
 

@@ -15,6 +15,7 @@ from instructor_core.ui.inputs import format_texts
 from instructor_core.ui.lessons import Lesson, Step, load_lessons
 from tests.browser.conftest import PHONE, Problems, Screen
 from tests.browser.reading import at_rest, choose, open_panel, open_tab
+from tests.browser.test_accessibility import violations
 
 pytestmark = pytest.mark.browser
 
@@ -343,6 +344,7 @@ def test_instructors_find_every_lesson_on_one_page_and_put_one_into_theirs(open_
         assert all(step.question in text for step in lesson.steps)
     sheet = sheet_of(page, "Worksheet with answers")
     expect(sheet.locator(".answers")).to_be_visible()
+    assert violations(page) == violations(sheet) == []
     assert pages(page) <= 4
     frame = taught.nth(3).locator("code").inner_text()
     course = page.context.new_page()
