@@ -200,7 +200,9 @@ def _answer(printer: Printer, step: Step, checkpoint_id: str) -> str:
     if step.solution is None:
         right, verdict = step.choices[step.answer], judge(encoder, step, checkpoint_id, step.answer)
     else:
-        right = "For example: " + " ".join(text for text in step.solution.texts if text not in step.inputs.texts)
+        before = (*step.inputs.instructions, *step.inputs.texts)
+        made = [new for new in (*step.solution.instructions, *step.solution.texts) if new not in before]
+        right = f"For example: {' · '.join(made)}" if made else ""
         verdict = judge_change(encoder, step, replace(step.solution, checkpoint_id=checkpoint_id))
     if verdict.kind != "right":
         return escape(verdict.words)
