@@ -41,7 +41,7 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
     said = [describe_change(result, k) for k in range(1, n_instructions)]
     if len(said) > 2:  # one line
         changed = " · ".join(f"{name} {count}" for name, count in zip(names[1:], result.changed[1:], strict=True))
-        said = [f"Of {n_texts} texts have another nearest text than under A: {changed}."]
+        said = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
     if result.agreement is not None:
         agreement = describe_agreement(result.agreement, names).replace("   ", " · ")
         said.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
