@@ -57,7 +57,13 @@ section.long { break-inside: auto; }
 #answers:not(:checked) ~ .answers { display: none; }
 #answers:not(:checked) ~ .predict td span { visibility: hidden; }
 """
+# A step takes one page at most: what is longer is printed smaller. In px, of the height between the margins.
+FIT = """<script>
+for (const step of document.querySelectorAll("section:not(.long, .answers)"))
+  step.style.zoom = Math.min(1, 990 / step.offsetHeight);
+</script>"""
 MANY = 8  # texts from which a list takes two columns, and only the matrix that a step looks at is printed
+MAX_ROWS = 4  # of tokens in a step
 MAX_LISTED = 120  # texts of a view
 MAX_TEXT = 240  # characters of each
 MAX_CODE = 1400  # characters of an address that a telephone still reads from paper
@@ -168,7 +174,7 @@ def _page(title: str, parts: Sequence[str], answers: tuple[str, bool] | None) ->
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>{box if answers else ""}{button}'
-        f"\n{body}\n</main></body></html>\n"
+        f"\n{body}\n</main>{FIT}</body></html>\n"
     )
 
 
@@ -239,7 +245,8 @@ def _figures(shown: _Shown, look: Look | None = None, n_texts: int = 0) -> str:
     tokens, at_rows = "", look is not None and look.at.endswith("-rows")
     if shown.rows is not None and (look is None or at_rows):
         scale = shown.rows.scale
-        drawn = "".join(paper.token_row_html(row, scale) for row in shown.rows.rows)
+        rows = shown.rows.rows if look is None else shown.rows.rows[:MAX_ROWS]
+        drawn = "".join(paper.token_row_html(row, scale) for row in rows)
         tokens = f'{drawn}{paper.scale_html(scale)}<p class="who">{escape(paper.TOKEN_KEY)}</p>'
     if shown.panels is None or (tokens and at_rows):
         return tokens

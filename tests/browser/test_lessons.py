@@ -283,6 +283,9 @@ def pages(sheet: Page) -> int:
     return len(re.findall(rb"/Type */Page\b", sheet.pdf(prefer_css_page_size=True)))
 
 
+STEP_HEIGHTS = "[...document.querySelectorAll('section')].map(step => step.getBoundingClientRect().height)"
+A4_BETWEEN_MARGINS = (297 - 2 * 14) / 25.4 * 96  # px
+
 # What must stand on the worksheet of a lesson, as CSS selectors with their number: the figures it asks about.
 ON_PAPER = {
     "neighbours": {"table": 7, 'tr:has(th:text("My pasta was cold"))': 7},
@@ -307,6 +310,7 @@ def test_worksheets_print_the_figure_of_each_step_on_few_pages_with_the_answers_
         words = sheet.locator("body").inner_text()
         assert "{" not in words and "does otherwise" not in words and "Answers" not in words
         assert pages(sheet) <= len(lesson.steps), lesson.id
+        assert max(sheet.evaluate(STEP_HEIGHTS)) <= A4_BETWEEN_MARGINS, lesson.id
         sheet.get_by_label("With the answers").check()
         expect(sheet.locator(".answers li")).to_have_count(len(lesson.steps))
         assert pages(sheet) <= len(lesson.steps) + 1, lesson.id
