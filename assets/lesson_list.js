@@ -136,8 +136,8 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
       if (!sheet || !waiting.has(sheet.token)) return;
       const tab = waiting.get(sheet.token);
       waiting.delete(sheet.token);
-      const done = tab ? "The worksheet is in a tab of its own." : `${sheet.name} is saved among your downloads. Open it to print it.`;
-      tell("worksheet", sheet.error ?? done);
+      const saved = `${sheet.name} is saved among your downloads. Open it to print it.`;
+      tell("worksheet", sheet.error ?? (tab ? "The worksheet is in a tab of its own." : saved));
       if (tab?.closed) return;
       if (sheet.error) tab?.document.body.replaceChildren(sheet.error);
       else if (tab) tab.location.replace(URL.createObjectURL(new Blob([sheet.html], { type: "text/html" })));

@@ -10,6 +10,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const ARROWS = { ArrowRight: "next", ArrowLeft: "back" };
   const JUDGED = ["right", "wrong", "differs"]; // kinds of verdict on a choice
   const COPIED = 2500; // ms that the word stands
+  const AUDIENCE = "The whole screen and large type; n and p go on and back, 1 to 4 answer, the space bar reveals";
   const SMALLEST = 16; // px of letters before an audience
   const EDGE = 14; // px that stay free there
 
@@ -82,7 +83,9 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       looked &&
         `${figure ? alone(inTexts ? "" : look.at, figure) : ""}
         .ic-presenter .ic-view:has(~ ${look.at}), .ic-presenter ${look.at} ~ .ic-view { display: none !important }
-        body:not(.ic-presenter) ${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px; }
+        body:not(.ic-presenter) ${looked} {
+          outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px;
+        }
         .ic-drawer ${looked} { box-shadow: inset 0 0 0 3px var(--ic-ink) !important; outline: none !important; }`,
     );
     if (presenting()) tell("letters"); // the figure has other room than before
@@ -136,6 +139,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       root.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
       if (value.lesson) setAddress(value.lesson, value.step);
       if (on) window.scrollTo(0, 0);
+      if (on) focusTitle(); // the space bar would press the button that led here
       fit();
       tell("letters"); // figures are drawn with larger or smaller ones
     }
@@ -147,7 +151,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const lowest = () => Math.max(...[host, drawer].map((node) => node?.getBoundingClientRect().bottom ?? 0));
       const drawer = document.querySelector(".ic-drawer");
       let size = parseFloat(getComputedStyle(host).getPropertyValue("--ic-body"));
-      while (lowest() > window.innerHeight - EDGE && size > SMALLEST) host.style.setProperty("--ic-body", `${(size -= 1)}px`);
+      while (lowest() > window.innerHeight - EDGE && size > SMALLEST) {
+        size -= 1;
+        host.style.setProperty("--ic-body", `${size}px`);
+      }
     }
 
     /** The header of the page is hidden from an audience: the title of the lesson is the first heading then. */
@@ -157,7 +164,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const title = el("h2", { role: "heading", tabindex: -1 }, value.title);
       rank(title);
       const at = value.question ? `lesson ${value.number} · step ${value.step} of ${value.steps}` : "finished";
-      const large = { title: "The whole screen, large type, and keys: n and p go on and back, 1 to 4 answer, the space bar reveals", "aria-pressed": String(presenting()) };
+      const large = { title: AUDIENCE, "aria-pressed": String(presenting()) };
       const tools = el(
         "div",
         "ic-lesson-tools",

@@ -177,7 +177,7 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return Math.max(LEAST, window.innerHeight - box.getBoundingClientRect().top - EDGE);
   }
 
-  /** `words` is the room for words beside the rows, undefined for what the width allows; `below` the height, see `heightLeft`. */
+  /** `words` is the room for words beside the rows, undefined for what the width allows; `below` see `heightLeft`. */
   function matrixLayout(layout, content, panel, width, ink, words, below, highest = below) {
     const { rows, columns } = content.matrix;
     const wordsFit = !rows.linked || (words !== 0 && width >= LABEL_FROM);

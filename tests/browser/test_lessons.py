@@ -253,6 +253,10 @@ def test_the_presenter_view_opens_from_a_link_and_is_driven_by_keys(
     page.keyboard.press("Escape")
     expect(page.locator(".ic-header")).to_be_visible()
     assert "present" not in query(page)
+    page.get_by_role("button", name="Presenter view").click()
+    page.keyboard.press("Space")  # reveals, and does not press that button again
+    expect(page.locator(".ic-verdict-right")).to_be_visible()
+    expect(page.locator(".ic-header")).to_be_hidden()
 
 
 def test_a_lesson_is_three_keys_from_the_first_screen_and_works_by_keyboard_alone(page: Page) -> None:
