@@ -1,10 +1,11 @@
 // Nothing typed is lost. When this page is loaded anew (by its visitor, or by Gradio after the server was restarted),
-// what stood in the fields is handed to the server, which fills them again. While the server does not answer, a line
-// at the top says so.
+// what stood in the fields is handed to the server, which shows it again, in the place, with the selection and the
+// options that were chosen. While the server does not answer, a line at the top says so.
 (() => {
   const { kept } = InstructorShell;
   const KEY = "instructor:draft";
   const NEXT_MS = {alive: 15000, gone: 2000};
+  const PAUSE_MS = 1000; // without a key or a click, until the server is asked how it shows the run
   const GONE = "The server does not answer. What you typed stays in this page, and is restored when the server is " +
     "back; the page keeps trying by itself.";
 
@@ -12,28 +13,44 @@
     const texts = document.querySelector("#texts textarea")?.value;
     const instructions = Array.from(document.querySelectorAll("[id^='instruction-'] textarea"), field => field.value);
     const checkpoint = document.querySelector("#checkpoint input")?.value ?? "";
-    return texts === undefined ? null : JSON.stringify({texts, instructions, checkpoint});
+    return texts === undefined ? null : {texts, instructions, checkpoint};
   };
 
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
   const inLesson = () => new URLSearchParams(location.search).has("lesson"); // it sets the fields itself
-  const draft = reloaded && !inLesson() ? kept("sessionStorage", storage => storage.getItem(KEY)) : null;
-  if (draft) { // what was typed is newer than the state in the address
+  if (!reloaded) kept("sessionStorage", storage => storage.removeItem(KEY)); // of another page in this tab
+  const draft = inLesson() ? null : kept("sessionStorage", storage => JSON.parse(storage.getItem(KEY)));
+  if (draft) { // it is newer than the state in the address
     const address = new URL(location.href);
     address.searchParams.delete("s");
     history.replaceState(history.state, "", address);
   }
+  let scene = draft?.scene ?? null;
+  let ask = () => {}; // until `mount`
+  let touched = false; // else the page comes back as it was by itself
+  let waiting = 0;
+  for (const kind of ["input", "change", "keyup", "pointerup"]) {
+    addEventListener(kind, () => {
+      touched = true;
+      clearTimeout(waiting);
+      waiting = setTimeout(() => ask(), PAUSE_MS);
+    }, true);
+  }
   addEventListener("pagehide", () => {
     const now = typed();
-    if (now && !inLesson()) kept("sessionStorage", storage => storage.setItem(KEY, now));
+    if (!now || !touched || inLesson()) return;
+    kept("sessionStorage", storage => storage.setItem(KEY, JSON.stringify({...now, scene})));
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.
-  const mount = trigger => {
-    const now = typed();
-    if (!draft || now === draft) return;
-    if (now) trigger("typed", JSON.parse(draft));
-    else setTimeout(() => mount(trigger), 100); // the fields come later
+  const mount = (props, watch, trigger, restore, say) => {
+    watch("value", () => (scene = JSON.parse(props.value)));
+    ask = () => trigger(say, {});
+    const show = () => {
+      if (typed()) trigger(restore, draft);
+      else setTimeout(show, 100); // the fields come later
+    };
+    if (draft) show();
   };
   window.InstructorDraft = {mount};
 

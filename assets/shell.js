@@ -4,7 +4,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
   const PAUSE = 250; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
-  const CHANGES = "[data-chip], #add-instruction, .ic-remove, #build-instruction";
+  const CHANGES = "button[data-chip], #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
   let waiting = 0; // of a run, while keys are pressed
   let run = () => (waiting = 0); // until `live`
@@ -80,7 +80,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   }
 
   /** Each of these rows of buttons is one stop of Tab; the arrow keys go on from there. */
-  const ROWS = [".ic-places button", "[data-chip]", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
+  const ROWS = [".ic-places button", "button[data-chip]", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
   const row = (selector) => [...document.querySelectorAll(selector)].filter((button) => button.checkVisibility());
   const reach = (all, one) => all.forEach((button) => (button.tabIndex = button === one ? 0 : -1));
 

@@ -92,15 +92,10 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       return body;
     }
 
-    function heading({ title, accent, note }) {
-      const letter = accent ? /^([A-Z])\s*[·:]\s*/.exec(title) : null;
-      const mark = accent ? chip(letter ? letter[1] : "", accent) : null;
-      return panelHead(letter ? title.slice(letter[0].length) : title, note, mark);
-    }
-
     function section(row, place) {
       const body = flow(row, place);
-      const node = el("section", "ic-token-row", heading(row), body);
+      const head = panelHead(row.title, row.note, row.chip ? chip(row.chip, row.accent) : null);
+      const node = el("section", "ic-token-row", head, body);
       if (row.tokens.length < FOLD_FROM) return node;
       const apply = () => {
         const open = view.unfolded.has(row.title);

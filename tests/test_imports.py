@@ -70,7 +70,7 @@ LAYERS = {
     "app": Layer(project=(f"{PACKAGE}.ui",)),
 }
 # What figures may take from analysis besides result classes: how instructions are named and numbers are written.
-SHARED_WITH_FIGURES = {"letter", "number", "signed", "counted"}
+SHARED_WITH_FIGURES = {"letter", "number", "signed", "span", "counted"}
 
 
 def within(name: str, layer: str) -> bool:

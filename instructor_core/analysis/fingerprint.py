@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import rounded, unit_vectors
+from instructor_core.analysis.numbers import share
 from instructor_core.errors import UserError
 
 Verdict = Literal["moves", "hardly changes anything"]
@@ -119,7 +120,7 @@ def fingerprint(
 
 def describe(result: Fingerprint) -> str:
     """The fingerprint in one line: `moves the texts .21 (punctuation .01) · like "topic"`."""
-    moved, noise = _figure(result.distance), _figure(result.noise)
+    moved, noise = share(result.distance), share(result.noise)
     if result.verdict != "moves":
         return f"hardly changes anything ({moved}; punctuation {noise})"
     size = f"{moved} (punctuation {noise})"
@@ -176,8 +177,3 @@ def _chance(
     orders = [rng.permutation(n_texts) for _ in range(_SHUFFLES)]
     shuffled = np.stack([residual[at[np.ix_(order, order)][upper]] for order in orders])
     return float(np.quantile((_without(shuffled, base) @ tasks.T).max(axis=1, initial=0.0), _CHANCE))
-
-
-def _figure(value: float) -> str:
-    """Two decimals without the leading zero: .21."""
-    return f"{value:.2f}".removeprefix("0")

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import EmbeddingGrid, rounded
+from instructor_core.analysis.numbers import number
 
 MAX_LABELS = 24  # labels that are a group of their own; more would be a matrix of specks
 MAX_FOUND = 12  # groups that are looked for
@@ -92,8 +93,8 @@ def named_groups(texts: Sequence[str], labels: Sequence[str] | None, embeddings:
         near, share = f"{100 * (1 - NEAR_BEST):.0f} %", f"{100 * MIN_SHARE:.0f} %"
         rule += (
             f": groups are {len(names)} k-means clusters under A, the fewest of 2 to {MAX_FOUND} whose "
-            f"silhouette ({silhouette:.2f}) is within {near} of the highest, each of {share} of the texts or more, "
-            f"found among {len(sample)} texts"
+            f"silhouette ({number(silhouette, 2)}) is within {near} of the highest, each of {share} of the texts or "
+            f"more, found among {len(sample)} texts"
         )
         rule += "." if len(sample) == len(texts) else f" (seed {_SEED})."
     return Groups(names, index, rule)

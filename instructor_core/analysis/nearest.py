@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter, rounded
+from instructor_core.analysis.numbers import share
 
 _BLOCK = 512  # rows whose cosines with all texts are held at once
 
@@ -67,6 +68,4 @@ def describe_change(result: NearestChange, other: int = 1, *, first: str = "A", 
 
 def describe_agreement(agreement: NDArray[np.floating], names: Sequence[str]) -> str:
     """The share of texts whose nearest text has their label, under each name: "A .44   B 1.00   none .44"."""
-    return "   ".join(
-        f"{name} {value:.2f}".replace(" 0.", " .") for name, value in zip(names, agreement.tolist(), strict=True)
-    )
+    return "   ".join(f"{name} {share(value)}" for name, value in zip(names, agreement.tolist(), strict=True))

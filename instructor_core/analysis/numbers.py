@@ -8,10 +8,20 @@ def number(value: float, digits: int = 3) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
+def share(value: float) -> str:
+    """A share with two decimals and no zero before them: ".21", "1.00"."""
+    return number(value, 2).removeprefix("0")
+
+
 def signed(value: float, digits: int = 3) -> str:
     """As `number`, with a plus sign above zero."""
     text = number(value, digits)
     return f"+{text}" if float(text.replace("−", "-")) > 0 else text
+
+
+def span(low: float, high: float, digits: int = 2) -> str:
+    """Two values in words: "from 0.12 to 0.80"."""
+    return f"from {number(low, digits)} to {number(high, digits)}"
 
 
 def counted(n: int, noun: str) -> str:

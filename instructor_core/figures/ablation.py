@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from instructor_core.analysis.ablation import Ablation, EditKind
-from instructor_core.analysis.numbers import counted
+from instructor_core.analysis.numbers import counted, number
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, bars, mark_value, rows_chart
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
@@ -32,23 +32,23 @@ def ablation_panels(result: Ablation, *, accent: str | None = None) -> PanelSet:
     strong = [edit.name for edit, above in zip(result.plan.edits, result.above_floor, strict=True) if above]
     alt = (
         f"Effects of {len(result.effects)} edits of the instruction on {counted(result.n_texts, 'text')}. Noise floor "
-        f"{result.floor:.4f} ({result.floor_edit.name}). Above it: {', '.join(strong) or 'nothing'}."
+        f"{number(result.floor, 4)} ({result.floor_edit.name}). Above it: {', '.join(strong) or 'nothing'}."
     )
     return PanelSet(panels, (), alt=alt)
 
 
-def ablation_rows(result: Ablation, *, title: str, accent: str | None = None) -> TokenRows:
+def ablation_rows(result: Ablation, *, title: str, instruction: int) -> TokenRows:
     """The instruction with each word coloured by its effect; words under the floor have no colour."""
     high = max(float(result.effects.max()), result.floor, 1e-6)
     tokens = []
     for i, (word, effect) in enumerate(zip(result.plan.words, result.word_effects(), strict=True)):
         above = effect > result.floor
         side = "above" if above else "not above"
-        tip = f"effect of leaving it out {effect:.4f}\n{side} the noise floor {result.floor:.4f}"
+        tip = f"effect of leaving it out {number(effect, 4)}\n{side} the noise floor {number(result.floor, 4)}"
         tokens.append(Token("▁" + word, "instruction", effect if above else None, i, tip))
-    note = f"noise floor {result.floor:.4f} ({result.floor_edit.name})"
+    note = f"noise floor {number(result.floor, 4)} ({result.floor_edit.name})"
     scale = ColorScale(theme.SEQUENTIAL, 0.0, high, "mean 1 - cosine without the word", midpoint=result.floor)
-    return TokenRows((TokenRow(title, tuple(tokens), accent, note),), scale)
+    return TokenRows((TokenRow(title, tuple(tokens), instruction, note),), scale)
 
 
 def _panel(result: Ablation, kind: EditKind, accent: str) -> Panel:
@@ -56,8 +56,8 @@ def _panel(result: Ablation, kind: EditKind, accent: str) -> Panel:
     shown = [i for i, edit in enumerate(result.plan.edits) if edit.kind is kind]
     edits = [result.plan.edits[i] for i in shown]
     tips = [
-        f"{edit.name}\n{edit.instruction!r}\nmean 1 - cosine {result.effects[i]:.4f} "
-        f"(middle half of the texts {result.quartiles[i, 0]:.4f} to {result.quartiles[i, 1]:.4f})"
+        f"{edit.name}\n{edit.instruction!r}\nmean 1 - cosine {number(result.effects[i], 4)} "
+        f"(middle half of the texts {number(result.quartiles[i, 0], 4)} to {number(result.quartiles[i, 1], 4)})"
         for i, edit in zip(shown, edits, strict=True)
     ]
     colors = [accent if result.above_floor[i] else NEUTRAL for i in shown]
@@ -66,6 +66,7 @@ def _panel(result: Ablation, kind: EditKind, accent: str) -> Panel:
     rows_chart(figure, [theme.shorten(edit.name, _NAME_LENGTH) for edit in edits], title="mean 1 - cosine")
     figure.update_xaxes(range=[0, 1.05 * max(float(result.effects.max()), 1e-6)])
     subtitle = (
-        f"noise floor {result.floor:.4f} ({result.floor_edit.name}) · mean over {counted(result.n_texts, 'text')}"
+        f"noise floor {number(result.floor, 4)} ({result.floor_edit.name}) · "
+        f"mean over {counted(result.n_texts, 'text')}"
     )
-    return Panel(kind.name, _TITLES[kind], None, figure, subtitle)
+    return Panel(kind.name, _TITLES[kind], figure, subtitle)

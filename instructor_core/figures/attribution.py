@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.attribution import Contributions, Ledger, LedgerDifference, Term
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.numbers import signed
+from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.units import Unit
 from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, signed_colors
@@ -44,13 +44,13 @@ def ledger_panels(
     scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)
     panels = []
     for table, k in zip(ledgers, which, strict=True):
-        subtitle = f"{table.values.size} terms, sum {table.total:.3f} = cosine {table.cosine:.3f}"
+        subtitle = f"{table.values.size} terms, sum {number(table.total)} = cosine {number(table.cosine)}"
         panels.append(instruction_panel(k, instructions[k], _figure(table, scale), subtitle, aspect=_aspect(table)))
     if difference is not None:
         name = " − ".join(letter(k) for k in which[:2])
-        subtitle = f"sum {signed(difference.total)} = {difference.first:.3f} − {difference.second:.3f}"
+        subtitle = f"sum {signed(difference.total)} = {number(difference.first)} − {number(difference.second)}"
         figure = _figure(difference, scale)
-        panels.append(Panel("-", f"{name}: what each term gains", None, figure, subtitle, aspect=_aspect(difference)))
+        panels.append(Panel("-", f"{name}: what each term gains", figure, subtitle, aspect=_aspect(difference)))
     return PanelSet(tuple(panels), (), scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
 
 
@@ -63,7 +63,7 @@ def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
             Token(unit.piece, unit.segment, total, i, _total_tip(total, ledger.cosine))
             for i, (unit, total) in enumerate(zip(units, totals.tolist(), strict=True))
         )
-        rows.append(TokenRow(title, tokens, note=f"sum {totals.sum():.3f}"))
+        rows.append(TokenRow(title, tokens, note=f"sum {number(totals.sum())}"))
     largest = float(np.abs(np.concatenate([totals for _, totals in sides])).max()) or 1.0
     return TokenRows(tuple(rows), ColorScale(theme.DIVERGING, -largest, largest, "adds to the cosine", midpoint=0.0))
 
@@ -72,20 +72,20 @@ def term_sentence(ledger: Ledger, term: Term) -> str:
     """One term in words, for example "`goal` × `match` adds +0.031 of 0.712"."""
     pair = f"`{_named(ledger.rows, term.row)}` × `{_named(ledger.columns, term.column)}`"
     verb = "takes" if term.value < 0 else "adds"
-    return f"{pair} {verb} {signed(term.value)} of {ledger.cosine:.3f}"
+    return f"{pair} {verb} {signed(term.value)} of {number(ledger.cosine)}"
 
 
 def difference_sentence(difference: LedgerDifference, term: Term, names: tuple[str, str]) -> str:
     """One term of a difference in words; `names` are the letters of the two instructions."""
     pair = f"`{_named(difference.rows, term.row)}` × `{_named(difference.columns, term.column)}`"
     more = names[1] if term.value < 0 else names[0]
-    return f"{pair} adds {abs(term.value):.3f} more under {more}"
+    return f"{pair} adds {number(abs(term.value))} more under {more}"
 
 
 def ledger_summary(ledger: Ledger) -> str:
     """The sum beside the cosine, and the part in which the end mark takes part."""
     return (
-        f"{ledger.values.size} terms add up to {ledger.total:.3f}; the cosine is {ledger.cosine:.3f}. "
+        f"{ledger.values.size} terms add up to {number(ledger.total)}; the cosine is {number(ledger.cosine)}. "
         f"The end mark `</s>` takes part in {signed(ledger.end_total)} of it."
     )
 
@@ -153,7 +153,7 @@ def _named(units: Sequence[Unit], position: int) -> str:
 
 def _total_tip(total: float, whole: float) -> str:
     """What a unit adds, of how much."""
-    return f"{'takes' if total < 0 else 'adds'} {signed(total)} of {whole:.3f}"
+    return f"{'takes' if total < 0 else 'adds'} {signed(total)} of {number(whole)}"
 
 
 def _alt(ledgers: Sequence[Ledger], which: Sequence[int]) -> str:
@@ -161,7 +161,8 @@ def _alt(ledgers: Sequence[Ledger], which: Sequence[int]) -> str:
     parts = []
     for ledger, k in zip(ledgers, which, strict=True):
         size = (
-            f"{len(ledger.rows)} by {len(ledger.columns)} contributions that add up to the cosine {ledger.cosine:.3f}"
+            f"{len(ledger.rows)} by {len(ledger.columns)} contributions that add up to the cosine "
+            f"{number(ledger.cosine)}"
         )
         (largest,) = ledger.largest(1)
         parts.append(f"Under {letter(k)}: {size}. Largest: {term_sentence(ledger, largest)}.")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
+from instructor_core.analysis.numbers import number, span
 from instructor_core.analysis.similarity import Similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import dots, framed, mark_value
@@ -33,7 +34,7 @@ def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence
     low = min(float(background.curve[0, 0]) for background in backgrounds)
     panels = []
     for k, (background, instruction) in enumerate(zip(backgrounds, instructions, strict=True)):
-        tips = [f"cosine {x:.3f}\n{y:.1f} % of unrelated pairs are not higher" for x, y in background.curve]
+        tips = [f"cosine {number(x)}\n{number(y, 1)} % of unrelated pairs are not higher" for x, y in background.curve]
         line = {"color": theme.accent(k), "width": theme.LINE_WIDTH}
         figure = go.Figure(dots(background.curve[:, 0], background.curve[:, 1], tips, mode="lines", line=line))
         median = float(background.quantiles[QUANTILES.index(0.5)])
@@ -41,9 +42,9 @@ def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence
         framed(figure, height=220)
         figure.update_xaxes(title_text="cosine", range=[low - 0.02, 1.02])
         figure.update_yaxes(title_text="percentile", range=[-2, 102])
-        subtitle = f"unrelated pairs: half of them from {background.quantiles[1]:.2f} to {background.quantiles[3]:.2f}"
+        subtitle = f"unrelated pairs: half of them {span(background.quantiles[1], background.quantiles[3])}"
         panels.append(instruction_panel(k, instruction, figure, subtitle, what="curve"))
-    medians = ", ".join(f"{letter(k)} {each.quantiles[2]:.2f}" for k, each in enumerate(backgrounds))
+    medians = ", ".join(f"{letter(k)} {number(each.quantiles[2], 2)}" for k, each in enumerate(backgrounds))
     alt = f"Share of unrelated sentence pairs below each cosine, by instruction. Median cosine: {medians}."
     return PanelSet(tuple(panels), (), min_width=260, alt=alt)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from instructor_core.analysis.deletion import DropOrDelete, Dropped
-from instructor_core.analysis.numbers import signed
+from instructor_core.analysis.numbers import number, signed
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, bars, signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
@@ -35,8 +35,8 @@ def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
     if isinstance(result, DropOrDelete):
         traces += _deleted_traces(result, tips)
     figure = unit_bars([unit.plain for unit in dropped.units], traces, title="cosine lost without it")
-    subtitle = f"cosine {dropped.cosine:.3f} with everything"
-    return PanelSet((Panel("deletion", title, None, figure, subtitle),), (), alt=_alt(result))
+    subtitle = f"cosine {number(dropped.cosine)} with everything"
+    return PanelSet((Panel("deletion", title, figure, subtitle),), (), alt=_alt(result))
 
 
 def deletion_rows(result: Dropped | DropOrDelete, *, title: str) -> TokenRows:
@@ -91,14 +91,15 @@ def _tips(result: Dropped | DropOrDelete) -> list[str]:
     for i, unit in enumerate(dropped.units):
         lines = [
             unit.plain,
-            f"dropped from the mean: {dropped.similarities[i]:.3f}, a change of {signed(-dropped.effects[i])}",
+            f"dropped from the mean: {number(dropped.similarities[i])}, a change of {signed(-dropped.effects[i])}",
         ]
         if isinstance(result, DropOrDelete):
             deleted, context = result.deleted[i], result.context[i]
             if deleted is None or context is None:
                 lines.append("cannot be deleted from the input")
             else:
-                lines.append(f"deleted from the input: {deleted:.3f}, a change of {signed(deleted - dropped.cosine)}")
+                change = signed(deleted - dropped.cosine)
+                lines.append(f"deleted from the input: {number(deleted)}, a change of {change}")
                 lines.append(f"gap, what it does to the others: {signed(-context)}")
         tips.append("\n".join(lines))
     return tips
@@ -109,7 +110,7 @@ def _alt(result: Dropped | DropOrDelete) -> str:
     dropped = result.dropped if isinstance(result, DropOrDelete) else result
     largest = int(abs(dropped.effects).argmax())
     words = (
-        f"Cosine {dropped.cosine:.3f} and what it loses without each of {len(dropped.units)} units. Dropping "
+        f"Cosine {number(dropped.cosine)} and what it loses without each of {len(dropped.units)} units. Dropping "
         f"{dropped.units[largest].plain} changes it most, by {signed(-dropped.effects[largest])}"
     )
     if isinstance(result, DropOrDelete) and (deleted := result.deleted[largest]) is not None:

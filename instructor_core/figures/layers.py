@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
+from instructor_core.analysis.numbers import number, span
 from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, rows_chart
 from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
@@ -54,11 +55,11 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
     subtitle = "the token embedding is exactly 0: the same tokens start out the same"
     layer, token = (int(i) for i in np.unravel_index(result.values.argmax(), result.values.shape))
     alt = (
-        f"Divergence of {len(names)} tokens in {len(layers)} layers, from 0 in the token embedding to {high:.3f} "
+        f"Divergence of {len(names)} tokens in {len(layers)} layers, from 0 in the token embedding to {number(high)} "
         f"({result.tokens[token].plain}, {layer_name(layer)})."
     )
     aspect = float(np.clip(len(layers) / len(names), 0.2, 1.0))
-    return PanelSet((Panel("divergence", title, None, figure, subtitle, aspect=aspect),), (), scale, alt=alt)
+    return PanelSet((Panel("divergence", title, figure, subtitle, aspect=aspect),), (), scale, alt=alt)
 
 
 def layer_similarity_panels(
@@ -81,12 +82,12 @@ def layer_similarity_panels(
         key = "layer" if len(layers) == 1 else f"layer {layer}"
         title = f"{letter(instruction)}, {'after ' if layer else ''}{layer_name(layer)}"
         what = "the similarity itself" if layer == last else "a read-out the model was not trained for"
-        panels.append(Panel(key, title, None, figure, f"{what}; colours from {low:.2f} to {high:.2f}", aspect=1.0))
+        panels.append(Panel(key, title, figure, f"{what}; colours {span(low, high)}", aspect=1.0))
     shown = ", ".join(layer_name(layer) for layer in layers)
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
     for layer in layers:
         if (cell := extreme_cell(result.matrices[layer])) is not None:
-            alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({cell[2]:.3f})."
+            alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({number(cell[2])})."
     return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 
 
@@ -109,8 +110,8 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     heads = heads_figure(result.shares[:, :, segment], scale, f"share to {name}")
     panels = (
-        Panel("attention", "Where text tokens look, by layer", None, figure, "mean over the heads"),
-        Panel("heads", f"Share that goes to {name}, by head", None, heads, aspect=0.7),
+        Panel("attention", "Where text tokens look, by layer", figure, "mean over the heads"),
+        Panel("heads", f"Share that goes to {name}, by head", heads, aspect=0.7),
     )
     first, final = shares[0, 0], shares[-1, 0]
     alt = (

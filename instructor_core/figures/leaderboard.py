@@ -11,6 +11,7 @@ from instructor_core.analysis.controls import Role
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.leaderboard import Confusion, Leaderboard, Row
+from instructor_core.analysis.numbers import number, span
 from instructor_core.analysis.scores import LabelMatrix
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, dots, mark_value, one_line, rows_chart
@@ -61,7 +62,7 @@ def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     total = int(result.counts.sum())
     subtitle = f"{one_line(row.entry.instruction)} · {right} of {total} texts right"
     alt = f"Labels against the labels of the nearest neighbours under {row.name}: {right} of {total} texts are right."
-    panel = Panel("confusion", f"Labels that {row.name} confuses", None, figure, subtitle, aspect=1.0)
+    panel = Panel("confusion", f"Labels that {row.name} confuses", figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=alt)
 
 
@@ -94,9 +95,9 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
     best = ", ".join(f"{name}: {letter(int(k))}" for name, k in zip(result.names, result.best, strict=True))
     values = np.round(result.values, 2)
     alt = f"{result.metric.value} of {len(rows)} instructions on {len(columns)} label columns, "
-    alt += f"from {values.min():.2f} to {values.max():.2f}. Best instruction by column: {best}."
+    alt += f"{span(values.min(), values.max())}. Best instruction by column: {best}."
     title = f"{result.metric.value} by instruction and label column"
-    return PanelSet((Panel("labels", title, None, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
+    return PanelSet((Panel("labels", title, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
 
 
 def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: int) -> Panel:
@@ -135,7 +136,7 @@ def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: i
     names = [theme.shorten(f"{row.name} {row.task}".rstrip(), length) for row in rows]
     rows_chart(figure, names, title=metric.value)
     verdict = " · rows are in its order" if metric is board.metric else ""
-    return Panel(metric.name, metric.value, None, figure, _subtitle(board, metric) + verdict)
+    return Panel(metric.name, metric.value, figure, _subtitle(board, metric) + verdict)
 
 
 def _subtitle(board: Leaderboard, metric: Metric) -> str:
@@ -154,7 +155,7 @@ def _tip(board: Leaderboard, row: Row, metric: Metric) -> str:
     score = row.score(metric)
     lines = [
         f"{row.name}: {one_line(row.entry.instruction)}",
-        f"{metric.value} {score.value:.3f} (95% interval {score.low:.3f} to {score.high:.3f})",
+        f"{metric.value} {number(score.value)} (95% interval {number(score.low)} to {number(score.high)})",
     ]
     if row.p_value is not None:
         lines.append(f"{row.verdict.value} (kNN accuracy, p = {row.p_value:.2g})")

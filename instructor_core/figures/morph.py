@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.morph import LayoutQuality, Morph
+from instructor_core.analysis.numbers import number
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, dots, framed, one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
@@ -62,11 +63,11 @@ def morph_panels(
     subtitle = (
         f"{result.layout}, trustworthiness {_trust(result.quality, a, b)} · {changed} of {len(texts)} texts change "
     )
-    subtitle += f"neighbours beyond noise{drawn} (Jaccard above {result.floor:.2f}, k = {result.k})"
+    subtitle += f"neighbours beyond noise{drawn} (Jaccard above {number(result.floor, 2)}, k = {result.k})"
     tried = "; ".join(f"{quality.layout} {_trust(quality, a, b)}" for quality in result.qualities)
     title = f"{a} {one_line(instructions[result.a])} → {b} {one_line(instructions[result.b])}"
     alt = f"Map of {len(texts)} texts moving from {a} to {b}. {subtitle}. Layouts tried: {tried}."
-    return PanelSet((Panel("morph", title, None, figure, subtitle),), tuple(texts), min_width=420, alt=alt)
+    return PanelSet((Panel("morph", title, figure, subtitle),), tuple(texts), min_width=420, alt=alt)
 
 
 def _texts(points: NDArray[np.float32], group: LabelGroup, result: Morph) -> go.Scatter:
@@ -127,4 +128,4 @@ def _trust(quality: LayoutQuality, a: str, b: str) -> str:
     """Both figures of a layout in words."""
     if quality.a is None or quality.b is None:
         return "not defined below 4 different texts"
-    return f"{a} {quality.a:.2f}, {b} {quality.b:.2f}"
+    return f"{a} {number(quality.a, 2)}, {b} {number(quality.b, 2)}"

@@ -32,7 +32,7 @@ def movement_panels(result: Movement, *, a: int, b: int) -> PanelSet:
     figure.update_xaxes(tickformat=".0%")
     if result.shares is None:
         figure.update_xaxes(range=[-1, 1])
-    panel = Panel("movement", f"{letter(a)} to {letter(b)}", None, figure, movement_summary(result, a=a, b=b))
+    panel = Panel("movement", f"{letter(a)} to {letter(b)}", figure, movement_summary(result, a=a, b=b))
     return PanelSet((panel,), (), alt=" ".join([movement_summary(result, a=a, b=b), *carrier_sentences(result, 1)]))
 
 
@@ -58,8 +58,8 @@ def movement_summary(result: Movement, *, a: int, b: int) -> str:
     if result.shares is None:
         return f"No move: {letter(a)} and {letter(b)} give this text the same embedding."
     return (
-        f"From {letter(a)} to {letter(b)} the embedding moves by {result.distance:.3f} before normalising; "
-        f"cosine of the two {result.cosine:.3f}."
+        f"From {letter(a)} to {letter(b)} the embedding moves by {number(result.distance)} before normalising; "
+        f"cosine of the two {number(result.cosine)}."
     )
 
 
@@ -90,7 +90,7 @@ def neighbor_sentences(change: NeighborChange, texts: Sequence[str], *, a: int, 
 
 def _neighbor(neighbor: Neighbor, texts: Sequence[str]) -> str:
     """Number, beginning and cosine of a text."""
-    return f"{neighbor.text + 1} {theme.shorten(texts[neighbor.text], _TEXT_LENGTH)} ({neighbor.similarity:.3f})"
+    return f"{neighbor.text + 1} {theme.shorten(texts[neighbor.text], _TEXT_LENGTH)} ({number(neighbor.similarity)})"
 
 
 def _tips(result: Movement) -> list[str]:
@@ -98,6 +98,6 @@ def _tips(result: Movement) -> list[str]:
     if result.shares is None:
         return ["did not move"] * len(result.units)
     return [
-        f"{number(100 * share, 1)} % of the move\nwent {length:.3f} in any direction, as its part of the mean"
+        f"{number(100 * share, 1)} % of the move\nwent {number(length)} in any direction, as its part of the mean"
         for share, length in zip(result.shares.tolist(), result.lengths.tolist(), strict=True)
     ]

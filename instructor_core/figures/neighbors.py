@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.neighbors import Blocks, Nearest
+from instructor_core.analysis.numbers import number, span
 from instructor_core.figures import theme
 from instructor_core.figures.charts import dots, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
@@ -44,7 +45,7 @@ def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence
                 [neighbor.similarity for neighbor in neighbors],
                 list(range(len(neighbors))),
                 [
-                    f"place {place} under {letter(k)}, cosine {neighbor.similarity:.3f}"
+                    f"place {place} under {letter(k)}, cosine {number(neighbor.similarity)}"
                     for place, neighbor in enumerate(neighbors, start=1)
                 ],
                 items=[neighbor.text for neighbor in neighbors],
@@ -91,7 +92,7 @@ def block_difference_panels(result: Blocks, a: int, b: int) -> PanelSet:
     bar = ColorScale(theme.DIVERGING, -limit, limit, f"mean cosine, {name}", midpoint=0.0)
     figure = _group_matrix(matrix, result.groups, bar, value=f"mean cosine {name}")
     subtitle = f"positive: more similar under {letter(a)}; negative: more similar under {letter(b)}"
-    panel = Panel(f"{letter(a)}-{letter(b)}", name, None, figure, subtitle, aspect=1.0)
+    panel = Panel(f"{letter(a)}-{letter(b)}", name, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=f"Difference {name} of the mean cosines. {_blocks_alt(result)}")
 
 
@@ -102,7 +103,7 @@ def cross_block_panels(result: Blocks, instructions: Sequence[str], *, rows: int
     figure = _group_matrix(result.matrices[0], result.groups, bar, titles=(f"under {row}", f"under {column}"))
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[rows])} · {column}: {one_line(instructions[columns])}"
-    panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
+    panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), (), bar, alt=f"{title}. {_blocks_alt(result)}")
 
 
@@ -128,7 +129,7 @@ def _group_matrix(
 def _nearest_alt(result: Nearest, n_texts: int, n_everywhere: int) -> str:
     """Text alternative: the first neighbour under each instruction, and how many all instructions share."""
     firsts = [
-        f"under {letter(k)} text {one[0].text + 1} ({one[0].similarity:.3f})"
+        f"under {letter(k)} text {one[0].text + 1} ({number(one[0].similarity)})"
         for k, one in enumerate(result.lists)
         if one
     ]
@@ -141,4 +142,4 @@ def _nearest_alt(result: Nearest, n_texts: int, n_everywhere: int) -> str:
 def _blocks_alt(result: Blocks) -> str:
     """Text alternative: groups and range."""
     n_groups, n_texts = len(result.groups.names), len(result.groups.index)
-    return f"Mean cosines between {n_groups} groups of {n_texts} texts, from {result.low:.2f} to {result.high:.2f}."
+    return f"Mean cosines between {n_groups} groups of {n_texts} texts, {span(result.low, result.high)}."

@@ -29,7 +29,6 @@ class Panel:
 
     key: str  # the same as long as the panel shows the same thing: zoom and marks survive an update
     title: str
-    accent: str | None  # hex of the chip; None for a panel of no instruction
     figure: go.Figure  # without title, colour bar and template: the component adds those of the page
     subtitle: str = ""
     aspect: float | None = None  # height / width of the plotted area; None takes `figure.layout.height`
@@ -41,7 +40,7 @@ def instruction_panel(
 ) -> Panel:
     """The panel of one instruction, under its words; `what` tells it from others of the same instruction."""
     key = f"{letter(k)} {what}".strip()
-    return Panel(key, one_line(instruction), theme.accent(k), figure, subtitle, aspect, k)
+    return Panel(key, one_line(instruction), figure, subtitle, aspect, k)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +131,11 @@ def inert_json(payload: object) -> str:
     return text.replace("<", "\\u003c")
 
 
+def chip(instruction: int | None) -> dict[str, object]:
+    """What stands on the chip of an instruction, and its colour; nothing for none."""
+    return {} if instruction is None else {"chip": letter(instruction), "accent": theme.accent(instruction)}
+
+
 def _panel(panel: Panel) -> dict[str, object]:
     figure = panel.figure.to_plotly_json()
     # The template of a figure made with Plotly's defaults is 7 kB; the component brings its own.
@@ -139,9 +143,8 @@ def _panel(panel: Panel) -> dict[str, object]:
     return {
         "key": panel.key,
         "instruction": panel.instruction,
-        "chip": "" if panel.instruction is None else letter(panel.instruction),
         "title": panel.title,
-        "accent": panel.accent,
+        **chip(panel.instruction),
         "subtitle": panel.subtitle,
         "aspect": panel.aspect,
         "figure": {

@@ -77,7 +77,8 @@ def token_row_html(row: TokenRow, scale: ColorScale | None) -> str:
         for token in row.tokens
     )
     small = f"<br><small>{escape(row.note)}</small>" if row.note else ""
-    return f'<div class="tokens"><small>{escape(row.title)}</small><br>{tokens}{small}</div>'
+    title = row.title if row.instruction is None else f"{letter(row.instruction)} · {row.title}"
+    return f'<div class="tokens"><small>{escape(title)}</small><br>{tokens}{small}</div>'
 
 
 def _table(figure: go.Figure, items: Sequence[str]) -> str:

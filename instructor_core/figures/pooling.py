@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.pooling import RECIPE_NAMES, Boundary, Recipe, RecipeResult
 from instructor_core.analysis.units import EncodedPair
 from instructor_core.figures import theme
@@ -20,13 +21,13 @@ _JOINT_MARK = "␣"
 _SAME = 5e-6  # cosines that differ from 1 by less are printed as equal
 
 
-def boundary_rows(pair: EncodedPair, found: Boundary, *, title: str, accent: str | None = None) -> TokenRows:
+def boundary_rows(pair: EncodedPair, found: Boundary, *, title: str, instruction: int) -> TokenRows:
     """All tokens of a pair, the cut-off ones too, told apart by segment."""
     tokens = tuple(
         Token(token, str(segment), None, i, _place(pair, i))
         for i, (token, segment) in enumerate(zip(pair.tokens, pair.segments, strict=True))
     )
-    return TokenRows((TokenRow(title, tokens, accent, window_sentence(found)),))
+    return TokenRows((TokenRow(title, tokens, instruction, window_sentence(found)),))
 
 
 def recipe_rows(results: Sequence[RecipeResult]) -> TokenRows:
@@ -60,7 +61,7 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     alt = "Cosine to this app's embedding. " + " ".join(
         f"{RECIPE_NAMES[result.recipe]}: {recipe_sentence(result)}" for result in results
     )
-    return PanelSet((Panel("recipes", "Other ways to pool", None, figure),), (), alt=alt)
+    return PanelSet((Panel("recipes", "Other ways to pool", figure),), (), alt=alt)
 
 
 def recipe_sentence(result: RecipeResult) -> str:
@@ -70,7 +71,7 @@ def recipe_sentence(result: RecipeResult) -> str:
     if result.recipe is Recipe.OURS:
         return "What all others are compared with."
     same = 1 - result.cosine < _SAME
-    words = "The same embedding." if same else f"Cosine {result.cosine:.5f}."
+    words = "The same embedding." if same else f"Cosine {number(result.cosine, 5)}."
     return f"{words} {result.note}".rstrip()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
-from instructor_core.analysis.numbers import counted
+from instructor_core.analysis.numbers import counted, number
 from instructor_core.analysis.projection import GridProjection
 from instructor_core.figures import theme
 from instructor_core.figures.labels import MAX_SYMBOLS, LabelGroup, label_groups, label_names
@@ -212,7 +212,7 @@ def _quality(value: float | None, n_neighbors: int) -> str:
     """The trustworthiness of a panel in words."""
     if value is None:
         return "trustworthiness needs 4 different texts"
-    return f"trustworthiness {value:.2f} ({counted(n_neighbors, 'neighbour')})"
+    return f"trustworthiness {number(value, 2)} ({counted(n_neighbors, 'neighbour')})"
 
 
 def _alt(result: GridProjection, labels: Sequence[str] | None) -> str:
@@ -220,7 +220,7 @@ def _alt(result: GridProjection, labels: Sequence[str] | None) -> str:
     n_panels, n_texts, n_components = result.coordinates.shape
     by = f"by {NAMES[result.method]}, {result.layout} layout"
     words = [f"Map of {counted(n_texts, 'text')} in {n_components} dimensions {by}."]
-    trust = [f"{letter(k)} {value:.2f}" for k, value in enumerate(result.trustworthiness) if value is not None]
+    trust = [f"{letter(k)} {number(value, 2)}" for k, value in enumerate(result.trustworthiness) if value is not None]
     if trust:
         words.append(f"Trustworthiness: {', '.join(trust)}.")
     if not 3 <= n_texts <= _MAX_TOLD:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.ranks import NeighborRanks, RankFlips
 from instructor_core.analysis.retrieval import CUTOFF, Retrieval
 from instructor_core.figures import theme
@@ -38,8 +39,8 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
         flips = [flip for flip in result.flips if flip.above_floor is above]
         tips = [
             f"text {flip.anchor + 1}: nearer to {flip.near_a + 1} than to {flip.near_b + 1} under {first} "
-            f"(by {flip.lead_a:.3f})\nnearer to {flip.near_b + 1} than to {flip.near_a + 1} under {second} "
-            f"(by {flip.lead_b:.3f})"
+            f"(by {number(flip.lead_a)})\nnearer to {flip.near_b + 1} than to {flip.near_a + 1} under {second} "
+            f"(by {number(flip.lead_b)})"
             for flip in flips
         ]
         figure.add_trace(
@@ -58,9 +59,9 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
     figure.update_xaxes(title_text=f"lead under {first} (cosine)", rangemode="tozero")
     figure.update_yaxes(title_text=f"lead under {second} (cosine)", rangemode="tozero")
     subtitle = f"{result.n_flips} of {result.n_triplets} triplets flip, {result.n_above_floor} above the noise floor"
-    alt = f"{subtitle} of {result.floor:.3f}, from {first} to {second}; the {len(result.flips)} clearest are drawn."
+    alt = f"{subtitle} of {number(result.floor)}, from {first} to {second}; the {len(result.flips)} clearest are drawn."
     return PanelSet(
-        (Panel(f"{first}|{second}", f"Orders turned round, {first} to {second}", None, figure, subtitle),), (), alt=alt
+        (Panel(f"{first}|{second}", f"Orders turned round, {first} to {second}", figure, subtitle),), (), alt=alt
     )
 
 
@@ -71,7 +72,7 @@ def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
     for column, text in enumerate(result.shown.tolist()):
         ranks, cosines = result.ranks[:, column], result.similarities[:, column]
         tips = [
-            f"place {rank} under {name}, cosine {cosine:.3f}"
+            f"place {rank} under {name}, cosine {number(cosine)}"
             for name, rank, cosine in zip(letters, ranks.tolist(), cosines.tolist(), strict=True)
         ]
         figure.add_trace(_rank_line(list(range(len(letters))), ranks.tolist(), text, tips, column))
@@ -82,7 +83,7 @@ def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
     )
     subtitle = theme.shorten(texts[result.text], 80)
     alt = f"Places of {len(result.shown)} neighbours of text {result.text + 1} under {len(letters)} instructions. "
-    panel = Panel("bump", title, None, figure, subtitle)
+    panel = Panel("bump", title, figure, subtitle)
     return PanelSet((panel,), tuple(texts), alt=f"{alt}Nearest text: {nearest}.")
 
 
@@ -108,7 +109,7 @@ def result_panels(
             [result.score for result in results],
             list(range(len(results))),
             [
-                f"place {result.rank}, cosine {result.score:.3f}{', relevant' if mark else ''}"
+                f"place {result.rank}, cosine {number(result.score)}{', relevant' if mark else ''}"
                 for result, mark in zip(results, marked, strict=True)
             ],
             items=[rows[result.document] for result in results],
@@ -125,9 +126,9 @@ def result_panels(
     rows_chart(figure, names, title="cosine")
     found = f", {sum(marked)} of {int(relevant[query].sum())} marked ones among them" if relevant is not None else ""
     subtitle = f"the first {len(results)} of {len(rows)} documents, best on top{found}"
-    alt = f"Query: {queries[query]}. Best document: {texts[found_rows[0]]} ({results[0].score:.3f}){found}."
+    alt = f"Query: {queries[query]}. Best document: {texts[found_rows[0]]} ({number(results[0].score)}){found}."
     title = theme.shorten(queries[query], 90)
-    return PanelSet((Panel("results", title, None, figure, subtitle),), tuple(texts), alt=alt)
+    return PanelSet((Panel("results", title, figure, subtitle),), tuple(texts), alt=alt)
 
 
 def rank_change_panels(
@@ -148,7 +149,7 @@ def rank_change_panels(
     figure = go.Figure()
     for index, document in enumerate(shown):
         tips = [
-            f"place {rank} {when}, cosine {score:.3f}"
+            f"place {rank} {when}, cosine {number(score)}"
             for when, rank, score in zip(("before", "after"), ranks[:, document], scores[:, document], strict=True)
         ]
         figure.add_trace(_rank_line([0, 1], ranks[:, document].tolist(), rows[document], tips, index))
@@ -157,7 +158,7 @@ def rank_change_panels(
     subtitle = f"{moved} of {len(shown)} documents change their place"
     alt = f"Query: {queries[query]}. {subtitle}. First before: {texts[rows[int(before.order[query, 0])]]}. "
     alt += f"First after: {texts[rows[int(after.order[query, 0])]]}."
-    panel = Panel("changes", theme.shorten(queries[query], 90), None, figure, subtitle)
+    panel = Panel("changes", theme.shorten(queries[query], 90), figure, subtitle)
     return PanelSet((panel,), tuple(texts), alt=alt)
 
 

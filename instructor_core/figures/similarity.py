@@ -10,7 +10,7 @@ import numpy as np
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
-from instructor_core.analysis.numbers import counted
+from instructor_core.analysis.numbers import counted, number, span
 from instructor_core.analysis.similarity import (
     CrossSimilarity,
     Difference,
@@ -49,7 +49,7 @@ def similarity_panels(
         low, high = (result.low, result.high) if scale == "shared" else result.ranges[k].tolist()
         colors = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
         figure = matrix_figure(result.matrices[k][np.ix_(shown, shown)], rows, columns, colors)
-        subtitle = "" if scale == "shared" else f"colours from {low:.2f} to {high:.2f}"
+        subtitle = "" if scale == "shared" else f"colours {span(low, high)}"
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     return PanelSet(
@@ -80,28 +80,33 @@ def difference_panels(
     alt = f"Difference {name} of the similarity of {counted(len(texts), 'text')}."
     if result.largest is not None:
         alt += f" The largest change is {_pair(result.largest, signed=True)}."
-    panel = Panel(f"{a}-{b}", name, None, figure, subtitle, aspect=1.0)
+    panel = Panel(f"{a}-{b}", name, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
 
-def instruction_panels(result: InstructionSimilarity, texts: Sequence[str], instructions: Sequence[str]) -> PanelSet:
-    """The instruction x instruction matrix of one text, or of the mean over all texts."""
+def instruction_panels(
+    results: Sequence[InstructionSimilarity], texts: Sequence[str], instructions: Sequence[str]
+) -> PanelSet:
+    """Instruction x instruction matrices, of one text or of the mean over all texts, on one scale."""
     n = len(instructions)
     names = tuple(f"{letter(k)}  {instruction}" for k, instruction in enumerate(instructions))
     letters = tuple(letter(k) for k in range(n))
     worded = tuple(theme.shorten(name, _LABEL_LENGTH) for name in names)
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    low, high = min(result.low for result in results), max(result.high for result in results)
+    bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
     places = tuple(range(n))
-    figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
-    if result.text is None:
-        title = f"Instructions, mean over {counted(len(texts), 'text')}"
-    else:
-        title = f"Instructions on text {result.text + 1}"
-    subtitle = "" if result.text is None else theme.shorten(texts[result.text], 90)
-    alt = f"{title}: cosines of {counted(n, 'instruction')}, from {result.low:.2f} to {result.high:.2f}."
-    if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
-        alt += f" Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({cell[2]:.3f})."
-    return PanelSet((Panel("instructions", title, None, figure, subtitle, aspect=1.0),), tuple(texts), bar, alt=alt)
+    panels, told = [], []
+    for result in results:
+        figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
+        key, title, subtitle = "mean", f"Instructions, mean over {counted(len(texts), 'text')}", ""
+        if result.text is not None:
+            key, title = "text", f"Instructions on text {result.text + 1}"
+            subtitle = theme.shorten(texts[result.text], 90)
+        panels.append(Panel(key, title, figure, subtitle, aspect=1.0))
+        told.append(f"{title}: cosines of {counted(n, 'instruction')}, {span(result.low, result.high)}.")
+        if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
+            told.append(f"Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({number(cell[2])}).")
+    return PanelSet(tuple(panels), tuple(texts), bar, alt=" ".join(told))
 
 
 def cross_panels(
@@ -121,10 +126,11 @@ def cross_panels(
     figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar)
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
-    alt = f"Similarity of {counted(len(texts), 'text')}. {title}. Cosines from {result.low:.2f} to {result.high:.2f}."
+    alt = f"Similarity of {counted(len(texts), 'text')}. {title}. Cosines {span(result.low, result.high)}."
     if (cell := extreme_cell(result.matrix)) is not None:
-        alt += f" Most similar: text {cell[0] + 1} under {row} and text {cell[1] + 1} under {column} ({cell[2]:.3f})."
-    panel = Panel(f"{row}x{column}", title, None, figure, subtitle, aspect=1.0)
+        i, j, cosine = cell
+        alt += f" Most similar: text {i + 1} under {row} and text {j + 1} under {column} ({number(cosine)})."
+    panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
 
@@ -174,12 +180,12 @@ def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, 
 
 def _pair(pair: TextPair, *, signed: bool = False) -> str:
     """Both texts by their number on screen, and the value with three decimals."""
-    value = f"{pair.value:+.3f}" if signed else f"{pair.value:.3f}"
+    value = f"{pair.value:+.3f}" if signed else f"{number(pair.value)}"
     return f"text {pair.first + 1} and text {pair.second + 1} ({value})"
 
 
 def _similarity_alt(result: Similarity, n_texts: int) -> str:
     """Text alternative: what is drawn, over which range, and the closest pair of each instruction."""
-    words = f"Cosine similarity of {counted(n_texts, 'text')}, from {result.low:.2f} to {result.high:.2f}."
+    words = f"Cosine similarity of {counted(n_texts, 'text')}, {span(result.low, result.high)}."
     closest = [f"under {letter(k)} {_pair(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
     return f"{words} Most similar: {', '.join(closest)}." if closest else words

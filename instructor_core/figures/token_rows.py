@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from instructor_core.figures.panels import ColorScale, inert_json
+from instructor_core.figures.panels import ColorScale, chip, inert_json
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Token:
 class TokenRow:
     """One sequence under a heading."""
 
-    title: str  # the letter of one such as "A · topic" stands on a chip if there is an accent
+    title: str
     tokens: tuple[Token, ...]
-    accent: str | None = None
+    instruction: int | None = None  # whose letter is on the chip
     note: str = ""  # quiet line beside the title
 
 
@@ -40,7 +40,7 @@ class TokenRows:
         rows = [
             {
                 "title": row.title,
-                "accent": row.accent,
+                **chip(row.instruction),
                 "note": row.note,
                 "tokens": [_token(token) for token in row.tokens],
             }

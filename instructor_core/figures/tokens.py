@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import number, span
 from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
 from instructor_core.figures import theme
 from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
@@ -52,11 +53,11 @@ def token_similarity_panels(
         side = _token_side(tokens[k][:n], segments[k][:n])
         figure = matrix_figure(result.matrix, side, side, bar, separator=_SEPARATOR)
         panels.append(instruction_panel(k, instructions[k], figure, aspect=1.0))
-    alt = f"Cosines among the tokens of {len(results)} sequences, from {low:.2f} to {high:.2f}."
+    alt = f"Cosines among the tokens of {len(results)} sequences, {span(low, high)}."
     for k, result in enumerate(results):
         if (cell := extreme_cell(result.matrix)) is not None:
             first, second = (tokens[k][at].removeprefix("▁") for at in cell[:2])
-            alt += f" Most similar under {letter(k)}: {first} and {second} ({cell[2]:.3f})."
+            alt += f" Most similar under {letter(k)}: {first} and {second} ({number(cell[2])})."
     return PanelSet(tuple(panels), (), bar, alt=alt)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.wordings import WordingSpread
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, dots, mark_value, one_line, rows_chart
@@ -47,11 +48,11 @@ def wording_panels(
             "symbol": ["circle-dot" if each == best else "circle" for each in words],
             "opacity": 0.8,
         }
-        tips = [f"{one_line(each)}\n{value:.3f}" for each, value in zip(words, values, strict=True)]
+        tips = [f"{one_line(each)}\n{number(value)}" for each, value in zip(words, values, strict=True)]
         figure.add_trace(dots(values, [place] * len(values), tips, marker=look))
         figure.add_trace(dots([float(spread.means[task])], [place], [spread.about(task)], marker=_MEAN))
     for place, (name, value) in enumerate(controls.items(), start=len(spread.names)):
-        figure.add_trace(dots([value], [place], [f"{name}: {value:.3f}"], marker=_CONTROL))
+        figure.add_trace(dots([value], [place], [f"{name}: {number(value)}"], marker=_CONTROL))
     mark_value(figure, none, dash="dash")
     mark_value(figure, chance, dash="dot")
     names = [spread.names[task] for task in spread.order]
@@ -60,4 +61,4 @@ def wording_panels(
     title = f"{n_wordings} wordings of {len(names)} tasks"
     alt = f"kNN accuracy of {title}. {spread.about(spread.order[0])}"
     subtitle = "a dot per wording, a tick at the mean; dashed: no instruction; dotted: the most frequent label"
-    return PanelSet((Panel("wordings", title, None, figure, subtitle),), (), alt=alt)
+    return PanelSet((Panel("wordings", title, figure, subtitle),), (), alt=alt)

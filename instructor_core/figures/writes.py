@@ -22,13 +22,7 @@ NOT_SHOWN = (
 
 
 def write_panels(shares: Sequence[WriteShares], which: Sequence[int], instructions: Sequence[str]) -> PanelSet:
-    """Per instruction the shares of a cosine by layer and source, and below by head what came from the instruction.
-
-    Args:
-        shares: One result per instruction.
-        which: Index of the instruction of each.
-        instructions: All instructions of the run.
-    """
+    """Shares of a cosine by layer and source under each of the instructions `which`, and by head what one brought."""
     panels = []
     for result, k in zip(shares, which, strict=True):
         said = f"all bars add up to the cosine {number(result.cosine)}"
@@ -43,7 +37,7 @@ def write_panels(shares: Sequence[WriteShares], which: Sequence[int], instructio
         figure = heads_figure(read, scale, "from the instruction")
         figure.data[0].update(texttemplate="%{z:.3f}")
         title = f"{letter(k)}: read from the instruction, by head"
-        panels.append(Panel(f"{letter(k)} heads", title, None, figure, f"sum {signed(read.sum())}", aspect=0.7))
+        panels.append(Panel(f"{letter(k)} heads", title, figure, f"sum {signed(read.sum())}", aspect=0.7))
     alt = " ".join(f"Under {letter(k)}, {write_sentence(result)}" for result, k in zip(shares, which, strict=True))
     return PanelSet(tuple(panels), (), scale, alt=alt)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -57,6 +57,7 @@ class View:
     draw: Callable[[Context], Drawing]
     uses: tuple[str, ...] = ()  # names of the controls that it reads; the others are not shown with it
     follows_selection: Callable[[Inputs], bool] = lambda _: False  # whether it matters for a run
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # of its options, named without the tab
 
 
 @dataclass(frozen=True)

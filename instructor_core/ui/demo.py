@@ -50,22 +50,22 @@ from instructor_core.ui.page import (
 from instructor_core.ui.printing import connect_printing
 from instructor_core.ui.run import run
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.scene import TABS, Scene
+from instructor_core.ui.scene import TABS
 from instructor_core.ui.scene.link_menu import build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, Updates, follow_words
 from instructor_core.ui.settings import Settings
 from instructor_core.ui.sidebar import build_sidebar
-from instructor_core.ui.tabs import explain, lab, learn, nearest, projection, similarity, tokens
+from instructor_core.ui.tabs import lab, learn
 from instructor_core.ui.text_warnings import follow_warnings
 from instructor_core.ui.trial.decision import merge_labels
 from instructor_core.ui.upload_menu import build_upload
+from instructor_core.ui.views import VIEW_TABS, VIEWS
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
-VIEW_TABS = (projection, similarity, nearest, tokens, explain)
-PLACES = {"Look": projection.TAB, "Test": trial.TAB, "Learn": learn.TAB}
+PLACES = {"Look": VIEWS[0].tab, "Test": trial.TAB, "Learn": learn.TAB}
 
 
 def facts(runtime: Runtime, checkpoint_id: str) -> str:
@@ -91,10 +91,11 @@ def build_runtime(settings: Settings) -> Runtime:
 def build_demo(runtime: Runtime) -> gr.Blocks:
     """Return the page on the checkpoints of a runtime; the first of them is loaded."""
     examples = load_examples()
-    start = examples[0].inputs(runtime.checkpoints[0].id)
+    scene = examples[0].scene(runtime.checkpoints[0].id)
+    start = scene.inputs
     demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with demo:
-        inputs, selected, active = gr.State(start), gr.State(Selected(*examples[0].selected)), gr.State(projection.TAB)
+        inputs, selected, active = gr.State(start), gr.State(scene.selected), gr.State(scene.place)
         words = gr.State(None)
         restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
         header = _header(runtime, start.checkpoint_id, examples)
@@ -114,15 +115,15 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with canvas:
             point = gr.HTML(note(examples[0].point), elem_id="example-point")
             bar = learn.lesson_bar()
-            with gr.Tabs(selected=projection.TAB) as tabs:
+            with gr.Tabs(selected=scene.place) as tabs:
                 page = Page(runtime, inputs, selected, active, tabs, restored)
                 build: dict[str, Callable[[], dict[str, TabOption]]] = {
-                    **{view.TAB: partial(view.build, page, start) for view in VIEW_TABS},
+                    **{module.TAB: partial(module.build, page, start) for module in VIEW_TABS},
                     trial.TAB: partial(lab.build, page, start, sidebar, words),
                 }
                 options: dict[str, TabOption] = {}
                 for tab_id, title in TABS.items():
-                    later = tab_id != projection.TAB
+                    later = tab_id != scene.place
                     with gr.Tab(title, id=tab_id, elem_id=f"tab-{tab_id}", render_children=later) as tab:
                         if tab_id in build:
                             options |= build[tab_id]()
@@ -139,7 +140,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with share:
             build_link(demo, stage, places=list(TABS))
             connect_printing(stage, lessons, build_export(page))
-            build_draft(stage)
+            build_draft(stage, places=list(TABS))
         register_api(runtime)
         for place, button in header.places.items():
             bring_to_front(page, place, button)
@@ -195,7 +196,8 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
-    mark = selection_mark(mark_json(*examples[0].selected), elem_id="selection-mark")
+    selected: Selected = page.selected.value
+    mark = selection_mark(mark_json(selected.row, selected.column), elem_id="selection-mark")
     job: dict[str, Any] = {
         "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],
@@ -213,9 +215,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
 
     def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
-        return stage.show(
-            Scene(entry.inputs(checkpoint_id), entry.tab, Selected(*entry.selected), options=None), note(entry.point)
-        )
+        return stage.show(entry.scene(checkpoint_id), note(entry.point))
 
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **EACH)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs
+from instructor_core.ui.page import Selected
+from instructor_core.ui.scene import TABS, Scene
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "examples"
 
 Words = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]  # not empty, no spaces around them
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]  # for links
 Instruction = Annotated[str, Field(pattern=r"^(\S+( \S+)* )?$")]  # empty, or with exactly one space at its end
-Place = Literal["map", "similarity", "nearest", "tokens", "explain", "lab"]  # the view to open
+Place = Annotated[str, Field(pattern=f"^({'|'.join(TABS)})$")]  # the view to open
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -35,6 +37,10 @@ class Example:
     def inputs(self, checkpoint_id: str) -> Inputs:
         """Return the example as the inputs of a run."""
         return Inputs(checkpoint_id, self.instructions, self.texts, self.labels, self.more_labels)
+
+    def scene(self, checkpoint_id: str) -> Scene:
+        """Return the example as a scene, which leaves the options as they are."""
+        return Scene(self.inputs(checkpoint_id), self.tab, Selected(*self.selected), options=None)
 
 
 def load_examples(folder: Path = EXAMPLES_FOLDER) -> tuple[Example, ...]:

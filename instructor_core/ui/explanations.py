@@ -22,7 +22,6 @@ from instructor_core.figures import deletion as deletion_figures
 from instructor_core.figures import layers as layer_figures
 from instructor_core.figures import movement as movement_figures
 from instructor_core.figures import pooling as pooling_figures
-from instructor_core.figures import theme
 from instructor_core.figures import writes as write_figures
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.canvas import Drawing
@@ -106,12 +105,16 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
         f"`{dropped.units[most].plain}` matters most: without it the cosine goes from {number(dropped.cosine)} to "
         f"{number(float(dropped.similarities[most]))}."
     ]
-    known = [(abs(gap), at) for at, gap in enumerate(result.context) if gap is not None]
+    known = [
+        (abs(gap), at, deleted)
+        for at, (gap, deleted) in enumerate(zip(result.context, result.deleted, strict=True))
+        if gap is not None and deleted is not None
+    ]
     if known:
-        at = max(known)[1]
-        without, deleted = dropped.similarities[at], result.deleted[at]
+        _, at, deleted = max(known)
+        without = float(dropped.similarities[at])
         sentences.append(
-            f'Largest gap: "{dropped.units[at].plain}" dropped gives {without:.3f}, deleted {deleted:.3f}; '
+            f'Largest gap: "{dropped.units[at].plain}" dropped gives {number(without)}, deleted {number(deleted)}; '
             f"the difference is what the other tokens took from it."
         )
     sentences.append(f"{counted(len(edited), 'shorter text')} encoded, one for each {question.by}.")
@@ -224,8 +227,8 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     instruction, text = inputs.instructions[question.a], inputs.texts[question.first]
     encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(recipe_pairs(instruction, text))
     found, results = boundary(encoded[0]), compare_recipes(encoded)
-    title = f"{letter(question.a)} · text {question.first + 1}"
-    tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, accent=theme.accent(question.a))
+    title = f"text {question.first + 1}"
+    tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, instruction=question.a)
     recipes = pooling_figures.recipe_rows(results)
     return Drawing(
         (pooling_figures.NOT_SHOWN,),

@@ -106,7 +106,7 @@ def _page(body: str, panels: PanelSet) -> str:
 
 def _figures(panels: PanelSet) -> str:
     def figure(number: int, panel: Panel) -> str:
-        color = panel.accent or theme.LIGHT.ink
+        color = theme.LIGHT.ink if panel.instruction is None else theme.accent(panel.instruction)
         chip = f'<span class="chip" style="background:{color};color:{theme.ink_on(color)}">{escape(panel.key)}</span>'
         return (
             f'<section><h3>{chip} {_words(panel.title)}</h3><div class="figure" id="figure-{number}"></div></section>'

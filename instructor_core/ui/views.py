@@ -5,13 +5,8 @@ from __future__ import annotations
 from instructor_core.ui.canvas import View
 from instructor_core.ui.tabs import explain, nearest, projection, similarity, tokens
 
-VIEWS: tuple[View, ...] = (
-    *projection.VIEWS,
-    *similarity.VIEWS,
-    *nearest.VIEWS,
-    *tokens.VIEWS,
-    *explain.VIEWS,
-)
+VIEW_TABS = (projection, similarity, nearest, tokens, explain)
+VIEWS: tuple[View, ...] = tuple(view for tab in VIEW_TABS for view in tab.VIEWS)
 
 
 def view_of(tab: str, name: str = "") -> View:

@@ -34,6 +34,7 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Selected
 from instructor_core.ui.run import run
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.views import view_of
 from tests.browser.chromium import find_chromium
 from tests.serving import serving
 from tests.ui.stages import draw as draw_view
@@ -46,16 +47,7 @@ INSTRUCTIONS = (
     "",
 )
 SIMILARITY = {"view": "matrices", "scale": "shared", "order": "given", "first": 0, "second": 1}
-MAP = {
-    "method": "umap",
-    "n_components": 2,
-    "layout": "separate",
-    "center": False,
-    "n_neighbors": 10,
-    "min_dist": 0.1,
-    "metric": "cosine",
-    "random_state": 42,
-}
+MAP = {**view_of("map").defaults, "method": "umap"}
 # Types into a field; seconds until all figures of the map, or those after the first, have other points and are painted.
 TYPE = """async ([field, text, from]) => {
   const values = () => [...document.querySelectorAll("#map-plots .ic-plot")].filter((gd) => gd.data).slice(from)

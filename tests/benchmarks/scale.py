@@ -39,16 +39,6 @@ WORDS = (
     *("under", "after", "without", "with", "for", "and", "but"),
 )
 MATRICES = {"scale": "shared", "order": "given", "first": 0, "second": 1}
-MAP = {
-    "method": "umap",
-    "n_components": 2,
-    "layout": "separate",
-    "center": False,
-    "n_neighbors": 10,
-    "min_dist": 0.1,
-    "metric": "cosine",
-    "random_state": 42,
-}
 
 
 @dataclass(frozen=True)
@@ -147,7 +137,7 @@ def steps_of(n: int) -> Iterator[Step]:
     yield measure("encode", n, encode)
     for name, selected in (("similarity", Selected()), ("another text", Selected(5, 1, 0))):
         yield measure(name, n, lambda selected=selected: drawn("similarity", selected, MATRICES))
-    yield measure("map", n, lambda: drawn("map", Selected(), MAP))
+    yield measure("map", n, lambda: drawn("map", Selected(), {**view_of("map").defaults, "method": "umap"}))
     yield measure("leaderboard", n, leaderboard)
 
 

@@ -84,7 +84,6 @@ def matrices(step: int = 0) -> PanelSet:
         Panel(
             key=letter,
             title=name,
-            accent=theme.accent(index),
             figure=heatmap(similarity(index + 10 * step), 0.0, 1.0, theme.SEQUENTIAL, "cosine"),
             subtitle="Represent the sentence for clustering" if index else "",
             instruction=index,
@@ -99,7 +98,7 @@ def matrices(step: int = 0) -> PanelSet:
 def difference() -> PanelSet:
     """One signed matrix, small enough for numbers in its cells."""
     values = (similarity(0) - similarity(1))[:8, :8]
-    panel = Panel("A-B", "A − B", None, heatmap(values, -0.6, 0.6, theme.DIVERGING, "cosine difference"))
+    panel = Panel("A-B", "A − B", heatmap(values, -0.6, 0.6, theme.DIVERGING, "cosine difference"))
     scale = ColorScale(theme.DIVERGING, -0.6, 0.6, "cosine difference", midpoint=0.0)
     return PanelSet((panel,), TEXTS, scale=scale, alt="One matrix.", selected=Selection(row=2, column=5))
 
@@ -136,9 +135,9 @@ def scatter(seed: int, *, flat: bool) -> go.Figure:
 def maps(step: int = 0) -> PanelSet:
     """Two flat maps and one in space."""
     panels = (
-        Panel("A", "topic", theme.accent(0), scatter(1 + step, flat=True), aspect=0.8, instruction=0),
-        Panel("B", "sentiment", theme.accent(1), scatter(5, flat=True), aspect=0.8, instruction=1),
-        Panel("A3", "topic, three axes", None, scatter(1, flat=False), aspect=0.8),
+        Panel("A", "topic", scatter(1 + step, flat=True), aspect=0.8, instruction=0),
+        Panel("B", "sentiment", scatter(5, flat=True), aspect=0.8, instruction=1),
+        Panel("A3", "topic, three axes", scatter(1, flat=False), aspect=0.8),
     )
     return PanelSet(panels, TEXTS, alt="Two maps of the texts, and one in three dimensions.")
 
@@ -161,7 +160,7 @@ def bars() -> PanelSet:
     step = [{"label": name, "method": "animate", "args": [[name], {"mode": "immediate"}]} for name in ("1", "2")]
     figure.update_layout(sliders=[{"steps": step}], height=260, xaxis_title="axis", yaxis_title="share of the sum")
     figure.update_yaxes(range=[0, 20])
-    return PanelSet((Panel("bars", "Explained variance", None, figure),), ())
+    return PanelSet((Panel("bars", "Explained variance", figure),), ())
 
 
 def token_rows() -> TokenRows:
@@ -188,10 +187,10 @@ def token_rows() -> TokenRows:
     cut = tokens("▁and ▁what ▁came ▁after ▁was ▁cut", "cut", 20)
     long = [token for start in range(0, 600, 13) for token in tokens(text, "text", start, weighted=True)]
     rows = (
-        TokenRow("A · topic", (*plain, Token("</s>", "end", None, 19), *cut), theme.accent(0), "26 tokens, 6 cut off"),
-        TokenRow("B · sentiment", (*weighted, end), theme.accent(1)),
+        TokenRow("topic", (*plain, Token("</s>", "end", None, 19), *cut), 0, "26 tokens, 6 cut off"),
+        TokenRow("sentiment", (*weighted, end), 1),
         TokenRow("hostile", tuple(hostile)),
-        TokenRow("C · long", tuple(long), theme.accent(2), f"{len(long)} tokens"),
+        TokenRow("long", tuple(long), 2, f"{len(long)} tokens"),
     )
     return TokenRows(rows, ColorScale(theme.DIVERGING, -0.5, 0.5, "contribution", midpoint=0.0))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.components_app import HOSTILE, SENTENCES, N
-from tests.browser.conftest import DARK, FINGER, MOVING, PHONE
+from tests.browser.conftest import FINGER, MOVING, PHONE
 from tests.browser.reading import at_rest
 from tests.serving import Server, serving
 
@@ -336,13 +336,6 @@ def test_two_taps_on_points_select_a_pair_and_a_tap_on_a_token_tells_of_it(page:
     page.locator("#tokens .ic-token").nth(1).tap()
     python_got(page, row=0, index=1)
     expect(tooltip(page)).to_contain_text("token 2")
-
-
-@pytest.mark.parametrize("page", [DARK], indirect=True)
-def test_the_dark_page_draws_with_the_dark_template(page: Page, screenshot: Callable[..., object]):
-    matrices(page)
-    assert page.evaluate("document.querySelector('#matrices .ic-plot')._fullLayout.font.color") == "#e9eaec"
-    screenshot(page, "components-similarity-dark", full_page=True)
 
 
 HELD = """

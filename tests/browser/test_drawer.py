@@ -18,6 +18,8 @@ EDIT = "() => document.documentElement.classList.add('ic-editing')"
 def test_figures_are_dim_from_the_first_key_until_those_of_the_new_inputs_stand_there(page: Page):
     canvas = page.locator(".ic-page")
     page.wait_for_function(CLEAR)
+    page.locator("#map-plots .ic-panel-title").first.click()  # which changes nothing
+    assert not page.evaluate("document.body.classList.contains('ic-typed')")
     instruction(page, 1).press_sequentially(" x", delay=20)
     expect(canvas).to_have_attribute("aria-busy", "true")
     page.wait_for_function(DIM)

@@ -39,7 +39,7 @@ def test_only_bars_above_the_floor_have_the_colour_of_the_instruction(result: Ab
 
 
 def test_words_under_the_floor_have_no_colour_in_the_instruction(result: Ablation) -> None:
-    rows = ablation_rows(result, title="A", accent=theme.accent(0))
+    rows = ablation_rows(result, title="A", instruction=0)
     (row,) = rows.rows
     assert [token.text for token in row.tokens] == ["▁Represent", "▁the", "▁<b>text</b>", "▁for", "▁the", "▁mood"]
     assert [token.weight is not None for token in row.tokens] == [False, False, True, False, False, True]

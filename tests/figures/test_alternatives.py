@@ -28,6 +28,11 @@ def drawn(panels: PanelSet, place: int = 0) -> np.ndarray:
     return cells
 
 
+def value(words: str) -> float:
+    """A number as it is written for a reader."""
+    return float(words.replace("−", "-"))
+
+
 def test_the_cell_that_stands_out_is_found_off_the_diagonal() -> None:
     matrix = np.array([[1.0, 0.2, np.nan], [0.7, 1.0, -0.4], [0.1, np.inf, 1.0]])
     assert extreme_cell(matrix) == (1, 0, 0.7)
@@ -38,19 +43,19 @@ def test_the_cell_that_stands_out_is_found_off_the_diagonal() -> None:
 
 def test_a_cross_matrix_is_told_by_its_closest_pair_of_different_texts() -> None:
     panels = cross_panels(cross_similarity(GRID, rows=2, columns=0), TEXTS, None, INSTRUCTIONS)
-    said = re.search(r"Most similar: text (\d) under C and text (\d) under A \((-?\d\.\d{3})\)", panels.alt)
+    said = re.search(r"Most similar: text (\d) under C and text (\d) under A \((−?\d\.\d{3})\)", panels.alt)
     assert said is not None
     cells = drawn(panels)
-    assert cells[int(said[1]) - 1, int(said[2]) - 1] == np.nanmax(cells) == pytest.approx(float(said[3]), abs=6e-4)
+    assert cells[int(said[1]) - 1, int(said[2]) - 1] == np.nanmax(cells) == pytest.approx(value(said[3]), abs=6e-4)
 
 
 def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest_apart() -> None:
-    panels = instruction_panels(instruction_similarity(GRID, 2), TEXTS, INSTRUCTIONS)
-    said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((-?\d\.\d{3})\)", panels.alt)
+    panels = instruction_panels([instruction_similarity(GRID, 2)], TEXTS, INSTRUCTIONS)
+    said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((−?\d\.\d{3})\)", panels.alt)
     assert said is not None
     cells = drawn(panels)
     assert cells["ABC".index(said[1]), "ABC".index(said[2])] == np.nanmin(cells)
-    assert np.nanmin(cells) == pytest.approx(float(said[3]), abs=6e-4)
+    assert np.nanmin(cells) == pytest.approx(value(said[3]), abs=6e-4)
 
 
 def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:
@@ -63,4 +68,4 @@ def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:
         words = [token.removeprefix("▁") for token in tokens[k]]
         cells = drawn(panels, k)
         assert cells[words.index(said[1]), words.index(said[2])] == np.nanmax(cells)
-        assert np.nanmax(cells) == pytest.approx(float(said[3]), abs=6e-4)
+        assert np.nanmax(cells) == pytest.approx(value(said[3]), abs=6e-4)

@@ -64,16 +64,16 @@ def test_bars_beside_the_heatmap_are_its_totals_at_the_same_positions() -> None:
 
 def test_two_instructions_and_their_difference_share_one_scale() -> None:
     panels = ledger_panels([A, B], [2, 1], INSTRUCTIONS, difference=ledger_difference(A, B))
-    assert [(p.key, p.title, p.accent) for p in panels.panels] == [
-        ("C", "other", theme.accent(2)),
-        ("B", "(no instruction)", theme.accent(1)),
+    assert [(p.key, p.title, p.instruction) for p in panels.panels] == [
+        ("C", "other", 2),
+        ("B", "(no instruction)", 1),
         ("-", "C − B: what each term gains", None),
     ]
     assert panels.scale is not None
     assert panels.scale.midpoint == 0
     assert {p.figure.data[0].zmax for p in panels.panels} == {panels.scale.high}
     np.testing.assert_array_equal(panels.panels[2].figure.data[0].z, A.values - B.values)
-    assert f"cosine {A.cosine:.3f}" in panels.panels[0].subtitle
+    assert f"cosine {A.cosine:.3f}".replace("-", "−") in panels.panels[0].subtitle
     assert "Under C" in panels.alt
     assert "Under B" in panels.alt
 
@@ -83,7 +83,7 @@ def test_chips_carry_the_totals_of_both_texts() -> None:
     assert [token.weight for token in first.tokens] == pytest.approx(A.row_totals)
     assert [token.weight for token in second.tokens] == pytest.approx(A.column_totals)
     assert [token.segment for token in first.tokens] == ["text"] * 3 + ["end"]
-    assert first.note == f"sum {A.cosine:.3f}"
+    assert first.note == f"sum {A.cosine:.3f}".replace("-", "−")
     scale = ledger_rows(A, ("", "")).scale
     assert scale is not None
     assert scale.high == pytest.approx(max(np.abs(A.row_totals).max(), np.abs(A.column_totals).max()))

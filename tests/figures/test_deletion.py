@@ -37,7 +37,7 @@ def test_deleting_stands_beside_dropping_with_the_gap_between_them() -> None:
     for line, value in zip(
         dropped.customdata[0].split("\n")[1:], (DROPPED.similarities[0], BOTH.deleted[0]), strict=False
     ):
-        assert f"{value:.3f}" in line
+        assert f"{value:.3f}".replace("-", "−") in line
 
 
 def test_the_gap_and_the_change_by_dropping_add_up_in_the_tooltip() -> None:

@@ -20,7 +20,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)> ${1+1} & {{x}}"
 
 
 def panel(figure: go.Figure, key: str = "A") -> Panel:
-    return Panel(key, "title", theme.accent(0), figure)
+    return Panel(key, "title", figure)
 
 
 def payload_of(figure: go.Figure) -> dict:
@@ -46,7 +46,7 @@ def test_numbers_are_rounded_to_a_ten_thousandth_of_their_span_and_holes_become_
 
 def test_words_stay_literal_and_no_tag_can_start_in_the_payload():
     figure = go.Figure(go.Bar(y=[1.0], customdata=[HOSTILE]))
-    text = PanelSet((Panel("A", HOSTILE, None, figure),), (HOSTILE,), alt=HOSTILE).to_json()
+    text = PanelSet((Panel("A", HOSTILE, figure),), (HOSTILE,), alt=HOSTILE).to_json()
     assert "<" not in text
     payload = json.loads(text)
     assert payload["items"] == [HOSTILE]
@@ -73,13 +73,14 @@ def test_scale_and_selection_are_part_of_the_payload():
 
 def test_token_rows_carry_segment_weight_and_index():
     token = Token("▁<b>", "text", 0.1234567, 3, "tip")
-    text = TokenRows((TokenRow("A · topic", (token,), theme.accent(0), "note"),)).to_json()
+    text = TokenRows((TokenRow("topic", (token,), 1, "note"),)).to_json()
     assert "<" not in text
     assert json.loads(text) == {
         "rows": [
             {
-                "title": "A · topic",
-                "accent": theme.accent(0),
+                "title": "topic",
+                "chip": "B",
+                "accent": theme.accent(1),
                 "note": "note",
                 "tokens": [{"t": "▁<b>", "s": "text", "w": 0.12346, "i": 3, "tip": "tip"}],
             }

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from instructor_core.analysis.pooling import RECIPE_NAMES, Recipe, boundary, compare_recipes
-from instructor_core.figures import theme
 from instructor_core.figures.pooling import (
     boundary_rows,
     boundary_sentence,
@@ -22,7 +21,7 @@ EMPTY = compare_recipes([pair("▁In : </s>", "iie")] * len(Recipe))
 
 
 def test_all_tokens_are_listed_with_their_segment_and_fate() -> None:
-    (row,) = boundary_rows(PAIR, boundary(PAIR), title="A · x", accent=theme.accent(0)).rows
+    (row,) = boundary_rows(PAIR, boundary(PAIR), title="x", instruction=1).rows
     assert [token.segment for token in row.tokens] == [*["instruction"] * 2, *["text"] * 2, "end", "cut", "cut"]
     assert [token.tip.split("\n")[2] for token in row.tokens] == [
         *["not averaged"] * 2,
@@ -30,7 +29,7 @@ def test_all_tokens_are_listed_with_their_segment_and_fate() -> None:
         *["cut off: never encoded"] * 2,
     ]
     assert "no characters of its own" in row.tokens[4].tip
-    assert row.accent == theme.accent(0)
+    assert row.instruction == 1
 
 
 def test_the_window_is_counted_in_one_line() -> None:

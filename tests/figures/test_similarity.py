@@ -36,9 +36,7 @@ def panels_of(n_texts: int, **options: object) -> PanelSet:
 def test_each_instruction_has_a_panel_with_the_cosines_to_four_decimals_in_display_order() -> None:
     order = np.array([2, 0, 3, 1])
     result, panels = similarity(grid_of(4)), panels_of(4, order=order)
-    assert [(panel.key, panel.accent) for panel in panels.panels] == [
-        (name, theme.accent(k)) for k, name in enumerate("ABC")
-    ]
+    assert [(panel.key, panel.instruction) for panel in panels.panels] == [(name, k) for k, name in enumerate("ABC")]
     assert [panel.title for panel in panels.panels[1:]] == ["(no instruction)", "Represent <b>the</b> feeling:"]
     for k, panel in enumerate(panels.panels):
         pair = result.closest[k]
@@ -58,7 +56,7 @@ def test_on_its_own_scale_each_panel_says_its_range_and_there_is_no_common_bar()
     assert panels.scale is None
     for (low, high), panel in zip(result.ranges, panels.panels, strict=True):
         assert (panel.figure.data[0].zmin, panel.figure.data[0].zmax) == (low, high)
-        assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}"
+        assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}".replace("-", "−")
 
 
 def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
@@ -129,14 +127,15 @@ def test_a_difference_is_drawn_on_a_diverging_scale_around_zero() -> None:
 
 def test_matrices_of_and_across_instructions_name_them_on_their_axes() -> None:
     grid = grid_of(4)
-    one = instruction_panels(instruction_similarity(grid, 2), grid.texts, grid.instructions)
-    (heatmap,) = one.panels[0].figure.data
+    results = [instruction_similarity(grid, text) for text in (2, None)]
+    drawn = instruction_panels(results, grid.texts, grid.instructions)
+    heatmap, mean = (panel.figure.data[0] for panel in drawn.panels)
+    assert (heatmap.zmin, heatmap.zmax) == (mean.zmin, mean.zmax)
+    assert heatmap.zmin == min(result.low for result in results)
     assert heatmap.z.shape == (3, 3)
     assert heatmap.meta["row_names"] == heatmap.meta["column_names"]
     assert [name.split()[0] for name in heatmap.meta["row_names"]] == ["A", "B", "C"]
-    assert one.panels[0].title == "Instructions on text 3"
-    mean = instruction_panels(instruction_similarity(grid), grid.texts, grid.instructions)
-    assert mean.panels[0].title == "Instructions, mean over 4 texts"
+    assert [panel.title for panel in drawn.panels] == ["Instructions on text 3", "Instructions, mean over 4 texts"]
     result = cross_similarity(grid, rows=2, columns=0)
     crossed = cross_panels(result, grid.texts, None, grid.instructions).panels[0].figure
     np.testing.assert_allclose(crossed.data[0].z, result.matrix, atol=5.1e-5)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import gradio as gr
 
+from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.canvas import Context, Drawing
 from instructor_core.ui.inputs import Inputs
@@ -35,6 +37,11 @@ def small_stage(demo: gr.Blocks) -> Stage:
         stage = Stage(page, build_sidebar(INPUTS, gr.Column()), menu, line, example, options, words)
         build_link(demo, stage, places=PLACES)
     return stage
+
+
+def holding(grid: EmbeddingGrid) -> Runtime:
+    """A runtime without models, for which a grid is that of every run."""
+    return cast(Runtime, SimpleNamespace(grid=lambda _: grid))
 
 
 def draw(

@@ -36,7 +36,7 @@ from instructor_core.ui.trial.closer import EXPERIMENTS, Experiment
 from instructor_core.ui.trial.comparison import ScoreBook, candidates_of
 from instructor_core.ui.trial.decision import (
     decide,
-    decision_parts,
+    decided,
     merge_buttons,
     merge_labels,
     save_rows,
@@ -155,11 +155,11 @@ def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_
         encode_scene(Scene(inputs, TAB, label_name="mood")), checkpoints=[inputs.checkpoint_id], places=[TAB]
     )
     asked = (Words(shared.inputs.texts, label_name=shared.label_name), "", "ACCURACY")
-    *_, parts = decide(*given, "", *asked)
-    _, _, said, _, _, _, _, snippet, rows, instruction, _, key = parts
-    assert ("Use no instruction" in said) is (own != INPUTS.instructions) is (instruction == "")
+    *_, last = decide(*given, "", *asked)
+    rows, instruction = last.rows, last.instruction
+    assert ("Use no instruction" in last.findings) is (own != INPUTS.instructions) is (instruction == "")
     names: dict[str, object] = {}
-    exec(snippet["value"], names)
+    exec(last.snippet["value"], names)
     vectors = np.asarray(names["embeddings"])
     assert names["instruction"] == instruction
     assert vectors.shape == (1, 384) and np.linalg.norm(vectors) == pytest.approx(1, abs=1e-5)
@@ -167,11 +167,11 @@ def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_
     with open(path, encoding="utf-8-sig", newline="") as file:
         used = [row for row in csv.reader(file) if row[2:3] == ["use"]]
     assert [row[1] for row in used] == [one_line(instruction)]
-    *_, parts = decide(*given, subject(replace(inputs, instructions=("others",))), *asked)
-    panel = json.loads(parts[3])["panels"][0]
+    *_, many = decide(*given, subject(replace(inputs, instructions=("others",))), *asked)
+    panel = json.loads(many.plots)["panels"][0]
     assert " wordings of " in panel["title"] and "mood" in panel["figure"]["layout"]["yaxis"]["ticktext"]
-    assert parts[-1] != key
-    assert "more tries ask for more texts" not in parts[0]
+    assert many.key != last.key
+    assert "more tries ask for more texts" not in many.line
 
 
 def test_retrieval_marks_texts_by_their_labels(runtime: Runtime) -> None:
@@ -263,9 +263,9 @@ def test_the_rows_of_the_chart_are_named_by_what_their_instructions_are_about(ru
 
 def test_the_decision_is_shown_first_with_one_next_step_and_no_verdict_twice(runtime: Runtime) -> None:
     finding, _ = answer(compare_instructions, runtime, INPUTS, Request())
-    parts = decision_parts(finding)
-    assert parts[0].startswith('<div class="ic-findings"><p>Use &quot;') and parts[0].count("<li>") == 1
-    table = parts[4]
+    shown = decided(finding, key=None)
+    assert shown.findings.startswith('<div class="ic-findings"><p>Use &quot;') and shown.findings.count("<li>") == 1
+    table = shown.table
     assert table.count("<tr>") == 1 + len(finding.table or []) and "not distinguishable" not in table
     assert table.count("class='ic-number'") == 0 and table.count('<td class="ic-number">') == 5 * len(
         finding.table or []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,24 +12,15 @@ from instructor_core import InstructorModel
 from instructor_core.analysis.pooling import RECIPE_NAMES
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import explanations
-from instructor_core.ui.canvas import Drawing
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.explanations import Question
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.tabs.explain import TAB, VIEWS
+from tests.ui.stages import draw
 
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 ASKED = Question(first=4, second=9, a=0, b=1)
-VIEWS: list[Callable[[Runtime, Inputs, Question], Drawing]] = [
-    explanations.explain_pair,
-    explanations.explain_deletion,
-    explanations.explain_movement,
-    explanations.explain_divergence,
-    explanations.explain_read_out,
-    explanations.explain_attention,
-    explanations.explain_boundary,
-    explanations.explain_writes,
-]
 
 
 def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
@@ -38,11 +28,10 @@ def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
     return float(first @ second)
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
-    runtime: Runtime, view: Callable[[Runtime, Inputs, Question], Drawing]
-) -> None:
-    answer = view(runtime, INPUTS, ASKED)
+@pytest.mark.parametrize("view", [view.name for view in VIEWS])
+def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(runtime: Runtime, view: str) -> None:
+    options = {"second_instruction": ASKED.b, "by": "word", "layer": 0}
+    answer = draw(runtime, INPUTS, Selected(ASKED.first, ASKED.second, ASKED.a), TAB, view, options)
     assert answer.sentences and all(answer.sentences)
     assert re.search(r"\bnot\b", " ".join(answer.note))
     assert answer.panels is not None and answer.panels.panels

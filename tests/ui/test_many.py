@@ -27,7 +27,8 @@ from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request
 from instructor_core.ui.trial.search import MAX_QUERIES, search
-from tests.ui.test_tabs import event, shown, similar
+from tests.ui.stages import holding
+from tests.ui.test_tabs import event, similar
 
 LABELS = ("good", "bad", "rare")
 
@@ -62,8 +63,9 @@ def test_menus_of_texts_list_the_first_ones_and_the_chosen_ones() -> None:
 
 
 def test_more_texts_than_a_matrix_takes_are_drawn_as_blocks_and_in_words() -> None:
-    grid = grid_of_many(many(MAX_TEXTS))
-    note, payload = shown(similarity.large_panels(grid, "matrices", 0, 1))
+    inputs = many(MAX_TEXTS)
+    grid = grid_of_many(inputs)
+    note, payload = similar(holding(grid), inputs)
     assert len(payload) < 200_000
     panels = json.loads(payload)["panels"]
     assert [panel["key"] for panel in panels] == ["A groups", "B groups"]
@@ -78,8 +80,9 @@ def test_more_texts_than_a_matrix_takes_are_drawn_as_blocks_and_in_words() -> No
 
 @pytest.mark.parametrize(("view", "key"), [("difference", "B-A"), ("cross", "BxA")])
 def test_two_instructions_of_many_texts_are_compared_block_by_block(view: str, key: str) -> None:
-    grid = grid_of_many(many(500, labels=False))
-    note, payload = shown(similarity.large_panels(grid, view, 1, 0))
+    inputs = many(500, labels=False)
+    grid = grid_of_many(inputs)
+    note, payload = similar(holding(grid), inputs, view=view, first=1, second=0)
     (panel,) = json.loads(payload)["panels"]
     assert panel["key"] == key
     n_groups = len(grid_groups(grid).names)

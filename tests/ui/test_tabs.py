@@ -23,8 +23,8 @@ from instructor_core.ui.runtime import MAX_GRIDS, Runtime
 from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
 from instructor_core.ui.tabs import similarity, tokens
 from instructor_core.ui.tabs.projection import settings_of
-from instructor_core.ui.views import VIEWS
-from tests.ui.stages import draw
+from instructor_core.ui.views import VIEWS, view_of
+from tests.ui.stages import draw, holding
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
 LABELS = ("bad", "good", "bad", "good", "bad", "good")
@@ -107,7 +107,7 @@ def test_a_long_list_is_drawn_in_part_and_the_note_says_so():
     rng = np.random.default_rng(0)
     many = tuple(f"text {i}" for i in range(similarity.MAX_SHOWN + 5))
     grid = EmbeddingGrid(("",), many, None, rng.normal(size=(1, len(many), 8)).astype(np.float32))
-    words, payload = shown(similarity.panels(grid, Selected(), "matrices", "shared", "clustered", 0, 0))
+    words, payload = similar(holding(grid), Inputs("mini", ("",), many, None), order="clustered")
     assert matrices(payload)["A"].shape == (similarity.MAX_SHOWN, similarity.MAX_SHOWN)
     assert f"first {similarity.MAX_SHOWN} of {len(many)} texts" in words
 
@@ -159,16 +159,7 @@ def test_a_click_on_a_cell_selects_both_texts_and_the_instruction(inputs: Inputs
     assert similarity.select(cell, inputs, Selected(0, 1, 1), "instructions") == Selected(0, 1, 1)
 
 
-MAP = {
-    "method": "pca",
-    "n_components": 2,
-    "layout": "separate",
-    "center": False,
-    "n_neighbors": 10,
-    "min_dist": 0.1,
-    "metric": "cosine",
-    "random_state": 42,
-}
+MAP = {**view_of("map").defaults, "method": "pca"}
 
 
 def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
@@ -190,6 +181,13 @@ def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime
     assert "PCA is used: UMAP needs" in words
     assert "mean nothing" in words
     assert "% of variance" in json.loads(payload)["panels"][0]["subtitle"]
+
+
+def test_what_umap_alone_reads_lays_no_pca_out_again():
+    for name, value in {"n_neighbors": 30, "min_dist": 0.8, "random_state": 7}.items():
+        assert settings_of(MAP | {name: value}) == settings_of(MAP)
+        for method in ("umap", "auto"):
+            assert settings_of(MAP | {"method": method, name: value}) != settings_of(MAP | {"method": method})
 
 
 def test_umap_follows_pca_only_where_it_was_fitted_to_what_is_shown(runtime: Runtime):

@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from instructor_core.errors import UserError
@@ -89,18 +89,40 @@ def read_scene_file(content: bytes, *, checkpoints: Collection[str], places: Col
     return _scene(content, checkpoints=checkpoints, places=places)
 
 
+def form_of(scene: Scene) -> dict[str, Any]:
+    """Return how a scene shows its inputs, as links, files and drafts have it."""
+    selected = scene.selected
+    return {
+        "v": VERSION,
+        "place": scene.place,
+        "selected": [selected.row, selected.column, selected.instruction],
+        "options": dict(scene.options or {}),
+        **({"labelled": scene.label_name} if scene.label_name else {}),
+    }
+
+
+def scene_of(fields: Mapping[str, Any], inputs: Inputs, *, places: Collection[str]) -> tuple[Scene, int]:
+    """Return the scene that shows inputs as a form says, and how many options were left out.
+
+    What the form says of an unknown place or of a selection outside the inputs is passed over.
+    """
+    place = fields.get("tab" if fields.get("v") == 1 else "place")
+    options, n_ignored = _options(fields.get("options", {}))
+    place = place if isinstance(place, str) and place in places else next(iter(places))
+    labelled = fields.get("labelled")
+    label_name = one_line(labelled[:MAX_NAME]) if isinstance(labelled, str) and inputs.labels else ""
+    return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options, label_name), n_ignored
+
+
 def _json(scene: Scene, *, indent: int | None = None) -> str:
-    inputs, selected = scene.inputs, scene.selected
+    inputs = scene.inputs
     fields = {
         "v": VERSION,
         "checkpoint": inputs.checkpoint_id,
         "instructions": [instruction.strip() for instruction in inputs.instructions],
         "texts": list(inputs.texts),
         "labels": [list(column) for column in inputs.label_columns],
-        "place": scene.place,
-        "selected": [selected.row, selected.column, selected.instruction],
-        "options": dict(scene.options or {}),
-        **({"labelled": scene.label_name} if scene.label_name else {}),
+        **form_of(scene),
     }
     # ASCII: a lone surrogate travels as an escape and is replaced on arrival.
     return json.dumps(fields, separators=(",", ":") if indent is None else None, indent=indent, allow_nan=False)
@@ -123,12 +145,7 @@ def _scene(content: bytes, *, checkpoints: Collection[str], places: Collection[s
     typed = _strings(fields.get("instructions"), "instructions", 1, MAX_INSTRUCTIONS, MAX_INSTRUCTION)
     columns = _label_columns(fields.get("labels", []), len(texts))
     inputs = Inputs(checkpoint, tuple(map(join_ready, typed)), texts, columns[0] if columns else None, columns[1:])
-    place = fields.get("place" if fields["v"] == VERSION else "tab")
-    options, n_ignored = _options(fields.get("options", {}))
-    place = place if isinstance(place, str) and place in places else next(iter(places))
-    labelled = fields.get("labelled")
-    label_name = one_line(labelled[:MAX_NAME]) if isinstance(labelled, str) and columns else ""
-    return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options, label_name), n_ignored
+    return scene_of(fields, inputs, places=places)
 
 
 def _refuse(constant: str) -> float:

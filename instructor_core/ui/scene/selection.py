@@ -10,7 +10,7 @@ import gradio as gr
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
-from instructor_core.analysis.numbers import signed
+from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.why import Tie, why
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import boundary, note
@@ -60,7 +60,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     )
     found = why(first, second, runtime.backgrounds(inputs))
     said = "".join(
-        f"<li>{_chip(k)} <b>{one.cosine:.3f}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
+        f"<li>{_chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
         f"the end mark takes part in {signed(one.end, 2)}</li>"
         for k, one in enumerate(found.under)
     )
@@ -68,7 +68,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     if found.largest is not None:
         high, low = found.largest
         gap = found.under[high].cosine - found.under[low].cosine
-        apart = f"<p>{_chip(high)} and {_chip(low)} are {gap:.2f} apart, most by {_ties(found.changed)}</p>"
+        apart = f"<p>{_chip(high)} and {_chip(low)} are {number(gap, 2)} apart, most by {_ties(found.changed)}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
     return f'<section class="ic-why"><h3>{title}</h3><ul>{said}</ul>{apart}</section>'
 

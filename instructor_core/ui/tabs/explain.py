@@ -97,10 +97,10 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         min_width=240,
         visible=False,
     )
-    sentences = gr.HTML(padding=False, elem_id="explain-sentences")
+    sentences = gr.HTML(elem_id="explain-sentences")
     rows = token_view(elem_id="explain-rows", label="Texts as tokens", empty="")
     plots = plot_view(elem_id="explain-plots", label="Explanation", empty="")
-    explanation = gr.HTML(padding=False, elem_id="explain-note")
+    explanation = gr.HTML(elem_id="explain-note")
     options = {"explain.view": view, "explain.second_instruction": b, "explain.by": by, "explain.layer": layer}
     redraw(page, VIEWS, Canvas(explanation, plots, sentences, rows), options, menus={"explain.second_text": second})
     follow_instructions(page, b)

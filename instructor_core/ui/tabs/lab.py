@@ -11,7 +11,7 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
-from instructor_core.ui.components import plot_view
+from instructor_core.ui.components import plot_view, widget
 from instructor_core.ui.downloads import SAVE_FILE
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
@@ -75,7 +75,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
         more = gr.Button("Try more wordings", variant="primary", size="sm", min_width=130, elem_id="try-wordings")
         stop = gr.Button("Stop", size="sm", min_width=60, elem_id="lab-stop", visible=False)
         line = gr.HTML(status(""), elem_id="lab-status")
-    merges = _buttons("lab-merges", ["ic-chips"])
+    merges = _buttons("lab-merges", "ic-chips")
     explanation = gr.HTML(elem_id="lab-note")
     reasons = gr.HTML(elem_id="lab-reasons")
     snippet = gr.Code(
@@ -87,7 +87,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
         elem_id="lab-snippet",
     )
     with gr.Accordion("all rows", open=False, elem_classes=["ic-fold"], elem_id="lab-table-fold"):
-        table = _buttons("lab-table", ["ic-table"])
+        table = _buttons("lab-table", "ic-table")
         with gr.Row(elem_classes=["ic-status-row"]):
             use = gr.Button("Open the decision's matrix and map", size="sm", elem_id="open-instruction")
             save = gr.Button("Rows as CSV", size="sm", elem_id="save-rows")
@@ -99,8 +99,18 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
         suggested_now = _suggestions(candidates)
         metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Rank by", min_width=200)
     view = DecisionView(
-        *(line, stop, findings, plots, explanation, reasons, table, snippet),
-        *(gr.State([]), gr.State(""), merges, gr.State(None)),
+        line=line,
+        stop=stop,
+        findings=findings,
+        plots=plots,
+        note=explanation,
+        reasons=reasons,
+        table=table,
+        snippet=snippet,
+        rows=gr.State([]),
+        instruction=gr.State(""),
+        merges=merges,
+        key=gr.State(None),
     )
     closer = Closer.build(start)
     tried, book = gr.State(""), ScoreBook()
@@ -109,15 +119,15 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     deciding = Listener(
         partial(decide, page, book),
         [page.active, page.inputs, view.key, tried, words, candidates, metric],
-        view.outputs,
+        view,
     )
     looking = Listener(
         partial(look_closer, page, book),
         [
-            *(page.active, page.inputs, page.selected, closer.key, tried),
+            *(page.active, page.inputs, page.selected, closer.answer.key, tried),
             *(closer.question, candidates, closer.queries, metric, closer.a, closer.b, closer.row),
         ],
-        closer.outputs,
+        closer.answer,
     )
     show_controls_for(page, closer.question, show_controls, [closer.queries, closer.a, closer.b])
     closer.question.input(lambda: "", None, closer.row, **EACH)  # another question: of no row
@@ -130,9 +140,9 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     asked.append(view.key.change)  # what the decision was made for, which scores and label columns follow
     looked = listen([*shared, *asked, closer.queries.blur, closer.queries.submit], [looking], **job)
     connect_stop(stop, [decision], line)
-    connect_stop(closer.stop, [looked], closer.line)
+    connect_stop(closer.answer.stop, [looked], closer.answer.line)
     stop.click(lambda: (HIDDEN, ""), None, [stop, tried], **LATEST)
-    closer.stop.click(lambda: HIDDEN, None, closer.stop, **LATEST)
+    closer.answer.stop.click(lambda: HIDDEN, None, closer.answer.stop, **LATEST)
 
     def open_row(event: gr.EventData, rows: list[list[str | float]]) -> tuple[Any, Any]:
         at = clicked(event)
@@ -166,15 +176,10 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     }
 
 
-def _buttons(elem_id: str, classes: list[str]) -> gr.HTML:
+def _buttons(elem_id: str, elem_class: str) -> gr.HTML:
     """A part of the page whose buttons, `data-chip`, send their number by its event `pick`."""
-    return gr.HTML(
-        "",
-        js_on_load="InstructorShell.chips(element, trigger, 'pick');",
-        elem_id=elem_id,
-        elem_classes=classes,
-        apply_default_css=False,
-    )
+    script = "InstructorShell.chips(element, trigger, 'pick');"
+    return widget(script, "", elem_id=elem_id, elem_classes=[elem_class])
 
 
 def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:

@@ -41,6 +41,16 @@ LAYOUTS = [("joint", "joint"), ("one fit for each, turned onto A", "separate")]
 MAX_NEAREST = 2000  # texts up to which the tooltip names the nearest ones
 N_NEAREST = 3
 METRICS = ["cosine", "euclidean", "manhattan"]
+DEFAULTS: dict[str, Any] = {
+    "method": "auto",
+    "n_components": 2,
+    "layout": "separate",
+    "center": False,
+    "n_neighbors": 10,
+    "min_dist": 0.1,
+    "metric": "cosine",
+    "random_state": 42,
+}
 UMAP_FOLLOWS = range(50, 2001)  # texts: UMAP makes blobs of fewer, and more would take minutes that nobody asked for
 
 NOTE = (
@@ -54,10 +64,10 @@ def draw_map(context: Context) -> Drawing:
     option = {name.removeprefix("map."): value for name, value in context.options.items()}
     inputs, selected, grid = context.inputs, context.selected, context.grid
     follows = option["method"] == "auto" and grid.n_texts in UMAP_FOLLOWS
-    settings = settings_of(option)
     if option["method"] == "auto":
-        settings["method"] = "umap" if follows and option.get("fitted") == (inputs, tuple(settings.values())) else "pca"
-    result = place(grid, **settings)
+        is_fitted = follows and option.get("fitted") == (inputs, tuple(settings_of(option).values()))
+        option["method"] = "umap" if is_fitted else "pca"
+    result = place(grid, **settings_of(option))
     found = grid_groups(grid)
     drawn = projection_panels(
         result,
@@ -75,16 +85,11 @@ def draw_map(context: Context) -> Drawing:
 
 def settings_of(option: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `place` takes beside the grid, from the values of the options."""
-    return {
-        "layout": option["layout"],
-        "center": option["center"],
-        "method": option["method"],
-        "n_components": option["n_components"],
-        "n_neighbors": int(option["n_neighbors"]),
-        "min_dist": float(option["min_dist"]),
-        "metric": option["metric"],
-        "random_state": int(option["random_state"] or 0),
-    }
+    given = {name: option[name] for name in DEFAULTS}
+    if given["method"] == "pca":  # which takes no notice of these: the map is not laid out again
+        given |= {name: DEFAULTS[name] for name in ("n_neighbors", "min_dist", "random_state")}
+    whole = {name: int(given[name] or 0) for name in ("n_neighbors", "random_state")}  # a field may be empty
+    return {**given, **whole, "min_dist": float(given["min_dist"])}
 
 
 @lru_cache(maxsize=4)
@@ -100,22 +105,31 @@ def nearest_in_full(grid: EmbeddingGrid) -> NDArray[np.int32]:
     return np.stack([nearest_others(rows @ rows.T, min(N_NEAREST, grid.n_texts - 1)) for rows in grid.embeddings])
 
 
-VIEWS = (View("map", "Map", TAB, draw_map),)
+VIEWS = (View("map", "Map", TAB, draw_map, defaults=DEFAULTS),)
 
 
 def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     """Lay out the tab and connect it; returns its options, by names that stay the same between versions."""
     with options_menu():
         with gr.Row(elem_classes=["ic-options"]):
-            method = gr.Radio(METHODS, value="auto", label="Method", min_width=220)
-            n_components = gr.Radio(DIMENSIONS, value=2, label="Dimensions", min_width=100)
-            layout = gr.Radio(LAYOUTS, value="separate", label="Layout", min_width=460)
-            center = gr.Checkbox(False, label="subtract each instruction's mean", container=False, min_width=260)
+            method = gr.Radio(METHODS, value=DEFAULTS["method"], label="Method", min_width=220)
+            n_components = gr.Radio(DIMENSIONS, value=DEFAULTS["n_components"], label="Dimensions", min_width=100)
+            layout = gr.Radio(LAYOUTS, value=DEFAULTS["layout"], label="Layout", min_width=460)
+            center = gr.Checkbox(
+                value=DEFAULTS["center"], label="subtract each instruction's mean", container=False, min_width=260
+            )
         with gr.Row(elem_classes=["ic-options"]):
-            n_neighbors = gr.Slider(2, 50, value=10, step=1, label="n_neighbors", min_width=140)
-            min_dist = gr.Slider(0.0, 1.0, value=0.1, step=0.05, label="min_dist", min_width=140)
-            metric = gr.Dropdown(METRICS, value="cosine", label="metric", min_width=120)
-            random_state = gr.Number(42, precision=0, minimum=0, maximum=2**32 - 1, label="random_state", min_width=120)
+            n_neighbors = gr.Slider(2, 50, step=1, value=DEFAULTS["n_neighbors"], label="n_neighbors", min_width=140)
+            min_dist = gr.Slider(0.0, 1.0, step=0.05, value=DEFAULTS["min_dist"], label="min_dist", min_width=140)
+            metric = gr.Dropdown(METRICS, value=DEFAULTS["metric"], label="metric", min_width=120)
+            random_state = gr.Number(
+                precision=0,
+                minimum=0,
+                maximum=2**32 - 1,
+                value=DEFAULTS["random_state"],
+                label="random_state",
+                min_width=120,
+            )
     plots = plot_view(
         elem_id="map-plots", label="Maps", empty="The map is being drawn. The first one takes some seconds."
     )

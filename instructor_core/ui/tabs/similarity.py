@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -32,7 +31,6 @@ from instructor_core.figures.neighbors import (
 )
 from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.figures.similarity import (
-    Scale,
     cross_panels,
     difference_panels,
     instruction_panels,
@@ -55,9 +53,9 @@ from instructor_core.ui.page import (
 )
 
 TAB = "similarity"
+SCALE, ORDER, FIRST, SECOND = (f"{TAB}.{name}" for name in ("scale", "order", "first", "second"))  # options
 MAX_SHOWN = 120  # texts in a matrix; past that a cell is smaller than a few pixels
 MAX_COMPARED = 400  # texts of which all pairs are computed; past that nearest texts and means of groups are shown
-N_NEAREST = 20
 
 SCALES = [
     ("percentile of unrelated pairs", "percentile"),
@@ -85,53 +83,48 @@ NOTES = {
 }
 
 
-def _draw(view: str, context: Context) -> Drawing:
-    """One view; of many texts what can be said without a text x text matrix."""
-    options, selected = context.options, context.selected
-    a, b = context.instruction("similarity.first"), context.instruction("similarity.second")
-    scale, order = options["similarity.scale"], options["similarity.order"]
-    if is_large(context.inputs) and view != "instructions":
-        return large_panels(context.grid, view, a, b)
-    if view == "matrices" and scale == "percentile":
-        return percentiles(context, order)
-    return panels(context.grid, selected, view, "each" if scale == "each" else "shared", order, a, b)
+def draw_matrices(context: Context) -> Drawing:
+    """One matrix per instruction, of cosines or of the share of unrelated sentence pairs that are less alike."""
+    grid, scale = context.grid, context.options[SCALE]
+    if is_large(context.inputs):
+        return _of_groups(grid, block_panels(block_means(grid, grid_groups(grid)), grid.instructions))
+    result, about = similarity(grid), (grid.texts, grid.labels, grid.instructions)
+    sides, cut = _sides(context)
+    if scale != "percentile":
+        return _of_texts(context, similarity_panels(result, *about, **sides, scale=scale), NOTES["matrices"], cut)
+    percentiles = percentile_matrices(result.matrices, context.runtime.backgrounds(context.inputs))
+    drawn = percentile_panels(result, percentiles, *about, **sides)
+    return _of_texts(context, drawn, NOTES["percentile"], CALIBRATION_NOT_SHOWN, cut)
 
 
-def is_large(inputs: Inputs) -> bool:
-    """Return whether there are too many texts for a text x text matrix."""
-    return len(inputs.texts) > MAX_COMPARED
+def draw_difference(context: Context) -> Drawing:
+    """The matrix under the first instruction minus that under the second."""
+    grid, a, b = context.grid, *_two(context)
+    if is_large(context.inputs):
+        return _of_groups(grid, block_difference_panels(block_means(grid, grid_groups(grid)), a, b))
+    sides, cut = _sides(context)
+    drawn = difference_panels(difference(similarity(grid), a, b), grid.texts, grid.labels, **sides)
+    return _of_texts(context, drawn, NOTES["difference"], cut)
 
 
-def large_panels(grid: EmbeddingGrid, view: str, a: int, b: int) -> Drawing:
-    """Return note and panels of many texts: mean cosines between groups."""
-    groups = grid_groups(grid)
-    instead = f"Texts have a matrix up to {MAX_COMPARED}; here are {grid.n_texts}. Nearest shows them in words."
-    if view == "difference":
-        drawn = block_difference_panels(block_means(grid, groups), a, b)
-    elif view == "cross":
-        blocks = cross_block_means(grid, groups, rows=a, columns=b)
-        drawn = cross_block_panels(blocks, grid.instructions, rows=a, columns=b)
-    else:
-        drawn = block_panels(block_means(grid, groups), grid.instructions)
-    return Drawing((BLOCKS_HOW_TO_READ, groups.rule, instead), drawn)
-
-
-def percentiles(context: Context, order: str) -> Drawing:
-    """Return note and matrices coloured by the share of unrelated sentence pairs that are less alike."""
-    grid, selected = context.grid, context.selected
-    result = similarity(grid)
-    shown, cut = shown_order(grid, order)
-    drawn = percentile_panels(
-        result,
-        percentile_matrices(result.matrices, context.runtime.backgrounds(context.inputs)),
-        grid.texts,
-        grid.labels,
-        grid.instructions,
-        order=shown,
-        groups=grid_groups(grid),
+def draw_cross(context: Context) -> Drawing:
+    """Texts under the first instruction against texts under the second."""
+    grid, a, b = context.grid, *_two(context)
+    if is_large(context.inputs):
+        blocks = cross_block_means(grid, grid_groups(grid), rows=a, columns=b)
+        return _of_groups(grid, cross_block_panels(blocks, grid.instructions, rows=a, columns=b))
+    sides, cut = _sides(context)
+    result = cross_similarity(grid, rows=a, columns=b)
+    return _of_texts(
+        context, cross_panels(result, grid.texts, grid.labels, grid.instructions, **sides), NOTES["cross"], cut
     )
-    marked = replace(drawn, selected=Selection(selected.row, selected.column))
-    return Drawing((NOTES["percentile"], CALIBRATION_NOT_SHOWN, cut), marked)
+
+
+def draw_instructions(context: Context) -> Drawing:
+    """Instructions against instructions, on the selected text and on all."""
+    grid = context.grid
+    results = [instruction_similarity(grid, text) for text in (context.selected.row, None)]
+    return Drawing((NOTES["instructions"],), instruction_panels(results, grid.texts, grid.instructions))
 
 
 def draw_unrelated(context: Context) -> Drawing:
@@ -140,39 +133,31 @@ def draw_unrelated(context: Context) -> Drawing:
     return Drawing((CALIBRATION_HOW_TO_READ,), calibration_panels(backgrounds, context.inputs.instructions))
 
 
-def panels(grid: EmbeddingGrid, selected: Selected, view: str, scale: Scale, order: str, a: int, b: int) -> Drawing:
-    """Return note and panels from embeddings alone."""
-    texts, labels, instructions = grid.texts, grid.labels, grid.instructions
-    shown, cut = shown_order(grid, order)
-    named: dict[str, Any] = {"order": shown, "groups": grid_groups(grid)}
-    drawn: PanelSet
-    if view == "difference":
-        drawn = difference_panels(difference(similarity(grid), a, b), texts, labels, **named)
-    elif view == "cross":
-        drawn = cross_panels(cross_similarity(grid, rows=a, columns=b), texts, labels, instructions, **named)
-    elif view == "instructions":
-        one = instruction_panels(instruction_similarity(grid, selected.row), texts, instructions)
-        mean = instruction_panels(instruction_similarity(grid, None), texts, instructions)
-        drawn = side_by_side(one, mean)
-    else:
-        drawn = similarity_panels(similarity(grid), texts, labels, instructions, scale=scale, **named)
-    if view == "instructions":
-        return Drawing((NOTES[view],), drawn)
-    return Drawing((NOTES[view], cut), replace(drawn, selected=Selection(selected.row, selected.column)))
+def is_large(inputs: Inputs) -> bool:
+    """Return whether there are too many texts for a text x text matrix."""
+    return len(inputs.texts) > MAX_COMPARED
 
 
-def side_by_side(one: PanelSet, mean: PanelSet) -> PanelSet:
-    """Return the instruction matrices of the selected text and of all texts as one set, on the scale of both."""
-    if one.scale is None or mean.scale is None:
-        raise ValueError("instruction matrices carry a scale")
-    low, high = min(one.scale.low, mean.scale.low), max(one.scale.high, mean.scale.high)
-    panels = []
-    for key, drawn in (("text", one), ("mean", mean)):
-        for panel in drawn.panels:
-            panel.figure.update_traces(zmin=low, zmax=high)
-            panels.append(replace(panel, key=key))
-    scale = replace(one.scale, low=low, high=high)
-    return PanelSet(tuple(panels), one.items, scale, alt=f"{one.alt} {mean.alt}")
+def _two(context: Context) -> tuple[int, int]:
+    """The two instructions that are compared."""
+    return context.instruction(FIRST), context.instruction(SECOND)
+
+
+def _sides(context: Context) -> tuple[dict[str, Any], str]:
+    """Order and groups of the texts on both sides of a matrix, and a sentence if not all of them fit."""
+    order, cut = shown_order(context.grid, context.options[ORDER])
+    return {"order": order, "groups": grid_groups(context.grid)}, cut
+
+
+def _of_texts(context: Context, drawn: PanelSet, *notes: str) -> Drawing:
+    """Matrices of texts, in which the selected pair is marked."""
+    return Drawing(notes, replace(drawn, selected=Selection(context.selected.row, context.selected.column)))
+
+
+def _of_groups(grid: EmbeddingGrid, drawn: PanelSet) -> Drawing:
+    """Matrices of mean cosines between groups, which stand for those of many texts."""
+    instead = f"Texts have a matrix up to {MAX_COMPARED}; here are {grid.n_texts}. Nearest shows them in words."
+    return Drawing((BLOCKS_HOW_TO_READ, grid_groups(grid).rule, instead), drawn)
 
 
 def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
@@ -203,35 +188,10 @@ def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -
 
 
 VIEWS = (
-    View(
-        "matrices",
-        "One matrix per instruction",
-        TAB,
-        partial(_draw, "matrices"),
-        ("similarity.scale", "similarity.order"),
-    ),
-    View(
-        "difference",
-        "Difference of two",
-        TAB,
-        partial(_draw, "difference"),
-        ("similarity.order", "similarity.first", "similarity.second"),
-    ),
-    View(
-        "cross",
-        "Rows and columns apart",
-        TAB,
-        partial(_draw, "cross"),
-        ("similarity.order", "similarity.first", "similarity.second"),
-    ),
-    View(
-        "instructions",
-        "Instruction × instruction",
-        TAB,
-        partial(_draw, "instructions"),
-        ("similarity.order",),
-        lambda _: True,
-    ),
+    View("matrices", "One matrix per instruction", TAB, draw_matrices, (SCALE, ORDER)),
+    View("difference", "Difference of two", TAB, draw_difference, (ORDER, FIRST, SECOND)),
+    View("cross", "Rows and columns apart", TAB, draw_cross, (ORDER, FIRST, SECOND)),
+    View("instructions", "Instruction × instruction", TAB, draw_instructions, (ORDER,), lambda _: True),
     View("unrelated", "Unrelated sentences: where zero is", TAB, draw_unrelated),
 )
 
@@ -250,14 +210,13 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
     explanation = gr.HTML()
     options = {
-        "similarity.view": view,
-        "similarity.scale": scale,
-        "similarity.order": order,
-        "similarity.first": a,
-        "similarity.second": b,
+        f"{TAB}.view": view,
+        SCALE: scale,
+        ORDER: order,
+        FIRST: a,
+        SECOND: b,
     }
     redraw(page, VIEWS, Canvas(explanation, plots), options)
     follow_instructions(page, a, b)
     select_by(page, plots.item_click, select, [page.inputs, page.selected, view])
-    menus = ("similarity.first", "similarity.second")
-    return {name: TabOption(option, names_instruction=name in menus) for name, option in options.items()}
+    return {name: TabOption(option, names_instruction=name in (FIRST, SECOND)) for name, option in options.items()}

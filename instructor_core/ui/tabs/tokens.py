@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import number
 from instructor_core.analysis.tokens import token_alignment, token_dimensions, token_similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
@@ -85,10 +85,9 @@ def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
         tokens = []
         for i, (piece, segment) in enumerate(zip(encoding.tokens, encoding.segments, strict=True)):
             counts = i < encoding.n_encoded and bool(encoding.pooling_mask[i])
-            tip = f"cosine with the embedding {cosines[i]:.3f}" if counts else "not in the mean"
+            tip = f"cosine with the embedding {number(cosines[i])}" if counts else "not in the mean"
             tokens.append(Token(piece, segment.value, float(cosines[i]) if counts else None, i, tip))
-        title = f"{letter(k)} · {one_line(encoding.instruction)}"
-        rows.append(TokenRow(title, tuple(tokens), theme.accent(k), count_note(encoding)))
+        rows.append(TokenRow(one_line(encoding.instruction), tuple(tokens), k, count_note(encoding)))
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, low, max(high, low + 0.05), "cosine with the embedding"))
 
 

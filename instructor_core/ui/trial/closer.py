@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -12,13 +12,13 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import Page, Selected, instruction_choices, menu
+from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Page, Selected, instruction_choices, menu
 from instructor_core.ui.progress import described
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions, show_scores
 from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.decision import Parts, subject
+from instructor_core.ui.trial.decision import subject
 from instructor_core.ui.trial.effects import (
     compare_label_columns,
     find_flips,
@@ -49,6 +49,18 @@ USES_SECOND = ("columns", "flips", "morph", "retrieve")
 USES_FIRST = ("words", *USES_SECOND)
 
 
+class Answer(NamedTuple):
+    """Where a question is answered, top to bottom: the components, or what becomes of each."""
+
+    line: Any = KEEP
+    stop: Any = KEEP
+    findings: Any = KEEP
+    rows: Any = KEEP
+    plots: Any = KEEP
+    note: Any = KEEP
+    key: Any = KEEP  # what was asked
+
+
 @dataclass(frozen=True)
 class Closer:
     """The menu of questions, what they need, and where they are answered."""
@@ -58,18 +70,7 @@ class Closer:
     a: gr.Dropdown
     b: gr.Dropdown
     row: gr.State
-    line: gr.HTML
-    stop: gr.Button
-    findings: gr.HTML
-    chips: gr.HTML
-    plots: gr.HTML
-    note: gr.HTML
-    key: gr.State
-
-    @property
-    def outputs(self) -> list[Any]:
-        """The components in the order in which `look_closer` yields."""
-        return [self.line, self.stop, self.findings, self.chips, self.plots, self.note, self.key]
+    answer: Answer
 
     @classmethod
     def build(cls, start: Inputs) -> Closer:
@@ -96,18 +97,25 @@ class Closer:
         )
         with gr.Row(elem_classes=["ic-status-row"]):
             stop = gr.Button("Stop", size="sm", min_width=60, elem_id="closer-stop", visible=False)
-            line = gr.HTML(status(""), elem_id="closer-status", padding=False)
-        return cls(
-            *(question, queries, a, b, gr.State(""), line, stop),
-            gr.HTML(padding=False, elem_id="closer-findings"),
-            token_view(elem_id="lab-rows", label="Words of the instruction", empty=""),
-            plot_view(elem_id="closer-plots", label="Answer to the question", empty=""),
-            gr.HTML(padding=False, elem_id="closer-note"),
-            gr.State(None),
+            line = gr.HTML(status(""), elem_id="closer-status")
+        answer = Answer(
+            line=line,
+            stop=stop,
+            findings=gr.HTML(elem_id="closer-findings"),
+            rows=token_view(elem_id="lab-rows", label="Words of the instruction", empty=""),
+            plots=plot_view(elem_id="closer-plots", label="Answer to the question", empty=""),
+            note=gr.HTML(elem_id="closer-note"),
+            key=gr.State(None),
         )
+        return cls(question, queries, a, b, gr.State(""), answer)
 
 
-@boundary(lambda message: [status(""), gr.update(visible=False), note(message, error=True), None, None, "", None])
+def _only(words: str, key: object = None) -> Answer:
+    """What shows nothing but words."""
+    return Answer(status(""), HIDDEN, words, rows=None, plots=None, note="", key=key)
+
+
+@boundary(lambda message: _only(note(message, error=True)))
 def look_closer(
     page: Page,
     book: ScoreBook,
@@ -123,9 +131,8 @@ def look_closer(
     a: int | None,
     b: int | None,
     row: str,
-) -> Generator[Parts, None, None]:
-    """Answer a question, yielding (status, Stop, sentences, chips, figures, note, key)."""
-    keep, hidden = gr.skip(), gr.update(visible=False)
+) -> Generator[Answer, None, None]:
+    """Answer a question step by step."""
     last = len(inputs.instructions) - 1
     if question == DECISION and row:  # of an older link
         question = "confusions"
@@ -136,18 +143,18 @@ def look_closer(
     )
     key = (inputs, question, request)
     if active != TAB or key == before:
-        yield [keep] * 7
+        yield Answer()
         return
     if question == DECISION:
-        yield [status(""), hidden, "", None, None, "", key]
+        yield _only("", key)
         return
     finding = yield from described(
         EXPERIMENTS[question](page.runtime, book, inputs, request),
-        lambda said: [status(said), gr.update(visible=True), *[keep] * 5],
+        lambda said: Answer(line=status(said), stop=SHOWN),
     )
     rows = None if finding.rows is None else finding.rows.to_json()
     words, figures = sentence_list(finding.sentences), finding.panels.to_json()
-    yield [status(""), hidden, words, rows, figures, note(finding.how_to_read), key]
+    yield Answer(status(""), HIDDEN, words, rows, figures, note(finding.how_to_read), key)
 
 
 def show_controls(question: str) -> list[Any]:

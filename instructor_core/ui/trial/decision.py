@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -19,7 +19,7 @@ from instructor_core.ui.downloads import new_path
 from instructor_core.ui.exports import write_table_csv
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
 from instructor_core.ui.inputs import Inputs, format_texts
-from instructor_core.ui.page import Page
+from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Page
 from instructor_core.ui.progress import described
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.stage import Words, label_name
@@ -43,7 +43,6 @@ SHORT = {  # of a verdict, which the caption explains once
     Standing.BETTER.value: "better",
     Standing.WORSE.value: "worse",
 }
-Parts = list[Any]
 
 
 def subject(inputs: Inputs) -> str:
@@ -51,30 +50,24 @@ def subject(inputs: Inputs) -> str:
     return hashlib.sha256(repr((inputs.checkpoint_id, inputs.texts, inputs.labels)).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class DecisionView:
-    """The decision and what stands with it, top to bottom, and the states behind it."""
+class DecisionView(NamedTuple):
+    """The decision and what stands with it, top to bottom: the components, or what becomes of each."""
 
-    line: gr.HTML
-    stop: gr.Button
-    findings: gr.HTML
-    plots: gr.HTML
-    note: gr.HTML
-    reasons: gr.HTML
-    table: gr.HTML
-    snippet: gr.Code
-    rows: gr.State
-    instruction: gr.State
-    merges: gr.HTML
-    key: gr.State
-
-    @property
-    def outputs(self) -> list[Any]:
-        """The components in the order in which `decide` yields."""
-        return list(vars(self).values())
+    line: Any = KEEP
+    stop: Any = KEEP
+    findings: Any = KEEP
+    plots: Any = KEEP
+    note: Any = KEEP
+    reasons: Any = KEEP
+    table: Any = KEEP
+    snippet: Any = KEEP
+    rows: Any = KEEP  # of the table
+    instruction: Any = KEEP
+    merges: Any = KEEP
+    key: Any = KEEP  # what it was made for
 
 
-@boundary(lambda message: [status(""), gr.update(visible=False), *_only(note(message, error=True)), gr.skip(), None])
+@boundary(lambda message: _only(note(message, error=True)))
 def decide(
     page: Page,
     book: ScoreBook,
@@ -85,47 +78,61 @@ def decide(
     words: Words | None,
     candidates: str | None,
     metric: str,
-) -> Generator[Parts, None, None]:
-    """Compare the instructions, yielding what `DecisionView` shows and what it was made for."""
-    keep = gr.skip()
+) -> Generator[DecisionView, None, None]:
+    """Compare the instructions step by step."""
     typed = candidates or ""  # a field that was never shown sends None
     many = tried == subject(inputs)
     key = (inputs, many, typed, metric)
     if active != TAB or key == before:
-        yield [keep] * 12
+        yield DecisionView()
         return
-    yield [*[keep] * 10, merge_buttons(label_issues(inputs.labels or ()).merges), keep]
+    yield DecisionView(merges=merge_buttons(label_issues(inputs.labels or ()).merges))
     if inputs.labels is None:
-        yield [status(""), gr.update(visible=False), *_only(sentence_list(UNLABELLED)), keep, key]
+        yield _only(sentence_list(UNLABELLED), key)
         return
     columns = tuple(filter(None, [label_name(words, inputs)]))
     request = Request(candidates=typed, metric=Metric[metric], many=many, columns=columns)
     finding = yield from described(
         compare_instructions(page.runtime, book, inputs, request),
-        lambda said: [status(said), gr.update(visible=True), *[keep] * 10],
+        lambda said: DecisionView(line=status(said), stop=SHOWN),
     )
-    yield [status(finding.cost), gr.update(visible=False), *decision_parts(finding), keep, key]
+    yield decided(finding, key)
 
 
-def decision_parts(finding: Finding) -> Parts:
-    """Return decision, figure, note, reasons, table, snippet, rows of the table and instruction."""
+def decided(finding: Finding, key: object) -> DecisionView:
+    """Return what shows a finding."""
     headline, *reasons = finding.sentences
     rows = finding.table or []
-    return [
-        sentence_list([headline, finding.step]),
-        finding.panels.to_json(),
-        note(finding.how_to_read),
-        list_of(reasons),
-        table_html(rows),
-        gr.update(value=finding.snippet, visible=True),
-        rows,
-        finding.instruction,
-    ]
+    return DecisionView(
+        line=status(finding.cost),
+        stop=HIDDEN,
+        findings=sentence_list([headline, finding.step]),
+        plots=finding.panels.to_json(),
+        note=note(finding.how_to_read),
+        reasons=list_of(reasons),
+        table=table_html(rows),
+        snippet=gr.update(value=finding.snippet, visible=True),
+        rows=rows,
+        instruction=finding.instruction,
+        key=key,
+    )
 
 
-def _only(said: str) -> Parts:
-    """The same parts where there is nothing but words."""
-    return [said, None, "", "", "", gr.update(value="", visible=False), [], ""]
+def _only(words: str, key: object = None) -> DecisionView:
+    """What shows nothing but words."""
+    return DecisionView(
+        line=status(""),
+        stop=HIDDEN,
+        findings=words,
+        plots=None,
+        note="",
+        reasons="",
+        table="",
+        snippet=gr.update(value="", visible=False),
+        rows=[],
+        instruction="",
+        key=key,
+    )
 
 
 def list_of(sentences: Sequence[str]) -> str:
@@ -179,7 +186,7 @@ def merge_labels(inputs: Inputs, at: int | None = None) -> tuple[Any, str]:
     """Return the texts with one label merged into the one it is probably meant for, or all of them, and a status."""
     merges = label_issues(inputs.labels or ()).merges
     if inputs.labels is None or not merges or (at is not None and not 0 <= at < len(merges)):
-        return gr.skip(), status("No two labels are written alike.")
+        return KEEP, status("No two labels are written alike.")
     chosen = merges if at is None else merges[at : at + 1]
     done = ", ".join(f'"{merge.label}" into "{merge.into}"' for merge in chosen)
     return format_texts(replace(inputs, labels=merged(inputs.labels, chosen))), status(f"Merged {done}.")

@@ -13,7 +13,7 @@ from instructor_core.analysis.following import following
 from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.morph import morph, neighborhood_floor
 from instructor_core.analysis.neighbors import text_cosines
-from instructor_core.analysis.numbers import counted
+from instructor_core.analysis.numbers import counted, number
 from instructor_core.analysis.ranks import RankFlips, neighbor_ranks, noise_margin, rank_flips
 from instructor_core.analysis.scores import LabelColumn, label_matrix
 from instructor_core.analysis.similarity import self_similarity, similarity
@@ -95,18 +95,17 @@ def take_apart(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     instructions = [plan.instruction, *(edit.instruction for edit in plan.edits)]
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), instructions, inputs.texts)
     result = ablation(plan, grid.vectors[0], grid.vectors[1:])
-    accent = theme.accent(request.a)
     strongest = int(np.argmax(result.word_effects()))
     sentences = (
-        f'"{plan.words[strongest]}" matters most: without it the texts move by {result.word_effects()[strongest]:.4f} '
-        f"(1 − cosine, mean of {counted(len(inputs.texts), 'text')}); edits without meaning by up to "
-        f"{result.floor:.4f}.",
+        f'"{plan.words[strongest]}" matters most: without it the texts move by '
+        f"{number(result.word_effects()[strongest], 4)} (1 − cosine, mean of {counted(len(inputs.texts), 'text')}); "
+        f"edits without meaning by up to {number(result.floor, 4)}.",
     )
     return Finding(
         f"{ablation_figures.HOW_TO_READ} {ablation_figures.NOT_SHOWN}",
         (*sentences, *chosen.sentences),
-        ablation_figures.ablation_panels(result, accent=accent),
-        rows=ablation_figures.ablation_rows(result, title=f"Instruction {letter(request.a)}", accent=accent),
+        ablation_figures.ablation_panels(result, accent=theme.accent(request.a)),
+        rows=ablation_figures.ablation_rows(result, title="Instruction", instruction=request.a),
     )
 
 
@@ -152,10 +151,10 @@ def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     a, b = letter(request.a), letter(request.b)
     sentences = (
         f"{result.n_flips} of {result.n_triplets} triplets change their order from {a} to {b}; {result.n_above_floor} "
-        f"by more than edits without meaning do (margin {floor:.3f}).",
+        f"by more than edits without meaning do (margin {number(floor)}).",
         *(
             f"Text {flip.anchor + 1} is nearer to {flip.near_a + 1} than to {flip.near_b + 1} under {a}, and the other "
-            f"way round under {b} (margin {flip.margin:.3f}{'' if flip.above_floor else ', within the noise'})."
+            f"way round under {b} (margin {number(flip.margin)}{'' if flip.above_floor else ', within the noise'})."
             for flip in result.flips[:N_FLIPS]
         ),
     )
@@ -199,7 +198,7 @@ def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reques
     sentences = (
         f"{int(result.changed.sum())} of {len(inputs.texts)} texts changed their {result.k} nearest neighbours by more "
         f"than edits without meaning do. Layout: {result.layout}, the most trustworthy of "
-        + ", ".join(f"{layout} {mean:.2f}" for layout, mean in quality_of.items())
+        + ", ".join(f"{layout} {number(mean, 2)}" for layout, mean in quality_of.items())
         + ".",
     )
     return Finding(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.numbers import counted, signed
+from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.retrieval import Retrieval, p_mrr, quality, retrieve
 from instructor_core.errors import UserError
 from instructor_core.figures import ranks as rank_figures
@@ -50,9 +50,10 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     if marked is not None and marked.any():
         here, there = quality(result, marked), quality(same[0], marked)
         sentences.append(
-            f"nDCG@{here.k} {here.mean_ndcg:.2f}, MRR@{here.k} {here.mean_rr:.2f}, recall@{here.k} "
-            f"{here.mean_recall:.2f} over {counted_queries(here.n_queries)} with marked texts; with "
-            f"{a} on both sides {there.mean_ndcg:.2f}, {there.mean_rr:.2f}, {there.mean_recall:.2f}."
+            f"nDCG@{here.k} {number(here.mean_ndcg, 2)}, MRR@{here.k} {number(here.mean_rr, 2)}, recall@{here.k} "
+            f"{number(here.mean_recall, 2)} over {counted_queries(here.n_queries)} with marked texts; with "
+            f"{a} on both sides {number(there.mean_ndcg, 2)}, {number(there.mean_rr, 2)}, "
+            f"{number(there.mean_recall, 2)}."
         )
     if request.a != request.b and len(relevant) > 1:
         sentences += _moved_down(same, relevant, (a, b))
