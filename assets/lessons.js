@@ -78,10 +78,12 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       InstructorShell.sheet(inTexts);
     }
     document.body.classList.toggle("ic-lesson-change", inTexts);
-    // The drawer cuts off what stands out, and Gradio gives its fields no outline.
+    // What is asked about is not seen before there is an answer. The drawer cuts off what stands out, and Gradio gives
+    // its fields no outline.
     sheet.replaceSync(
       looked &&
         `${figure ? alone(inTexts ? "" : look.at, figure) : ""}
+        .ic-lesson-asking :is(#similarity-plots, #explain-plots) ${figure} .overplot { opacity: 0 }
         .ic-presenter .ic-view:has(~ ${look.at}), .ic-presenter ${look.at} ~ .ic-view { display: none !important }
         body:not(.ic-presenter) ${looked} {
           outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px;
@@ -157,13 +159,23 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       }
     }
 
+    /** One click leads from the opening page into the first lesson, until a lesson was begun. */
+    const first = element.querySelector(".ic-first");
+    first.addEventListener("click", (event) => {
+      event.preventDefault();
+      open(first.dataset.lesson)();
+    });
+    const page = document.querySelector(".ic-page");
+    const { at: begun, done: ended } = progress();
+    if (page && !Object.keys(begun).length && !ended.length) page.before(first);
+    else first.remove();
+
     /** The header of the page is hidden from an audience: the title of the lesson is the first heading then. */
     const rank = (title) => title?.setAttribute("aria-level", presenting() ? "1" : "2");
 
     function heading() {
       const title = el("h2", { role: "heading", tabindex: -1 }, value.title);
       rank(title);
-      const at = value.question ? `lesson ${value.number} · step ${value.step} of ${value.steps}` : "finished";
       const large = { title: AUDIENCE, "aria-pressed": String(presenting()) };
       const tools = el(
         "div",
@@ -172,16 +184,23 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         button("Presenter view", "ic-lesson-quiet ic-lesson-present", present, large),
         button("Leave", "ic-lesson-quiet", act("leave"), { title: "Back to your own texts and instructions" }),
       );
-      return el("header", "ic-lesson-head", title, el("span", "ic-lesson-at", at), tools);
+      return el("header", "ic-lesson-head", title, el("span", "ic-lesson-at", where()), tools);
+    }
+
+    /** Where in the lesson the learner is, and on whose texts. */
+    function where() {
+      const own = value.free === "own" ? " · with your own texts" : "";
+      return value.question ? `lesson ${value.number} · step ${value.step} of ${value.steps}${own}` : "finished";
     }
 
     function drawStep() {
       const choices = value.choices.map((words, choice) => button(words, "ic-lesson-choice", act("answer", { choice })));
       const check = button("Check", "ic-lesson-main", act("check"));
+      const done = button(value.free ? "Show an example" : "Do it for me", "ic-lesson-quiet", act("solve"));
       const answers = el(
         "div",
         { class: "ic-lesson-answers", role: "group", "aria-labelledby": "lesson-question" },
-        ...(choices.length ? choices : [check, button("Do it for me", "ic-lesson-quiet", act("solve"))]),
+        ...(choices.length ? choices : [check, done]),
       );
       const verdict = el("p", { role: "status", "aria-live": "polite" });
       const backward = button("Back", "ic-lesson-quiet", act("back"));
@@ -236,12 +255,15 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       // What would give the answer away is not seen before there is one.
       const open = value.choices?.length && !JUDGED.includes(value.verdict?.kind);
       document.body.classList.toggle("ic-lesson-asking", Boolean(open));
+      const writing = value.free || value.look?.at.startsWith("#instruction");
+      document.body.classList.toggle("ic-lesson-writing", Boolean(writing));
       if (value.lesson) drawInside(before);
       else drawOutside(before);
     }
 
     function drawInside(before) {
       root.hidden = false;
+      first.remove();
       const sameStep = before.lesson === value.lesson && before.step === value.step && parts;
       if (!value.question) {
         drawEnd();
@@ -257,6 +279,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       }
       if (acted && !sameStep) focusTitle();
       if (!value.question) return;
+      root.querySelector(".ic-lesson-at").textContent = where();
       drawVerdict(value.verdict ?? {});
       fit();
       if (sameStep && value.verdict && JSON.stringify(before.verdict) !== JSON.stringify(value.verdict)) return;

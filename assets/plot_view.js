@@ -237,7 +237,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const keys = new Set((payload?.panels || []).map((panel) => panel.key));
       for (const [key, panel] of view.panels) {
         if (keys.has(key)) continue;
-        Plotly.purge(panel.gd);
+        window.Plotly?.purge(panel.gd); // it may still be on its way
         panel.node.remove();
         view.panels.delete(key);
       }
@@ -536,7 +536,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     const heard = { hover: marks("hover"), select: marks("selection"), letters: draw, theme: draw };
     component(root, props, watch, accept, heard, () => {
       resized.disconnect();
-      for (const panel of view.panels.values()) Plotly.purge(panel.gd);
+      for (const panel of view.panels.values()) window.Plotly?.purge(panel.gd);
     });
   }
 

@@ -55,21 +55,15 @@ window.InstructorShell = window.InstructorShell || (() => {
     setTimeout(() => added.disconnect(), 5000); // no more fit
   }
 
-  /** After a run, and after figures were drawn: an error, or a run that waits or was stopped, leaves them dim. */
-  const settle = (isDone) => {
-    const status = document.querySelector("#status p")?.classList;
-    if (!waiting && isDone(status) && !status?.contains("ic-error") && !status?.contains("ic-waits")) stale(false);
-  };
+  /** After a run, which brings its figures along: an error, or a run that waits or was stopped, leaves them dim. */
   const ran = () =>
     setTimeout(() => {
-      settle((status) => status?.contains("ic-same"));
+      const status = document.querySelector("#status p")?.classList;
+      if (!waiting && !["ic-busy", "ic-error", "ic-waits"].some((kind) => status?.contains(kind))) stale(false);
       if (!document.activeElement?.matches(".ic-instruction textarea")) remember();
+      // Gradio gives a menu none: it is seen once the texts are no example's.
+      document.querySelector("#example input")?.setAttribute("placeholder", "an example");
     }, 100); // the line comes first
-  const drawn = () => {
-    setTimeout(() => settle((status) => !status?.contains("ic-busy")), 100);
-    // Gradio gives a menu none: it is seen once the texts are no example's.
-    document.querySelector("#example input")?.setAttribute("placeholder", "an example");
-  };
 
   function live(trigger, event) {
     run = () => {
@@ -80,7 +74,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   }
 
   /** Each of these rows of buttons is one stop of Tab; the arrow keys go on from there. */
-  const ROWS = [".ic-places button", "button[data-chip]", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
+  const ROWS = [".ic-places button", "button[data-chip], .ic-first", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
   const row = (selector) => [...document.querySelectorAll(selector)].filter((button) => button.checkVisibility());
   const reach = (all, one) => all.forEach((button) => (button.tabIndex = button === one ? 0 : -1));
 
@@ -202,5 +196,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { kept, live, chips, earlier, panel, edit, sheet, used, stale, ran, drawn };
+  return { kept, live, chips, earlier, panel, edit, sheet, used, stale, ran };
 })();

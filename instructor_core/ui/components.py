@@ -208,14 +208,14 @@ def _address(name: str) -> str:
 
 
 def early_head() -> str:
-    """Return what runs before the browser knows the components, for `launch(head=...)`.
+    """Return what runs before the browser knows the components, for the head of the page.
 
     Plotly, a fifth of the work until the first figure, is fetched and run while Gradio still waits for its own scripts.
     What components bring along is fetched by then too.
     """
     plotly_script = script_tags("plotly.min.js").replace("<script ", "<script async ")
     soon = "".join(f'<link rel="preload" as="script" href="{_address(name)}">' for name in OWN)
-    return plotly_script + soon + script_tags("shell.js", "draft.js")
+    return soon + script_tags("shell.js", "draft.js").replace("<script ", "<script defer ") + plotly_script
 
 
 def _route(name: str, path: Path) -> Route:

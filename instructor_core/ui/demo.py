@@ -10,7 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it makes a table 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,17 +26,14 @@ from instructor_core.ui.examples import Example, load_examples
 from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.fingerprints import follow_fingerprints
-from instructor_core.ui.gradio_patches import (
-    report_progress_on,
-)
+from instructor_core.ui.gradio_patches import report_no_progress
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
-    HIDDEN,
     IN_TURN,
+    KEEP,
     LATEST,
     QUIET,
-    SHOWN,
     Page,
     Selected,
     bring_to_front,
@@ -46,6 +43,7 @@ from instructor_core.ui.page import (
     follow,
     news,
     select_by,
+    together,
 )
 from instructor_core.ui.printing import connect_printing
 from instructor_core.ui.run import run
@@ -147,7 +145,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         _connect(stage, examples)
         connect_listeners(page)
         follow_fingerprints(page, demo, sidebar.fingerprints)
-        report_progress_on(demo, header.name)
+        report_no_progress(demo)
     return demo
 
 
@@ -198,14 +196,29 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     selected: Selected = page.selected.value
     mark = selection_mark(mark_json(selected.row, selected.column), elem_id="selection-mark")
+    entered = [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields]
+    drawing = together(page.drawings)
+
+    def embed(*values: Any, ask: bool = False) -> Generator[list[Any], None, None]:
+        """A run that brings the figures of the tab in front along: an event of their own comes as late again."""
+        typed, now = values[: len(entered)], values[len(entered) :]
+        for step in run(page.runtime, *typed, ask=ask):
+            figures = [KEEP] * len(drawing.outputs)
+            if step.inputs is not KEEP:
+                after = (
+                    step.inputs if it is page.inputs else value for it, value in zip(drawing.inputs, now, strict=True)
+                )
+                figures = drawing.handler(*after)
+            yield [*step, *figures]
+
     job: dict[str, Any] = {
-        "inputs": [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields],
-        "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, sidebar.update, sidebar.stop],
+        "inputs": [*entered, *drawing.inputs],
+        "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, *drawing.outputs],
+        "preprocess": False,  # as in `listen`
         "concurrency_limit": page.runtime.queue.max_requests + 1,  # what is too much hears of the full queue at once
         "concurrency_id": "run",
         **LATEST,
     }
-    embed = partial(run, page.runtime)
     # What is asked for runs; what typing leads to runs by itself if it is short.
     asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
     by_typing = partial(embed, ask=True)
@@ -220,9 +233,6 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
     stage.example.select(load, menu, stage.components, **EACH)
     connect_stop(sidebar.stop, runs, sidebar.status)
-    # What was typed still waits: the button that runs it is back.
-    buttons = [sidebar.update, sidebar.stop]
-    sidebar.stop.click(lambda: [SHOWN, HIDDEN], None, buttons, **LATEST)
     follow_words(stage, examples)
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)

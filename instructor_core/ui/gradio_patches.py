@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +17,8 @@ from threading import Thread
 from typing import Any
 
 import gradio as gr
-from gradio import processing_utils, state_holder, utils
+from gradio import processing_utils, routes, state_holder, utils
+from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ RIGHT_FOR = "6.31.0"
 MAX_SESSIONS = 300  # of which the one used longest ago is forgotten first; its page embeds anew what it shows
 IDLE_S = 10.0
 EVERY_S = 5.0
+TEMPLATES = Path(gr.__file__).parent / "templates"
+PAGE = "frontend/index.html"  # a template of `routes.templates`
 
 
 def missing_names() -> list[str]:
@@ -32,6 +37,7 @@ def missing_names() -> list[str]:
         session = state_holder.SessionState(page)
     used: dict[str, tuple[Any, list[str]]] = {
         "gradio.processing_utils": (processing_utils, ["async_ssrf_protected_download"]),
+        "gradio.routes": (routes, ["templates"]),
         "gradio.utils": (utils, ["get_upload_folder"]),
         "EventData": (gr.EventData(None, {}), ["_data"]),
         "Blocks": (page, ["default_config", "mcp_server_obj"]),
@@ -67,15 +73,60 @@ def event_data(event: gr.EventData) -> dict[str, Any]:
     return event._data or {}
 
 
-def report_progress_on(demo: gr.Blocks, place: gr.components.Component) -> None:
-    """Have all events that show no progress report it, unseen, on one component of the page.
+def report_no_progress(demo: gr.Blocks) -> None:
+    """Have the events that show no progress report it on no component.
 
     Gradio reports on every output otherwise, and for each step of any event the browser looks up and copies all
-    components that were ever reported on: half of what it did between a key and the new figures.
+    components that were ever reported on: most of what it did between a key and the new figures.
     """
     for event in demo.fns.values():
-        if event.show_progress == "hidden" and not event.show_progress_on:
-            event.show_progress_on = [place]
+        if event.show_progress == "hidden" and event.show_progress_on is None:
+            event.show_progress_on = []
+
+
+def put_in_page(head: str, demo: gr.Blocks) -> str:
+    """Put HTML into the head of the page as it is sent, with what the browser will ask for; returns what is left.
+
+    The `head` of `launch` comes into the page by Gradio's scripts once they have run, and each of them is asked for by
+    another: what is named here is fetched and run meanwhile.
+    """
+    try:
+        page = (TEMPLATES / PAGE).read_text(encoding="utf-8")
+        files = first_files(page, {block.get_block_name() for block in demo.blocks.values()})
+    except (OSError, ValueError, StopIteration) as error:
+        logger.error("The page of this Gradio is not as expected: it opens later. %s", error)
+        return head
+    scripts = "".join(f'<link rel="modulepreload" href="assets/{name}">' for name in files if name.endswith(".js"))
+    styles = "".join(
+        f'<link rel="preload" as="style" crossorigin href="assets/{name}">' for name in files if name.endswith(".css")
+    )
+    theme = '<link rel="preload" as="style" href="theme.css?v={{ config.theme_hash }}">'
+    before, script, after = page.partition('<script type="module"')
+    source = f"{before}{theme}{{% raw %}}{head}{styles}{scripts}{{% endraw %}}{script}{after}"
+    whole = FileSystemLoader(TEMPLATES)
+    routes.templates.env.loader = ChoiceLoader([DictLoader({PAGE: source}), whole])
+    return ""
+
+
+def first_files(page: str, types: Collection[str]) -> list[str]:
+    """Return the names of Gradio's files that show a page with components of some types.
+
+    Each script lists the files that its imports need, and an import gives their places in the list.
+    """
+    found: dict[str, None] = {}
+
+    def add(script: str, *starts: str) -> None:
+        text = (TEMPLATES / "frontend" / "assets" / script).read_text(encoding="utf-8")
+        files = json.loads(text[text.index("m.f=[") + 4 : text.index("])))=>")] + "]")
+        for start in starts:
+            if used := re.search(rf"{start}.*?__vite__mapDeps\(\[([\d,]+)\]\)", text):
+                found.update(dict.fromkeys(files[int(place)].removeprefix("./") for place in used[1].split(",")))
+
+    add(page.partition("./assets/")[2].partition('"')[0], r"import\(`\./Index-")
+    add(next(iter(found)), r"import\(`\./Blocks-")
+    core = next(name for name in found if name.startswith("core-") and name.endswith(".js"))
+    add(core, *(rf"\b{kind}:{{(?:(?!}},).)*?component:" for kind in sorted(types)))
+    return list(found)
 
 
 def cache_folder() -> Path:

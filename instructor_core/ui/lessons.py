@@ -2,6 +2,7 @@
 
 A lesson is a list of steps. Each step says one thing, sets the inputs, opens a view, marks what to look at, asks, and
 holds a claim on the numbers; the learner's answer is judged by what the model computes, never by what the file says.
+A step asks to choose, to change the inputs, or, as a free task, for something that the learner's own texts may show.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from pydantic import BeforeValidator, SkipValidation, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from instructor_core.cache import CachedEncoder
-from instructor_core.ui.claims import Claim, read_claim
+from instructor_core.errors import UserError
+from instructor_core.ui.claims import read_claim
 from instructor_core.ui.examples import EXAMPLES_FOLDER, Name, Place, Words
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.measured import Claim, Measured
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Option, Scene
 
@@ -50,19 +53,32 @@ class Step:
     look: Look
     question: Words
     claim: Checked
-    explain: Words  # after the answer, with slots for what was measured
+    explain: Words  # after the right answer, with slots for what was measured
     tab: Place = "similarity"
     selected: Chosen = Selected()
     options: Mapping[str, Option] = field(default_factory=dict)  # all others have their defaults
+    also: tuple[Checked, ...] = ()  # what its words take for granted besides
     choices: tuple[Words, ...] = ()  # none if the learner is to change something
+    replies: tuple[Words, ...] = ()  # to each choice, true where the claim holds, with slots
     answer: int = 0  # index of the choice that is right if the claim holds
+    free: bool = False  # a change of whatever the learner has, the inputs of the step or texts of their own
     solution: Inputs | None = None  # for a change: inputs under which the claim holds, while it does not under `inputs`
     not_yet: str = ""  # for a change: what is said while the claim does not hold
     reveal: Chosen | None = None  # what is selected after the answer, so that the selection does not give it away
 
-    def scene(self, checkpoint_id: str, inputs: Inputs | None = None) -> Scene:
-        """Return the whole scene of the step, or of its solution: nothing of a visitor's is left in it."""
-        return Scene(replace(inputs or self.inputs, checkpoint_id=checkpoint_id), self.tab, self.selected, self.options)
+    def scene(self, checkpoint_id: str) -> Scene:
+        """Return the whole scene of the step: nothing of a visitor's is left in it."""
+        return Scene(replace(self.inputs, checkpoint_id=checkpoint_id), self.tab, self.selected, self.options)
+
+    def solved(self, checkpoint_id: str) -> Scene:
+        """Return the scene in which the claim is to hold: that of the solution, else what the answer reveals."""
+        inputs = replace(self.solution or self.inputs, checkpoint_id=checkpoint_id)
+        return Scene(inputs, self.tab, self.reveal or self.selected, self.options)
+
+    def measure(self, encoder: CachedEncoder, checkpoint_id: str) -> Measured:
+        """Evaluate the claim on what it is to hold of."""
+        scene = self.solved(checkpoint_id)
+        return self.claim.measure(encoder, scene.inputs, scene.selected)
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -118,9 +134,12 @@ def read_lesson(content: dict[str, Any]) -> Lesson:
 
 def _step(defaults: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
     """The fields of a step: what it sets stands over what its lesson sets, and its solution over both."""
-    sets, ask = _over(defaults, step.get("sets", {})), step["ask"]
+    sets, ask = _over(defaults, step.get("sets", {})), dict(step["ask"])
     if "solution" in ask:
-        ask = ask | {"solution": _inputs(_over(sets, ask["solution"]))}
+        ask["solution"] = _inputs(_over(sets, ask["solution"]))
+    else:
+        choices, replies = list(ask["choices"]), list(ask["choices"].values())
+        ask |= {"choices": choices, "replies": replies, "explain": replies[ask["answer"]]}
     said = {name: value for name, value in step.items() if name not in ("sets", "ask")}
     shown = {name: value for name, value in sets.items() if name not in _RUN}
     return {**said, **shown, **ask, "inputs": _inputs(sets)}
@@ -137,21 +156,23 @@ def _inputs(sets: dict[str, Any]) -> dict[str, Any]:
 
 def judge(encoder: CachedEncoder, step: Step, checkpoint_id: str, choice: int) -> Verdict:
     """Return the verdict on a choice, from the claim evaluated on the inputs of the step."""
-    measured = step.claim.measure(encoder, replace(step.inputs, checkpoint_id=checkpoint_id))
-    explained = measured.fill(step.explain)
-    if not measured.holds:
-        return Verdict("differs", f"{measured.otherwise(checkpoint_id)} {_WRITTEN}", choice)
-    if choice == step.answer:
-        return Verdict("right", f"Yes. {explained}", choice)
-    return Verdict("wrong", f"The model says: {step.choices[step.answer].rstrip('.')}. {explained}", choice)
+    measured = step.measure(encoder, checkpoint_id)
+    granted = (one.measure(encoder, measured.run.inputs, step.selected) for one in step.also)
+    if wrong := next((one for one in (measured, *granted) if not one.holds), None):
+        return Verdict("differs", f"{wrong.otherwise(checkpoint_id, step.explain)} {_WRITTEN}", choice)
+    kind, first = ("right", "Yes.") if choice == step.answer else ("wrong", "No.")
+    return Verdict(kind, f"{first} {measured.fill(step.replies[choice])}", choice)
 
 
-def judge_change(encoder: CachedEncoder, step: Step, inputs: Inputs) -> Verdict:
-    """Return the verdict on what a learner made of the inputs."""
+def judge_change(encoder: CachedEncoder, step: Step, inputs: Inputs, selected: Selected) -> Verdict:
+    """Return the verdict on what a learner made of the inputs, and selected in them."""
     n_texts, n_instructions = len(step.inputs.texts), len(step.inputs.instructions)
-    if len(inputs.texts) < n_texts or len(inputs.instructions) < n_instructions:
+    if not step.free and (len(inputs.texts) < n_texts or len(inputs.instructions) < n_instructions):
         return Verdict("not-yet", "Some instructions or texts of this step are gone. “Show me” puts them back.")
-    measured = step.claim.measure(encoder, inputs)
+    try:
+        measured = step.claim.measure(encoder, inputs, selected)
+    except UserError as missing:  # texts, an instruction or labels of one's own
+        return Verdict("not-yet", str(missing))
     if measured.holds:
         return Verdict("right", f"Done. {measured.fill(step.explain)}")
     return Verdict("not-yet", measured.fill(step.not_yet))

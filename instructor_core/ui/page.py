@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import gradio as gr
@@ -84,23 +83,21 @@ def follow(
 def connect_listeners(page: Page) -> None:
     """Connect what `canvas.redraw` and `follow` collected to run, selection and tab. Call it when the page is laid out.
 
-    Two events for all of them: the browser walks over every component several times for each event.
+    Two events for all of them: the browser walks over every component several times for each event. A run has drawn its
+    figures already, and finds them in place; they are drawn here where the tab was changed meanwhile.
     """
-    page.inputs.change(None, js="() => InstructorShell.stale(true)", **QUIET)
-    drawing = listen(
+    listen(
         [page.inputs.change, page.selected.change, page.active.change, page.restored.change],
         page.drawings,
-        show_progress="minimal",
-        show_progress_on=page.drawings[0].outputs[:1],  # the map, which alone may take long; see `report_progress_on`
+        show_progress="hidden",
         concurrency_limit=8,
         concurrency_id="draw",
     )
-    drawing.then(None, js="() => InstructorShell.drawn()", **QUIET)
     listen([page.inputs.change, page.selected.change], page.followers, show_progress="hidden")
 
 
-def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> Any:
-    """Let one event run all listeners, and return it: whatever follows the run is connected here.
+def together(listeners: Sequence[Listener]) -> Listener:
+    """Return listeners as one, which asks for each input once.
 
     What goes wrong in one leaves its outputs as they are, and keeps no other back. One alone may report on its way.
     """
@@ -108,19 +105,33 @@ def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any)
     def guarded(listener: Listener) -> Callable[..., Any]:
         return boundary(lambda _: [KEEP] * len(listener.outputs))(listener.handler)
 
-    answers = [(guarded(listener), len(listener.inputs)) for listener in listeners]
+    inputs = list(dict.fromkeys(entry for listener in listeners for entry in listener.inputs))
+    answers = [(guarded(listener), [inputs.index(entry) for entry in listener.inputs]) for listener in listeners]
 
-    def together(*values: Any) -> Any:
-        given = iter(values)
-        found = [output for answer, n_inputs in answers for output in answer(*islice(given, n_inputs))]
-        return found if len(found) > 1 else found[0]  # a list for one output would be its value
+    def handler(*values: Any) -> Any:
+        return [output for answer, places in answers for output in answer(*(values[place] for place in places))]
 
-    first, *others = (answer for answer, _ in answers)
+    first, *others = listeners
+    alone = not others and inspect.isgeneratorfunction(first.handler)
+    return Listener(
+        answers[0][0] if alone else handler,
+        inputs,
+        [entry for listener in listeners for entry in listener.outputs],
+    )
+
+
+def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> Any:
+    """Let one event run all listeners, and return it: whatever follows the run is connected here."""
+    joined = together(listeners)
+
+    def alone(*values: Any) -> Any:
+        return joined.handler(*values)[0]  # a list for one output would be its value
+
     return gr.on(
         events,
-        first if not others and inspect.isgeneratorfunction(first) else together,
-        [entry for listener in listeners for entry in listener.inputs],
-        [entry for listener in listeners for entry in listener.outputs],
+        joined.handler if len(joined.outputs) > 1 or inspect.isgeneratorfunction(joined.handler) else alone,
+        joined.inputs,
+        joined.outputs,
         preprocess=False,  # a menu may still hold an instruction that the new run does not have; draw keeps it inside
         api_visibility="private",
         **({"trigger_mode": "always_last"} | options),

@@ -7,14 +7,12 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-import gradio as gr
-
 from instructor_core.analysis.numbers import counted
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.components import rows_json
 from instructor_core.ui.feedback import boundary, status
 from instructor_core.ui.inputs import Inputs, parse_inputs
-from instructor_core.ui.page import HIDDEN, KEEP, SHOWN
+from instructor_core.ui.page import KEEP
 from instructor_core.ui.progress import described, rate_line
 from instructor_core.ui.runtime import Runtime
 
@@ -30,8 +28,6 @@ class RunStep(NamedTuple):
     summary: Any = KEEP
     texts: Any = KEEP  # of the list
     checkpoint: Any = KEEP
-    update: Any = HIDDEN  # the buttons: to start what would take long, and to stop
-    stop: Any = HIDDEN
 
 
 def run(
@@ -65,7 +61,7 @@ def embed(runtime: Runtime, inputs: Inputs, *, ask: bool) -> Generator[RunStep, 
         seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else 0.0
         if seconds > LIVE_SECONDS:
             words = f"{counted(len(pairs) - n_found, 'pair')} to embed, about {seconds:.0f} s"
-            yield RunStep(line=status(words, run="waits"), update=gr.update(visible=True, value="Embed them"))
+            yield RunStep(line=status(words, run="waits"))
             return
         try:
             while True:
@@ -78,11 +74,11 @@ def embed(runtime: Runtime, inputs: Inputs, *, ask: bool) -> Generator[RunStep, 
         f"{counted(len(pairs), 'pair')} · {progress.n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · "
         f"{time.monotonic() - started:.2f} s"
     )
-    yield RunStep(inputs, status(words), summary_of(inputs), rows_json(inputs), inputs.checkpoint_id)
+    yield RunStep(inputs, status(words), summary_of(inputs), rows_json(inputs))
 
 
 def _busy(words: str) -> RunStep:
-    return RunStep(line=status(words, run="busy"), stop=SHOWN)
+    return RunStep(line=status(words, run="busy"))
 
 
 def summary_of(inputs: Inputs) -> str:

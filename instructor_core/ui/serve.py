@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from importlib.metadata import PackageNotFoundError, version
 
+import brotli  # type: ignore[import-untyped]  # Gradio needs it
 import gradio as gr
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from instructor_core.errors import UserError
-from instructor_core.ui.components import early_head, script_routes
+from instructor_core.ui.components import SCRIPTS, early_head, script_routes
 from instructor_core.ui.gate import Gate
-from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare
+from instructor_core.ui.gradio_patches import MAX_SESSIONS, answer_in_json, mcp_is_installed, prepare, put_in_page
 from instructor_core.ui.runtime import Runtime, warm_up
 from instructor_core.ui.theme import page_head, page_theme
 
@@ -32,8 +36,11 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
             server_name=host,
             server_port=port,
             theme=page_theme(),
-            head=early_head() + page_head(),
-            app_kwargs={"routes": [*script_routes(), health_route(runtime)], "middleware": [Middleware(Gate)]},
+            head=put_in_page(early_head(), demo) + page_head(),
+            app_kwargs={
+                "routes": [*script_routes(), health_route(runtime)],
+                "middleware": [Middleware(Shelf), Middleware(Gate)],
+            },
             mcp_server=mcp_is_installed(),
             prevent_thread_lock=True,
             max_threads=runtime.queue.max_requests + 40,  # who waits for the model holds a thread
@@ -54,6 +61,52 @@ def launch(demo: gr.Blocks, runtime: Runtime, *, host: str | None = None, port: 
         ) from error
     answer_in_json(demo)
     demo.block_thread()
+
+
+class Shelf:
+    """ASGI middleware: scripts and styles that never change are compressed once, and answered from memory.
+
+    Gradio compresses each anew for each visitor, Plotly's 4.8 MB among them: half of what a visit costs the server.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.kept: dict[str, list[Message]] = {}  # by path: names of Gradio's files change with what is in them
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is no such file, or is asked for in part, conditionally, or as it is."""
+        if not self._may_answer(scope):
+            await self.app(scope, receive, send)
+            return
+        messages = self.kept.get(scope["path"]) or await self._fetch(scope, receive)
+        for message in messages:  # whoever passes it on may add to its headers
+            await send({**message, "headers": [*message["headers"]]} if "headers" in message else {**message})
+
+    def _may_answer(self, scope: Scope) -> bool:
+        if scope["type"] != "http" or scope["method"] != "GET":
+            return False
+        headers, path = Headers(scope=scope), scope["path"]
+        fixed = path.removeprefix("/") in SCRIPTS or (path.startswith("/assets/") and path.endswith((".js", ".css")))
+        return fixed and "br" in headers.get("accept-encoding", "") and not {"range", "if-none-match"} & {*headers}
+
+    async def _fetch(self, scope: Scope, receive: Receive) -> list[Message]:
+        """Return an answer, compressed and kept if there is one."""
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self.app(scope, receive, keep)
+        start, *parts = answer
+        if start["status"] != 200:
+            return answer
+        body = await asyncio.to_thread(brotli.compress, b"".join(part["body"] for part in parts), quality=5)
+        headers = MutableHeaders(raw=start["headers"])
+        headers["content-encoding"], headers["content-length"] = "br", str(len(body))
+        headers.add_vary_header("Accept-Encoding")
+        start = {**start, "headers": headers.raw}
+        self.kept[scope["path"]] = [start, {"type": "http.response.body", "body": body}]
+        return self.kept[scope["path"]]
 
 
 def health_route(runtime: Runtime) -> Route:

@@ -91,8 +91,8 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
             elem_id="earlier",
         )
         builder = gr.Column(min_width=60)
-        update = gr.Button("Embed them", variant="primary", size="sm", min_width=90, elem_id="update", visible=False)
-        stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop", visible=False)
+        update = gr.Button("Embed them", variant="primary", size="sm", min_width=90, elem_id="update")
+        stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop")
         line = gr.HTML(status(""), elem_id="status")
         facts = gr.HTML(elem_id="checkpoint-facts")
         live = widget("InstructorShell.live(trigger, 'paused');", template="<span></span>", elem_id="live")

@@ -204,16 +204,23 @@ def _answer(printer: Printer, step: Step, checkpoint_id: str) -> str:
     """What the page says to the right choice, or to a change that does what is asked for."""
     encoder = printer.runtime.encoder(checkpoint_id)
     if step.solution is None:
-        right, verdict = step.choices[step.answer], judge(encoder, step, checkpoint_id, step.answer)
+        verdicts = [judge(encoder, step, checkpoint_id, choice) for choice in range(len(step.choices))]
+        verdicts.insert(0, verdicts.pop(step.answer))
+    else:
+        scene = step.solved(checkpoint_id)
+        verdicts = [judge_change(encoder, step, scene.inputs, scene.selected)]
+    first, *others = verdicts
+    if first.kind != "right":
+        return escape(first.words)
+    if step.solution is None:
+        right = step.choices[step.answer]
     else:
         before = (*step.inputs.instructions, *step.inputs.texts)
         made = [new for new in (*step.solution.instructions, *step.solution.texts) if new not in before]
-        right = f"For example: {' · '.join(made)}" if made else ""
-        verdict = judge_change(encoder, step, replace(step.solution, checkpoint_id=checkpoint_id))
-    if verdict.kind != "right":
-        return escape(verdict.words)
-    words = verdict.words.removeprefix("Yes. ").removeprefix("Done. ")
-    return f"<b>{escape(right)}</b><br>{escape(words)}"
+        right = f"For example: {' · '.join(made)}" if made else "For example"
+    said = [f"<b>{escape(right)}</b>: {escape(first.words.partition('. ')[2])}"]
+    said += [f"{escape(step.choices[each.choice or 0])}: {escape(each.words.partition('. ')[2])}" for each in others]
+    return "<br>".join(said)
 
 
 def _texts(inputs: Inputs, before: Inputs | None) -> str:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Problems
-from tests.browser.reading import choose, how_it_is_drawn, open_tab, texts, wait_for_size
+from tests.browser.reading import choose, drawn, how_it_is_drawn, open_tab, texts, wait_for_size
 
 pytestmark = pytest.mark.browser
 
@@ -22,9 +22,10 @@ def test_a_page_that_is_reloaded_comes_back_as_it_was_and_a_new_one_starts_afres
     page: Page, open_page: Callable[..., Page], problems: Problems
 ) -> None:
     problems.allow("AbortError|Connection errored out|Connection to the server")  # Gradio's, where a reload cuts it off
-    first = texts(page).input_value()
-    page.reload()  # nothing to bring back
-    expect(page.locator("#example-point")).not_to_contain_text("loaded anew")
+    first = page.locator("#texts textarea").input_value()
+    page.reload()
+    drawn(page, "map-plots", 2)
+    assert page.evaluate("sessionStorage.getItem('instructor:draft')") is None  # nothing was touched
     open_tab(page, "Matrix")
     wait_for_size(page, 2, 16)
     with how_it_is_drawn(page):

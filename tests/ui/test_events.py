@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.ui.page import KEEP, Listener, together
+
 
 def test_of_the_listeners_of_an_event_at_most_one_waits(demo: gr.Blocks) -> None:
     """Gradio repeats an event for all its listeners when one has waited: two that wait would repeat each other."""
@@ -43,3 +45,33 @@ def test_tabs_that_come_to_the_front_are_told_of_one_after_the_other(demo: gr.Bl
     telling = [it for it in demo.fns.values() if any(isinstance(demo.blocks.get(at), gr.Tab) for at, _ in it.targets)]
     assert len(telling) >= 7
     assert {(it.concurrency_id, it.concurrency_limit) for it in telling} == {("tab in front", 1)}
+
+
+def test_listeners_together_ask_once_for_what_they_share_and_fail_alone() -> None:
+    with gr.Blocks(analytics_enabled=False):
+        a, b, c = gr.State("a"), gr.State("b"), gr.State("c")
+    joined = together(
+        [
+            Listener(lambda x, y: [x + y], [a, b], [c]),
+            Listener(lambda x: [1 / 0], [b], [a]),
+            Listener(lambda y, x: [y, x], [b, a], [b, c]),
+        ]
+    )
+    assert joined.inputs == [a, b] and joined.outputs == [c, a, b, c]
+    assert joined.handler("1", "2") == ["12", KEEP, "2", "1"]
+
+
+def test_a_run_answers_with_the_figures_of_the_tab_in_front(demo: gr.Blocks) -> None:
+    """One round trip: an event of their own would double what a visitor waits for after a key."""
+    plots = next(block for block in demo.blocks.values() if getattr(block, "elem_id", None) == "map-plots")
+    runs = [function for function in demo.fns.values() if function.concurrency_id == "run"]
+    assert len(runs) == 3 and all(plots in function.outputs for function in runs)
+    entered = ["instructor-mini", "Good food.\nBad food.\nA film.\nA phone.", 2, "Represent the topic:", "", *[""] * 6]
+    values = {block: block.value for block in runs[0].inputs if hasattr(block, "value")}
+    given = [values[block] for block in runs[0].inputs]
+    given[1 : len(entered) + 1] = entered
+    *_, last = runs[0].fn(*given)
+    figure = last[runs[0].outputs.index(plots)]
+    assert "Good food." in figure and last[0].texts[0] == "Good food."
+    *_, again = runs[0].fn(last[0], *given[1:])
+    assert again[runs[0].outputs.index(plots)] == KEEP

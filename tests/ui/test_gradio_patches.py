@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 import pytest
 
 from instructor_core.ui import gradio_patches
-from instructor_core.ui.gradio_patches import event_data, forget_empty_sessions, missing_names
+from instructor_core.ui.gradio_patches import event_data, first_files, forget_empty_sessions, missing_names, put_in_page
 
 
 def served() -> tuple[gr.Blocks, gr.State, gr.Textbox]:
@@ -54,3 +56,28 @@ def test_a_name_that_is_gone_is_logged_and_stops_nothing(
 def test_an_event_without_data_is_empty() -> None:
     assert event_data(gr.EventData(None, {"item": 3})) == {"item": 3}
     assert event_data(gr.EventData(None, None)) == {}
+
+
+def test_the_page_names_the_files_of_its_components_before_any_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assets = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
+    page = (assets.parent / "index.html").read_text()
+    assert all((assets / name).is_file() for name in first_files(page, {"html", "textbox"}))
+    more = set(first_files(page, {"html", "textbox", "slider"})) - set(first_files(page, {"html", "textbox"}))
+    assert 1 <= len(more) <= 5 and any("slider" in (assets / name).read_text() for name in more)
+    monkeypatch.setattr(gradio_patches.routes.templates.env, "loader", None)
+    demo, _, _ = served()
+    assert put_in_page("<b>{{ first }}</b>", demo) == ""
+    source = gradio_patches.routes.templates.get_template("frontend/index.html").render(
+        config={"theme_hash": "abc"}, gradio_api_info={}
+    )
+    head = source.partition('<script type="module"')[0]
+    assert "<b>{{ first }}</b>" in head and 'href="theme.css?v=abc"' in head
+    assert head.count("modulepreload") >= 10 and "Blocks-" in head
+
+
+def test_a_page_that_is_not_as_expected_keeps_its_head(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gradio_patches, "TEMPLATES", tmp_path)
+    assert put_in_page("<b>first</b>", served()[0]) == "<b>first</b>"
+    assert "opens later" in caplog.text

@@ -60,7 +60,7 @@ def served() -> Iterator[Served]:
     with gr.Blocks(analytics_enabled=False) as demo:
         before, out = (
             gr.State(Inputs("slow", ("",), ("x",), None)),
-            [gr.State(None), *(gr.HTML() for _ in range(3)), gr.Textbox(), gr.Button(), gr.Button()],
+            [gr.State(None), *(gr.HTML() for _ in range(3)), gr.Textbox()],
         )
         inputs = [before, gr.Textbox(), gr.Textbox(), gr.State(1), gr.Textbox()]
         button = gr.Button()

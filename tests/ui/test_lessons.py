@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import gradio as gr
 import numpy as np
@@ -13,17 +12,23 @@ import pytest
 
 from instructor_core.cache import CachedEncoder
 from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.claims import KINDS
+from instructor_core.ui.claims import KINDS, read_claim
+from instructor_core.ui.examples import load_examples
 from instructor_core.ui.inputs import Inputs, format_texts, join_ready, parse_texts
-from instructor_core.ui.lessons import Step, judge, judge_change, load_glossary, load_lessons
+from instructor_core.ui.lessons import (
+    LESSONS_FOLDER,
+    Step,
+    judge,
+    judge_change,
+    load_glossary,
+    load_lessons,
+    read_lesson,
+)
 from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.tabs.learn import Place, act, bar_json, find, notice
 from tests.ui.inside import stage_of
-
-if TYPE_CHECKING:
-    pass
 
 LESSONS = load_lessons()
 STEPS = [
@@ -38,33 +43,38 @@ NOW = Scene(OWN, "tokens", Selected(1, 0, 0), {"similarity.scale": "percentile"}
 
 @pytest.mark.parametrize("step", STEPS)
 def test_what_a_step_claims_is_what_the_model_computes(encoder: CachedEncoder, step: Step) -> None:
-    measured = step.claim.measure(encoder, step.solution or step.inputs)
+    measured = step.measure(encoder, "instructor-mini")
     assert measured.holds
-    assert step.solution is None or not step.claim.measure(encoder, step.inputs).holds
-    for sentence in (step.explain, step.not_yet):
+    assert all(one.measure(encoder, step.inputs, step.selected).holds for one in step.also)
+    assert step.solution is None or not step.claim.measure(encoder, step.inputs, step.selected).holds
+    for sentence in (step.explain, step.not_yet, *step.replies):
         assert not re.search(r"[{}]|\bno (value|share)\b|nan", measured.fill(sentence))
         assert not re.search(r"\d[.,]\d|\d ?%", sentence), "a measured number is a slot, never typed in"
 
 
 def test_the_lessons_are_sound() -> None:
     assert 8 <= len(LESSONS) <= 12 and len({lesson.id for lesson in LESSONS}) == len(LESSONS)
-    assert sum(lesson.minutes for lesson in LESSONS) <= 30
+    assert sum(lesson.minutes for lesson in LESSONS) <= 45
     assert all(2 <= len(lesson.steps) <= 6 for lesson in LESSONS)
+    assert all([step.free for step in lesson.steps] == [False] * (len(lesson.steps) - 1) + [True] for lesson in LESSONS)
     assert LESSONS[0].steps[0].claim.kind == "nearest_is", "the first lesson surprises at its first step"
     steps = [param.values[0] for param in STEPS]
     assert {step.claim.kind for step in steps} == set(KINDS)
     for step in steps:
-        assert len(step.say) <= 400 and len(step.question) <= 140 and len(step.explain) <= 330, step.say
+        assert len(step.say) <= 400 and len(step.question) <= 140, step.say
+        assert all(len(words) <= 330 for words in (step.explain, step.not_yet, *step.replies)), step.question
         assert all(len(choice) <= 70 for choice in step.choices), step.choices
         if step.solution is None:
             assert step.answer in range(len(step.choices)) and 2 <= len(set(step.choices)) == len(step.choices) <= 4
+            assert len(set(step.replies)) == len(step.choices)
         else:
             assert step.not_yet and not step.choices
         if step.reveal is not None:
             now, then = step.selected, step.reveal
             assert {now.row, now.column} != {then.row, then.column}, f"{step.question} is given away"
-        for selected in (step.selected, step.reveal or step.selected):
-            assert selected == selected.within(step.inputs)
+        assert step.selected == step.selected.within(step.inputs)
+        if step.reveal is not None:
+            assert step.reveal == step.reveal.within(step.solution or step.inputs)
         for inputs in (step.inputs, step.solution or step.inputs):
             columns = () if inputs.labels is None else (inputs.labels,)
             assert parse_texts(format_texts(inputs)) == (inputs.texts, columns), "they are typed into a field"
@@ -94,14 +104,15 @@ def test_glossary_terms_differ_and_lead_to_lessons() -> None:
 # Judging
 
 
-def test_an_answer_is_right_or_wrong_by_the_claim(encoder: CachedEncoder) -> None:
+def test_every_choice_is_answered_with_the_numbers_of_the_model(encoder: CachedEncoder) -> None:
     step = LESSONS[0].steps[0]
-    right, wrong = (judge(encoder, step, "instructor-mini", choice) for choice in (step.answer, 0))
-    assert (right.kind, wrong.kind) == ("right", "wrong")
-    vectors = encoder.encode([(step.inputs.instructions[1], step.inputs.texts[i]) for i in (0, 2)])
-    cosine = float(np.dot(vectors[0], vectors[1]) / np.prod(np.linalg.norm(vectors, axis=1)))
-    assert f"{cosine:.3f}" in right.words and f"{cosine:.3f}" in wrong.words
-    assert step.choices[step.answer] in wrong.words
+    verdicts = [judge(encoder, step, "instructor-mini", choice) for choice in range(3)]
+    assert [verdict.kind for verdict in verdicts] == ["wrong", "right", "wrong"]
+    vectors = encoder.encode([(step.inputs.instructions[1], text) for text in step.inputs.texts])
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for other, verdict in enumerate(verdicts, start=1):
+        assert f"{float(units[0] @ units[other]):.3f}" in verdict.words
+        assert f"{float(units[0] @ units[2]):.3f}" in verdict.words
 
 
 def test_a_checkpoint_that_does_otherwise_makes_no_answer_wrong(small_runtime: Runtime) -> None:
@@ -112,10 +123,46 @@ def test_a_checkpoint_that_does_otherwise_makes_no_answer_wrong(small_runtime: R
     assert "random does otherwise" in judge(other, step, "random", 1).words
 
 
+def test_a_step_whose_words_take_for_granted_what_is_not_so_makes_no_answer_wrong(encoder: CachedEncoder) -> None:
+    content = json.loads((LESSONS_FOLDER / "01_neighbours.json").read_bytes())
+    content["steps"][0]["also"][0]["nearest"] = 3
+    assert judge(encoder, read_lesson(content).steps[0], "instructor-mini", 1).kind == "differs"
+
+
 def test_a_change_that_lost_its_texts_is_not_judged(encoder: CachedEncoder) -> None:
     step = next(param.values[0] for param in STEPS if param.values[0].solution)
-    assert judge_change(encoder, step, OWN).kind == "not-yet"
-    assert "puts them back" in judge_change(encoder, step, OWN).words
+    assert judge_change(encoder, step, OWN, Selected()).kind == "not-yet"
+    assert "puts them back" in judge_change(encoder, step, OWN, Selected()).words
+
+
+FREE = {lesson.id: lesson.steps[-1] for lesson in LESSONS}
+
+
+@pytest.mark.parametrize("step", FREE.values(), ids=list(FREE))
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        replace(OWN, texts=texts)
+        for texts in (("Blue.", "The train to the coast was late."), ("One.",), ("Same.", "same."))
+    ],
+    ids=["two", "one", "same"],
+)
+def test_a_free_task_says_what_is_missing_of_any_texts(encoder: CachedEncoder, step: Step, inputs: Inputs) -> None:
+    verdict = judge_change(encoder, step, inputs, Selected(0, 1, 0))
+    assert verdict.kind == "not-yet", verdict
+    assert not re.search(r"[{}]|nan", verdict.words) and len(verdict.words) > 60
+
+
+def test_words_are_compared_whole_and_one_word_apart_is_one(encoder: CachedEncoder) -> None:
+    def told(kind: str, first: str, second: str, **bounds: float) -> dict[str, str]:
+        claim = read_claim({"kind": kind, "cell": {"instruction": 0}, **bounds})
+        run = Inputs("instructor-mini", ("",), (first, second, "Of all", "others"), None)
+        return dict(claim.measure(encoder, run, Selected(0, 1, 0)).numbers)
+
+    for second, apart in (("The soup is hot", 1), ("The soup is not cold", 1), ("A soup was cold", 2), ("Soup", 3)):
+        assert told("one_word_apart", "The soup is cold", second, at_most=1)["apart"].startswith(str(apart))
+    shared = told("finds", "A Warm soup, a cold room", "The room was warmer, the SOUP not", most_shared=0)
+    assert shared["shared"] == "“room”, “soup”"
 
 
 # The way through a lesson
@@ -154,7 +201,7 @@ def test_next_runs_to_the_end_and_back_returns(runtime: Runtime) -> None:
     assert "question" not in json.loads(bar_json(LESSONS, place))
     assert json.loads(bar_json(LESSONS, place))["next"]["id"] == LESSONS[1].id
     place, scene = act(runtime, LESSONS, place, NOW, "back", {})
-    assert scene == scene_of(LESSONS[0].steps[-1])
+    assert scene is not None and place is not None and place.step == len(LESSONS[0].steps) - 1
 
 
 def test_an_answer_reveals_the_pair_unless_the_learner_changed_the_texts(runtime: Runtime) -> None:
@@ -165,19 +212,64 @@ def test_an_answer_reveals_the_pair_unless_the_learner_changed_the_texts(runtime
     assert act(runtime, LESSONS, place, NOW, "answer", {"choice": step.answer})[1] is None
 
 
+def told(place: Place | None) -> str:
+    return "" if place is None or place.verdict is None else place.verdict.kind
+
+
 def test_a_change_is_noticed_as_soon_as_it_is_there(runtime: Runtime) -> None:
-    lesson, step = LESSONS[0], LESSONS[0].steps[2]
-    place = opened(runtime, step=3)
-    before = scene_of(step).inputs
-    assert step.solution is not None and len(lesson.steps) == 3
-    assert notice(runtime, LESSONS, place, OWN) is place  # the run of the step before is still on screen
-    assert notice(runtime, LESSONS, place, before) is place
+    step = LESSONS[0].steps[2]
+    place, before = opened(runtime, step=3), scene_of(step).inputs
+    assert notice(runtime, LESSONS, place, OWN, Selected()) is place  # the run of the step before is still on screen
+    assert notice(runtime, LESSONS, place, before, Selected()) is place
     # A quick learner's change may run before the step's own inputs did.
-    other = notice(runtime, LESSONS, place, replace(before, texts=(*before.texts[:3], "The hotel bed was broken.")))
-    assert other is not None and other.verdict is not None and other.verdict.kind == "not-yet"
-    done = notice(runtime, LESSONS, other, replace(step.solution, checkpoint_id=OWN.checkpoint_id))
-    assert done is not None and done.verdict is not None and done.verdict.kind == "right"
-    assert notice(runtime, LESSONS, done, replace(step.solution, checkpoint_id=OWN.checkpoint_id)) is done
+    quick = replace(before, texts=(*before.texts[:3], "The hotel bed was broken."))
+    other = notice(runtime, LESSONS, place, quick, Selected())
+    assert told(other) == "not-yet"
+    solved = step.solved(OWN.checkpoint_id).inputs
+    done = notice(runtime, LESSONS, other, solved, Selected())
+    assert told(done) == "right"
+    assert notice(runtime, LESSONS, done, solved, Selected()) is done
+
+
+EXAMPLE = replace(NOW, inputs=load_examples()[0].inputs(OWN.checkpoint_id))
+
+
+def test_a_free_task_begins_with_texts_of_ones_own_and_looks_at_what_is_selected(runtime: Runtime) -> None:
+    free = LESSONS[0].steps[3]
+    place, scene = act(runtime, LESSONS, opened(runtime, step=3), scene_of(LESSONS[0].steps[2]), "next", {})
+    assert place is not None and scene is not None
+    assert (scene.inputs, scene.selected, scene.place) == (OWN, NOW.selected, free.tab)
+    assert json.loads(bar_json(LESSONS, place))["free"] == "own"
+    assert notice(runtime, LESSONS, place, OWN, NOW.selected) is place
+    lent, scene = act(runtime, LESSONS, place, scene, "solve", {})
+    assert scene == free.solved(OWN.checkpoint_id) and told(lent) == "right"
+    assert notice(runtime, LESSONS, lent, OWN, scene.selected) is lent, "the example is still to come"
+    lent = notice(runtime, LESSONS, lent, scene.inputs, scene.selected)
+    assert told(lent) == "right" and told(notice(runtime, LESSONS, lent, scene.inputs, Selected(0, 3, 0))) == "not-yet"
+    assert act(runtime, LESSONS, lent, scene, "show", {})[1] == replace(
+        scene_of(free), inputs=OWN, selected=NOW.selected
+    )
+    assert act(runtime, LESSONS, lent, scene, "leave", {}) == (None, NOW)
+
+    place, scene = act(runtime, LESSONS, None, EXAMPLE, "open", {"lesson": LESSONS[0].id, "step": 4})
+    assert scene == scene_of(free), "an example is no text of one's own"
+    assert json.loads(bar_json(LESSONS, place))["free"] == "lesson"
+    assert notice(runtime, LESSONS, place, scene.inputs, scene.selected) is place
+    assert told(notice(runtime, LESSONS, place, scene.inputs, Selected(0, 3, 0))) == "not-yet"
+    assert told(notice(runtime, LESSONS, place, scene.inputs, Selected(0, 2, 0))) == "right"
+
+
+def test_what_is_written_in_a_free_task_is_never_lost(runtime: Runtime) -> None:
+    place, scene = act(runtime, LESSONS, None, EXAMPLE, "open", {"lesson": LESSONS[0].id, "step": 4})
+    assert scene is not None
+    mine = replace(scene, inputs=replace(scene.inputs, texts=("Written just now.", "And this.")), selected=Selected())
+    back, before = act(runtime, LESSONS, place, mine, "back", {})
+    assert before == scene_of(LESSONS[0].steps[2])
+    again, scene = act(runtime, LESSONS, back, before, "next", {})
+    assert scene is not None and scene.inputs == mine.inputs
+    _, left = act(runtime, LESSONS, again, scene, "leave", {})
+    assert left == replace(EXAMPLE, inputs=mine.inputs, selected=mine.selected)
+    assert act(runtime, LESSONS, place, replace(mine, inputs=EXAMPLE.inputs), "leave", {}) == (None, EXAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -196,5 +288,5 @@ def test_an_event_that_makes_no_sense_changes_nothing(runtime: Runtime, action: 
 
 
 def test_a_link_leads_into_the_lesson_whatever_step_it_names() -> None:
-    for step, expected in ((2, 1), (-5, 0), (99, 2), ("x", 0), (None, 0)):
+    for step, expected in ((2, 1), (-5, 0), (99, 3), ("x", 0), (None, 0)):
         assert find(LESSONS, LESSONS[0].id, step) == (0, expected)

@@ -100,14 +100,13 @@ def test_a_run_says_how_far_it_is_and_changes_the_page_once_at_its_end(
     assert f"loading {before.checkpoint_id}" in progress[0][1]
     told = [step[1].split(" pairs")[0].split(">")[1] for step in progress[1:]]
     assert told[0] == "0 of 6" and told == sorted(told) and set(told) <= {f"{i} of 6" for i in range(6)}
-    inputs, status, summary, texts, checkpoint, embed, stop = last
+    inputs, status, summary, texts, checkpoint = last
     assert inputs == replace(before, texts=("one", "two", "four"), labels=("", "B", "C"))
     assert "6 pairs · 6 new · " in status
     assert "3 texts · 2 labels" in summary
     assert '"texts":["one","two","four"]' in texts
-    assert checkpoint == before.checkpoint_id
-    assert embed["visible"] is False and stop["visible"] is False
-    assert all(step[-1]["visible"] for step in progress)  # what runs can be stopped
+    assert checkpoint == SKIP and "ic-busy" not in status
+    assert all("ic-busy" in step[1] for step in progress)  # what runs can be stopped
 
 
 def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
@@ -116,7 +115,7 @@ def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
     monkeypatch.setattr(run_module, "OPERATIONS_PER_SECOND", 1.0)
     typed = (before, before.checkpoint_id, "one\ntwo\nthree more", 1, "Represent the text:")
     *_, last = run(runtime, *typed, ask=True)
-    assert "3 pairs to embed, about " in last[1] and last[5]["visible"] is True
+    assert "3 pairs to embed, about " in last[1] and "ic-waits" in last[1]
     assert last[0] == gr.skip() and encoded.pairs == []
     *_, asked_for = run(runtime, *typed)
     assert asked_for[0].texts == ("one", "two", "three more") and len(encoded.pairs) == 3

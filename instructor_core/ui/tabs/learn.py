@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache
 from typing import Any
 
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
 from instructor_core.ui.components import script_tags
+from instructor_core.ui.examples import load_examples
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
@@ -27,7 +28,7 @@ from instructor_core.ui.lessons import (
     load_glossary,
     load_lessons,
 )
-from instructor_core.ui.page import follow
+from instructor_core.ui.page import KEEP, Selected, follow
 from instructor_core.ui.printing import SCRIPTS
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import Scene
@@ -43,10 +44,11 @@ class Place:
     Attributes:
         lesson: Index of the lesson.
         step: Index of the step; the number of steps once the lesson is finished.
-        own: The learner's own scene, options and all.
+        own: The learner's own scene, options and all; what they make in a free task is theirs as well.
         turn: Counts what the bar was told, so that saying the same again is news.
         verdict: On the answer to this step; None before there is one.
-        before: The inputs on screen when this step began: until its own are there, they are no answer to it.
+        shown: What the page was last set up to in this step; None at the end of a lesson.
+        before: The inputs that were on screen then: until those of `shown` are there, they are no answer.
     """
 
     lesson: int
@@ -54,6 +56,7 @@ class Place:
     own: Scene
     turn: int = 0
     verdict: Verdict | None = None
+    shown: Scene | None = None
     before: Inputs | None = None
 
 
@@ -80,6 +83,7 @@ def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
             "say": step.say,
             "question": step.question,
             "choices": list(step.choices),
+            "free": step.free and ("own" if is_own(place.own) and not _is_lent(step, place) else "lesson"),
             "look": asdict(step.look),
         }
     return inert_json(value)
@@ -113,6 +117,16 @@ def find(lessons: Sequence[Lesson], lesson_id: object, number: object) -> tuple[
     return None
 
 
+@cache
+def _examples() -> frozenset[tuple[Any, ...]]:
+    return frozenset((each.instructions, each.texts) for each in load_examples())
+
+
+def is_own(scene: Scene) -> bool:
+    """Return whether a scene is of texts or instructions that are no example's."""
+    return (scene.inputs.instructions, scene.inputs.texts) not in _examples()
+
+
 def act(
     runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, now: Scene, action: str, event: dict[str, Any]
 ) -> tuple[Place | None, Scene | None]:
@@ -127,28 +141,32 @@ def act(
         event: What came with it; untrusted.
     """
     if action == "open":
+        place = place and _kept(lessons, place, now)
         found = find(lessons, event.get("lesson"), event.get("step"))
         if found is None:
             return place, None
         return _entered(lessons, Place(*found, now if place is None else place.own, _turn(place)), now)
     if place is None:
         return None, None
+    place = _kept(lessons, place, now)
     if action == "leave":
         return None, place.own
     if action in ("next", "back", "show"):
         by = {"next": 1, "back": -1, "show": 0}[action]
         step = max(0, min(place.step + by, len(lessons[place.lesson].steps)))
-        verdict = place.verdict if action == "show" else None
+        told = step_of(lessons, place)
+        verdict = place.verdict if action == "show" and told and not told.free else None
         return _entered(lessons, replace(place, step=step, verdict=verdict, turn=place.turn + 1), now)
     step_now = step_of(lessons, place)
     if step_now is None:
         return place, None
     encoder, checkpoint_id = runtime.encoder(now.inputs.checkpoint_id), now.inputs.checkpoint_id
     if action == "solve" and step_now.solution is not None:
-        scene = step_now.scene(checkpoint_id, step_now.solution)
-        return _told(place, judge_change(encoder, step_now, scene.inputs)), scene
+        scene = step_now.solved(checkpoint_id)
+        verdict = judge_change(encoder, step_now, scene.inputs, scene.selected)
+        return _told(replace(place, shown=scene, before=now.inputs), verdict), scene
     if action == "check" and step_now.solution is not None:
-        return _told(place, judge_change(encoder, step_now, now.inputs)), None
+        return _told(place, judge_change(encoder, step_now, now.inputs, now.selected)), None
     choice = step_now.answer if action == "reveal" else event.get("choice")
     if action in ("answer", "reveal") and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
         untouched = now.inputs == replace(step_now.inputs, checkpoint_id=checkpoint_id)
@@ -157,15 +175,44 @@ def act(
     return place, None
 
 
-def notice(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inputs: Inputs) -> Place | None:
-    """Return the place after a new run: a change that a step asks for is judged as soon as it is there."""
+def notice(
+    runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inputs: Inputs, selected: Selected
+) -> Place | None:
+    """Return the place after a new run or selection: a change that a step asks for is judged as soon as it is there."""
     step = step_of(lessons, place)
-    if place is None or step is None or step.solution is None:
+    if place is None or step is None or step.solution is None or (shown := place.shown) is None:
         return place
-    if inputs in (place.before, replace(step.inputs, checkpoint_id=inputs.checkpoint_id)):
+    if inputs == replace(shown.inputs, checkpoint_id=inputs.checkpoint_id):
+        if not step.free or selected == shown.selected:
+            return place
+    elif inputs == place.before:
         return place
-    verdict = judge_change(runtime.encoder(inputs.checkpoint_id), step, inputs)
+    verdict = judge_change(runtime.encoder(inputs.checkpoint_id), step, inputs, selected)
     return place if verdict == place.verdict else _told(place, verdict)
+
+
+def _start(step: Step, place: Place, checkpoint_id: str) -> Scene:
+    """The scene that a step begins with: a free task with texts of the learner's own, if there are any."""
+    scene, own = step.scene(checkpoint_id), place.own
+    if not step.free or not is_own(own):
+        return scene
+    inputs = replace(own.inputs, checkpoint_id=checkpoint_id)
+    return replace(scene, inputs=inputs, selected=own.selected.within(inputs))
+
+
+def _is_lent(step: Step, place: Place) -> bool:
+    """Whether an example that the learner asked for stands in the place of texts of their own."""
+    return place.shown is not None and place.shown == step.solved(place.shown.inputs.checkpoint_id)
+
+
+def _kept(lessons: Sequence[Lesson], place: Place, now: Scene) -> Place:
+    """The place, with what a learner made in a free task for their own, unless they have other texts and play."""
+    step = step_of(lessons, place)
+    if step is None or not step.free or place.shown is None or (is_own(place.own) and _is_lent(step, place)):
+        return place
+    if now.inputs in (place.before, replace(place.shown.inputs, checkpoint_id=now.inputs.checkpoint_id)):
+        return place
+    return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected), shown=now)
 
 
 def _turn(place: Place | None) -> int:
@@ -179,22 +226,23 @@ def _told(place: Place, verdict: Verdict) -> Place:
 def _entered(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place, Scene | None]:
     """The place and its scene; the end of a lesson leaves the page as it is."""
     step = step_of(lessons, place)
-    if step is None:
-        return place, None
-    scene = step.scene(now.inputs.checkpoint_id)
-    return replace(place, before=now.inputs), scene
+    scene = None if step is None else _start(step, place, now.inputs.checkpoint_id)
+    return replace(place, shown=scene, before=now.inputs), scene
 
 
 # ---- components ------------------------------------------------------------------------------------------------------
 
 
 def lesson_bar() -> gr.HTML:
-    """Return the bar over the canvas; empty until a lesson runs."""
+    """Return the bar over the canvas; empty until a lesson runs, but for a link into the first one."""
+    first = load_lessons()[0]
+    words = f"New here? Lesson 1, {first.minutes} minutes"
     return gr.HTML(
         "",
         elem_id="lesson-bar",
         label="Lesson",
-        html_template="<section class='ic-lesson' aria-label='Lesson' hidden></section>",
+        html_template="<section class='ic-lesson' aria-label='Lesson' hidden></section>"
+        f"<a class='ic-first' href='?lesson={first.id}' data-lesson='{first.id}'>{words}</a>",
         js_on_load="InstructorLessons.mountBar(element, props, watch, trigger, 'lesson_action');",
         head=script_tags(*SCRIPTS),
         apply_default_css=False,
@@ -228,13 +276,10 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
     given, outputs = [place, *stage.now], [place, bar, *stage.components]
     for source in (bar, catalogue):
         source.lesson_action(handle, given, outputs, trigger_mode="multiple", preprocess=False, **quiet)
-    follow(page, partial(_follow, page.runtime, lessons), [place, page.inputs], [place, bar])
+
+    def follow_change(at: Place | None, inputs: Inputs, selected: Selected) -> list[Any]:
+        after = notice(page.runtime, lessons, at, inputs, selected.within(inputs))
+        return [KEEP, KEEP] if after is at else [after, bar_json(lessons, after)]
+
+    follow(page, follow_change, [place, page.inputs, page.selected], [place, bar])
     return catalogue
-
-
-def _follow(runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, inputs: Inputs) -> list[Any]:
-    after = notice(runtime, lessons, place, inputs)
-    if after is place:
-        return [gr.skip(), gr.skip()]
-    same = after is not None and place is not None and after.turn == place.turn
-    return [after, gr.skip() if same else bar_json(lessons, after)]
