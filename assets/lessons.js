@@ -1,17 +1,18 @@
-/* Lessons: the bar over the canvas, the list in Learn, and what a step marks on the live page. What a step shows
-   is set by the server; here are its words, its mark, and progress, which is kept in this browser only. */
+/* Lessons: the bar over the canvas, and what a step marks on the live page. What a step shows is set by the server; here
+   are its words, its mark, and progress, which is kept in this browser only. */
 window.InstructorLessons = window.InstructorLessons || (() => {
   "use strict";
 
-  const { el, button, component, saveFile, tell, lessMotion } = InstructorLinking;
+  const { el, button, component, tell, lessMotion } = InstructorLinking;
   const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...]}
   const PATIENCE = 8000; // ms that a view may take to appear
+  const KEYS = { n: "next", p: "back", PageDown: "next", PageUp: "back" }; // what presenters' remote controls send
+  const ARROWS = { ArrowRight: "next", ArrowLeft: "back" };
   const JUDGED = ["right", "wrong", "differs"]; // kinds of verdict on a choice
   const COPIED = 2500; // ms that the word stands
-  const SHEET = "The lesson on paper: every step with its figure, and the answers";
-  const ABOUT =
-    "Each lesson works on the real page: it sets texts and instructions, opens a view and asks. " +
-    "Your own are put back when you leave.";
+  const AUDIENCE = "The whole screen and large type; n and p go on and back, 1 to 4 answer, the space bar reveals";
+  const SMALLEST = 16; // px of letters before an audience
+  const EDGE = 14; // px that stay free there
 
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
   const motion = () => (lessMotion() ? "auto" : "smooth");
@@ -32,17 +33,30 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     tell("progress");
   }
 
-  /** The address of this page with a step of a lesson, or without one. */
-  function address(lesson, step) {
-    const url = new URL(window.location.href);
-    for (const [name, value] of Object.entries({ lesson, step })) {
-      if (lesson) url.searchParams.set(name, value);
+  /** The address of this page with a step of a lesson, for an audience or not, or without one. */
+  function address(lesson, step, present, from = window.location.href) {
+    const url = new URL(from);
+    for (const [name, value] of Object.entries({ lesson, step, present: present ? "1" : null })) {
+      if (lesson && value) url.searchParams.set(name, value);
       else url.searchParams.delete(name);
     }
     return url;
   }
 
-  const setAddress = (...place) => window.history.replaceState(window.history.state, "", address(...place));
+  const setAddress = (lesson, step) =>
+    window.history.replaceState(window.history.state, "", address(lesson, step, presenting()));
+
+  /** Copies words, and says so on the button for a moment. */
+  async function copy(button, words, otherwise) {
+    const before = button.textContent;
+    try {
+      await navigator.clipboard.writeText(words);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = otherwise;
+    }
+    setTimeout(() => (button.textContent = before), COPIED);
+  }
 
   let looked = ""; // selector of what a step marks
   const sheet = new CSSStyleSheet(); // of rules, since views redraw at their own time
@@ -71,7 +85,9 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         `${figure ? alone(inTexts ? "" : look.at, figure) : ""}
         .ic-lesson-asking :is(#similarity-plots, #explain-plots) ${figure} .overplot { opacity: 0 }
         .ic-presenter .ic-view:has(~ ${look.at}), .ic-presenter ${look.at} ~ .ic-view { display: none !important }
-        ${looked} { outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px; }
+        body:not(.ic-presenter) ${looked} {
+          outline: 3px solid var(--ic-ink) !important; outline-offset: 5px !important; border-radius: 2px;
+        }
         .ic-drawer ${looked} { box-shadow: inset 0 0 0 3px var(--ic-ink) !important; outline: none !important; }`,
     );
     if (presenting()) tell("letters"); // the figure has other room than before
@@ -113,21 +129,34 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     back.hidden = true;
     document.body.append(back);
 
-    async function copyLink({ target }) {
-      try {
-        await navigator.clipboard.writeText(address(value.lesson, value.step).href);
-        target.textContent = "Copied";
-      } catch {
-        target.textContent = "The address of this page is the link";
-      }
-      setTimeout(() => (target.textContent = "Copy link"), COPIED);
-    }
+    const copyLink = ({ target }) =>
+      copy(target, address(value.lesson, value.step).href, "The address of this page is the link");
 
-    function present() {
-      const on = document.body.classList.toggle("ic-presenter");
+    /** Shows the step to an audience, or no longer; on all of the screen where a click or a key has asked for it. */
+    function present(on = !presenting()) {
+      document.body.classList.toggle("ic-presenter", on);
+      if (on && navigator.userActivation?.isActive) document.documentElement.requestFullscreen?.().catch(() => {});
+      else if (!on && document.fullscreenElement) document.exitFullscreen();
       rank(root.querySelector("h2"));
       root.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(on));
+      if (value.lesson) setAddress(value.lesson, value.step);
+      if (on) window.scrollTo(0, 0);
+      if (on) focusTitle(); // the space bar would press the button that led here
+      fit();
       tell("letters"); // figures are drawn with larger or smaller ones
+    }
+
+    /** Nobody scrolls before an audience: where words are many, they are smaller. */
+    function fit() {
+      host.style.removeProperty("--ic-body");
+      if (!presenting()) return;
+      const lowest = () => Math.max(...[host, drawer].map((node) => node?.getBoundingClientRect().bottom ?? 0));
+      const drawer = document.querySelector(".ic-drawer");
+      let size = parseFloat(getComputedStyle(host).getPropertyValue("--ic-body"));
+      while (lowest() > window.innerHeight - EDGE && size > SMALLEST) {
+        size -= 1;
+        host.style.setProperty("--ic-body", `${size}px`);
+      }
     }
 
     /** One click leads from the opening page into the first lesson, until a lesson was begun. */
@@ -147,7 +176,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     function heading() {
       const title = el("h2", { role: "heading", tabindex: -1 }, value.title);
       rank(title);
-      const large = { title: "Large type, few controls, keys n, p and 1 to 4", "aria-pressed": String(presenting()) };
+      const large = { title: AUDIENCE, "aria-pressed": String(presenting()) };
       const tools = el(
         "div",
         "ic-lesson-tools",
@@ -212,7 +241,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     function drawOutside(before) {
       root.hidden = true;
       if (!before.lesson) return;
-      if (presenting()) present();
+      if (presenting()) present(false);
       back.hidden = true;
       setLook(null);
       parts = null;
@@ -252,6 +281,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (!value.question) return;
       root.querySelector(".ic-lesson-at").textContent = where();
       drawVerdict(value.verdict ?? {});
+      fit();
       if (sameStep && value.verdict && JSON.stringify(before.verdict) !== JSON.stringify(value.verdict)) return;
       setLook(value.look);
       const { top } = host.getBoundingClientRect();
@@ -263,20 +293,29 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (!value.question || !presenting() || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest("input, textarea, select, [contenteditable]")) return;
       const free = document.activeElement === document.body || root.contains(document.activeElement);
-      const step = { n: "next", p: "back", ...(free ? { ArrowRight: "next", ArrowLeft: "back" } : {}) }[event.key];
+      const step = KEYS[event.key] ?? (free ? ARROWS[event.key] : undefined);
       const choice = Number(event.key) - 1;
+      const reveals = event.key === " " && !document.activeElement.matches("button");
       if (step) act(step)();
+      else if (reveals) act(value.choices.length ? "reveal" : "solve")();
       else if (free && choice >= 0 && choice < value.choices.length) act("answer", { choice })();
-      else if (event.key === "Escape") present();
+      else if (event.key === "f") document.documentElement.requestFullscreen?.().catch(() => {});
+      else if (event.key === "Escape") present(false);
       else return;
       event.preventDefault();
+    });
+    document.addEventListener("fullscreenchange", () => document.fullscreenElement || !presenting() || present(false));
+    window.addEventListener("resize", () => {
+      if (!presenting()) return;
+      fit();
+      tell("letters");
     });
 
     new IntersectionObserver(([entry]) => (back.hidden = entry.isIntersecting || !value.lesson)).observe(root);
 
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
     component(root, props, watch, draw, { "lesson-open": () => (acted = true) });
-    const { lesson, step } = Object.fromEntries(new URLSearchParams(window.location.search));
+    const { lesson, step, present: presented } = Object.fromEntries(new URLSearchParams(window.location.search));
     if (lesson) openFromAddress({ action: "open", lesson, step: Number(step) || 1 });
 
     /** What arrives before the page has drawn itself would be drawn over, however long that takes. */
@@ -285,75 +324,9 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       await until(() => document.querySelector(".js-plotly-plot"), Infinity);
       await pause(300);
       trigger(eventName, wanted);
+      if (presented !== undefined && (await until(() => value.lesson))) present(true);
     }
   }
 
-  function mountList(element, props, watch, trigger, eventName) {
-    const root = element.querySelector(".ic-lessons");
-    const status = el("p", { class: "ic-lessons-note", role: "status" });
-    const told = (words) => (status.textContent = words);
-    let catalogue = null;
-
-    const open = (lesson, step) => () => {
-      tell("lesson-open");
-      trigger(eventName, { action: "open", lesson, step });
-    };
-
-    function row({ id, title, goal, steps, minutes }, kept, isFirst) {
-      const at = kept.at[id];
-      const done = kept.done.includes(id);
-      const state = done ? "done" : at > 1 ? `at step ${at} of ${steps}` : `${steps} steps · ${minutes} min`;
-      const label = done ? "Again" : at > 1 ? "Continue" : isFirst ? "Start here" : "Start";
-      const print = () => {
-        told(`The worksheet of “${title}” is being written …`);
-        trigger(eventName, { action: "worksheet", lesson: id, token: Date.now() }); // each click is news
-      };
-      const spoken = (words) => ({ "aria-label": `${words}: ${title}` });
-      return el(
-        "li",
-        "ic-lesson-row",
-        el("div", "ic-lesson-words", el("h3", "", title), el("p", "", goal)),
-        el("span", `ic-lesson-state${done ? " ic-lesson-done" : ""}`, state),
-        button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", open(id, done ? 1 : at || 1), spoken(label)),
-        button("Worksheet", "ic-lesson-quiet", print, { title: SHEET, ...spoken("Worksheet") }),
-      );
-    }
-
-    function entry({ term, means, lesson }) {
-      const spoken = { "aria-label": `See ${term} in a lesson` };
-      const see = lesson ? button("see it", "ic-lesson-link", open(lesson, 1), spoken) : null;
-      return el("div", "", el("dt", "", term), el("dd", "", `${means} `, see));
-    }
-
-    function draw() {
-      const { lessons, glossary } = catalogue;
-      const kept = progress();
-      const next = lessons.find((lesson) => !kept.done.includes(lesson.id)) || lessons[0];
-      root.replaceChildren(
-        el("h2", "", "Lessons"),
-        el("p", "ic-lessons-note", ABOUT),
-        status,
-        el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, kept, lesson === next))),
-        el("h2", "", "Glossary"),
-        el("dl", "ic-glossary", ...glossary.map(entry)),
-      );
-    }
-
-    const accept = (value) => {
-      catalogue = value;
-      draw();
-    };
-    component(root, props, watch, accept, { progress: draw, worksheet: told });
-  }
-
-  /** Saves the page that comes as a value, and says so. */
-  function mountDelivery(element, props, watch) {
-    component(element, props, watch, (page) => {
-      if (!page) return;
-      tell("worksheet", page.error || `${page.name} is saved among your downloads. Open it to print it.`);
-      if (!page.error) saveFile(page.html, page.name, "text/html");
-    });
-  }
-
-  return { mountBar, mountList, mountDelivery, marked };
+  return { mountBar, progress, address, copy, marked };
 })();

@@ -11,6 +11,8 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
   const WORDS = 230; // px, words beside a row take no more
   const BAND = 18; // px beside a matrix for the strips and names of its groups
   const GAP = 20; // px between panels
+  const EDGE = 28; // px that stay free under a figure before an audience
+  const LEAST = 200; // px, no figure is lower there
   const QUIET = {
     ...{ showgrid: false, zeroline: false, showline: false, ticks: "", automargin: false },
     ...{ tickmode: "array", ticklabelstandoff: 3 },
@@ -58,11 +60,11 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return value;
   }
 
-  /** Letters `factor` times as large, and none of them as faint as on a page read from near. */
+  /** Letters and marks `factor` times as large, and no letter as faint as on a page read from near. */
   function enlarge(part, factor, faint, ink) {
     for (const [name, value] of Object.entries(part)) {
       if (!value || typeof value !== "object" || TEXT_KEYS.has(name)) continue;
-      if (name.endsWith("font") && value.size) value.size = Math.round(value.size * factor);
+      if ((name.endsWith("font") || name === "marker") && value.size > 0) value.size = Math.round(value.size * factor);
       if (name.endsWith("font") && value.color === faint) value.color = ink;
       enlarge(value, factor, faint, ink);
     }
@@ -169,21 +171,29 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     }
   }
 
-  /** `words` is the room for words beside the rows; undefined for what the width allows. */
-  function matrixLayout(layout, content, panel, width, ink, words) {
+  /** The height that is left for a figure before an audience, which does not scroll; none elsewhere. */
+  function heightLeft(box) {
+    if (!document.body.classList.contains("ic-presenter")) return undefined;
+    return Math.max(LEAST, window.innerHeight - box.getBoundingClientRect().top - EDGE);
+  }
+
+  /** `words` is the room for words beside the rows, undefined for what the width allows; `below` see `heightLeft`. */
+  function matrixLayout(layout, content, panel, width, ink, words, below, highest = below) {
     const { rows, columns } = content.matrix;
     const wordsFit = !rows.linked || (words !== 0 && width >= LABEL_FROM);
     const tagWidth = tagRoom(content.matrix);
-    const right = bandsOf(layout, "y").length ? BAND : 6;
+    const band = BAND * letterScale();
+    const right = bandsOf(layout, "y").length ? band : 6;
     const [rowTexts, columnTexts] = [ownTicks(rows, layout.yaxis), ownTicks(columns, layout.xaxis)];
     const label = (i) => (rows.linked ? `${rows.name(i)}  ${rows.number(i)}` : (rowTexts.get(i) ?? ""));
     const natural = Math.max(...range(rows.n).map((i) => textWidth(label(i))), 0);
     const aspect = panel.aspect ?? rows.n / columns.n;
-    const tallest = Math.min(clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL * letterScale());
+    const tallest = Math.min(highest ?? clamp(window.innerHeight * 0.72, 320, 640), rows.n * WIDE_CELL * letterScale());
     const named = (axis) => (axis?.title?.text ? 18 * letterScale() : 0);
     const size = (left) => {
       const plotWidth = Math.min(width - left - named(layout.yaxis) - right, tallest / aspect);
-      return [plotWidth, Math.max(plotWidth * aspect, Math.min(rows.n * 14, rows.linked ? 280 : 560))];
+      const least = Math.min(rows.n * 14, rows.linked ? 280 : 560, highest ?? Infinity);
+      return [plotWidth, Math.max(plotWidth * aspect, least)];
     };
     const fit = (room) => [room, (room || tagWidth) + 10, ...size((room || tagWidth) + 10)];
     const usual = Math.min(natural, WORDS * letterScale(), width * 0.36) + 2;
@@ -194,8 +204,12 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     const bottom = columnTicks(columns, columnTexts, cell[0]);
     const onTop = layout.xaxis?.side === "top";
     const deep = bottom.height + 8 + named(layout.xaxis);
-    const top = bandsOf(layout, "x").length ? BAND : 4;
+    const top = bandsOf(layout, "x").length ? band : 4;
     const margin = { l: left + named(layout.yaxis), r: right, t: onTop ? deep : top, b: onTop ? 4 : deep, pad: 0 };
+    const over = plotHeight + margin.t + margin.b - below;
+    if (over > 1 && plotHeight > over) {
+      return matrixLayout(layout, content, panel, width, ink, words, below, plotHeight - over);
+    }
     fitBlocks(layout, cell);
     layout.xaxis = { range: [-0.5, columns.n - 0.5], ...layout.xaxis, ...QUIET, ...bottom.ticks };
     layout.yaxis = { range: [rows.n - 0.5, -0.5], ...layout.yaxis, ...QUIET, ...rowTicks(rows, rowTexts, cell[1], room, ink) };
@@ -205,5 +219,5 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return cell;
   }
 
-  return { GAP, clamp, letterScale, recolor, enlarge, still, matrixLayout, tagRoom, wordsBeside, fitTitles };
+  return { GAP, clamp, letterScale, recolor, enlarge, still, matrixLayout, tagRoom, wordsBeside, fitTitles, heightLeft };
 })();

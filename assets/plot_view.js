@@ -7,7 +7,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
   const { THEME, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
   const { CONFIG, number, unescape, matrixOf, cellLines, pointLines } = InstructorFigure;
   const { GAP, clamp, letterScale, recolor, enlarge, still } = InstructorPanelLayout;
-  const { matrixLayout, tagRoom, wordsBeside, fitTitles } = InstructorPanelLayout;
+  const { matrixLayout, tagRoom, wordsBeside, fitTitles, heightLeft } = InstructorPanelLayout;
   const NARROW = 350; // px of a map below which its points carry numbers alone
   const SHAPES = { // of 12 x 12 px, for the legend
     square: "1,1 11,1 11,11 1,11",
@@ -140,7 +140,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (content.threeD) layout.scene = { camera: { eye: { x: 1.5, y: 1.5, z: 0.9 } }, ...layout.scene };
       else layout.dragmode = coarse() ? false : (layout.dragmode ?? "zoom");
       if (content.matrix) {
-        const cell = matrixLayout(layout, content, panel.data, width, ink, panel.words);
+        const cell = matrixLayout(layout, content, panel.data, width, ink, panel.words, heightLeft(panel.box));
         const trace = data[content.matrix.index];
         const gap = Math.min(...cell) >= 9 ? 1 : 0;
         trace.xgap ??= gap;
@@ -153,8 +153,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         const bare = layout.xaxis?.visible === false || layout.xaxis?.showticklabels === false;
         if (!layout.margin && (bare || content.threeD)) layout.margin = { l: 6, r: 6, t: 6, b: 6 };
         for (const side of ["l", "b"]) if (factor > 1 && layout.margin?.[side] > 20) layout.margin[side] *= factor;
-        const own = layout.height || (content.threeD ? 420 : 340);
-        const height = panel.data.aspect ? clamp(width * panel.data.aspect, 180, 640) : own;
+        const below = heightLeft(panel.box);
+        const own = (layout.height || (content.threeD ? 420 : 340)) * factor;
+        const height = panel.data.aspect ? clamp(width * panel.data.aspect, 180, below ?? 640) : Math.min(own, below ?? own);
         Object.assign(layout, { width, height: Math.round(height) });
         if (content.kind === "points") dressMap(layout, data, width, ink);
       }

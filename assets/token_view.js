@@ -126,6 +126,15 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       if (view.tokens[0]) view.tokens[0].node.tabIndex = 0;
     }
 
+    /** An audience, which does not scroll, sees the rows that have room, and the first. */
+    function keepOnScreen() {
+      const [, ...others] = root.querySelectorAll(".ic-token-row");
+      for (const row of others) row.hidden = false;
+      if (!document.body.classList.contains("ic-presenter")) return;
+      const low = others.map((row) => row.getBoundingClientRect().bottom > window.innerHeight);
+      others.forEach((row, at) => (row.hidden = low[at]));
+    }
+
     const now = () => view.tokens.findIndex(({ node }) => node === document.activeElement);
     const rowAt = (step) => view.tokens.filter(({ row }) => row === view.tokens[now()].row + step);
 
@@ -148,7 +157,8 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       view.payload = value;
       draw();
     };
-    component(root, props, watch, accept, { theme: draw });
+    new ResizeObserver(keepOnScreen).observe(root);
+    component(root, props, watch, accept, { theme: draw, letters: keepOnScreen });
   }
 
   return { mount };

@@ -1,8 +1,11 @@
-"""Figures on paper: matrices as HTML tables, tokens as marked words, all else as inline SVG; no script."""
+"""Figures on paper: small matrices as HTML tables, tokens as marked words, all else as inline SVG; no script."""
 
 from __future__ import annotations
 
+import base64
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from html import escape, unescape
 from itertools import groupby
@@ -12,17 +15,19 @@ import numpy as np
 import plotly.graph_objects as go
 
 from instructor_core.analysis.grid import letter
-from instructor_core.figures import theme
-from instructor_core.figures.panels import Panel
+from instructor_core.figures import matrix, placing, theme
+from instructor_core.figures.panels import ColorScale, Panel
 from instructor_core.figures.token_rows import TokenRow
 
 STYLE = """
-figure { display: inline-block; margin: 0 1.5em .6em 0; vertical-align: top; break-inside: avoid; }
-figcaption { max-width: 34em; font-size: 9pt; } figcaption small { color: #555; }
+figure { display: inline-block; width: min-content; min-width: 16em; margin: 0 1.2em .6em 0; vertical-align: top;
+  break-inside: avoid; }
+figcaption { font-size: 9pt; } figcaption small { color: #555; }
 table { border-collapse: collapse; font-size: 8pt; font-variant-numeric: tabular-nums; }
 table.large { font-size: 7pt; } th { padding: 0 5px; font-weight: 400; text-align: right; white-space: nowrap; }
 thead th { padding: 0; text-align: center; } td { min-width: 2.1em; padding: 2px; text-align: center; }
-td, .token { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+td, .token, .scale i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+.scale { margin: 0 0 .4em; font-size: 8pt; } .scale i { display: inline-block; width: 9em; height: .8em; }
 .tokens { line-height: 2.2; } .token { display: inline-block; margin-right: 2px; padding: 0 3px; line-height: 1.4;
   border-bottom: 2px solid #555; background: #eee; }
 .token.instruction { border-bottom-style: dashed; background: none; }
@@ -30,6 +35,7 @@ td, .token { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 """
 TOKEN_KEY = "Dashed line: instruction. Solid line: text. Dotted line: end of the sequence, </s>."
 WIDTH = 320  # px of a chart
+PICTURE = 460  # px of a large matrix
 _LARGE = 9  # rows from which the cells of a table are small
 _CHARACTER = 5.2  # px of a letter beside an axis
 _SIDES = {"square": 4, "diamond": 4, "triangle-up": 3, "triangle-down": 3, "pentagon": 5, "hexagon": 6}
@@ -42,14 +48,32 @@ def panel_html(panel: Panel, items: Sequence[str]) -> str:
     small = f"<br><small>{escape(panel.subtitle)}</small>" if panel.subtitle else ""
     caption = f"<figcaption>{escape(name + panel.title)}{small}</figcaption>"
     first = panel.figure.data[0]
-    body = _table(panel.figure, items) if isinstance(first, go.Heatmap) else _chart(panel)
+    if not isinstance(first, go.Heatmap):
+        body = _chart(panel)
+    elif max(np.shape(first.z)) <= matrix.MAX_NUMBERED:
+        body = _table(panel.figure, items)
+    else:
+        body = _picture(panel)
     return f"<figure>{caption}{body}</figure>"
 
 
-def token_row_html(row: TokenRow) -> str:
-    """Return a sequence of tokens; the line under each says which segment it belongs to."""
+def scale_html(scale: ColorScale | None) -> str:
+    """Return the bar that says what the colours of matrices or tokens mean; "" for none."""
+    if scale is None:
+        return ""
+    low, high = (f"{value:.3g}".replace("-", "−") for value in (scale.low, scale.high))
+    colors = ", ".join(scale.colors)
+    return (
+        f'<p class="scale">{escape(scale.label)}: {low} '
+        f'<i style="background:linear-gradient(to right, {colors})"></i> {high}</p>'
+    )
+
+
+def token_row_html(row: TokenRow, scale: ColorScale | None) -> str:
+    """Return a sequence of tokens in the colours of their weights; a line says to which segment each belongs."""
     tokens = "".join(
-        f'<span class="token {escape(token.segment)}">{escape(token.text.removeprefix("▁") or "▁")}</span>'
+        f'<span class="token {escape(token.segment)}"{_background(token.weight, scale)}>'
+        f"{escape(token.text.removeprefix('▁') or '▁')}</span>"
         for token in row.tokens
     )
     small = f"<br><small>{escape(row.note)}</small>" if row.note else ""
@@ -74,14 +98,21 @@ def _table(figure: go.Figure, items: Sequence[str]) -> str:
         for name, row in zip(rows, values.tolist(), strict=True)
     )
     size = ' class="large"' if len(columns) > _LARGE else ""
-    return f"<table{size}><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table{size}><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(value: float, low: float, high: float, colors: tuple[str, ...], digits: int) -> str:
     if not math.isfinite(value):
         return "<td></td>"
     color = theme.color_at(colors, (value - low) / max(1e-9, high - low))
-    return f'<td style="background:{color};color:{theme.ink_on(color)}">{_number(value, digits)}</td>'
+    return f'<td style="background:{color};color:{theme.ink_on(color)}"><span>{_number(value, digits)}</span></td>'
+
+
+def _background(weight: float | None, scale: ColorScale | None) -> str:
+    if weight is None or scale is None:
+        return ""
+    color = theme.color_at(scale.colors, (weight - scale.low) / (scale.high - scale.low))
+    return f' style="background:{color};color:{theme.ink_on(color)}"'
 
 
 def _number(value: float, digits: int) -> str:
@@ -92,12 +123,12 @@ def _number(value: float, digits: int) -> str:
 class _Frame:
     """Where the values of a figure lie on paper."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, aspect: float | None, width: float = WIDTH) -> None:
         layout = panel.figure.layout
         names = [unescape(name) for name in layout.yaxis.ticktext or ()]
         self.left = 14 + _CHARACTER * max((len(name) for name in names), default=4)
-        self.right, self.top = WIDTH - 8.0, 6.0
-        plotted = (self.right - self.left) * panel.aspect if panel.aspect else (layout.height or 230) - 46
+        self.right, self.top = width - 8.0, 6.0
+        plotted = (self.right - self.left) * aspect if aspect else (layout.height or 230) - 46
         self.bottom = self.top + plotted
         self.height = self.bottom + 32
         self.x_range = _range(panel.figure, "x")
@@ -138,7 +169,7 @@ def _numbers(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def _chart(panel: Panel) -> str:
     """Axes, marks and the traces of a figure with index or value axes."""
-    frame, layout = _Frame(panel), panel.figure.layout
+    frame, layout = _Frame(panel, panel.aspect), panel.figure.layout
     width, height = frame.right - frame.left, frame.bottom - frame.top
     parts = [
         f'<rect x="{frame.left}" y="{frame.top}" width="{width}" height="{height}" fill="none" stroke="#999"/>',
@@ -150,17 +181,55 @@ def _chart(panel: Panel) -> str:
         dash = {"dash": "6 3", "dot": "2 3"}.get(shape.line.dash, "none")
         parts.append(_line(x[0], y[0], x[1], y[1], "#777", dash=dash))
     bars = [trace for trace in panel.figure.data if isinstance(trace, go.Bar)]
+    n_points = sum(len(trace.x) for trace in panel.figure.data if trace.meta)
+    numbered = not layout.yaxis.ticktext and n_points <= placing.MAX_NUMBERED  # else rows have names
     for trace in panel.figure.data:
         if isinstance(trace, go.Bar):
             parts += _bars(frame, trace, bars.index(trace), len(bars))
         else:
-            parts += _scatter(frame, trace)
+            parts += _scatter(frame, trace, numbered)
     legend = ""
     if layout.showlegend:
         shown = [trace for trace in panel.figure.data if trace.name and trace.showlegend is not False]
         swatches = "".join(f"<span>{_swatch(trace)} {escape(unescape(trace.name))} &ensp;</span>" for trace in shown)
         legend = f"<small>{swatches}</small>"
-    return f'<svg width="{WIDTH}" height="{frame.height:.0f}" role="img">{"".join(parts)}</svg>{legend}'
+    return f"{_svg(panel, WIDTH, frame, ''.join(parts))}{legend}"
+
+
+def _svg(panel: Panel, width: int, frame: _Frame, drawn: str) -> str:
+    size = f'width="{width}" height="{frame.height:.0f}"'
+    return f'<svg {size} role="img" aria-label="{escape(panel.title)}">{drawn}</svg>'
+
+
+def _picture(panel: Panel) -> str:
+    """A matrix too large for a table: its colours, with the labels that the figure has room for."""
+    trace = panel.figure.data[0]
+    values = np.asarray(trace.z, dtype=np.float64)
+    frame = _Frame(panel, min(max(values.shape[0] / values.shape[1], 0.1), 1.2), PICTURE)
+    colors = tuple(color for _, color in trace.colorscale)
+    shares = np.nan_to_num((values - trace.zmin) / max(1e-9, trace.zmax - trace.zmin)).clip(0, 1)
+    palette = [bytes.fromhex(theme.color_at(colors, step / 255)[1:]) for step in range(256)]
+    pixels = np.round(shares * 255).astype(np.uint8)
+    place = f'x="{frame.left}" y="{frame.top}" width="{frame.right - frame.left}" height="{frame.bottom - frame.top}"'
+    data = base64.b64encode(_png(pixels, b"".join(palette))).decode()
+    drawn = (
+        f'<image {place} preserveAspectRatio="none" style="image-rendering:pixelated" '
+        f'href="data:image/png;base64,{data}"/>{"".join(_ticks(frame, panel.figure.layout))}'
+    )
+    return _svg(panel, PICTURE, frame, drawn)
+
+
+def _png(pixels: np.ndarray[Any, np.dtype[np.uint8]], palette: bytes) -> bytes:
+    """Pixels (rows, columns), each the place of its colour in a palette, as a PNG."""
+    rows, columns = pixels.shape
+    parts = (
+        (b"IHDR", struct.pack(">2I5B", columns, rows, 8, 3, 0, 0, 0)),
+        (b"PLTE", palette),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels), 9)),
+        (b"IEND", b""),
+    )
+    chunks = (struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _ticks(frame: _Frame, layout: go.Layout) -> list[str]:
@@ -206,7 +275,7 @@ def _bars(frame: _Frame, trace: go.Bar, place: int, n: int) -> list[str]:
     return parts
 
 
-def _scatter(frame: _Frame, trace: Any) -> list[str]:
+def _scatter(frame: _Frame, trace: Any, numbered: bool) -> list[str]:
     mode, parts = trace.mode or "lines", []
     points = [(frame.x(x), frame.y(y)) for x, y in zip(_numbers(trace.x), _numbers(trace.y), strict=True)]
     if "lines" in mode:
@@ -222,7 +291,7 @@ def _scatter(frame: _Frame, trace: Any) -> list[str]:
         symbol = str(trace.marker.symbol or "circle")
         paint = f'fill="none" stroke="{_color(trace, i)}"' if symbol.endswith("-open") else f'fill="{_color(trace, i)}"'
         parts.append(_marker(x, y, symbol.removesuffix("-open"), paint))
-        if (trace.meta or {}).get("kind") == "points":  # every point has its number: paper has no tooltip
+        if numbered and (trace.meta or {}).get("kind") == "points":  # paper has no tooltip
             place = (trace.textposition[i] if trace.textposition is not None else "") or "top right"
             right = 6 * (("right" in place) - ("left" in place))
             up = 7 * (("top" in place) - ("bottom" in place)) - 3

@@ -32,7 +32,7 @@ FIGURE_SCRIPTS = (
     *("plotly.min.js", "figure.js", "linking.js", "figure_files.js"),
     *("panel_layout.js", "travel.js", "plot_view.js"),
 )
-OWN = (*FIGURE_SCRIPTS[1:], "token_view.js", "text_list.js", "draft.js", "lessons.js", "shell.js")
+OWN = (*FIGURE_SCRIPTS[1:], "token_view.js", "text_list.js", "draft.js", "lessons.js", "lesson_list.js", "shell.js")
 SCRIPTS = {"plotly.min.js": PLOTLY_JS, **{name: ASSETS / name for name in OWN}}
 # Of a file for visitors: its own scripts and styles run, and nothing else; no request can leave it.
 FILE_POLICY = (

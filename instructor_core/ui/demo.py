@@ -45,6 +45,7 @@ from instructor_core.ui.page import (
     select_by,
     together,
 )
+from instructor_core.ui.printing import connect_printing
 from instructor_core.ui.run import run
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS
@@ -133,10 +134,10 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             build_bottom(page, start)
         stage = Stage(page, sidebar, header.checkpoint, point, header.example, options, words)
         with learn_tab:
-            learn.build(stage, bar)
+            lessons = learn.build(stage, bar)
         with share:
             build_link(demo, stage, places=list(TABS))
-            build_export(page)
+            connect_printing(stage, lessons, build_export(page))
             build_draft(stage, places=list(TABS))
         register_api(runtime)
         for place, button in header.places.items():

@@ -24,6 +24,7 @@ from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, follow
+from instructor_core.ui.printing import view_button
 from instructor_core.ui.report import write_report
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.text_warnings import text_warnings
@@ -72,8 +73,8 @@ def code(runtime: Runtime, inputs: Inputs) -> str:
     return snippet(runtime.checkpoint(inputs.checkpoint_id), inputs.instructions, inputs.texts, dtype=runtime.dtype)
 
 
-def build_export(page: Page) -> None:
-    """Lay out the export and connect it."""
+def build_export(page: Page) -> gr.HTML:
+    """Lay out the export and connect it; returns the button that prints the view, for `connect_printing`."""
     quiet: dict[str, Any] = {"api_visibility": "private"}
     choices = [(entry.label, kind) for kind, entry in FORMATS.items() if kind != "parquet" or has_pyarrow()]
     with gr.Accordion("export", open=True, elem_classes=["ic-fold"], elem_id="export"):
@@ -82,6 +83,7 @@ def build_export(page: Page) -> None:
                 choices, value="report", label="What", show_label=False, min_width=180, elem_id="export-kind"
             )
             button = gr.Button("Download", size="sm", min_width=90, elem_id="export-download")
+            printing = view_button()
         message = gr.HTML("", elem_id="export-note")
         file = gr.DownloadButton(visible="hidden")
         snippet_view = gr.Code(
@@ -104,3 +106,4 @@ def build_export(page: Page) -> None:
     )
     written.then(None, file, js=SAVE_FILE, **quiet)
     follow(page, lambda inputs: [code(page.runtime, inputs)], [page.inputs], [snippet_view])
+    return printing

@@ -1,27 +1,38 @@
-"""A lesson on paper: one HTML page with its questions, figures and answers, which needs nothing else to open."""
+"""Lessons and views on paper: one HTML page with figures, questions and answers, which needs nothing else to open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import segno
 
 from instructor_core.analysis.grid import letter
-from instructor_core.cache import CachedEncoder
+from instructor_core.analysis.label_task import Metric
+from instructor_core.errors import UserError
 from instructor_core.figures import paper
 from instructor_core.figures.charts import one_line
-from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.panels import Panel, PanelSet
+from instructor_core.figures.theme import shorten
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.canvas import Context
+from instructor_core.ui.components import FILE_POLICY
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.lessons import Lesson, Step
+from instructor_core.ui.lessons import Lesson, Look, Step, judge, judge_change
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.scene import VIEW_OPTIONS
+from instructor_core.ui.scene import TABS, VIEW_OPTIONS, Scene
+from instructor_core.ui.scene.link import encode_scene
+from instructor_core.ui.scene.link_menu import PARAMETER
+from instructor_core.ui.tabs.projection import UMAP_FOLLOWS
 from instructor_core.ui.trial import TAB
-from instructor_core.ui.trial.closer import EXPERIMENTS
+from instructor_core.ui.trial.closer import DECISION, EXPERIMENTS, QUESTIONS
 from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.decision import subject
 from instructor_core.ui.trial.request import Request
 from instructor_core.ui.views import view_of
 
@@ -29,96 +40,259 @@ STYLE = """
 @page { size: A4; margin: 14mm; }
 body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #111; background: #fff;
   font: 10.5pt/1.4 system-ui, sans-serif; }
-@media print { body { max-width: none; margin: 0; padding: 0; } }
-h1 { margin-top: 0; font-size: 16pt; } h2 { margin: 1.2em 0 0; font-size: 12pt; } p { margin: .5em 0; }
+@media print { body { max-width: none; margin: 0; padding: 0; } .screen { display: none; } }
+.screen { padding: 6px 12px; border: 1px solid #555; border-radius: 4px; background: #fff; color: #111; font: inherit; }
+input.screen { margin: 0 .4em 1.5em 0; } label.screen { margin-right: 1em; padding: 0; border: 0; }
+h1 { margin: 0; font-size: 16pt; } h2 { margin: 1.2em 0 0; font-size: 12pt; } p { margin: .5em 0; }
 .who, .names { color: #555; font-size: 9pt; } .texts { margin: .5em 0; font-size: 9pt; }
-.texts.many { columns: 2; font-size: 8.5pt; } .ask { font-weight: 600; } .choices { list-style: "\\2610\\00a0\\00a0"; }
-.line { height: 2em; border-bottom: 1px solid #999; } section { break-inside: avoid; }
-.answers { break-before: page; }
+.texts.many { columns: 2; column-gap: 3em; font-size: 8.5pt; }
+.texts li { overflow-wrap: anywhere; break-inside: avoid; }
+.ask { font-weight: 600; } .choices { list-style: "\\2610\\00a0\\00a0"; }
+.line { height: 2em; border-bottom: 1px solid #999; } section { overflow: hidden; break-inside: avoid; }
+section.long { break-inside: auto; }
+.code { float: right; max-width: 60mm; margin: 1em 0 .5em 1em; color: #555; font-size: 7pt; text-align: right;
+  overflow-wrap: anywhere; }
+.code svg { display: block; min-width: 20mm; margin: 0 0 1mm auto; } a { color: inherit; }
+.figures { clear: right; } .answers { break-before: page; }
+#answers:not(:checked) ~ .answers { display: none; }
+#answers:not(:checked) ~ .predict td span { visibility: hidden; }
 """
+# A step takes one page at most: what is longer is printed smaller. In px, of the height between the margins.
+FIT = """<script>
+for (const step of document.querySelectorAll("section:not(.long, .answers)"))
+  step.style.zoom = Math.min(1, 990 / step.offsetHeight);
+</script>"""
 MANY = 8  # texts from which a list takes two columns, and only the matrix that a step looks at is printed
+MAX_ROWS = 4  # of tokens in a step
+MAX_LISTED = 120  # texts of a view
+MAX_TEXT = 240  # characters of each
+MAX_CODE = 1400  # characters of an address that a telephone still reads from paper
+MAX_ADDRESS = 500  # characters of the address of the page
+MODULE = 0.35  # mm, of the squares of a code
+LINES = 4  # to write on
+ASK = "What does the figure say? Write down the texts, by their numbers, that show it."
 
 
-def worksheet(runtime: Runtime, lesson: Lesson, checkpoint_id: str, defaults: Mapping[str, Any]) -> str:
-    """Return the page: every step with the figure that it asks about, and the answers on a page of their own.
+@dataclass(frozen=True)
+class Printer:
+    """What a sheet is made with: the models, values of the options that a scene leaves as they are, and the address.
 
-    `defaults` are the values of the options that a step leaves as they are.
+    The address is that at which the visitor has the page, see `page_address`; "" for none.
     """
-    encoder = runtime.encoder(checkpoint_id)
-    title = (
+
+    runtime: Runtime
+    defaults: Mapping[str, Any]
+    address: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What a scene shows: its figures, its tokens, and what is said of them."""
+
+    title: str
+    panels: PanelSet | None
+    rows: TokenRows | None
+    sentences: tuple[str, ...] = ()
+    note: tuple[str, ...] = ()
+
+
+def page_address(value: object) -> str:
+    """Return the address of the page as a browser sends it, without what follows its path; "" if it is none."""
+    try:
+        parts = urlsplit(value if isinstance(value, str) and len(value) <= MAX_ADDRESS else "")
+    except ValueError:
+        return ""
+    named = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}" if named else ""
+
+
+def lesson_sheet(printer: Printer, lesson: Lesson, checkpoint_id: str, *, answers: bool = False) -> str:
+    """Return the page: every step with the figure that it asks about, and the answers on a page of their own."""
+    head = (
         f"<h1>{escape(lesson.title)}</h1><p>{escape(lesson.goal)}</p>"
-        f'<p class="who">Computed with {escape(checkpoint_id)}. Live: open the page with ?lesson={escape(lesson.id)} '
-        "after its address.<br>Name: ____________________ Date: ____________</p>"
+        f'<p class="who">Computed with {escape(checkpoint_id)}.<br>Name: ____________________ Date: ____________</p>'
     )
-    parts, answers = [], []
+    parts, given = [], []
     before: Inputs | None = None
     for number, step in enumerate(lesson.steps, start=1):
-        said = f"<h2>{number}</h2><p>{escape(step.say)}</p>{_texts(step.inputs, before)}"
-        figures = _figures(runtime, step, checkpoint_id, defaults)
-        parts.append(f"<section>{title if number == 1 else ''}{said}{figures}{_question(step)}</section>")
-        answers.append(f"<li>{_answer(encoder, step, checkpoint_id)}</li>")
+        code = _code(printer.address, {"lesson": lesson.id, "step": number}, f"Step {number} on the live page")
+        said = f"{code}<h2>{number}</h2><p>{escape(step.say)}</p>{_texts(step.inputs, before)}"
+        shown = _shown(printer, step.scene(checkpoint_id))
+        figures = _figures(shown, step.look, len(step.inputs.texts))
+        kind = ' class="predict"' if step.choices else ""
+        parts.append(f"<section{kind}>{head if number == 1 else ''}{said}{figures}{_question(step)}</section>")
+        given.append(f"<li>{_answer(printer, step, checkpoint_id)}</li>")
         before = step.inputs
-    parts.append(f'<section class="answers"><h2>Answers</h2><ol>{"".join(answers)}</ol></section>')
-    head = f'<meta charset="utf-8"><title>{escape(lesson.title)}</title><style>{STYLE}{paper.STYLE}</style>'
+    parts.append(f'<section class="answers"><h2>Answers</h2><ol>{"".join(given)}</ol></section>')
+    return _page(lesson.title, parts, ("With the answers", answers))
+
+
+def scene_sheet(printer: Printer, scene: Scene) -> str:
+    """Return the page of what is on screen: its figures, the texts by number, room to write, and a link to it."""
+    inputs = scene.inputs
+    shown = _shown(printer, scene)
+    try:
+        code = _code(printer.address, {PARAMETER: encode_scene(scene)}, "This view on the live page")
+    except UserError:  # more than a link holds
+        code = ""
+    head = (
+        f"{code}<h1>{escape(shown.title)}</h1>"
+        f'<p class="who">Computed with {escape(inputs.checkpoint_id)}.<br>'
+        f"Name: ____________________ Date: ____________</p>{_names(inputs)}"
+    )
+    told = (re.sub(r" ?Click [^.]*\.", "", words) for words in shown.note)  # nothing is clicked on paper
+    read = "".join(f"<p>{escape(words)}</p>" for words in told if words)
+    figures = _figures(shown)
+    room = f'<p class="ask">{ASK}</p>{_LINE * LINES}'
+    parts = [
+        f'<section class="long">{head}{read}<div class="figures">{figures}</div></section>',
+        f"<section>{room}</section>",
+        f'<section class="long"><h2>The texts</h2>{_list(inputs)}</section>',
+    ]
+    if shown.sentences:
+        found = "".join(f"<li>{escape(sentence.replace('`', ''))}</li>" for sentence in shown.sentences)
+        parts.append(f'<section class="answers"><h2>What the page says of it</h2><ul>{found}</ul></section>')
+    return _page(shown.title, parts, ("With what the page says of it", False) if shown.sentences else None)
+
+
+_LINE = '<div class="line"></div>'
+
+
+def _page(title: str, parts: Sequence[str], answers: tuple[str, bool] | None) -> str:
+    """The page around its parts; the box that shows the answers is on the screen only, as is the button that prints."""
+    words, checked = answers or ("", False)
+    box = (
+        f'<input type="checkbox" id="answers" class="screen"{" checked" if checked else ""}>'
+        f'<label for="answers" class="screen">{words}</label>'
+    )
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{FILE_POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+        f"<style>{STYLE}{paper.STYLE}</style>"
+    )
+    button = '<button type="button" class="screen" onclick="print()">Print</button>'
     body = "\n".join(parts)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>{box if answers else ""}{button}'
+        f"\n{body}\n</main>{FIT}</body></html>\n"
+    )
+
+
+def _code(address: str, place: Mapping[str, object], words: str) -> str:
+    """The link to a place of the page, as words, and as a code where it is short enough for one."""
+    if not address:
+        return ""
+    url = f"{address}?{urlencode(place)}"
+    drawn = ""
+    if len(url) <= MAX_CODE:
+        made = segno.make(url, error="l", micro=False)
+        width = MODULE * made.symbol_size(border=2)[0]
+        drawn = made.svg_inline(border=2, omitsize=True, title=words).replace("<svg", f'<svg width="{width:.0f}mm"', 1)
+    told = f"<br>{escape(url)}" if len(url) <= 120 else ""
+    return f'<p class="code">{drawn}<a href="{escape(url)}">{escape(words)}</a>{told}</p>'
 
 
 def _question(step: Step) -> str:
     asked = f'<p class="ask">{escape(step.question)}</p>'
     if not step.choices:
-        return f'{asked}<div class="line"></div>'
-    return f'{asked}<ul class="choices">{"".join(f"<li>{escape(choice)}</li>" for choice in step.choices)}</ul>'
+        return asked + _LINE * 2
+    choices = "".join(f"<li>{escape(choice)}</li>" for choice in step.choices)
+    return f'{asked}<ul class="choices">{choices}</ul><p>Because</p>{_LINE}'
 
 
-def _answer(encoder: CachedEncoder, step: Step, checkpoint_id: str) -> str:
-    measured = step.measure(encoder, checkpoint_id)
-    if not measured.holds:
-        return escape(measured.otherwise(checkpoint_id))
+def _answer(printer: Printer, step: Step, checkpoint_id: str) -> str:
+    """What the page says to the right choice, or to a change that does what is asked for."""
+    encoder = printer.runtime.encoder(checkpoint_id)
+    if step.solution is None:
+        verdicts = [judge(encoder, step, checkpoint_id, choice) for choice in range(len(step.choices))]
+        verdicts.insert(0, verdicts.pop(step.answer))
+    else:
+        scene = step.solved(checkpoint_id)
+        verdicts = [judge_change(encoder, step, scene.inputs, scene.selected)]
+    first, *others = verdicts
+    if first.kind != "right":
+        return escape(first.words)
     if step.solution is None:
         right = step.choices[step.answer]
     else:
-        right = "For example: " + " ".join(text for text in step.solution.texts if text not in step.inputs.texts)
-    return f"<b>{escape(right)}</b><br>{escape(measured.fill(step.explain))}"
+        before = (*step.inputs.instructions, *step.inputs.texts)
+        made = [new for new in (*step.solution.instructions, *step.solution.texts) if new not in before]
+        right = f"For example: {' · '.join(made)}" if made else "For example"
+    said = [f"<b>{escape(right)}</b>: {escape(first.words.partition('. ')[2])}"]
+    said += [f"{escape(step.choices[each.choice or 0])}: {escape(each.words.partition('. ')[2])}" for each in others]
+    return "<br>".join(said)
 
 
 def _texts(inputs: Inputs, before: Inputs | None) -> str:
-    """The instructions, and the numbered texts with their labels; what stood in the step before is not repeated."""
-    parts = []
-    if before is None or inputs.instructions != before.instructions:
-        named = (f"{letter(k)} · {one_line(each)}" for k, each in enumerate(inputs.instructions))
-        parts.append(f'<p class="names">{"<br>".join(map(escape, named))}</p>')
-    if before is None or (inputs.texts, inputs.labels) != (before.texts, before.labels):
-        labels = inputs.labels or ("",) * len(inputs.texts)
-        items = (
-            f"<li>{escape(text)}{f' <b>{escape(label)}</b>' if label else ''}</li>"
-            for text, label in zip(inputs.texts, labels, strict=True)
-        )
-        parts.append(f'<ol class="texts{" many" if len(inputs.texts) > MANY else ""}">{"".join(items)}</ol>')
-    return "".join(parts)
+    """The instructions and the texts of a step; what stood in the step before is not repeated."""
+    names = before is None or inputs.instructions != before.instructions
+    texts = before is None or (inputs.texts, inputs.labels) != (before.texts, before.labels)
+    return (_names(inputs) if names else "") + (_list(inputs) if texts else "")
 
 
-def _figures(runtime: Runtime, step: Step, checkpoint_id: str, defaults: Mapping[str, Any]) -> str:
-    """The tokens or the figures that a step looks at."""
-    panels, rows = _drawn(runtime, step, checkpoint_id, defaults)
-    if step.look.at.endswith("-rows") and rows is not None:
-        return "".join(map(paper.token_row_html, rows.rows)) + f'<p class="who">{escape(paper.TOKEN_KEY)}</p>'
-    if panels is None:
-        return ""
-    looked_at = [each for each in panels.panels if each.instruction is not None]
-    looked_at = [each for each in looked_at if letter(each.instruction or 0) == step.look.panel]
-    shown = looked_at if looked_at and len(step.inputs.texts) > MANY else panels.panels
-    return "".join(paper.panel_html(panel, panels.items) for panel in shown)
+def _names(inputs: Inputs) -> str:
+    named = (f"{letter(k)} · {one_line(each)}" for k, each in enumerate(inputs.instructions))
+    return f'<p class="names">{"<br>".join(map(escape, named))}</p>'
 
 
-def _drawn(
-    runtime: Runtime, step: Step, checkpoint_id: str, defaults: Mapping[str, Any]
-) -> tuple[PanelSet | None, TokenRows | None]:
-    """What the view of a step shows; of an experiment the figure that its verdict rests on."""
-    inputs, options = step.scene(checkpoint_id).inputs, {**defaults, **step.options}
-    name = str(options.get(VIEW_OPTIONS.get(step.tab, ""), ""))
-    if step.tab == TAB:
-        finding = finished(EXPERIMENTS[name](runtime, ScoreBook(), inputs, Request()))
-        return replace(finding.panels, panels=finding.panels.panels[:1]), finding.rows
-    drawing = view_of(step.tab, name).draw(Context(runtime, inputs, step.selected, options))
-    return drawing.panels, drawing.rows
+def _list(inputs: Inputs) -> str:
+    """The numbered texts with their labels."""
+    labels = inputs.labels or ("",) * len(inputs.texts)
+    items = "".join(
+        f"<li>{escape(shorten(text, MAX_TEXT))}{f' <b>{escape(shorten(label, 40))}</b>' if label else ''}</li>"
+        for text, label in zip(inputs.texts[:MAX_LISTED], labels, strict=False)
+    )
+    more = len(inputs.texts) - MAX_LISTED
+    left = f'<p class="who">And {more} more.</p>' if more > 0 else ""
+    return f'<ol class="texts{" many" if len(inputs.texts) > MANY else ""}">{items}</ol>{left}'
+
+
+def _figures(shown: _Shown, look: Look | None = None, n_texts: int = 0) -> str:
+    """Tokens and figures, or of both what a step looks at; of many texts the figure of one instruction."""
+    tokens, at_rows = "", look is not None and look.at.endswith("-rows")
+    if shown.rows is not None and (look is None or at_rows):
+        scale = shown.rows.scale
+        rows = shown.rows.rows if look is None else shown.rows.rows[:MAX_ROWS]
+        drawn = "".join(paper.token_row_html(row, scale) for row in rows)
+        tokens = f'{drawn}{paper.scale_html(scale)}<p class="who">{escape(paper.TOKEN_KEY)}</p>'
+    if shown.panels is None or (tokens and at_rows):
+        return tokens
+    panels: Sequence[Panel] = shown.panels.panels
+    if look is not None and n_texts > MANY:
+        panels = [each for each in panels if each.instruction is not None and letter(each.instruction) == look.panel]
+    drawn = "".join(paper.panel_html(each, shown.panels.items) for each in panels or shown.panels.panels)
+    return tokens + paper.scale_html(shown.panels.scale) + drawn
+
+
+def _shown(printer: Printer, scene: Scene) -> _Shown:
+    """What a scene shows; of Test the figure that its verdict rests on."""
+    inputs, options = scene.inputs, {**printer.defaults, **(scene.options or {})}
+    name = str(options.get(VIEW_OPTIONS.get(scene.place, ""), ""))
+    if scene.place == TAB:
+        asked = next(words for question, words, _ in QUESTIONS if question == name)
+        title = "Which instruction is better?" if name == DECISION else asked
+        finding = finished(EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, _request(scene, options)))
+        panels = replace(finding.panels, panels=finding.panels.panels[:1])
+        return _Shown(title, panels, finding.rows, finding.sentences, (finding.how_to_read,))
+    view = view_of(scene.place, name)
+    options["map.n_components"] = 2  # as paper has
+    if options["map.method"] == "auto":
+        options["map.method"] = "umap" if len(inputs.texts) in UMAP_FOLLOWS else "pca"
+    drawing = view.draw(Context(printer.runtime, inputs, scene.selected.within(inputs), options))
+    title = TABS[scene.place] if view.title == TABS[scene.place] else f"{TABS[scene.place]}: {view.title}"
+    return _Shown(title, drawing.panels, drawing.rows, drawing.sentences, drawing.note)
+
+
+def _request(scene: Scene, options: Mapping[str, Any]) -> Request:
+    """What Test is asked by its options."""
+    first, second = (min(options[f"lab.{name}"], len(scene.inputs.instructions) - 1) for name in ("first", "second"))
+    return Request(
+        first,
+        second,
+        scene.selected.within(scene.inputs).row,
+        options["lab.candidates"] or "",
+        options["lab.queries"] or "",
+        Metric[options["lab.metric"]],
+        options["lab.row"],
+        options["lab.many"] == subject(scene.inputs),
+    )

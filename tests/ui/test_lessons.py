@@ -28,7 +28,6 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.tabs.learn import Place, act, bar_json, find, notice
-from instructor_core.ui.worksheet import worksheet
 from tests.ui.inside import stage_of
 
 LESSONS = load_lessons()
@@ -291,13 +290,3 @@ def test_an_event_that_makes_no_sense_changes_nothing(runtime: Runtime, action: 
 def test_a_link_leads_into_the_lesson_whatever_step_it_names() -> None:
     for step, expected in ((2, 1), (-5, 0), (99, 3), ("x", 0), (None, 0)):
         assert find(LESSONS, LESSONS[0].id, step) == (0, expected)
-
-
-# The worksheet
-
-
-def test_words_of_a_lesson_are_escaped_on_its_worksheet(runtime: Runtime) -> None:
-    lesson = replace(LESSONS[0], title="<b>&", steps=LESSONS[0].steps[:1])
-    defaults = {"similarity.view": "matrices", "similarity.scale": "shared", "similarity.order": "given"}
-    page = worksheet(runtime, lesson, CHECKPOINTS[0].id, {**defaults, "similarity.first": 0, "similarity.second": 1})
-    assert "<h1>&lt;b&gt;&amp;</h1>" in page and not re.search(r"https?:|<script|<link|<img|url\(", page)

@@ -6,8 +6,7 @@ are components of our own, drawn by `assets/lessons.js`; what happens in them ar
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -17,7 +16,6 @@ import gradio as gr
 from instructor_core.figures.panels import inert_json
 from instructor_core.ui.components import script_tags
 from instructor_core.ui.examples import load_examples
-from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
@@ -31,13 +29,12 @@ from instructor_core.ui.lessons import (
     load_lessons,
 )
 from instructor_core.ui.page import KEEP, Selected, follow
+from instructor_core.ui.printing import SCRIPTS
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.stage import Stage, Updates
-from instructor_core.ui.worksheet import worksheet
 
 TAB = "learn"
-SCRIPTS = ("figure.js", "linking.js", "lessons.js")
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,10 @@ def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
 def catalogue_json(lessons: Sequence[Lesson], glossary: Sequence[GlossaryEntry]) -> str:
     """Return the value of the list of lessons with the glossary under it."""
     listed = [
-        {"id": each.id, "title": each.title, "goal": each.goal, "minutes": each.minutes, "steps": len(each.steps)}
+        {
+            **{"id": each.id, "title": each.title, "goal": each.goal, "minutes": each.minutes},
+            "questions": [step.question for step in each.steps],
+        }
         for each in lessons
     ]
     return inert_json({"lessons": listed, "glossary": [asdict(entry) for entry in glossary]})
@@ -137,7 +137,7 @@ def act(
         lessons: All lessons.
         place: Where the learner is; None outside a lesson.
         now: What the page shows.
-        action: "open", "next", "back", "show", "answer", "check", "solve" or "leave".
+        action: "open", "next", "back", "show", "answer", "reveal", "check", "solve" or "leave".
         event: What came with it; untrusted.
     """
     if action == "open":
@@ -167,8 +167,8 @@ def act(
         return _told(replace(place, shown=scene, before=now.inputs), verdict), scene
     if action == "check" and step_now.solution is not None:
         return _told(place, judge_change(encoder, step_now, now.inputs, now.selected)), None
-    choice = event.get("choice")
-    if action == "answer" and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
+    choice = step_now.answer if action == "reveal" else event.get("choice")
+    if action in ("answer", "reveal") and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
         untouched = now.inputs == replace(step_now.inputs, checkpoint_id=checkpoint_id)
         revealed = replace(now, selected=step_now.reveal) if step_now.reveal and untouched else None
         return _told(place, judge(encoder, step_now, checkpoint_id, int(choice))), revealed
@@ -255,42 +255,25 @@ def _catalogue(lessons: Sequence[Lesson], glossary: Sequence[GlossaryEntry]) -> 
         elem_id="lesson-list",
         label="Lessons",
         html_template="<div class='ic-lessons'></div>",
-        js_on_load="InstructorLessons.mountList(element, props, watch, trigger, 'lesson_action');",
+        js_on_load="InstructorLessonList.mountList(element, props, watch, trigger, 'lesson_action', 'lesson_print');",
         head=script_tags(*SCRIPTS),
         apply_default_css=False,
     )
 
 
-def _delivery() -> gr.HTML:
-    """An invisible component that hands its value, a named HTML page, to the browser as a download."""
-    return gr.HTML(
-        None,
-        elem_id="lesson-worksheet",
-        elem_classes=["ic-hidden"],
-        html_template="<span></span>",
-        js_on_load="InstructorLessons.mountDelivery(element, props, watch);",
-        head=script_tags(*SCRIPTS),
-        apply_default_css=False,
-    )
-
-
-def build(stage: Stage, bar: gr.HTML) -> None:
-    """Lay out the list and connect it and the bar, which `lesson_bar` made."""
+def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
+    """Lay out the list and connect it and the bar, which `lesson_bar` made; returns the list."""
     lessons, page = load_lessons(), stage.page
     catalogue, place = _catalogue(lessons, load_glossary()), gr.State(None)
-    delivery = _delivery()
-    defaults = {name: option.component.value for name, option in stage.options.items()}
 
     def handle(event: gr.EventData, at: Place | None, *values: Any) -> Updates:
         now, data = stage.scene(*values), event_data(event)
-        if data.get("action") == "worksheet":
-            return {delivery: _printed(page.runtime, lessons, now.inputs.checkpoint_id, data, defaults)}
         after, scene = act(page.runtime, lessons, at, now, str(data.get("action")), data)
         updates = {} if scene is None else stage.show(scene)
         return {**updates, place: after, bar: bar_json(lessons, after)}
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    given, outputs = [place, *stage.now], [place, bar, *stage.components, delivery]
+    given, outputs = [place, *stage.now], [place, bar, *stage.components]
     for source in (bar, catalogue):
         source.lesson_action(handle, given, outputs, trigger_mode="multiple", preprocess=False, **quiet)
 
@@ -299,22 +282,4 @@ def build(stage: Stage, bar: gr.HTML) -> None:
         return [KEEP, KEEP] if after is at else [after, bar_json(lessons, after)]
 
     follow(page, follow_change, [place, page.inputs, page.selected], [place, bar])
-
-
-@boundary(lambda message: _delivered({"error": message}))
-def _printed(
-    runtime: Runtime,
-    lessons: Sequence[Lesson],
-    checkpoint_id: str,
-    data: dict[str, Any],
-    defaults: Mapping[str, Any],
-) -> str:
-    found = find(lessons, data.get("lesson"), 1)
-    lesson = lessons[found[0] if found else 0]
-    page = worksheet(runtime, lesson, checkpoint_id, defaults)
-    return _delivered({"name": f"lesson-{lesson.id}.html", "html": page})
-
-
-def _delivered(answer: dict[str, str]) -> str:
-    """A value of the delivery; the token makes the same page news to the browser when it is asked for twice."""
-    return inert_json({**answer, "token": secrets.token_hex(4)})
+    return catalogue
