@@ -40,6 +40,7 @@ _LARGE = 9  # rows from which the cells of a table are small
 _CHARACTER = 5.2  # px of a letter beside an axis
 _SIDES = {"square": 4, "diamond": 4, "triangle-up": 3, "triangle-down": 3, "pentagon": 5, "hexagon": 6}
 _TURNS = {"square": 45, "triangle-down": 180}  # degrees
+Ends = dict[tuple[float, bool], float]  # of a row's stacked bars, above zero and below
 
 
 def panel_html(panel: Panel, items: Sequence[str]) -> str:
@@ -181,10 +182,13 @@ def _chart(panel: Panel) -> str:
         dash = {"dash": "6 3", "dot": "2 3"}.get(shape.line.dash, "none")
         parts.append(_line(x[0], y[0], x[1], y[1], "#777", dash=dash))
     bars = [trace for trace in panel.figure.data if isinstance(trace, go.Bar)]
+    ends: Ends = {}
     n_points = sum(len(trace.x) for trace in panel.figure.data if trace.meta)
     numbered = not layout.yaxis.ticktext and n_points <= placing.MAX_NUMBERED  # else rows have names
     for trace in panel.figure.data:
-        if isinstance(trace, go.Bar):
+        if isinstance(trace, go.Bar) and layout.barmode == "relative":
+            parts += _bars(frame, trace, 0, 1, ends)
+        elif isinstance(trace, go.Bar):
             parts += _bars(frame, trace, bars.index(trace), len(bars))
         else:
             parts += _scatter(frame, trace, numbered)
@@ -260,15 +264,18 @@ def _round_values(low: float, high: float) -> list[float]:
     return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _bars(frame: _Frame, trace: go.Bar, place: int, n: int) -> list[str]:
-    """Horizontal bars, those of several traces under each other."""
+def _bars(frame: _Frame, trace: go.Bar, place: int, n: int, ends: Ends | None = None) -> list[str]:
+    """Horizontal bars, those of several traces under each other; with the `ends` of those before, after them."""
     base = np.broadcast_to(_numbers(trace.base) if trace.base is not None else np.zeros(1), len(trace.x))
     thick = 0.75 / n
     parts = []
     for i, (x, y) in enumerate(zip(_numbers(trace.x), _numbers(trace.y), strict=True)):
         if not math.isfinite(x):
             continue
-        start, end = sorted((frame.x(base[i]), frame.x(base[i] + x)))
+        foot = base[i] if ends is None else ends.get((y, x < 0), 0.0)
+        if ends is not None:
+            ends[y, x < 0] = foot + x
+        start, end = sorted((frame.x(foot), frame.x(foot + x)))
         top, bottom = sorted(frame.y(y - 0.375 + thick * step) for step in (place, place + 0.9))
         size = f'x="{start}" y="{top}" width="{max(end - start, 0.5):.1f}" height="{bottom - top:.1f}"'
         parts.append(f"<rect {size} {_paint(trace, i)}/>")

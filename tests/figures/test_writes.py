@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from instructor_core.analysis.writes import WriteShares, write_shares
+from instructor_core.figures.paper import panel_html
 from instructor_core.figures.writes import write_panels
 
 RNG = np.random.default_rng(4)
@@ -30,3 +33,14 @@ def test_the_bars_of_all_layers_and_sources_add_up_to_the_cosine() -> None:
     ranges = [panel.figure.layout.xaxis.range for panel in panels.panels[:2]]
     assert ranges[0] == ranges[1]
     assert f"of {found[0].cosine:.3f}:" in panels.alt.replace("−", "-")
+
+
+def test_on_paper_the_bars_of_a_layer_stand_end_to_end() -> None:
+    found = WriteShares(0.9, 0.0, np.full((1, 1, 3), 0.1), np.array([0.6]))
+    html = panel_html(write_panels([found], [0], ["topic"]).panels[0], ())
+    bars = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="[\d.]+" fill="#', html)
+    layer = [(float(x), float(width)) for x, y, width in bars if y == bars[1][1]]
+    (first, *_), ends = layer[0], [x + width for x, width in layer]
+    for (start, _), end in zip(layer[1:4], ends, strict=False):
+        assert start == pytest.approx(end, abs=0.2)
+    assert (ends[3] - first) / layer[0][1] == pytest.approx(9, rel=0.05)
