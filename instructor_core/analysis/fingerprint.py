@@ -122,7 +122,8 @@ def describe(result: Fingerprint) -> str:
     """The fingerprint in one line: `moves the texts .21 (punctuation .01) · like "topic"`."""
     moved, noise = share(result.distance), share(result.noise)
     if result.verdict != "moves":
-        return f"hardly changes anything ({moved}; punctuation {noise})"
+        alike = ": all move alike, who is near whom stays" if result.distance > result.noise else ""
+        return f"hardly changes anything ({moved}; punctuation {noise}){alike}"
     size = f"{moved} (punctuation {noise})"
     if not result.named:
         return f"moves the texts {size} · like no tested task"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,11 @@ def test_a_move_that_an_edit_without_meaning_makes_as_well_is_nothing() -> None:
     assert result.order_change <= result.order_noise
     assert result.verdict == "hardly changes anything" and result.named == ()
     assert made(trembling).verdict == "moves"
+    # Far, but all alike: no figure would show anything else.
+    alike = replace(result, distance=0.09, noise=0.01)
+    said = "hardly changes anything (.09; punctuation .01): all move alike, who is near whom stays"
+    assert (alike.verdict, describe(alike)) == ("hardly changes anything", said)
+    assert describe(replace(alike, noise=0.09)) == "hardly changes anything (.09; punctuation .09)"
 
 
 def test_texts_in_another_order_are_like_no_tested_task() -> None:
