@@ -181,7 +181,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         "div",
         "ic-lesson-tools",
         button("Copy link", "ic-lesson-quiet ic-lesson-copy", copyLink, { title: "A link that opens this step" }),
-        button("Presenter view", "ic-lesson-quiet ic-lesson-present", present, large),
+        button("Presenter view", "ic-lesson-quiet ic-lesson-present", () => present(), large),
         button("Leave", "ic-lesson-quiet", act("leave"), { title: "Back to your own texts and instructions" }),
       );
       return el("header", "ic-lesson-head", title, el("span", "ic-lesson-at", where()), tools);

@@ -176,7 +176,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const page = getComputedStyle(document.body).getPropertyValue("--ic-page").trim();
       const shadow = [1, 2, 3, 3].map((blur) => `0 0 ${blur}px ${page}`).join(", ");
       for (const note of layout.annotations || []) if (note.name === "group") note.font = { ...note.font, color: ink, shadow };
-      if (width >= NARROW) return;
+      if (width >= NARROW * letterScale()) return;
       for (const trace of data) if (Array.isArray(trace.text)) trace.text = trace.text.map((words) => words.split(" ")[0]);
     }
 
@@ -198,10 +198,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       mark(panel);
     }
 
+    /** How many panels one row takes. */
+    const fitting = () => Math.max(1, Math.floor((root.clientWidth + GAP) / (view.payload.min_width + GAP)));
+
     /** Equal rows where possible: four panels where three would fit become two and two. */
     function columns() {
-      const fit = Math.max(1, Math.floor((root.clientWidth + GAP) / (view.payload.min_width + GAP)));
-      const lines = Math.ceil(view.payload.panels.length / fit);
+      const lines = Math.ceil(view.payload.panels.length / fitting());
       return Math.ceil(view.payload.panels.length / lines) || 1;
     }
 
@@ -214,7 +216,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       await plotly();
       if (view.payload !== payload) return;
       const all = payload.panels.map(({ key }) => view.panels.get(key));
-      const panels = all.filter(({ node }) => getComputedStyle(node).display !== "none"); // the presenter shows one
+      all.forEach(({ node }) => node.classList.remove("ic-beyond"));
+      let panels = all.filter(({ node }) => getComputedStyle(node).display !== "none"); // the presenter shows one
+      if (document.body.classList.contains("ic-presenter")) {
+        panels.slice(fitting()).forEach(({ node }) => node.classList.add("ic-beyond")); // or what one row takes
+        panels = panels.slice(0, fitting());
+      }
       const n = Math.max(1, Math.min(columns(), panels.length));
       const beside = wordsBeside(panels, n, root.clientWidth);
       const more = beside ? beside - tagRoom(panels[0].content.matrix) : 0;

@@ -70,11 +70,11 @@ class Findings:
 
 @dataclass(frozen=True)
 class PageForm:
-    """What the browser knows of the page: the event of the Embed button, the names of its inputs."""
+    """What the browser knows of the page: the event of the Embed button, the names of its inputs and what they hold."""
 
     embed: int
     button: int
-    fields: tuple[str, ...]
+    fields: tuple[tuple[str, Any], ...]
 
 
 async def page_of(http: httpx.AsyncClient) -> PageForm:
@@ -83,7 +83,8 @@ async def page_of(http: httpx.AsyncClient) -> PageForm:
     names = {entry["id"]: entry["props"].get("elem_id", "") for entry in config["components"]}
     (button,) = (number for number, name in names.items() if name == "update")
     (embed,) = (entry for entry in config["dependencies"] if [button, "click"] in entry["targets"])
-    return PageForm(embed["id"], button, tuple(names.get(number) or "" for number in embed["inputs"]))
+    held = {entry["id"]: entry["props"].get("value") for entry in config["components"]}  # nothing of a session's state
+    return PageForm(embed["id"], button, tuple((names.get(number, ""), held.get(number)) for number in embed["inputs"]))
 
 
 @dataclass
@@ -155,7 +156,7 @@ class Visitor:
         typed = {"texts": "\n".join(texts), "checkpoint": self.checkpoint}
         typed |= {f"instruction-{k}": instruction for k, instruction in enumerate(INSTRUCTIONS)}
         body = {
-            "data": [typed.get(name, "") if name else None for name in page.fields],  # None: the state of the session
+            "data": [typed.get(name, held) for name, held in page.fields],
             "fn_index": page.embed,
             "session_hash": session,
             "trigger_id": page.button,
