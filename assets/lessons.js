@@ -249,6 +249,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     }
 
     function draw(now) {
+      if (now?.follows && ["lesson", "step", "turn"].some((name) => now[name] !== value[name])) return;
       const before = value;
       value = now ?? {};
       document.body.classList.toggle("ic-lesson-on", Boolean(value.lesson));

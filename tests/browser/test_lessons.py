@@ -29,8 +29,8 @@ WALKS = (
     (replace(BEAMER, dark=True), LESSONS[2:4]),
     (PHONE, LESSONS[4:6]),
     (replace(PHONE, dark=True), LESSONS[9:10]),
-    (WIDE, (*LESSONS[6:9], *LESSONS[10:11])),
-    (replace(WIDE, dark=True), LESSONS[11:]),
+    (WIDE, LESSONS[6:9]),
+    (replace(WIDE, dark=True), LESSONS[10:]),
 )
 
 

@@ -60,7 +60,7 @@ class Place:
     before: Inputs | None = None
 
 
-def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
+def bar_json(lessons: Sequence[Lesson], place: Place | None, *, follows: bool = False) -> str:
     """Return the value of the bar: the lesson's step with its verdict; "" while there is no lesson."""
     if place is None:
         return ""
@@ -68,6 +68,7 @@ def bar_json(lessons: Sequence[Lesson], place: Place | None) -> str:
     following = lessons[place.lesson + 1] if place.lesson + 1 < len(lessons) else None
     value: dict[str, Any] = {
         "turn": place.turn,
+        "follows": follows,  # of a run: no news where the learner has gone on meanwhile
         "lesson": lesson.id,
         "title": lesson.title,
         "goal": lesson.goal,
@@ -188,7 +189,7 @@ def notice(
     elif inputs == place.before:
         return place
     verdict = judge_change(runtime.encoder(inputs.checkpoint_id), step, inputs, selected)
-    return place if verdict == place.verdict else _told(place, verdict)
+    return place if verdict == place.verdict else replace(place, verdict=verdict)
 
 
 def _start(step: Step, place: Place, checkpoint_id: str) -> Scene:
@@ -278,8 +279,9 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
         source.lesson_action(handle, given, outputs, trigger_mode="multiple", preprocess=False, **quiet)
 
     def follow_change(at: Place | None, inputs: Inputs, selected: Selected) -> list[Any]:
+        # The bar alone is told: a learner may be elsewhere by the time that this is judged.
         after = notice(page.runtime, lessons, at, inputs, selected.within(inputs))
-        return [KEEP, KEEP] if after is at else [after, bar_json(lessons, after)]
+        return [KEEP if after is at else bar_json(lessons, after, follows=True)]
 
-    follow(page, follow_change, [place, page.inputs, page.selected], [place, bar])
+    follow(page, follow_change, [place, page.inputs, page.selected], [bar])
     return catalogue
