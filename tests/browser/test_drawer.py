@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.reading import instruction, status, texts
+from tests.browser.reading import at_rest, drawn, instruction, open_tab, status, texts
 
 pytestmark = pytest.mark.browser
 
@@ -92,3 +92,15 @@ def test_labels_written_alike_are_merged_by_a_click_and_a_foreign_text_is_named(
     expect(page.locator("#summary")).to_contain_text("5 texts · 2 labels")
     expect(line.get_by_role("button")).to_have_count(0)
     assert "Refund" not in texts(page).input_value()
+
+
+def test_the_texts_stay_beside_a_view_that_is_longer_than_the_screen(page: Page) -> None:
+    open_tab(page, "Why")
+    drawn(page, "explain-plots", 3)
+    page.wait_for_function("document.documentElement.scrollHeight > innerHeight + 600")
+    page.evaluate("scrollTo(0, 600)")
+    top, bottom = at_rest(
+        page, "() => (({top, bottom}) => [top, bottom])(document.querySelector('.ic-drawer').getBoundingClientRect())"
+    )
+    assert 0 <= top < 20 and bottom > 400
+    expect(page.locator("#text-list [data-item]").first).to_be_in_viewport()
