@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from instructor_core import InstructorModel
 from instructor_core.ui.examples import load_examples
-from tests.browser.conftest import Problems
+from tests.browser.conftest import PHONE, Problems
 from tests.browser.reading import (
     choose,
     cosine_matrices,
@@ -251,3 +252,14 @@ def test_hostile_texts_are_shown_literally_everywhere(page: Page):
     assert page.locator("#token-rows .ic-segment-end").count() == K
     assert page.evaluate("window.hit === undefined")
     assert page.locator("img[src='x']").count() == 0
+
+
+def test_a_phone_shows_an_error_without_a_swipe(open_page: Callable[..., Page]) -> None:
+    page = open_page(PHONE)
+    page.locator("#map-plots .js-plotly-plot").first.wait_for()
+    page.locator("#sheet-handle").click()
+    texts(page).fill("\ta label alone\nfine")
+    error = page.locator("#status .ic-error")
+    expect(error).to_contain_text("Line 1 has a label and no text")
+    page.locator("#sheet-handle").click()
+    expect(error).to_be_in_viewport(ratio=0.9)
