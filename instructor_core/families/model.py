@@ -362,9 +362,7 @@ def _load(layout: Layout, dtype: torch.dtype) -> tuple[Any, Any]:
     if not tokenizer.is_fast:
         raise EncoderError(f"{folder.name} cannot be opened: its tokenizer has no tokenizer.json.")
     if tokenizer.truncation_side != "right":
-        raise EncoderError(
-            f"{folder.name} cannot be opened: it cuts long texts off at their beginning."
-        )
+        raise EncoderError(f"{folder.name} cannot be opened: it cuts long texts off at their beginning.")
     if layout.lower_case:
         backend = tokenizer.backend_tokenizer
         backend.normalizer = Normalizers([Lowercase(), *([backend.normalizer] if backend.normalizer else [])])
