@@ -22,11 +22,12 @@ from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 
 if TYPE_CHECKING:
-    from instructor_core.encoder import InstructorModel, Pair, TokenEncoding
+    from instructor_core.encoder import Pair, TokenEncoding
+    from instructor_core.families import EmbeddingModel
 
 Key = tuple[str, str]
 Value = TypeVar("Value")
-OnDevice = Callable[[Callable[..., Any], "InstructorModel"], Callable[..., Any]]
+OnDevice = Callable[[Callable[..., Any], "EmbeddingModel"], Callable[..., Any]]
 MEGABYTE = 1 << 20
 # Costs of the queue are characters that a CPU encodes; only the order and the size of slices depend on them.
 CHARACTERS_PER_TOKEN = 4
@@ -81,7 +82,7 @@ class CachedEncoder:
 
     def __init__(
         self,
-        model: InstructorModel,
+        model: EmbeddingModel,
         *,
         queue: ModelQueue | None = None,  # several encoders may share one; None: one of its own
         on_device: OnDevice = partial,  # binds each function that runs the model to it, perhaps to run somewhere else
@@ -102,6 +103,13 @@ class CachedEncoder:
         self._run_tokens = on_device(_encode_tokens, model)
         self._run_read_out = on_device(_read_out, model)
         self._run_writes = on_device(_direct_writes, model)
+        self._template = ""
+
+    def templated(self, template: str) -> CachedEncoder:
+        """Return this encoder, its model and its cache, for pairs that are joined by another template than its own."""
+        other = object.__new__(CachedEncoder)
+        other.__dict__.update(self.__dict__, _template=template)
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, here or in another process, begins empty and with a queue of its own."""
@@ -125,7 +133,7 @@ class CachedEncoder:
 
         Closing the generator stops the work after the slice at hand; what was done by then stays in the cache.
         """
-        keys = _read(pairs)
+        keys = self._read(pairs)
         out = np.empty((len(keys), self.model.dim), dtype=np.float32)
         places: dict[Key, list[int]] = {}
         for place, key in enumerate(keys):
@@ -159,7 +167,7 @@ class CachedEncoder:
     def encode_tokens(self, pairs: Iterable[Pair], *, deep: bool = False) -> list[TokenEncoding]:
         """Return the token encodings of pairs, in their order; ``deep``: with layers and attention weights."""
         store = self._deep_tokens if deep else self._tokens
-        keys = _read(pairs)
+        keys = self._read(pairs)
         found = {key: store.get(key) for key in dict.fromkeys(keys)}
         missing = [key for key, encoding in found.items() if encoding is None]
         costs = self._costs(missing, factor=DEEP_COST if deep else 1)
@@ -182,6 +190,16 @@ class CachedEncoder:
         """The result of one small piece of work, which waits for its turn at the model."""
         results = self.queue.work(object(), {0: 1}, lambda _: [run()])
         return next(part[0] for part in results if part)
+
+    def _read(self, pairs: Iterable[Pair]) -> list[Key]:
+        from instructor_core.encoder import read_pairs  # brings PyTorch, which is there as soon as there is a model
+
+        keys = list(read_pairs(pairs))
+        if self._template:
+            from instructor_core.families.templates import filled
+
+            return [(filled(self._template, instruction), text) for instruction, text in keys]
+        return keys
 
     def _costs(self, pairs: Sequence[Key], *, factor: int = 1) -> dict[Key, int]:
         if self.max_pairs is not None and len(pairs) > self.max_pairs:
@@ -210,25 +228,19 @@ class CachedEncoder:
         return encoded
 
 
-def _read(pairs: Iterable[Pair]) -> list[Key]:
-    from instructor_core.encoder import read_pairs  # brings PyTorch, which is there as soon as there is a model
-
-    return list(read_pairs(pairs))
-
-
-def _embed(model: InstructorModel, pairs: list[Key]) -> NDArray[np.float32]:
+def _embed(model: EmbeddingModel, pairs: list[Key]) -> NDArray[np.float32]:
     return model.encode(pairs, normalize=False)
 
 
-def _encode_tokens(model: InstructorModel, pairs: list[Key], deep: bool) -> list[TokenEncoding]:
+def _encode_tokens(model: EmbeddingModel, pairs: list[Key], deep: bool) -> list[TokenEncoding]:
     return model.encode_tokens(pairs, layers=deep, attentions=deep)
 
 
-def _read_out(model: InstructorModel, states: NDArray[np.float32]) -> NDArray[np.float32]:
+def _read_out(model: EmbeddingModel, states: NDArray[np.float32]) -> NDArray[np.float32]:
     return model.read_out(states)
 
 
 def _direct_writes(
-    model: InstructorModel, encoding: TokenEncoding, groups: NDArray[np.bool_]
+    model: EmbeddingModel, encoding: TokenEncoding, groups: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], ...]:
     return model.direct_writes(encoding, groups)

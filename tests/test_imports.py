@@ -41,7 +41,8 @@ LAYERS = {
     f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "queueing", "errors")),
+        packages=("numpy",),
     ),
     # Other encoders stand beside it, behind what it returns.
     f"{PACKAGE}.families": Layer(

@@ -8,6 +8,7 @@ from instructor_core.encoder import EncoderError, InstructorModel, find_checkpoi
 from instructor_core.families.layout import read_json
 from instructor_core.families.model import TemplateModel
 
+INSTRUCTORS = "t5"
 EmbeddingModel = InstructorModel | TemplateModel
 
 
@@ -17,7 +18,6 @@ def open_checkpoint(
     dtype: str = "float32",
     *,
     revision: str | None = None,
-    trainable: bool = False,
     template: str | None = None,
 ) -> EmbeddingModel:
     r"""Open a checkpoint of INSTRUCTOR, or of another instruction-tuned encoder in the layout of sentence-transformers.
@@ -27,7 +27,6 @@ def open_checkpoint(
         device: Where to compute; the first CUDA device if there is one, else the CPU.
         dtype: ``"float32"``, or ``"bfloat16"`` for speed.
         revision: Commit, tag or branch if the checkpoint comes from the hub.
-        trainable: Load it for ``instructor_core.train``, which knows INSTRUCTOR alone.
         template: How instruction and text are joined, for example ``"Instruct: {instruction}\nQuery: {text}"``; by
             itself what the checkpoint says or what is known of its family. INSTRUCTOR has none.
 
@@ -37,15 +36,23 @@ def open_checkpoint(
     Raises:
         EncoderError: If the files are not understood; the message names what of them.
     """
-    folder = find_checkpoint(name_or_path, revision=revision)
-    kind = read_json(folder / "config.json").get("model_type")
-    if kind == "t5":
-        if template is not None:
-            raise EncoderError("INSTRUCTOR puts the instruction before the text as it is: it takes no template.")
-        return InstructorModel(name_or_path, device, dtype, revision=revision, trainable=trainable)
-    if trainable:
+    if _architecture(name_or_path, revision) != INSTRUCTORS:
+        return TemplateModel(name_or_path, device, dtype, revision=revision, template=template)
+    if template is not None:
+        raise EncoderError("INSTRUCTOR puts the instruction before the text as it is: it takes no template.")
+    return InstructorModel(name_or_path, device, dtype, revision=revision)
+
+
+def open_for_training(name_or_path: str | Path, device: str | None = None) -> InstructorModel:
+    """Open a checkpoint of INSTRUCTOR, which alone can be trained here."""
+    if (kind := _architecture(name_or_path)) != INSTRUCTORS:
         raise EncoderError(
             f"Only INSTRUCTOR can be trained here: {name_or_path} is a {kind}. sentence-transformers trains it, with "
             "the prompt of each column given to its trainer."
         )
-    return TemplateModel(name_or_path, device, dtype, revision=revision, template=template)
+    return InstructorModel(name_or_path, device, trainable=True)
+
+
+def _architecture(name_or_path: str | Path, revision: str | None = None) -> str:
+    config = read_json(find_checkpoint(name_or_path, revision=revision) / "config.json", missing={})
+    return str(config.get("model_type") if config else INSTRUCTORS)  # which says what is missing

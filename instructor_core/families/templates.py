@@ -14,6 +14,9 @@ from instructor_core.encoder import EncoderError
 
 INSTRUCTION, TEXT = "{instruction}", "{text}"
 AS_TYPED = "{instruction}{text}"
+COMMAND_LINE_HELP = (
+    "of another encoder than INSTRUCTOR, if not as its files say: 'Instruct: {instruction}\\nQuery: {text}'"
+)
 TABLE_SOURCE = "mteb 2.26.24, November 2026"
 
 
@@ -75,9 +78,7 @@ class Template:
             return checked(instruction).removesuffix(TEXT)
         if not instruction.strip():
             return ""
-        if self.string == AS_TYPED:
-            return instruction
-        return self.string.removesuffix(TEXT).replace(INSTRUCTION, instruction.strip())
+        return instruction if self.string == AS_TYPED else filled(self.string, instruction).removesuffix(TEXT)
 
 
 def checked(template: str) -> str:
@@ -91,12 +92,31 @@ def checked(template: str) -> str:
     return before + TEXT
 
 
+def checked_for_all(template: str) -> str:
+    """Return a template that every instruction goes through; refuse one without a place for it."""
+    if INSTRUCTION not in template:
+        raise EncoderError(f"A template has a place for the instruction, {INSTRUCTION}: got {template[:80]!r}.")
+    return checked(template)
+
+
+def from_command_line(template: str) -> str:
+    r"""Return a template in which a line end is written ``\n``."""
+    return checked_for_all(template.replace("\\n", "\n"))
+
+
+def filled(template: str, instruction: str) -> str:
+    """Return the template with an instruction in its place; without one, or where it is a template itself, that."""
+    return (
+        template.replace(INSTRUCTION, instruction.strip())
+        if instruction.strip() and TEXT not in instruction
+        else instruction
+    )
+
+
 def find_template(name: str, prompts: Mapping[str, str], given: str | None = None) -> Template:
     """Return the template of the caller, else that of a checkpoint's own prompts, else that of its family by name."""
     if given is not None:
-        if INSTRUCTION not in given:
-            raise EncoderError(f"A template has a place for the instruction, {INSTRUCTION}: got {given[:80]!r}.")
-        return Template(checked(given), "as given")
+        return Template(checked_for_all(given), "as given")
     for prompt in prompts.values():
         for stated, template in _STATED:
             if match := stated.fullmatch(prompt):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from instructor_core.encoder import InstructorModel
-from instructor_core.families import open_checkpoint
+from instructor_core.families import open_checkpoint, open_for_training
 from instructor_core.families.templates import AS_TYPED, find_template
 from tests.families.checkpoints import write
 
@@ -123,8 +123,9 @@ def test_parts_of_a_checkpoints_own_and_missing_files_are_named(
 def test_instructor_is_opened_as_instructor_and_alone_is_trained(
     checkpoint_a: Path, family_folders: dict[str, Path]
 ) -> None:
-    assert isinstance(open_checkpoint(checkpoint_a, "cpu", trainable=True), InstructorModel)
+    assert isinstance(open_checkpoint(checkpoint_a, "cpu"), InstructorModel)
+    assert open_for_training(checkpoint_a).trainable
     with pytest.raises(ValueError, match="takes no template"):
         open_checkpoint(checkpoint_a, template="{instruction}: {text}")
     with pytest.raises(ValueError, match=r"Only INSTRUCTOR can be trained here: .*is a qwen3"):
-        open_checkpoint(family_folders["qwen"], trainable=True)
+        open_for_training(family_folders["qwen"])
