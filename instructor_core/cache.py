@@ -22,7 +22,7 @@ from instructor_core.errors import UserError
 from instructor_core.queueing import ModelQueue
 
 if TYPE_CHECKING:
-    from instructor_core.encoder import Pair, TokenEncoding
+    from instructor_core.encoder import InstructorModel, Pair, TokenEncoding
     from instructor_core.families import EmbeddingModel
 
 Key = tuple[str, str]
@@ -122,6 +122,12 @@ class CachedEncoder:
             token_bytes=self._tokens.max_bytes,
         )
         return made, (self.model,)
+
+    def prompts(self, instructions: Sequence[str]) -> list[str]:
+        """Return what stands before a text under each instruction."""
+        keys = [instruction for instruction, _ in self._read((instruction, "") for instruction in instructions)]
+        template = getattr(self.model, "template", None)
+        return [template.prompt(key) for key in keys] if template else keys
 
     @property
     def n_bytes(self) -> int:
@@ -241,6 +247,6 @@ def _read_out(model: EmbeddingModel, states: NDArray[np.float32]) -> NDArray[np.
 
 
 def _direct_writes(
-    model: EmbeddingModel, encoding: TokenEncoding, groups: NDArray[np.bool_]
+    model: InstructorModel, encoding: TokenEncoding, groups: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], ...]:
     return model.direct_writes(encoding, groups)

@@ -37,6 +37,14 @@ class Layout:
     tokenizer: Mapping[str, Any]  # and of its tokenizer
     template: Template
 
+    @property
+    def words(self) -> str:
+        """Architecture and pooling, for people."""
+        pooled = {"mean": "mean of the text's tokens", "cls": "first token", "lasttoken": "last token"}[self.pooling]
+        if self.pooling == "mean" and self.pools_prompt:
+            pooled = "mean of all tokens, the prompt's too"
+        return f"{self.model_type}, {pooled}"
+
 
 def read_json(path: Path, *, missing: Any = None) -> Any:
     """Return a JSON file of a checkpoint, or ``missing`` if there is none and that is allowed."""

@@ -100,6 +100,8 @@ class TemplateModel(nn.Module):
         self.dense, self.dim = nn.Sequential(*linears), width
         self.n_layers: int = self.transformer.config.num_hidden_layers
         self.max_seq_length = self._window()
+        before, _, after = self._tokenize("a")
+        self.n_marks = len(before) + len(after)  # special tokens of each sequence
         pads = (self.tokenizer.pad_token_id, self.transformer.config.pad_token_id, self.tokenizer.eos_token_id, 0)
         self.pad_id: int = next(pad for pad in pads if pad is not None)
         self.to(device=self.device).eval()
@@ -210,13 +212,6 @@ class TemplateModel(nn.Module):
         with torch.inference_mode():
             tensor = torch.from_numpy(np.ascontiguousarray(states)).to(self.device, self.dtype)
             return np.asarray(self.dense(self._after_blocks(tensor).float()).cpu())
-
-    def direct_writes(self, encoding: TokenEncoding, sources: NDArray[np.bool_]) -> tuple[Vectors, Vectors, Vectors]:
-        """Refuse: what each part wrote is known of T5 alone."""
-        raise EncoderError(
-            f"Who wrote an embedding is known of INSTRUCTOR's T5 alone, whose blocks add to one stream: {self.name} "
-            f"is a {self.layout.model_type}."
-        )
 
     def _states_width(self) -> int:
         for name in ("embedding_projection",):  # EmbeddingGemma 2 projects its tokens itself

@@ -70,7 +70,9 @@ def facts(runtime: Runtime, checkpoint_id: str) -> str:
     """Return the line about a loaded checkpoint: width, precision, device."""
     model = runtime.encoder(checkpoint_id).model
     precision = {"float32": "fp32", "bfloat16": "bf16"}[str(model.dtype).removeprefix("torch.")]
-    return status(f"{model.dim}-d · {precision} · {runtime.place(checkpoint_id)}")
+    words = f"{model.dim}-d · {precision} · {runtime.place(checkpoint_id)}"
+    layout = getattr(model, "layout", None)
+    return status(f"{words} · {layout.words}" if layout else words)
 
 
 def build_runtime(settings: Settings) -> Runtime:

@@ -27,6 +27,7 @@ from instructor_core.ui.zero_gpu import SPEED, gpu_of, lend
 
 if TYPE_CHECKING:
     from instructor_core.families import EmbeddingModel
+    from instructor_core.families.templates import Template
 
 logger = logging.getLogger(__name__)
 
@@ -142,10 +143,11 @@ class Runtime:
             raise UserError("INSTRUCTOR puts the instruction before the text as it is: it takes no template.")
         return encoder.templated(checked_for_all(template))
 
-    def template(self, checkpoint_id: str) -> tuple[str, str]:
-        """Return a loaded checkpoint's own template and where it comes from; twice "" for INSTRUCTOR, without one."""
-        own = getattr(self.encoder(checkpoint_id.partition("\n")[0]).model, "template", None)
-        return (own.string, own.source) if own else ("", "")
+    def template(self, checkpoint_id: str) -> Template | None:
+        """Return how instruction and text are joined, and who says so; None for INSTRUCTOR, which has no template."""
+        encoder, given = self.encoder(checkpoint_id), checkpoint_id.partition("\n")[2]
+        own: Template | None = getattr(encoder.model, "template", None)
+        return replace(own, string=given, source="as you wrote it") if own and given else own
 
     def _loaded(self, checkpoint_id: str) -> CachedEncoder | None:
         with self._lock:

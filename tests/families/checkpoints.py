@@ -111,7 +111,7 @@ class Recipe:
     pooling: dict[str, Any]
     dense: tuple[int, ...] = ()  # widths
     normalize: bool = True
-    bert: dict[str, Any] = field(default_factory=lambda: {"max_seq_length": 48, "do_lower_case": False})
+    bert: dict[str, Any] = field(default_factory=lambda: {"max_seq_length": 80, "do_lower_case": False})
     prompts: dict[str, str] = field(default_factory=dict)
 
 
@@ -142,7 +142,7 @@ RECIPES = {
     "e5": Recipe(
         "multilingual-e5-large-instruct",
         lambda n: XLMRobertaModel(
-            XLMRobertaConfig(vocab_size=n, max_position_embeddings=66, pad_token_id=1, type_vocab_size=1, **SMALL)
+            XLMRobertaConfig(vocab_size=n, max_position_embeddings=98, pad_token_id=1, type_vocab_size=1, **SMALL)
         ),
         _unigram,
         {"word_embedding_dimension": 32, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True},
@@ -161,17 +161,17 @@ RECIPES = {
     ),
     "nomic": Recipe(
         "nomic-embed-text-v1.5",
-        lambda n: NomicBertModel(NomicBertConfig(vocab_size=n, max_position_embeddings=64, **SMALL)),
+        lambda n: NomicBertModel(NomicBertConfig(vocab_size=n, max_position_embeddings=96, **SMALL)),
         _wordpiece,
         _mode("mean_tokens"),
         normalize=False,
     ),
     "bge": Recipe(
         "bge-small-en-v1.5",
-        lambda n: BertModel(BertConfig(vocab_size=n, max_position_embeddings=64, **SMALL)),
+        lambda n: BertModel(BertConfig(vocab_size=n, max_position_embeddings=96, **SMALL)),
         _wordpiece,
         _mode("cls_token"),
-        bert={"max_seq_length": 48, "do_lower_case": True},
+        bert={"max_seq_length": 80, "do_lower_case": True},
     ),
     "qwen": Recipe(
         "Qwen3-Embedding-0.6B",
@@ -186,11 +186,11 @@ RECIPES = {
     # As sentence-transformers 6 writes it, the instruction out of the mean, and two layers of which one has a bias.
     "new": Recipe(
         "of-today",
-        lambda n: BertModel(BertConfig(vocab_size=n, max_position_embeddings=64, **SMALL)),
+        lambda n: BertModel(BertConfig(vocab_size=n, max_position_embeddings=96, **SMALL)),
         _wordpiece,
         {"embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": False},
         dense=(40,),
-        bert={"processor_kwargs": {"model_max_length": 40}},
+        bert={"processor_kwargs": {"model_max_length": 72}},
     ),
 }
 
