@@ -143,6 +143,13 @@ class Runtime:
             raise UserError("INSTRUCTOR puts the instruction before the text as it is: it takes no template.")
         return encoder.templated(checked_for_all(template))
 
+    def with_template(self, checkpoint_id: str, template: str) -> str:
+        """Return the id of a checkpoint with a template as typed; without one where it has none or that is its own."""
+        own = self.template(checkpoint_id) if self.is_loaded(checkpoint_id) else None
+        if not template.strip() or (self.is_loaded(checkpoint_id) and own is None):
+            return checkpoint_id
+        return checkpoint_id if own and template.rstrip() == own.string else f"{checkpoint_id}\n{template.rstrip()}"
+
     def template(self, checkpoint_id: str) -> Template | None:
         """Return how instruction and text are joined, and who says so; None for INSTRUCTOR, which has no template."""
         encoder, given = self.encoder(checkpoint_id), checkpoint_id.partition("\n")[2]
