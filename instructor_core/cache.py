@@ -189,6 +189,11 @@ class CachedEncoder:
 
     def direct_writes(self, encoding: TokenEncoding, groups: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
         """Return what wrote a deep encoding's embedding: see ``InstructorModel.direct_writes``."""
+        if hasattr(self.model, "template"):
+            raise UserError(
+                "Who wrote a cosine is known of INSTRUCTOR's T5 alone, whose blocks only add to one stream. For this "
+                "checkpoint 'where it enters' shows its layers."
+            )
         writes: tuple[NDArray[np.float32], ...] = self._in_turn(partial(self._run_writes, encoding, groups))
         return writes
 

@@ -249,11 +249,6 @@ def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> D
 def explain_writes(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """Who wrote the cosine of two texts, under one instruction or two, and what it is without any."""
     encoder = runtime.encoder(inputs.checkpoint_id)
-    if runtime.template(inputs.checkpoint_id) is not None:
-        raise UserError(
-            "Who wrote a cosine is known of INSTRUCTOR's T5 alone, whose blocks only add to one stream. For this "
-            "checkpoint the question 'where it enters' shows its layers."
-        )
     texts = (inputs.texts[question.first], inputs.texts[question.second])
     which = list(dict.fromkeys((question.a, question.b)))
     shares = []

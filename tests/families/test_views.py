@@ -22,10 +22,15 @@ from instructor_core.ui.demo import build_demo, facts
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.export_menu import code
 from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.lessons import judge, load_lessons
 from instructor_core.ui.page import Selected
+from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.selection import describe_why
 from instructor_core.ui.text_warnings import text_warnings
+from instructor_core.ui.trial.closer import EXPERIMENTS
+from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.request import Request
 from instructor_core.ui.views import VIEWS, view_of
 from tests.families.checkpoints import RECIPES
 from tests.ui.inside import stage_of
@@ -162,3 +167,23 @@ def test_a_template_of_ones_own_is_used_everywhere_and_never_mixed_up(
 def test_instructor_takes_no_template(small_runtime: Runtime) -> None:
     with pytest.raises(UserError, match="takes no template"):
         small_runtime.grid(example(small_runtime, "About {instruction}: {text}"))
+
+
+def test_test_answers_with_a_checkpoint_of_another_family(opened: Callable[[str], Runtime]) -> None:
+    runtime = opened("qwen")
+    for name in ("scores", "words", "retrieve"):  # the others see vectors alone
+        finding = finished(EXPERIMENTS[name](runtime, ScoreBook(), example(runtime), Request()))
+        assert finding.sentences and finding.panels.panels
+
+
+@pytest.mark.parametrize("family", ["gemma", "bge", "qwen"])
+def test_lessons_on_tokens_and_layers_are_judged_or_say_why_not(family: str, opened: Callable[[str], Runtime]) -> None:
+    runtime, refused = opened(family), set()
+    steps = [step for lesson in load_lessons() for step in lesson.steps if step.choices]
+    for step in (step for step in steps if step.tab in ("tokens", "explain")):
+        try:
+            assert judge(runtime.encoder(runtime.checkpoints[0].id), step, runtime.checkpoints[0].id, 0).words
+        except UserError as error:
+            refused.add(str(error).partition(" needs the same")[0].partition(" is known of")[0])
+    pooled = {"The move of a text", "Layer by layer comparison"} if family == "gemma" else set[str]()
+    assert refused == {"Who wrote a cosine"} | pooled
