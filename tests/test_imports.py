@@ -36,12 +36,14 @@ LAYERS = {
         project=(f"{PACKAGE}.hub",),
         packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm"),
     ),
+    f"{PACKAGE}.direct_writes": Layer(project=(f"{PACKAGE}.encoder",), packages=("torch", "numpy")),
     f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
     f"{PACKAGE}.errors": Layer(),
     f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "direct_writes", "queueing", "errors")),
+        packages=("numpy",),
     ),
     f"{PACKAGE}.embed": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.hub", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
