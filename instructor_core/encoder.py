@@ -254,7 +254,7 @@ class T5:
         states = self._stack.dropout(self.embed(ids))
         biases = [self._position_bias(lengths, ids.device) for lengths in runs]
         sizes = [len(lengths) * lengths[0] for lengths in runs]
-        dropout = self.config.dropout_rate if self.model.training else 0.0
+        dropout = self._first.dropout if self.model.training else 0.0
         for block in self.blocks:
             products, write = self.attention(block, states)
             mixed, weights = list[Tensor](), list[Tensor]()

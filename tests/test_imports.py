@@ -50,7 +50,7 @@ LAYERS = {
         packages=("numpy", "pyarrow", "ray", "tqdm"),
     ),
     f"{PACKAGE}.analysis": Layer(
-        project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap")
+        project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap", "pydantic")
     ),
     f"{PACKAGE}.evaluate": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
