@@ -56,7 +56,9 @@ LAYERS = {
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
-    f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
+    f"{PACKAGE}.figures": Layer(
+        project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly", "PIL")
+    ),
     # The recipe of the bundled checkpoint is measured while it runs as the result will be.
     f"{PACKAGE}.train.mini": Layer(
         project=tuple(
