@@ -90,8 +90,8 @@ def layer_similarity_panels(
     return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 
 
-def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
-    """Stacked bars of the shares by layer, and one segment's share by layer and head."""
+def attention_panels(result: SegmentAttention) -> PanelSet:
+    """Stacked bars of the shares by layer, and the instruction's share by layer and head."""
     shares = result.by_layer
     blocks = tuple(layer_name(layer + 1) for layer in range(len(shares)))
     stacked = []
@@ -102,14 +102,13 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
             for block, share in zip(blocks, shares[:, group].tolist(), strict=True)
         ]
         stacked.append(hatched(shares[:, group], tips, color, pattern, name))
-    name = GROUP_LOOK[segment][0]
-    scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
+    scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "share of attention to instruction")
     figure = stacked_layers(stacked, blocks, title="share of attention")
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    heads = heads_figure(result.shares[:, :, segment], scale, f"share to {name}")
+    heads = heads_figure(result.shares[:, :, 0], scale, "share to instruction")
     panels = (
         Panel("attention", "Where text tokens look, by layer", figure, "mean over the heads"),
-        Panel("heads", f"Share that goes to {name}, by head", heads, aspect=0.7),
+        Panel("heads", "Share that goes to instruction, by head", heads, aspect=0.7),
     )
     first, final = shares[0, 0], shares[-1, 0]
     alt = (
