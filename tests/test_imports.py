@@ -39,6 +39,9 @@ LAYERS = {
     f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
     f"{PACKAGE}.errors": Layer(),
     f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
+    f"{PACKAGE}.export_onnx": Layer(
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("torch", "tokenizers", "numpy")
+    ),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
