@@ -55,7 +55,7 @@ LAYERS = {
     ),
     f"{PACKAGE}.evaluate": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
-        packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
+        packages=("torch", "transformers", "numpy", "scipy", "sklearn", "mteb"),
     ),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
     # The recipe of the bundled checkpoint is measured while it runs as the result will be.
