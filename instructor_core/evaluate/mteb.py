@@ -63,12 +63,14 @@ class Model(Protocol):
 class MtebEncoder(AbsEncoder):  # type: ignore[misc]  # mteb need not be installed where types are checked
     """A loaded model as mteb takes it.
 
-    `instructions` are by name of a task or by type of task, as mteb calls them; a name goes before a type, and what
-    has neither takes that of its type in `BY_TYPE`.
+    `instructions` are by name of a task or by type of task, as mteb calls them; a name goes before a type. What has
+    neither gets, from INSTRUCTOR, that of its type in `BY_TYPE`, and from encoders with a template mteb's own.
     """
 
     def __init__(self, model: Model, instructions: Instructions | None = None) -> None:
-        self.model, self.prompts_dict = model, {**BY_TYPE, **(instructions or {})}
+        # An encoder with a template was trained on wordings like mteb's own, and on none for documents.
+        by_type = {} if hasattr(model, "template") else BY_TYPE
+        self.model, self.prompts_dict = model, {**by_type, **(instructions or {})}
         is_folder = Path(model.name).is_dir() or "/" not in model.name
         wordings = hashlib.sha256(json.dumps(self.prompts_dict, sort_keys=True).encode()).hexdigest()[:12]
         self.mteb_model_meta = ModelMeta.create_empty(
@@ -86,10 +88,11 @@ class MtebEncoder(AbsEncoder):  # type: ignore[misc]  # mteb need not be install
         )
 
     def get_instruction(self, task_metadata: Any, prompt_type: Any) -> str:
-        """Return the instruction of a task, or of one side of it; mteb's own only for a type that is not known here."""
+        """Return the instruction of a task, or of one side of it: given here, or else mteb's own."""
         found = self.prompts_dict.get(task_metadata.name, self.prompts_dict.get(task_metadata.type))
         if found is None:
-            return str(super().get_instruction(task_metadata, prompt_type))
+            is_document = prompt_type is not None and prompt_type.value == "document"
+            return "" if is_document else str(super().get_instruction(task_metadata, prompt_type))
         if isinstance(found, str):
             return found
         if prompt_type is None:

@@ -106,6 +106,17 @@ def test_both_sides_of_a_search_have_their_own_instruction(mini: InstructorModel
         score(MtebEncoder(mini, {"TinySTS": {"query": "Find: "}}))
 
 
+def test_an_encoder_with_a_template_gets_the_wordings_of_mteb_and_none_for_documents(mini: InstructorModel) -> None:
+    recorder = Recorder(mini)
+    recorder.template = "Instruct: {instruction}\nQuery: {text}"
+    encoder, task = MtebEncoder(recorder), MockRetrievalTask()
+    score(encoder)
+    assert {instruction for instruction, _ in recorder.pairs} == {"mteb's own"}
+    recorder.pairs.clear()
+    mteb.evaluate(encoder, task, cache=None, show_progress_bar=False)
+    assert {instruction for instruction, _ in recorder.pairs} == {"", task.abstask_prompt}
+
+
 def test_every_kind_of_task_with_texts_runs(mini: InstructorModel) -> None:
     results = mock_run(MtebEncoder(mini))
     ran = {name: result for name, result in results.items() if result is not None}
