@@ -38,8 +38,7 @@ class Checkpoint:
 
 BUNDLED = "instructor-mini"
 
-# Revisions and sizes of the published three as `models/model_implementations/instructor_models.py` of mteb's repository
-# has them (at its commit 42388b7); the released mteb 2.26.24 lacks that file.
+# Sizes and revisions as the MTEB registry of models states them for the three published checkpoints.
 CHECKPOINTS = (
     Checkpoint(BUNDLED, BUNDLED, None, 8_000_000, 0),
     Checkpoint(

@@ -42,6 +42,7 @@ LAYERS = {
     f"{PACKAGE}.export_onnx": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("torch", "tokenizers", "numpy")
     ),
+    f"{PACKAGE}.evaluate.mteb": Layer(project=(f"{PACKAGE}.errors",), packages=("mteb", "numpy")),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
@@ -55,7 +56,7 @@ LAYERS = {
     ),
     f"{PACKAGE}.evaluate": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
-        packages=("torch", "transformers", "numpy", "scipy", "sklearn", "mteb"),
+        packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
     f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
     # The recipe of the bundled checkpoint is measured while it runs as the result will be.
