@@ -188,7 +188,7 @@ class CachedEncoder:
         return read
 
     def direct_writes(self, encoding: TokenEncoding, groups: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
-        """Return what wrote a deep encoding's embedding: see ``InstructorModel.direct_writes``."""
+        """Return what wrote a deep encoding's embedding: see ``direct_writes.py``."""
         if hasattr(self.model, "template"):
             raise UserError(
                 "Who wrote a cosine is known of INSTRUCTOR's T5 alone, whose blocks only add to one stream. For this "
@@ -254,4 +254,6 @@ def _read_out(model: EmbeddingModel, states: NDArray[np.float32]) -> NDArray[np.
 def _direct_writes(
     model: InstructorModel, encoding: TokenEncoding, groups: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], ...]:
-    return model.direct_writes(encoding, groups)
+    from instructor_core.direct_writes import direct_writes
+
+    return direct_writes(model, encoding, groups)
