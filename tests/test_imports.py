@@ -40,6 +40,10 @@ LAYERS = {
     f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
     f"{PACKAGE}.errors": Layer(),
     f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
+    f"{PACKAGE}.export_onnx": Layer(
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("torch", "tokenizers", "numpy")
+    ),
+    f"{PACKAGE}.evaluate.mteb": Layer(project=(f"{PACKAGE}.errors",), packages=("mteb", "numpy")),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
         project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "direct_writes", "queueing", "errors")),
