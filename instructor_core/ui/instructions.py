@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from instructor_core.analysis.suggest import Slots
+from instructor_core.analysis.suggest import Slots, load_builder
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTION, MAX_INSTRUCTIONS
 
@@ -21,6 +21,12 @@ CHIPS = (
     ("formality", "deciding whether it is formal or casual"),
     ("no instruction", ""),
 )
+
+
+def objective_choices() -> list[tuple[str, str]]:
+    """Return (words, objective) of each task for a menu; a dot marks what the bundled checkpoint was tested for."""
+    objectives = load_builder().objectives
+    return [(f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective) for entry in objectives]
 
 
 def shown_rows(count: int) -> list[Any]:

@@ -53,7 +53,7 @@ def grid_of(
 
 
 def export_of(grid: EmbeddingGrid, more_labels: tuple[tuple[str, ...], ...] = ()) -> Export:
-    return Export(grid, CHECKPOINTS[1], "float32", more_labels)
+    return Export(grid, CHECKPOINTS[1], "float32", () if grid.labels is None else (grid.labels, *more_labels))
 
 
 def rows_of(path: Path) -> list[list[str]]:

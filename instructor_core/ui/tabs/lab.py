@@ -11,12 +11,12 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
-from instructor_core.ui.components import plot_view, widget
+from instructor_core.ui.components import component, plot_view
 from instructor_core.ui.downloads import SAVE_FILE
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
 from instructor_core.ui.inputs import Inputs, join_ready
-from instructor_core.ui.instructions import add_instruction, shown_rows
+from instructor_core.ui.instructions import add_instruction, objective_choices, shown_rows
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
@@ -180,7 +180,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
 def _buttons(elem_id: str, elem_class: str) -> gr.HTML:
     """A part of the page whose buttons, `data-chip`, send their number by its event `pick`."""
     script = "InstructorShell.chips(element, trigger, 'pick');"
-    return widget(script, "", elem_id=elem_id, elem_classes=[elem_class])
+    return component("${value}", script, "", elem_id=elem_id, elem_classes=[elem_class])
 
 
 def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
@@ -194,10 +194,7 @@ def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
             list(lists.text_types), value=["review"], multiselect=True, label="text types", min_width=180
         )
         objectives = gr.Dropdown(
-            [
-                (f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective)
-                for entry in lists.objectives
-            ],
+            objective_choices(),
             value=[lists.objectives[0].objective],
             multiselect=True,
             label="objectives (· works on instructor-mini)",
