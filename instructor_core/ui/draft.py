@@ -37,10 +37,10 @@ class Draft(BaseModel, strict=True):
     scene: dict[str, Any] | None = None  # by `form_of`; drafts of earlier versions have none
 
 
-def restore(stage: Stage, kept: object, places: Collection[str]) -> Updates:
+def restore(stage: Stage, sent: object, places: Collection[str]) -> Updates:
     """Return the updates that show a draft and run it; nothing changes for what is no draft."""
     try:
-        draft = Draft.model_validate(kept)
+        draft = Draft.model_validate(sent)
     except ValidationError:
         return {stage.line: KEEP}
     page, texts, instructions = stage.page, well_formed(draft.texts), list(map(well_formed, draft.instructions))

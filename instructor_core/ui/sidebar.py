@@ -146,15 +146,15 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
 
 def _row(k: int, instructions: Sequence[str]) -> tuple[gr.Row, gr.Textbox, gr.Button, gr.HTML]:
     """A row with letter, field, the button that removes it, and what is said of the instruction."""
-    shown = k < len(instructions)
-    with gr.Row(visible=shown, elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
+    is_used = k < len(instructions)
+    with gr.Row(visible=is_used, elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
         gr.HTML(
             f'<span class="ic-chip" aria-hidden="true" '
             f'style="background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)">{letter(k)}</span>',
             elem_classes=["ic-letter"],
         )
         field = gr.Textbox(
-            instructions[k].strip() if shown else "",
+            instructions[k].strip() if is_used else "",
             label=f"Instruction {letter(k)}",
             show_label=False,
             placeholder=NO_INSTRUCTION,

@@ -25,7 +25,7 @@ from instructor_core.ui.instructions import (
     build_instruction,
     recall,
     remove_instruction,
-    shown_rows,
+    show_rows,
     try_chip,
 )
 from instructor_core.ui.page import Selected, choose_text
@@ -205,15 +205,14 @@ def test_a_stopped_run_encodes_nothing_more_and_keeps_what_it_has(runtime: Runti
 def test_instructions_are_added_at_the_end_until_there_are_eight():
     count, *rest = add_instruction("four", 3, *EIGHT)
     assert count == 4
-    assert rest[:MAX_INSTRUCTIONS] == shown_rows(4)
+    assert [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 4 + [False] * 4
     assert rest[MAX_INSTRUCTIONS:] == ["one", "two", "three", "four", "", "", "", ""]
-    full = tuple("abcdefgh")
-    assert add_instruction("nine", MAX_INSTRUCTIONS, *full) == [8, *shown_rows(8), *full]
+    assert add_instruction("nine", MAX_INSTRUCTIONS, *"abcdefgh") == show_rows(8, "abcdefgh")
 
 
 def test_a_removed_instruction_leaves_the_others_in_order_and_the_last_one_stays():
-    assert remove_instruction(1, 3, *EIGHT) == [2, *shown_rows(2), "one", "three", "", "", "", "", "", ""]
-    assert remove_instruction(0, 1, *EIGHT) == [1, *shown_rows(1), *EIGHT]
+    assert remove_instruction(1, 3, *EIGHT) == show_rows(2, ["one", "three", *[""] * 6])
+    assert remove_instruction(0, 1, *EIGHT) == show_rows(1, EIGHT)
 
 
 def test_a_hidden_field_does_not_come_back_with_its_old_words():
@@ -241,7 +240,7 @@ def test_filled_fields_read_back_as_the_inputs_they_came_from(before: Inputs):
     count, *rest = fill(before)
     fields, texts = rest[MAX_INSTRUCTIONS:-1], rest[-1]
     assert parse_inputs(before.checkpoint_id, fields[:count], texts) == before
-    assert rest[:MAX_INSTRUCTIONS] == shown_rows(2)
+    assert [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 2 + [False] * 6
 
 
 def test_the_summary_counts_texts_and_different_labels(before: Inputs):

@@ -38,14 +38,14 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
         return ""
     result = nearest_change(runtime.grid(inputs).embeddings, inputs.labels)
     names = [letter(k) for k in range(n_instructions)]
-    said = [describe_change(result, k) for k in range(1, n_instructions)]
-    if len(said) > 2:  # one line
+    sentences = [describe_change(result, k) for k in range(1, n_instructions)]
+    if len(sentences) > 2:  # one line
         changed = " · ".join(f"{name} {count}" for name, count in zip(names[1:], result.changed[1:], strict=True))
-        said = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
+        sentences = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
     if result.agreement is not None:
         agreement = describe_agreement(result.agreement, names).replace("   ", " · ")
-        said.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
-    return note(*said)
+        sentences.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
+    return note(*sentences)
 
 
 def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
@@ -59,7 +59,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         for at in (chosen.row, chosen.column)
     )
     found = why(first, second, runtime.backgrounds(inputs))
-    said = "".join(
+    listed = "".join(
         f"<li>{_chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
         f"the end mark takes part in {signed(one.end, 2)}</li>"
         for k, one in enumerate(found.under)
@@ -70,7 +70,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         gap = found.under[high].cosine - found.under[low].cosine
         apart = f"<p>{_chip(high)} and {_chip(low)} are {number(gap, 2)} apart, most by {_ties(found.changed)}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
-    return f'<section class="ic-why"><h3>{title}</h3><ul>{said}</ul>{apart}</section>'
+    return f'<section class="ic-why"><h3>{title}</h3><ul>{listed}</ul>{apart}</section>'
 
 
 def _ties(ties: Sequence[Tie]) -> str:

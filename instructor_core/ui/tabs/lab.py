@@ -16,7 +16,7 @@ from instructor_core.ui.downloads import SAVE_FILE
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
 from instructor_core.ui.inputs import Inputs, join_ready
-from instructor_core.ui.instructions import add_instruction, objective_choices, shown_rows
+from instructor_core.ui.instructions import add_instruction, objective_choices, show_rows
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
@@ -55,10 +55,9 @@ def suggested(typed: str, domains: list[str], text_types: list[str], objectives:
 def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
     """Return the matrix, brought to the front, and the fields of instructions with the instruction among them."""
     known = {join_ready(entry) for entry in typed[:count]}
-    fields = [count, *shown_rows(count), *typed]
-    if instruction and instruction not in known:
-        fields = add_instruction(instruction.strip(), count, *typed)
-    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *fields]
+    is_new = instruction and instruction not in known
+    rows = add_instruction(instruction.strip(), count, *typed) if is_new else show_rows(count, typed)
+    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *rows]
 
 
 def clicked(event: gr.EventData) -> int:
@@ -201,11 +200,11 @@ def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
             min_width=260,
         )
     add = gr.Button("Add all combinations", size="sm", elem_id="suggest")
-    said = gr.HTML()
+    message = gr.HTML()
     added: gr.events.Dependency = add.click(
         suggested,
         [candidates, domains, text_types, objectives],
-        [candidates, said],
+        [candidates, message],
         **LATEST,
     )
     return added
