@@ -19,7 +19,7 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
   function mountList(element, props, watch, trigger, eventName, printName) {
     const root = element.querySelector(".ic-lessons");
     const status = el("p", { class: "ic-lessons-note", role: "status" });
-    const told = (words) => (status.textContent = words);
+    const say = (words) => (status.textContent = words);
     let catalogue = null;
 
     const open = (lesson, step) => () => {
@@ -27,10 +27,9 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
       trigger(eventName, { action: "open", lesson, step });
     };
 
-    function row({ id, title, goal, questions, minutes }, kept, isFirst) {
+    function row({ id, title, goal, questions, minutes }, { at: begun, done: ended }, isFirst) {
       const steps = questions.length;
-      const at = kept.at[id];
-      const done = kept.done.includes(id);
+      const [at, done] = [begun[id], ended.includes(id)];
       const state = done ? "done" : at > 1 ? `at step ${at} of ${steps}` : `${steps} steps · ${minutes} min`;
       const label = done ? "Again" : at > 1 ? "Continue" : isFirst ? "Start here" : "Start";
       const sheet = () => print(trigger, printName, id);
@@ -49,10 +48,9 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
     function taught({ id, title, goal, questions, minutes }) {
       const link = (words, url) => el("a", { href: url.href, target: "_blank" }, words);
       const sheet = (words, answers) => button(words, "ic-lesson-quiet", () => print(trigger, printName, id, answers));
-      const escaped = InstructorFigure.escape(title).replaceAll('"', "&quot;");
       const at = (present) => address(id, 1, present, page());
-      const src = InstructorFigure.escape(at().href);
-      const line = `<iframe src="${src}" title="${escaped}" width="100%" height="800" allow="fullscreen"></iframe>`;
+      const size = { width: "100%", height: 800, allow: "fullscreen" };
+      const line = el("iframe", { src: at().href, title, ...size }).outerHTML;
       const take = button("Copy", "ic-lesson-quiet", ({ target }) => copy(target, line, "Copy it from here:"));
       return el(
         "li",
@@ -95,13 +93,13 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
     function draw() {
       if (document.body.classList.contains("ic-teaching")) return drawTaught();
       const { lessons, glossary } = catalogue;
-      const kept = progress();
-      const next = lessons.find((lesson) => !kept.done.includes(lesson.id)) || lessons[0];
+      const now = progress();
+      const next = lessons.find((lesson) => !now.done.includes(lesson.id)) || lessons[0];
       root.replaceChildren(
         el("h2", { tabindex: -1 }, "Lessons"),
         el("p", "ic-lessons-note", ABOUT, " ", button("For instructors", "ic-lesson-link", () => teach(true))),
         status,
-        el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, kept, lesson === next))),
+        el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, now, lesson === next))),
         el("h2", "", "Glossary"),
         el("dl", "ic-glossary", ...glossary.map(entry)),
       );
@@ -111,7 +109,7 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
       catalogue = value;
       draw();
     };
-    component(root, props, watch, accept, { progress: draw, worksheet: told });
+    component(root, props, watch, accept, { progress: draw, worksheet: say });
   }
 
   const waiting = new Map(); // mark of a click -> the tab that it opened; null where a blocker kept it shut

@@ -23,13 +23,12 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   }
 
   // Without storage a lesson works as well; it is only not resumed.
-  const stored = (use) => InstructorShell.kept("localStorage", use);
-  const progress = () => ({ at: {}, done: [], ...stored((storage) => JSON.parse(storage.getItem(KEY))) });
+  const progress = () => ({ at: {}, done: [], ...InstructorShell.recall("localStorage", KEY) });
 
   function remember(change) {
     const now = progress();
     change(now);
-    stored((storage) => storage.setItem(KEY, JSON.stringify(now)));
+    InstructorShell.store("localStorage", KEY, now);
     tell("progress");
   }
 
@@ -269,14 +268,14 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (!value.question) {
         drawEnd();
         setLook(null);
-        remember((kept) => {
-          kept.done = [...new Set([...kept.done, value.lesson])];
-          delete kept.at[value.lesson];
+        remember(({ at, done }) => {
+          if (!done.includes(value.lesson)) done.push(value.lesson);
+          delete at[value.lesson];
         });
       } else if (!sameStep) {
         drawStep();
         setAddress(value.lesson, value.step);
-        remember((kept) => (kept.at[value.lesson] = value.step));
+        remember(({ at }) => (at[value.lesson] = value.step));
       }
       if (acted && !sameStep) focusTitle();
       if (!value.question) return;
