@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 
 from instructor_core.table import has_pyarrow
-from instructor_core.ui.downloads import SAVE_FILE, new_path
+from instructor_core.ui.downloads import SAVE_FILE, new_path, size_of
 from instructor_core.ui.exports import (
     Export,
     snippet,
@@ -56,15 +56,6 @@ def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[st
     warnings = text_warnings(runtime.encoder(inputs.checkpoint_id), inputs)
     chosen.write(Export(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.label_columns, warnings), path)
     return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
-
-
-def size_of(n_bytes: int) -> str:
-    """Return a size in kB or MB.
-
-    >>> size_of(1_234), size_of(5_678_901)
-    ('1 kB', '5.7 MB')
-    """
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{max(1, round(n_bytes / 1000))} kB"
 
 
 def code(runtime: Runtime, inputs: Inputs) -> str:

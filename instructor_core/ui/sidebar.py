@@ -16,7 +16,7 @@ from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.charts import NO_INSTRUCTION
 from instructor_core.ui.components import component, text_list
-from instructor_core.ui.feedback import status
+from instructor_core.ui.feedback import chip, status
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_texts
 from instructor_core.ui.instructions import (
@@ -148,11 +148,7 @@ def _row(k: int, instructions: Sequence[str]) -> tuple[gr.Row, gr.Textbox, gr.Bu
     """A row with letter, field, the button that removes it, and what is said of the instruction."""
     is_used = k < len(instructions)
     with gr.Row(visible=is_used, elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
-        gr.HTML(
-            f'<span class="ic-chip" aria-hidden="true" '
-            f'style="background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)">{letter(k)}</span>',
-            elem_classes=["ic-letter"],
-        )
+        gr.HTML(f'<span aria-hidden="true">{chip(k)}</span>')
         field = gr.Textbox(
             instructions[k].strip() if is_used else "",
             label=f"Instruction {letter(k)}",

@@ -13,7 +13,7 @@ from instructor_core.analysis.nearest import describe_agreement, describe_change
 from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.why import Tie, why
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import boundary, note
+from instructor_core.ui.feedback import boundary, chip, note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, bring_to_front, follow, listen, news
 from instructor_core.ui.runtime import Runtime
@@ -60,7 +60,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     )
     found = why(first, second, runtime.backgrounds(inputs))
     listed = "".join(
-        f"<li>{_chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
+        f"<li>{chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
         f"the end mark takes part in {signed(one.end, 2)}</li>"
         for k, one in enumerate(found.under)
     )
@@ -68,7 +68,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     if found.largest is not None:
         high, low = found.largest
         gap = found.under[high].cosine - found.under[low].cosine
-        apart = f"<p>{_chip(high)} and {_chip(low)} are {number(gap, 2)} apart, most by {_ties(found.changed)}</p>"
+        apart = f"<p>{chip(high)} and {chip(low)} are {number(gap, 2)} apart, most by {_ties(found.changed)}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
     return f'<section class="ic-why"><h3>{title}</h3><ul>{listed}</ul>{apart}</section>'
 
@@ -77,11 +77,6 @@ def _ties(ties: Sequence[Tie]) -> str:
     return ", ".join(
         f"{escape(tie.first)} × {escape(tie.second)} {signed(tie.contribution, 2)}" for tie in ties[:N_TIES]
     )
-
-
-def _chip(k: int) -> str:
-    style = f"background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)"
-    return f'<span class="ic-chip" style="{style}">{letter(k)}</span>'
 
 
 def _named(inputs: Inputs, index: int) -> str:

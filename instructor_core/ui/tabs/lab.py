@@ -10,10 +10,9 @@ import gradio as gr
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
-from instructor_core.errors import UserError
 from instructor_core.ui.components import component, plot_view
 from instructor_core.ui.downloads import SAVE_FILE
-from instructor_core.ui.feedback import note, status
+from instructor_core.ui.feedback import boundary, note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.instructions import add_instruction, objective_choices, show_rows
@@ -42,12 +41,10 @@ from instructor_core.ui.trial.decision import DecisionView, decide, merge_labels
 METRICS = [(metric.value, metric.name) for metric in Metric]
 
 
-def suggested(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
+@boundary(lambda words: (KEEP, note(words, error=True)))
+def suggest_candidates(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
     """Return the candidates with all combinations of the chosen slots added, and a note."""
-    try:
-        new = suggest(domains=domains or [""], text_types=text_types, objectives=objectives)
-    except UserError as error:
-        return typed, note(str(error), error=True)
+    new = suggest(domains=domains or [""], text_types=text_types, objectives=objectives)
     lines = dict.fromkeys([*(line.strip() for line in typed.splitlines()), *(entry.strip() for entry in new)])
     return "\n".join(line for line in lines if line), note(f"{counted(len(new), 'candidate')} added to the list.")
 
@@ -202,7 +199,7 @@ def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
     add = gr.Button("Add all combinations", size="sm", elem_id="suggest")
     message = gr.HTML()
     added: gr.events.Dependency = add.click(
-        suggested,
+        suggest_candidates,
         [candidates, domains, text_types, objectives],
         [candidates, message],
         **LATEST,

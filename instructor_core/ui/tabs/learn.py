@@ -16,6 +16,7 @@ import gradio as gr
 from instructor_core.figures.panels import inert_json
 from instructor_core.ui.components import component
 from instructor_core.ui.examples import load_examples
+from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
@@ -248,7 +249,12 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
 
     def handle(event: gr.EventData, at: Place | None, *values: Any) -> Updates:
         now, data = stage.scene(*values), event_data(event)
-        after, scene = act(page.runtime, lessons, at, now, str(data.get("action")), data)
+
+        @boundary(lambda words: (at and _with_verdict(at, Verdict("not-yet", words)), None))
+        def answer() -> tuple[Place | None, Scene | None]:
+            return act(page.runtime, lessons, at, now, str(data.get("action")), data)
+
+        after, scene = answer()
         updates = {} if scene is None else stage.show(scene)
         return {**updates, place: after, bar: bar_json(lessons, after)}
 
