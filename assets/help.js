@@ -45,7 +45,6 @@
 
   function turn(on) {
     document.querySelector("#help-switch").setAttribute("aria-pressed", String(on));
-    document.body.classList.toggle("ic-explaining", on);
     redress.disconnect();
     clearTimeout(due);
     if (on) dress();
@@ -63,7 +62,7 @@
     });
   }
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.("#help-switch")) turn(!document.body.classList.contains("ic-explaining"));
+    if (event.target.closest?.("#help-switch")) turn(event.target.ariaPressed !== "true");
     // The label of a control explains it, and leaves the control alone.
     else if (explained(event) && !explained(event).matches("button")) event.preventDefault();
   });

@@ -39,19 +39,19 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
         "ic-lesson-row",
         el("div", "ic-lesson-words", el("h3", "", title), el("p", "", goal)),
         el("span", `ic-lesson-state${done ? " ic-lesson-done" : ""}`, state),
-        button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", open(id, done ? 1 : at || 1), spoken(label)),
-        button("Worksheet", "ic-lesson-quiet", sheet, { title: SHEET, ...spoken("Worksheet") }),
+        button(label, isFirst ? "ic-lesson-main" : "", open(id, done ? 1 : at || 1), spoken(label)),
+        button("Worksheet", "", sheet, { title: SHEET, ...spoken("Worksheet") }),
       );
     }
 
     /** One lesson for who teaches it: what it asks, its addresses, its sheets, and the line that puts it into a page. */
     function taught({ id, title, goal, questions, minutes }) {
       const link = (words, url) => el("a", { href: url.href, target: "_blank" }, words);
-      const sheet = (words, answers) => button(words, "ic-lesson-quiet", () => print(trigger, printName, id, answers));
+      const sheet = (words, answers) => button(words, "", () => print(trigger, printName, id, answers));
       const at = (present) => address(id, 1, present, page());
       const size = { width: "100%", height: 800, allow: "fullscreen" };
       const line = el("iframe", { src: at().href, title, ...size }).outerHTML;
-      const take = button("Copy", "ic-lesson-quiet", ({ target }) => copy(target, line, "Copy it from here:"));
+      const take = button("Copy", "", ({ target }) => copy(target, line, "Copy it from here:"));
       return el(
         "li",
         "ic-taught",
@@ -67,8 +67,8 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
     function drawTaught() {
       const { lessons } = catalogue;
       const minutes = lessons.reduce((sum, lesson) => sum + lesson.minutes, 0);
-      const back = button("All lessons", "ic-lesson-quiet", () => teach(false));
-      const paper = button("Print this page", "ic-lesson-quiet", () => window.print());
+      const back = button("All lessons", "", () => teach(false));
+      const paper = button("Print this page", "", () => window.print());
       root.replaceChildren(
         el("h2", { tabindex: -1 }, "For instructors"),
         el("p", "ic-lessons-note", `${lessons.length} lessons, ${minutes} minutes. ${TEACHING}`),

@@ -392,7 +392,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         if (other !== panel && (i < 0 || j < 0 || twin.rows.linked !== matrix.rows.linked)) continue;
         const mark = other.data.chip ? chip(other.data.chip, other.data.accent) : null;
         if (!mark && other.key.length > 3 && other !== panel) continue;
-        const key = mark || other.key.length > 3 ? mark : el("span", "ic-tip-key", other.key);
+        const key = mark || other.key.length > 3 ? mark : el("span", "", other.key);
         const there = el("b", "", other === panel ? here : number(twin.z[i][j]));
         values.append(el("span", other === panel ? "ic-here" : "", key, there));
       }

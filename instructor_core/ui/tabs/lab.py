@@ -134,9 +134,11 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     stop.click(lambda: (HIDDEN, ""), None, [stop, tried], **LATEST)
     closer.answer.stop.click(lambda: HIDDEN, None, closer.answer.stop, **LATEST)
 
-    def open_row(event: gr.EventData, rows: list[list[str | float]]) -> tuple[Any, Any]:
+    def open_row(event: gr.EventData, rows: list[list[str | float]]) -> dict[Any, Any]:
         at = clicked(event)
-        return ("confusions", str(rows[at][0])) if 0 <= at < len(rows) else (KEEP, KEEP)
+        if not 0 <= at < len(rows):
+            return {closer.row: KEEP}
+        return {closer.question: "confusions", closer.row: str(rows[at][0])}
 
     def merge(event: gr.EventData, inputs: Inputs) -> list[Any]:
         return [*merge_labels(inputs, clicked(event)), news()]
