@@ -131,7 +131,8 @@ def act(
         found = find(lessons, event.get("lesson"), event.get("step"))
         if found is None:
             return place, None
-        return _enter(lessons, Place(*found, now if place is None else place.own, _turn(place)), now)
+        own, turn = (now, 0) if place is None else (place.own, place.turn + 1)
+        return _enter(lessons, Place(*found, own, turn), now)
     if place is None:
         return None, None
     place = _keep_own(lessons, place, now)
@@ -199,10 +200,6 @@ def _keep_own(lessons: Sequence[Lesson], place: Place, now: Scene) -> Place:
     if now.inputs in (place.before, replace(place.scene.inputs, checkpoint_id=now.inputs.checkpoint_id)):
         return place
     return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected), scene=now)
-
-
-def _turn(place: Place | None) -> int:
-    return 0 if place is None else place.turn + 1
 
 
 def _with_verdict(place: Place, verdict: Verdict) -> Place:
