@@ -35,10 +35,7 @@ def ledger_panels(
     *,
     difference: LedgerDifference | None = None,
 ) -> PanelSet:
-    """One heatmap per ledger on one diverging scale, and the difference of two if it is given.
-
-    Bars on top are the totals of the columns, bars at the right those of the rows; all of them add up to the cosine.
-    """
+    """One heatmap per ledger, and the difference of two if it is given, on one scale; bars are the totals."""
     tables: list[Contributions] = [*ledgers, *([] if difference is None else [difference])]
     limit = max((table.limit for table in tables), default=1.0)
     scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)

@@ -222,11 +222,11 @@ def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     result = layer_similarity(np.stack(read, axis=1))
     last = len(result.matrices) - 1
     layer = min(question.layer, last)
-    shown = [layer] if layer == last else [layer, last]
+    chosen = [layer] if layer == last else [layer, last]
     sentences = [f"Layer {layer} of {last}, read out as the last one is: final norm, pooling, linear layers."]
     if len(inputs.texts) > len(texts):
         sentences.append(f"The first {len(texts)} of {len(inputs.texts)} texts are shown.")
-    drawn = layer_figures.layer_similarity_panels(result, shown, texts, instruction=question.a)
+    drawn = layer_figures.layer_similarity_panels(result, chosen, texts, instruction=question.a)
     return Drawing((layer_figures.READ_OUT_NOT_SHOWN,), drawn, tuple(sentences))
 
 

@@ -36,18 +36,13 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """What is exported: a run, its checkpoint and precision, further labels, and warnings."""
+    """What is exported: a run, its checkpoint and precision, all ways to label its texts, and warnings."""
 
     grid: EmbeddingGrid
     checkpoint: Checkpoint
     dtype: str = "float32"
-    more_labels: tuple[tuple[str, ...], ...] = ()
+    label_columns: tuple[tuple[str, ...], ...] = ()
     warnings: tuple[str, ...] = ()  # on the texts
-
-    @property
-    def label_columns(self) -> tuple[tuple[str, ...], ...]:
-        """All ways to label the texts."""
-        return () if self.grid.labels is None else (self.grid.labels, *self.more_labels)
 
     @property
     def label_names(self) -> list[str]:

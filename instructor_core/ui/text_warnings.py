@@ -49,18 +49,18 @@ def label_repair(inputs: Inputs) -> str:
         return ""
     issues = label_issues(inputs.labels)
     alike = issues.merges[:MAX_NAMED]
-    said = ""
+    found = ""
     if alike:
         count = "Two labels are" if len(issues.merges) == 1 else f"{len(issues.merges)} pairs of labels are"
         named = "; ".join(f'"{merge.into}", "{merge.label}"' for merge in alike)
         more = "; ..." if len(issues.merges) > MAX_NAMED else ""
-        said = f"{escape(f'{count} written alike: {named}{more}')} <button type='button' data-merge>merge</button>"
+        found = f"{escape(f'{count} written alike: {named}{more}')} <button type='button' data-merge>merge</button>"
     once = [label for label in issues.singletons if label not in {merge.label for merge in issues.merges}]
     if once and len(issues.rows):  # where all stand once they are names
         names = ", ".join(f'"{label}"' for label in once[:MAX_NAMED]) + (", ..." if len(once) > MAX_NAMED else "")
         has = "label has" if len(once) == 1 else "labels have"
-        said += f" {escape(f'{len(once)} {has} one text: {names}.')}"
-    return f'<p class="ic-note" role="note">{said.strip()}</p>' if said else ""
+        found += f" {escape(f'{len(once)} {has} one text: {names}.')}"
+    return f'<p class="ic-note" role="note">{found.strip()}</p>' if found else ""
 
 
 def follow_warnings(page: Page, line: gr.HTML) -> None:

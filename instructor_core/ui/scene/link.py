@@ -197,5 +197,5 @@ def _options(value: object) -> tuple[dict[str, Option], int]:
             or (isinstance(entry, str) and len(entry) <= MAX_OPTION_VALUE)
         )
 
-    kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
-    return dict(kept), len(value) - len(kept)
+    taken = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
+    return dict(taken), len(value) - len(taken)

@@ -13,7 +13,7 @@ from instructor_core.analysis.nearest import describe_agreement, describe_change
 from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.why import Tie, WhyUnder, why
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import boundary, note
+from instructor_core.ui.feedback import boundary, chip, note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, bring_to_front, follow, listen, news
 from instructor_core.ui.runtime import Runtime
@@ -38,14 +38,14 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
         return ""
     result = nearest_change(runtime.grid(inputs).embeddings, inputs.labels)
     names = [letter(k) for k in range(n_instructions)]
-    said = [describe_change(result, k) for k in range(1, n_instructions)]
-    if len(said) > 2:  # one line
+    sentences = [describe_change(result, k) for k in range(1, n_instructions)]
+    if len(sentences) > 2:  # one line
         changed = " · ".join(f"{name} {count}" for name, count in zip(names[1:], result.changed[1:], strict=True))
-        said = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
+        sentences = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
     if result.agreement is not None:
         agreement = describe_agreement(result.agreement, names).replace("   ", " · ")
-        said.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
-    return note(*said)
+        sentences.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
+    return note(*sentences)
 
 
 def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
@@ -59,8 +59,8 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         for at in (chosen.row, chosen.column)
     )
     found = why(first, second, runtime.backgrounds(inputs))
-    said = "".join(
-        f"<li>{_chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_words(one)}</li>"
+    listed = "".join(
+        f"<li>{chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_words(one)}</li>"
         for k, one in enumerate(found.under)
     )
     apart = ""
@@ -68,9 +68,9 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         high, low = found.largest
         gap = found.under[high].cosine - found.under[low].cosine
         most = f", most by {_ties(found.changed)}" if found.changed else ""
-        apart = f"<p>{_chip(high)} and {_chip(low)} are {number(gap, 2)} apart{most}</p>"
+        apart = f"<p>{chip(high)} and {chip(low)} are {number(gap, 2)} apart{most}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
-    return f'<section class="ic-why"><h3>{title}</h3><ul>{said}</ul>{apart}</section>'
+    return f'<section class="ic-why"><h3>{title}</h3><ul>{listed}</ul>{apart}</section>'
 
 
 def _words(one: WhyUnder) -> str:
@@ -85,11 +85,6 @@ def _ties(ties: Sequence[Tie]) -> str:
     return ", ".join(
         f"{escape(tie.first)} × {escape(tie.second)} {signed(tie.contribution, 2)}" for tie in ties[:N_TIES]
     )
-
-
-def _chip(k: int) -> str:
-    style = f"background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)"
-    return f'<span class="ic-chip" style="{style}">{letter(k)}</span>'
 
 
 def _named(inputs: Inputs, index: int) -> str:

@@ -103,11 +103,11 @@ def label_name(words: Words | None, inputs: Inputs) -> str:
     return words.label_name if words is not None and words.texts == inputs.texts else ""
 
 
-def words_about(inputs: Inputs, examples: Sequence[Example], said: Words | None) -> tuple[str, str | None]:
+def words_about(inputs: Inputs, examples: Sequence[Example], words: Words | None) -> tuple[str, str | None]:
     """Return the line over the tabs as HTML, and the id of the example that the texts are, or None."""
     example = next((entry for entry in examples if (entry.texts, entry.labels) == (inputs.texts, inputs.labels)), None)
     example_id = None if example is None else example.id
-    known = said if said is not None and said.texts == inputs.texts else Words(inputs.texts)
+    known = words if words is not None and words.texts == inputs.texts else Words(inputs.texts)
     if known.html:
         return known.html, example_id
     size = counted(len(inputs.texts), "text")
@@ -125,7 +125,7 @@ def follow_words(stage: Stage, examples: Sequence[Example]) -> None:
     """Keep the line over the tabs and the menu of examples true of the texts on screen."""
     follow(
         stage.page,
-        lambda inputs, said: list(words_about(inputs, examples, said)),
+        lambda inputs, words: list(words_about(inputs, examples, words)),
         [stage.page.inputs, stage.words],
         [stage.line, stage.example],
     )

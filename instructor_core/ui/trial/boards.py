@@ -40,7 +40,7 @@ def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, requ
     """Which instruction recovers the labels best: the decision, beside controls."""
     found = yield from compare(runtime, book, inputs, request)
     board, spread = found.board, found.choice.spread
-    shown = board.use.entry.instruction
+    instruction = board.use.entry.instruction
     read = (board_figures.HOW_TO_READ, board_figures.NOT_SHOWN)
     panels = board_figures.leaderboard_panels(board, metrics=(request.metric,))
     if spread is not None:
@@ -48,20 +48,20 @@ def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, requ
         panels = _wording_panels(found, spread)
     larger = larger_than(inputs.checkpoint_id)
     step = board.decision.next_step(larger)
-    said = [sentence for sentence in conclusion(board, larger=larger) if sentence != step]
+    conclusions = [sentence for sentence in conclusion(board, larger=larger) if sentence != step]
     if not step:
         step = "Next: use it in Python, below."
         if spread is None:
             step = "Next: try more wordings. How a task is worded can matter as much as the task."
     return Finding(
         " ".join(read),
-        (*said, *(spread.sentences if spread is not None else ()), *found.said),
+        (*conclusions, *(spread.sentences if spread is not None else ()), *found.left_out),
         panels,
         table=table_of(board),
         snippet=snippet_for(
-            shown, runtime.checkpoint(inputs.checkpoint_id).source, runtime.template(inputs.checkpoint_id)
+            instruction, runtime.checkpoint(inputs.checkpoint_id).source, runtime.template(inputs.checkpoint_id)
         ),
-        instruction=shown,
+        instruction=instruction,
         step=step,
         cost="" if request.many else _cost_of_many(found, runtime.pace(inputs.checkpoint_id), request.columns),
     )

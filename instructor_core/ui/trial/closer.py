@@ -150,7 +150,7 @@ def look_closer(
         return
     finding = yield from described(
         EXPERIMENTS[question](page.runtime, book, inputs, request),
-        lambda said: Answer(line=status(said), stop=SHOWN),
+        lambda line: Answer(line=status(line), stop=SHOWN),
     )
     rows = None if finding.rows is None else finding.rows.to_json()
     words, figures = sentence_list(finding.sentences), finding.panels.to_json()
