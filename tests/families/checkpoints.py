@@ -14,6 +14,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import (
     BertConfig,
     BertModel,
+    EmbeddingGemma2TextConfig,
+    EmbeddingGemma2TextModel,
     Gemma3TextConfig,
     Gemma3TextModel,
     NomicBertConfig,
@@ -128,6 +130,15 @@ def _gemma(vocabulary: int) -> Gemma3TextModel:
     return Gemma3TextModel(config)
 
 
+def _gemma_2(vocabulary: int) -> EmbeddingGemma2TextModel:
+    own = {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 8, "hidden_size_per_layer_input": 8}
+    layers = {"layer_types": ["sliding_attention", "sliding_attention", "full_attention"]}
+    config = EmbeddingGemma2TextConfig(
+        vocab_size=vocabulary, max_position_embeddings=512, embedding_dim=24, **SMALL, **own, **layers
+    )
+    return EmbeddingGemma2TextModel(config)
+
+
 def _mode(name: str) -> dict[str, Any]:
     """The pooling of a checkpoint of before sentence-transformers 5.3, which names every mode."""
     modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
@@ -159,6 +170,8 @@ RECIPES = {
             "Clustering": "task: clustering | query: ",
         },
     ),
+    # Its tokens come projected out of the network.
+    "gemma-2": Recipe("embeddinggemma-2", _gemma_2, _spaces, {"embedding_dimension": 24, "pooling_mode": "mean"}),
     "nomic": Recipe(
         "nomic-embed-text-v1.5",
         lambda n: NomicBertModel(NomicBertConfig(vocab_size=n, max_position_embeddings=96, **SMALL)),

@@ -35,7 +35,7 @@ from instructor_core.ui.views import VIEWS, view_of
 from tests.families.checkpoints import RECIPES
 from tests.ui.inside import stage_of
 
-ONE_TOKEN, PROMPT_POOLED = {"bge", "qwen"}, {"e5", "gemma", "nomic"}
+ONE_TOKEN, PROMPT_POOLED = {"bge", "qwen"}, {"e5", "gemma", "gemma-2", "nomic"}
 Draw = Callable[..., Drawing]
 
 
