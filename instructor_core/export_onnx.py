@@ -69,6 +69,7 @@ def export_onnx(checkpoint: str | Path, out: Path) -> Path:
     from torch.nn import functional as F
 
     from instructor_core.encoder import InstructorModel
+    from instructor_core.families import open_instructor
 
     class Graph(nn.Module):
         """The whole of INSTRUCTOR behind the tokenizer."""
@@ -85,7 +86,7 @@ def export_onnx(checkpoint: str | Path, out: Path) -> Path:
 
     out.mkdir(parents=True, exist_ok=True)
     # Trainable: as Transformers knows it. For inference its products are merged into operators that ONNX does not have.
-    model = InstructorModel(checkpoint, device="cpu", trainable=True)
+    model = open_instructor(checkpoint, "cpu")
     # Three tensors, not one thrice, which would become one input; of any size but 1, which would become fixed.
     examples = tuple(torch.ones(2, 8, dtype=torch.int64) for _ in INPUTS)
     shape = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens")}

@@ -41,7 +41,8 @@ LAYERS = {
     f"{PACKAGE}.errors": Layer(),
     f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
     f"{PACKAGE}.export_onnx": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("torch", "tokenizers", "numpy")
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "errors")),
+        packages=("torch", "tokenizers", "numpy"),
     ),
     f"{PACKAGE}.evaluate.mteb": Layer(project=(f"{PACKAGE}.errors",), packages=("mteb", "numpy")),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),

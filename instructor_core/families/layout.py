@@ -40,9 +40,8 @@ class Layout:
     @property
     def words(self) -> str:
         """Architecture and pooling, for people."""
-        pooled = {"mean": "mean of the text's tokens", "cls": "first token", "lasttoken": "last token"}[self.pooling]
-        if self.pooling == "mean" and self.pools_prompt:
-            pooled = "mean of all tokens, the prompt's too"
+        mean = "mean with prompt" if self.pools_prompt else "mean without prompt"
+        pooled = {"mean": mean, "cls": "first token", "lasttoken": "last token"}[self.pooling]
         return f"{self.model_type}, {pooled}"
 
 

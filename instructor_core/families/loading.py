@@ -43,12 +43,12 @@ def open_checkpoint(
     return InstructorModel(name_or_path, device, dtype, revision=revision)
 
 
-def open_for_training(name_or_path: str | Path, device: str | None = None) -> InstructorModel:
-    """Open a checkpoint of INSTRUCTOR, which alone can be trained here."""
+def open_instructor(name_or_path: str | Path, device: str | None = None) -> InstructorModel:
+    """Open a checkpoint of INSTRUCTOR as its files have it, which alone can be trained and exported here."""
     if (kind := _architecture(name_or_path)) != INSTRUCTORS:
         raise EncoderError(
-            f"Only INSTRUCTOR can be trained here: {name_or_path} is a {kind}. sentence-transformers trains it, with "
-            "the prompt of each column given to its trainer."
+            f"Only INSTRUCTOR can be trained or exported here: {name_or_path} is a {kind}. sentence-transformers does "
+            "both; its trainer takes the prompt of each column."
         )
     return InstructorModel(name_or_path, device, trainable=True)
 

@@ -6,18 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers.normalizers import Lowercase
-from tokenizers.normalizers import Sequence as Normalizers
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
-from transformers import AutoConfig, AutoModel, AutoTokenizer
-from transformers import __version__ as transformers_version
 
 from instructor_core.encoder import (
     EncoderError,
@@ -29,12 +24,12 @@ from instructor_core.encoder import (
     read_pairs,
     well_formed,
 )
-from instructor_core.families.layout import Layout, load_dense, read_layout
+from instructor_core.families.layout import load_dense, read_layout
+from instructor_core.families.network import load
+from instructor_core.families.tokenizing import segment_of, tokenize
 
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}  # padding included
 _WINDOW = 4096  # pairs tokenized and sorted together
-_MOST_TOKENS = 512  # where nothing states a window
-_FINAL_NORMS = ("norm", "final_norm", "final_layer_norm", "ln_f")  # of networks that norm what enters a block
 
 
 @dataclass(frozen=True)
@@ -87,9 +82,9 @@ class TemplateModel(nn.Module):
         self.template = self.layout.template
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = getattr(torch, dtype)
-        self.transformer, self.tokenizer = _load(self.layout, self.dtype)
-        linears = [load_dense(path) for path in self.layout.dense]
-        width = self._states_width()
+        self.network, self.tokenizer = load(self.layout, self.dtype)
+        self.transformer: nn.Module = self.network.transformer
+        linears, width = [load_dense(path) for path in self.layout.dense], self.network.width
         for linear in linears:
             if linear.in_features != width:
                 raise EncoderError(
@@ -98,23 +93,23 @@ class TemplateModel(nn.Module):
                 )
             width = linear.out_features
         self.dense, self.dim = nn.Sequential(*linears), width
-        self.n_layers: int = self.transformer.config.num_hidden_layers
-        self.max_seq_length = self._window()
-        before, _, after = self._tokenize("a")
+        self.n_layers, self.max_seq_length = self.network.n_layers, self.network.window(self.layout, self.tokenizer)
+        before, _, after = tokenize(self.tokenizer, "a")
         self.n_marks = len(before) + len(after)  # special tokens of each sequence
-        pads = (self.tokenizer.pad_token_id, self.transformer.config.pad_token_id, self.tokenizer.eos_token_id, 0)
+        config = self.network.transformer.config
+        pads = (self.tokenizer.pad_token_id, config.pad_token_id, self.tokenizer.eos_token_id, 0)
         self.pad_id: int = next(pad for pad in pads if pad is not None)
         self.to(device=self.device).eval()
 
     def train(self, mode: bool = True) -> TemplateModel:
         """Refuse to train; as in every ``nn.Module`` but for that."""
         if mode:
-            raise EncoderError(f"Only INSTRUCTOR can be trained here, {self.name} cannot.")
+            raise EncoderError("Only INSTRUCTOR can be trained here: this checkpoint is of another family.")
         return super().train(mode)
 
     def count_tokens(self, strings: Sequence[str]) -> list[int]:
         """Return the number of tokens of each string on its own, without special ones."""
-        return [len(rows) for _, rows, _ in map(self._tokenize, map(well_formed, strings))]
+        return [len(rows) for _, rows, _ in (tokenize(self.tokenizer, well_formed(string)) for string in strings)]
 
     def prepare(self, pairs: Iterable[tuple[str, str]], start: int = 0) -> list[Item]:
         """Join, tokenize and truncate what ``read_pairs`` gave; ``start`` is the position of the first pair."""
@@ -122,7 +117,7 @@ class TemplateModel(nn.Module):
         lengths = {prompt: self._prompt_length(prompt) for prompt in dict.fromkeys(prompt for prompt, _ in given)}
         items = []
         for at, (prompt, text) in enumerate(given):
-            before, rows, after = self._tokenize(prompt + text)
+            before, rows, after = tokenize(self.tokenizer, prompt + text)
             room = self.max_seq_length - len(before) - len(after)
             ids = [row[0] for row in (*before, *rows[:room], *after)] or [self.pad_id]
             items.append(Item(start + at, prompt, text, ids, lengths[prompt], self._pooled(len(ids), lengths[prompt])))
@@ -179,31 +174,26 @@ class TemplateModel(nn.Module):
             for at, item in enumerate(batch):
                 n = len(item.ids)
                 joined, boundary = item.prompt + item.text, len(item.prompt)
-                before, rows, after = self._tokenize(joined)
+                before, rows, after = tokenize(self.tokenizer, joined)
                 room = n - len(before) - len(after)
                 kept = [*before, *rows[:room], *after] or [(self.pad_id, "", (-1, -1))]
                 token_ids, tokens, spans = zip(*kept, *rows[room:], strict=True)
-                places = np.asarray(spans, dtype=np.int64)
                 results[item.position] = TokenEncoding(
                     instruction=item.prompt,
                     text=item.text,
                     joined=joined,
                     token_ids=np.asarray(token_ids, dtype=np.int64),
                     tokens=tuple(tokens),
-                    spans=places,
-                    segments=tuple(_segment(start, end, boundary) for start, end in spans[:n])
+                    spans=np.asarray(spans, dtype=np.int64),
+                    segments=tuple(segment_of(start, end, boundary) for start, end in spans[:n])
                     + (Segment.CUT,) * (len(spans) - n),
                     pooling_mask=np.isin(np.arange(n), np.arange(n)[item.pooled]),
                     hidden=hidden[at, :n].cpu().numpy(),
                     projected=projected[at, :n].cpu().numpy(),
                     n_instruction_tokens=item.n_prompt - len(before) if item.prompt else 0,
                     max_seq_length=self.max_seq_length,
-                    layers=torch.stack([states[at, :n].float() for states in streams]).cpu().numpy()
-                    if layers
-                    else None,
-                    attentions=torch.stack([part[at, :, :n, :n].float() for part in weights]).cpu().numpy()
-                    if attentions
-                    else None,
+                    layers=_stacked([states[at, :n] for states in streams]) if layers else None,
+                    attentions=_stacked([part[at, :, :n, :n] for part in weights]) if attentions else None,
                 )
         return [results[position] for position in range(len(results))]
 
@@ -211,45 +201,13 @@ class TemplateModel(nn.Module):
         """Apply the final norm, if there is one, and the linear layers to states ``(..., h)`` of any block."""
         with torch.inference_mode():
             tensor = torch.from_numpy(np.ascontiguousarray(states)).to(self.device, self.dtype)
-            return np.asarray(self.dense(self._after_blocks(tensor).float()).cpu())
-
-    def _states_width(self) -> int:
-        for name in ("embedding_projection",):  # EmbeddingGemma 2 projects its tokens itself
-            if hasattr(self.transformer, name):
-                return int(getattr(self.transformer, name).out_features)
-        return int(self.transformer.config.hidden_size)
-
-    def _window(self) -> int:
-        """As sentence-transformers: what the checkpoint states, else the lower of tokenizer's and network's."""
-        if self.layout.window:
-            return int(self.layout.window)
-        most = getattr(self.transformer.config, "max_position_embeddings", None) or _MOST_TOKENS
-        return int(min(self.tokenizer.model_max_length, most))
-
-    def _tokenize(self, string: str) -> tuple[list[Row], list[Row], list[Row]]:
-        """Tokenize to (id, piece, characters): the special tokens before it, the string, the special ones behind."""
-        backend = self.tokenizer.backend_tokenizer
-        backend.no_truncation()
-        backend.no_padding()
-        backend.encode_special_tokens = True  # what is typed is plain characters
-        found = backend.encode(string)
-        n, added = len(found.ids), found.special_tokens_mask
-        first = next((i for i in range(n) if not added[i]), n)
-        last = next((i + 1 for i in reversed(range(first, n)) if not added[i]), first)
-        rows = [
-            (token_id, *_piece(piece, start, end, string))
-            for token_id, piece, (start, end) in zip(found.ids, found.tokens, found.offsets, strict=True)
-        ]
-        marks = [(token_id, piece, (-1, -1)) for token_id, piece in zip(found.ids, found.tokens, strict=True)]
-        if first == n:  # nothing but marks: they end the sequence, but for those that begin it
-            first = last = next((i for i, mark in enumerate(found.ids) if mark == self.tokenizer.eos_token_id), n)
-        return marks[:first], rows[first:last], marks[last:]
+            return np.asarray(self.dense(self.network.read_out(tensor).float()).cpu())
 
     def _prompt_length(self, prompt: str) -> int:
         """Return how many tokens the references take for the prompt's: all of it alone but for one mark at its end."""
         if not prompt:
             return 0
-        before, rows, after = self._tokenize(prompt)
+        before, rows, after = tokenize(self.tokenizer, prompt)
         length = len(before) + len(rows) + max(0, len(after) - 1)
         if length >= self.max_seq_length - len(after):
             raise EncoderError(
@@ -276,114 +234,14 @@ class TemplateModel(nn.Module):
     def _run(
         self, items: Sequence[Item], *, layers: bool = False, attentions: bool = False
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Return ``(b, n, h)`` float32 last states; on request the states before each block and after the last one too.
-
-        And on request the weights of attention of each block, ``(b, heads, n, n)``.
-        """
-        width = max(len(item.ids) for item in items)
-        ids = torch.tensor([item.ids + [self.pad_id] * (width - len(item.ids)) for item in items], device=self.device)
-        mask = torch.tensor([[1] * len(item.ids) + [0] * (width - len(item.ids)) for item in items], device=self.device)
-        norm, streams, seen = self._final_norm(), list[Tensor](), list[Tensor]()
-        hook = norm.register_forward_pre_hook(lambda _, given: seen.append(given[0])) if layers and norm else None
-        if attentions:
-            self.transformer.set_attn_implementation("eager")  # the others make no weights
-        try:
-            out = self.transformer(
-                input_ids=ids,
-                attention_mask=mask,
-                output_hidden_states=layers,
-                output_attentions=attentions,
-                return_dict=True,
-            )
-        finally:
-            if hook:
-                hook.remove()
-            if attentions:
-                self.transformer.set_attn_implementation("sdpa")
-        if layers:
-            streams = [*out.hidden_states[: self.n_layers], seen[-1] if seen else out.last_hidden_state]
-            self._check_layers(streams[-1], out.last_hidden_state)
-        return out.last_hidden_state.float(), streams, list(out.attentions) if attentions else []
+        rows = [item.ids for item in items]
+        return self.network.run(rows, self.pad_id, self.device, layers=layers, attentions=attentions)
 
     def _embed(self, hidden: Sequence[Tensor] | Tensor, items: Sequence[Item], *, normalize: bool) -> Tensor:
         means = torch.stack([rows[item.pooled].mean(dim=0) for rows, item in zip(hidden, items, strict=True)])
         embeddings: Tensor = self.dense(means)
         return F.normalize(embeddings, dim=-1) if normalize else embeddings
 
-    def _final_norm(self) -> nn.Module | None:
-        return next((part for name in _FINAL_NORMS if (part := getattr(self.transformer, name, None))), None)
-
-    def _after_blocks(self, states: Tensor) -> Tensor:
-        norm = self._final_norm()
-        states = norm(states) if norm else states
-        projection = getattr(self.transformer, "embedding_projection", None)
-        return projection(states) if projection else states
-
-    def _check_layers(self, states: Tensor, last: Tensor) -> None:
-        """Refuse where the parts after the blocks are others than those known here: no layer could be read out."""
-        if not torch.allclose(self._after_blocks(states).float(), last.float(), atol=1e-3, rtol=1e-3):
-            raise EncoderError(
-                f"The layers of {self.name} cannot be read: a {self.layout.model_type} does more after its blocks than "
-                "a norm."
-            )
-
-
-Row = tuple[int, str, tuple[int, int]]
-
-
-def _load(layout: Layout, dtype: torch.dtype) -> tuple[Any, Any]:
-    """Return transformer and tokenizer, both by transformers' own classes: no code of the checkpoint is run."""
-    folder, local = layout.folder, {"local_files_only": True, "trust_remote_code": False}
-    load: Any = AutoModel.from_pretrained
-    try:
-        config = AutoConfig.from_pretrained(folder, **local, **layout.config)
-        config.use_cache = False
-        model, info = load(folder, config=config, dtype=dtype, output_loading_info=True, **local)
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **local, **layout.tokenizer)
-    except Exception as error:  # damaged files raise whatever the libraries that read them raise
-        said = " ".join(str(error).split())
-        remote = "trust_remote_code" in said
-        raise EncoderError(
-            f"{folder.name} cannot be opened: "
-            + (
-                f"its network, {layout.model_type}, is code of the checkpoint's own, which is never run here"
-                if remote
-                else f"transformers {transformers_version} says: {said[:200]}"
-            )
-            + "."
-        ) from error
-    if missing := sorted(key for key in info["missing_keys"] if not key.startswith("pooler.")):
-        raise EncoderError(f"The weights in {folder} do not fit its configuration: missing {missing[:3]}.")
-    if not tokenizer.is_fast:
-        raise EncoderError(f"{folder.name} cannot be opened: its tokenizer has no tokenizer.json.")
-    if tokenizer.truncation_side != "right":
-        raise EncoderError(f"{folder.name} cannot be opened: it cuts long texts off at their beginning.")
-    if layout.lower_case:
-        backend = tokenizer.backend_tokenizer
-        backend.normalizer = Normalizers([Lowercase(), *([backend.normalizer] if backend.normalizer else [])])
-    return model, tokenizer
-
 
 def _stacked(parts: Sequence[Tensor]) -> Vectors:
     return torch.stack(list(parts)).float().cpu().numpy()
-
-
-def _segment(start: int, end: int, boundary: int) -> Segment:
-    if start < 0:
-        return Segment.END
-    if start >= boundary:
-        return Segment.TEXT
-    return Segment.STRADDLING if end > boundary else Segment.INSTRUCTION
-
-
-def _piece(piece: str, start: int, end: int, string: str) -> tuple[str, tuple[int, int]]:
-    """Return a token as people read it, "▁" for the start of a word, and the characters that it covers."""
-    characters = string[start:end]
-    covered = end - len(characters.lstrip())
-    place = (covered if covered < end else start, end)  # of spaces alone the spaces
-    if "▁" in piece or not characters:
-        return piece, place
-    if characters.isspace():
-        return characters.replace("\n", "⏎").replace(" ", "▁"), place
-    begins = start == 0 or characters[0].isspace() or string[start - 1].isspace()
-    return ("▁" if begins else "") + characters.strip(), place

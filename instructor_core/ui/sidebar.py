@@ -76,6 +76,7 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     with gr.Column(elem_classes=["ic-instructions"]):
         parts = [_row(k, start.instructions) for k in range(MAX_INSTRUCTIONS)]
     rows, fields, removers, fingerprints = map(list, zip(*parts, strict=True))
+    template = gr.Textbox("", label="Template", lines=1, max_lines=6, visible=False, elem_id="template")
     with gr.Row(elem_classes=["ic-tools"]):
         add = gr.Button("+ add", size="sm", min_width=60, elem_id="add-instruction")
         chips = component(
@@ -98,7 +99,6 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
         line = gr.HTML(status(""), elem_id="status")
         facts = gr.HTML(elem_id="checkpoint-facts")
         live = component("<span></span>", "InstructorShell.live(trigger, 'paused');", elem_id="live")
-    template = gr.Textbox("", label="Template", lines=2, max_lines=6, visible=False, elem_id="template")
     with drawer:
         sheet = gr.Button("more", size="sm", min_width=50, elem_id="sheet-handle")
         with gr.Row(elem_classes=["ic-texts-head"]):

@@ -47,5 +47,5 @@ def test_training_refuses_what_it_cannot_train(
     record = {"query": ["Represent it: ", "one"], "pos": ["Represent it: ", "two"], "task_id": "t"}
     records.write_text(20 * f"{json.dumps(record)}\n")
     assert train([str(records), str(tmp_path / "out"), "--from", str(family_folders["e5"])]) == 2
-    assert "Only INSTRUCTOR can be trained here" in capsys.readouterr().err
+    assert "Only INSTRUCTOR can be trained or exported here" in capsys.readouterr().err
     assert not (tmp_path / "out" / "checkpoint").exists()

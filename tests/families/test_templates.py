@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from instructor_core.encoder import InstructorModel
-from instructor_core.families import open_checkpoint, open_for_training
+from instructor_core.families import open_checkpoint, open_instructor
 from instructor_core.families.templates import AS_TYPED, find_template
 from tests.families.checkpoints import write
 
@@ -124,8 +124,8 @@ def test_instructor_is_opened_as_instructor_and_alone_is_trained(
     checkpoint_a: Path, family_folders: dict[str, Path]
 ) -> None:
     assert isinstance(open_checkpoint(checkpoint_a, "cpu"), InstructorModel)
-    assert open_for_training(checkpoint_a).trainable
+    assert open_instructor(checkpoint_a).trainable
     with pytest.raises(ValueError, match="takes no template"):
         open_checkpoint(checkpoint_a, template="{instruction}: {text}")
-    with pytest.raises(ValueError, match=r"Only INSTRUCTOR can be trained here: .*is a qwen3"):
-        open_for_training(family_folders["qwen"])
+    with pytest.raises(ValueError, match=r"Only INSTRUCTOR can be trained or exported here: .*is a qwen3"):
+        open_instructor(family_folders["qwen"])
