@@ -61,10 +61,7 @@ def evaluate_checkpoint(
     seed: int = 0,
     progress: Callable[[str], None] = lambda message: None,
 ) -> EvaluationReport:
-    """Measure what the instructions do, with the first `n_free` free wordings of each axis (all if None).
-
-    `max_texts` and `seed` are those given to `read_data`, and only stated.
-    """
+    """Measure instructions, with `n_free` free wordings of each axis or all; `max_texts` and `seed` are only stated."""
     results = []
     for label_set in sets:
         progress(f"{label_set.name}: {len(label_set.texts)} texts")

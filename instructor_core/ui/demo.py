@@ -13,7 +13,7 @@ os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -27,6 +27,7 @@ from instructor_core.ui.export_menu import build_export
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.fingerprints import follow_fingerprints
 from instructor_core.ui.gradio_patches import report_no_progress
+from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
@@ -60,6 +61,9 @@ from instructor_core.ui.trial.decision import merge_labels
 from instructor_core.ui.upload_menu import build_upload
 from instructor_core.ui.views import VIEW_TABS, VIEWS
 
+if TYPE_CHECKING:
+    from instructor_core.families.templates import Template
+
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
@@ -70,7 +74,22 @@ def facts(runtime: Runtime, checkpoint_id: str) -> str:
     """Return the line about a loaded checkpoint: width, precision, device."""
     model = runtime.encoder(checkpoint_id).model
     precision = {"float32": "fp32", "bfloat16": "bf16"}[str(model.dtype).removeprefix("torch.")]
-    return status(f"{model.dim}-d · {precision} · {runtime.place(checkpoint_id)}")
+    words = f"{model.dim}-d · {precision} · {runtime.place(checkpoint_id)}"
+    layout = getattr(model, "layout", None)
+    return status(f"{words} · {layout.words}" if layout else words)
+
+
+def template_field(runtime: Runtime, inputs: Inputs) -> list[Any]:
+    """Return the field of the template in step with the run; it is seen with checkpoints that have one."""
+    template = runtime.template(inputs.checkpoint_id)
+    if template is None:
+        return [gr.update(value="", visible=False)]
+    return [gr.update(value=template.string, visible=True, label=template_label(template))]
+
+
+def template_label(template: Template) -> str:
+    """Return what stands over the field: where the template comes from."""
+    return f"Template ({template.source})"
 
 
 def build_runtime(settings: Settings) -> Runtime:
@@ -108,6 +127,9 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with entered:
             sidebar = build_sidebar(start, drawer)
         sidebar.facts.value = facts(runtime, start.checkpoint_id)
+        if own := runtime.template(start.checkpoint_id):
+            sidebar.template.value, sidebar.template.visible = own.string, True
+            sidebar.template.label = template_label(own)
         with upload:
             build_upload(sidebar, restored, words)
         with canvas:
@@ -196,12 +218,14 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     selected: Selected = page.selected.value
     mark = selection_mark(mark_json(selected.row, selected.column), elem_id="selection-mark")
-    entered = [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields]
+    entered = [page.inputs, menu, sidebar.template, sidebar.texts, sidebar.count, *sidebar.fields]
     drawing = together(page.drawings)
 
-    def embed(*values: Any, ask: bool = False) -> Generator[list[Any], None, None]:
+    def embed(*values: Any, ask: bool = False, afresh: bool = False) -> Generator[list[Any], None, None]:
         """A run that brings the figures of the tab in front along: an event of their own comes as late again."""
-        typed, now = values[: len(entered)], values[len(entered) :]
+        typed, now = list(values[: len(entered)]), values[len(entered) :]
+        if afresh:  # another checkpoint: what stands in the field is the template of the one before
+            typed[entered.index(sidebar.template)] = ""
         for step in run(page.runtime, *typed, ask=ask):
             figures = [KEEP] * len(drawing.outputs)
             if step.inputs is not KEEP:
@@ -220,9 +244,11 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         **LATEST,
     }
     # What is asked for runs; what typing leads to runs by itself if it is short.
-    asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
+    template = sidebar.template
+    asked = gr.on([sidebar.update.click, page.restored.change, template.submit, template.blur], embed, **job)
+    chosen = menu.input(partial(embed, afresh=True), **job)
     by_typing = partial(embed, ask=True)
-    runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
+    runs = [asked, chosen, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
         one.then(None, js="() => InstructorShell.ran()", **QUIET)
 
@@ -234,6 +260,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     stage.example.select(load, menu, stage.components, **EACH)
     connect_stop(sidebar.stop, runs, sidebar.status)
     follow_words(stage, examples)
+    follow(page, partial(template_field, page.runtime), [page.inputs], [sidebar.template])
     follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(

@@ -61,7 +61,10 @@ def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[st
 
 def code(runtime: Runtime, inputs: Inputs) -> str:
     """Return the code of the run on screen."""
-    return snippet(runtime.checkpoint(inputs.checkpoint_id), inputs.instructions, inputs.texts, dtype=runtime.dtype)
+    checkpoint = runtime.checkpoint(inputs.checkpoint_id)
+    template = runtime.template(inputs.checkpoint_id) if runtime.is_loaded(inputs.checkpoint_id) else None
+    how = template.string if template else ""
+    return snippet(checkpoint, inputs.instructions, inputs.texts, dtype=runtime.dtype, template=how)
 
 
 def build_export(page: Page) -> gr.HTML:

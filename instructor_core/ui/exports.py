@@ -176,7 +176,12 @@ def write_parquet(export: Export, path: Path) -> None:
 
 
 def snippet(
-    checkpoint: Checkpoint, instructions: Sequence[str], texts: Sequence[str], *, dtype: str = "float32"
+    checkpoint: Checkpoint,
+    instructions: Sequence[str],
+    texts: Sequence[str],
+    *,
+    dtype: str = "float32",
+    template: str = "",
 ) -> str:
     """Return Python that computes the embeddings and cosines of the run again; long texts are read from the NPZ file.
 
@@ -187,6 +192,8 @@ def snippet(
     arguments = [_literal(source)]
     arguments += [] if checkpoint.revision is None else [f"revision={_literal(checkpoint.revision)}"]
     arguments += [] if dtype == "float32" else [f"dtype={_literal(dtype)}"]
+    arguments += [f"template={_literal(template)}"] if template else []
+    opened = "open_checkpoint" if template else "InstructorModel"
     listed = _literals("texts", texts)
     if len(listed) > MAX_SNIPPET:
         listed = "texts = np.load('embeddings.npz')[\"texts\"].tolist()  # the NPZ file of this run\n"
@@ -194,10 +201,10 @@ def snippet(
     return (
         f"# The embeddings of this run, computed with {libraries}.\n"
         + ("import numpy as np\n\n" if "np.load" in listed.splitlines()[0] else "")
-        + "from instructor_core import InstructorModel\n\n"
+        + f"from instructor_core import {opened}\n\n"
         + _literals("instructions", instructions)
         + listed
-        + f"model = InstructorModel({', '.join(arguments)})\n"
+        + f"model = {opened}({', '.join(arguments)})\n"
         + "pairs = [(instruction, text) for instruction in instructions for text in texts]\n"
         + "embeddings = model.encode(pairs).reshape(len(instructions), len(texts), -1)  # unit length\n"
         + "similarity = embeddings @ embeddings.transpose(0, 2, 1)  # (instructions, texts, texts) cosines\n"

@@ -31,7 +31,14 @@ class RunStep(NamedTuple):
 
 
 def run(
-    runtime: Runtime, before: Inputs, checkpoint_id: str, typed_texts: str, count: int, *typed: str, ask: bool = False
+    runtime: Runtime,
+    before: Inputs,
+    checkpoint_id: str,
+    template: str,
+    typed_texts: str,
+    count: int,
+    *typed: str,
+    ask: bool = False,
 ) -> Generator[RunStep, None, None]:
     """Embed what was entered, with a step for every batch.
 
@@ -39,9 +46,9 @@ def run(
     checkpoint that cannot be had leaves the one in use. With ``ask``, what would take long waits for the button.
     """
 
-    @boundary(lambda words: RunStep(line=status(words, error=True), checkpoint=before.checkpoint_id))
+    @boundary(lambda words: RunStep(line=status(words, error=True), checkpoint=before.checkpoint))
     def steps() -> Generator[RunStep, None, None]:
-        inputs = parse_inputs(checkpoint_id, typed[:count], typed_texts)
+        inputs = parse_inputs(runtime.with_template(checkpoint_id, template), typed[:count], typed_texts)
         if inputs == before:
             # An old error goes away.
             yield RunStep(line=status(f"{counted(len(inputs.pairs), 'pair')} · 0 new", run="same"))

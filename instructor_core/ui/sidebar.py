@@ -50,6 +50,7 @@ class Sidebar:
     stop: gr.Button
     status: gr.HTML
     facts: gr.HTML  # about the checkpoint
+    template: gr.Textbox  # how it joins instruction and text; not shown for INSTRUCTOR
     live: gr.HTML  # fires when typing has paused
     edited: gr.State  # changes when a click has changed the instructions
 
@@ -97,6 +98,7 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
         line = gr.HTML(status(""), elem_id="status")
         facts = gr.HTML(elem_id="checkpoint-facts")
         live = component("<span></span>", "InstructorShell.live(trigger, 'paused');", elem_id="live")
+    template = gr.Textbox("", label="Template", lines=2, max_lines=6, visible=False, elem_id="template")
     with drawer:
         sheet = gr.Button("more", size="sm", min_width=50, elem_id="sheet-handle")
         with gr.Row(elem_classes=["ic-texts-head"]):
@@ -140,7 +142,7 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     preview.item_edit(edited_texts, texts, [texts, edited], **EACH)
     return Sidebar(
         *(fields, fingerprints, rows, count, texts, summary, warnings, preview),
-        *(update, stop, line, facts, live, edited),
+        *(update, stop, line, facts, template, live, edited),
     )
 
 

@@ -80,7 +80,7 @@ def before(runtime: Runtime) -> Inputs:
 
 def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, checkpoint: str = "") -> Any:
     fields = [*instructions, *[""] * (MAX_INSTRUCTIONS - len(instructions))]
-    return run(runtime, before, checkpoint or before.checkpoint_id, texts, len(instructions), *fields)
+    return run(runtime, before, checkpoint or before.checkpoint_id, "", texts, len(instructions), *fields)
 
 
 def event(**data: Any) -> gr.EventData:
@@ -113,7 +113,7 @@ def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
     runtime: Runtime, before: Inputs, encoded: Counted, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(run_module, "OPERATIONS_PER_SECOND", 1.0)
-    typed = (before, before.checkpoint_id, "one\ntwo\nthree more", 1, "Represent the text:")
+    typed = (before, before.checkpoint_id, "", "one\ntwo\nthree more", 1, "Represent the text:")
     *_, last = run(runtime, *typed, ask=True)
     assert "3 pairs to embed, about " in last[1] and "ic-waits" in last[1]
     assert last[0] == gr.skip() and encoded.pairs == []

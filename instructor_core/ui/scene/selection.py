@@ -11,7 +11,7 @@ import gradio as gr
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
 from instructor_core.analysis.numbers import number, signed
-from instructor_core.analysis.why import Tie, why
+from instructor_core.analysis.why import Tie, WhyUnder, why
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import boundary, chip, note
 from instructor_core.ui.inputs import Inputs
@@ -60,17 +60,25 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
     )
     found = why(first, second, runtime.backgrounds(inputs))
     listed = "".join(
-        f"<li>{chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
-        f"the end mark takes part in {signed(one.end, 2)}</li>"
+        f"<li>{chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_words(one)}</li>"
         for k, one in enumerate(found.under)
     )
     apart = ""
     if found.largest is not None:
         high, low = found.largest
         gap = found.under[high].cosine - found.under[low].cosine
-        apart = f"<p>{chip(high)} and {chip(low)} are {number(gap, 2)} apart, most by {_ties(found.changed)}</p>"
+        most = f", most by {_ties(found.changed)}" if found.changed else ""
+        apart = f"<p>{chip(high)} and {chip(low)} are {number(gap, 2)} apart{most}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
     return f'<section class="ic-why"><h3>{title}</h3><ul>{listed}</ul>{apart}</section>'
+
+
+def _words(one: WhyUnder) -> str:
+    """What ties two texts under one instruction, and what else takes part."""
+    if not one.ties:
+        return "the whole of it is of one token: no words are averaged"
+    own = f", the instruction's own tokens in {signed(one.instruction, 2)}" if one.instruction else ""
+    return f"{_ties(one.ties)}; the end mark takes part in {signed(one.end, 2)}{own}"
 
 
 def _ties(ties: Sequence[Tie]) -> str:

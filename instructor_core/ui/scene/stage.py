@@ -46,7 +46,7 @@ class Stage:
         """Outputs of an event that shows a scene."""
         page, options = self.page, [option.component for option in self.options.values()]
         shared = [self.checkpoint, self.line, self.words, page.tabs, page.active, page.selected, page.restored]
-        return [*shared, *self.sidebar.entries, *options]
+        return [*shared, self.sidebar.template, *self.sidebar.entries, *options]
 
     @property
     def now(self) -> list[Any]:
@@ -70,7 +70,8 @@ class Stage:
         """Return the updates that set up a scene and run it; with words, these stand over the tabs."""
         inputs = scene.inputs
         updates: Updates = {
-            self.checkpoint: inputs.checkpoint_id,
+            self.checkpoint: inputs.checkpoint,
+            self.sidebar.template: inputs.template,
             self.words: Words(inputs.texts, words or "", scene.label_name),
             self.page.tabs: gr.Tabs(selected=scene.place),
             self.page.active: scene.place,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from instructor_core.analysis.controls import Role, one_space
 from instructor_core.analysis.decision import lead_needed
@@ -20,6 +21,9 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.trial.comparison import MAX_PAIRS, Comparison, ScoreBook, compare, worded
 from instructor_core.ui.trial.request import Finding, Request, Steps
+
+if TYPE_CHECKING:
+    from instructor_core.families.templates import Template
 
 NEXT_CHECKPOINT = "instructor-base"  # tells finer labels apart than the bundled one
 TABLE_HEADERS = (
@@ -54,7 +58,9 @@ def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, requ
         (*conclusions, *(spread.sentences if spread is not None else ()), *found.left_out),
         panels,
         table=table_of(board),
-        snippet=snippet_for(instruction, runtime.checkpoint(inputs.checkpoint_id).source),
+        snippet=snippet_for(
+            instruction, runtime.checkpoint(inputs.checkpoint_id).source, runtime.template(inputs.checkpoint_id)
+        ),
         instruction=instruction,
         step=step,
         cost="" if request.many else _cost_of_many(found, runtime.pace(inputs.checkpoint_id), request.columns),
@@ -132,11 +138,13 @@ def table_of(board: Leaderboard) -> list[list[str | float]]:
     ]
 
 
-def snippet_for(instruction: str, source: str) -> str:
+def snippet_for(instruction: str, source: str, template: Template | None = None) -> str:
     """Return Python that embeds texts with an instruction."""
+    opened = "open_checkpoint" if template else "InstructorModel"
+    how = f", template={template.string!r}" if template else ""
     return (
-        "from instructor_core import InstructorModel\n\n"
-        f"model = InstructorModel({source!r})\n"
+        f"from instructor_core import {opened}\n\n"
+        f"model = {opened}({source!r}{how})\n"
         f"instruction = {instruction!r}\n"
         'texts = ["..."]\n'
         "embeddings = model.encode([(instruction, text) for text in texts])  # (N, D), unit length\n"
