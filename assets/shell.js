@@ -171,7 +171,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   }
 
   /** The drawer of a narrow page: the selected texts at the lower edge, all of it when it is open. */
-  const sheet = (wanted) => toggle("ic-sheet", wanted, "#sheet-handle", ["more", "less"]);
+  const sheet = (wanted) => void toggle("ic-sheet", wanted, "#sheet-handle", ["more", "less"]);
 
   addEventListener("keydown", (key) => {
     if (key.key !== "Escape" || !root.dataset.panel) return;
