@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--wordings", type=Path, metavar="FILE", help="instructions to use, not the bundled")
     parser.add_argument("--reference", type=Path, metavar="FOLDER", help="a model without instructions to compare with")
+    parser.add_argument("--compare", metavar="CHECKPOINT", help="another checkpoint, name or folder, to compare with")
     parser.add_argument("--free", type=int, metavar="N", help="use the first N free wordings of each axis (all)")
     parser.add_argument("--max-texts", type=int, default=4000, metavar="N", help="sample larger sets (4000)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
@@ -105,13 +106,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for sentence in notes.sentences():
             print(sentence, file=sys.stderr)
         wordings = read_wordings(options.wordings)
-        model = InstructorModel(options.checkpoint, device=options.device, dtype=options.dtype)
+        model, *other = (
+            InstructorModel(name, device=options.device, dtype=options.dtype)
+            for name in filter(None, [options.checkpoint, options.compare])
+        )
         report = evaluate_checkpoint(
             model,
             sets,
             wordings,
             pairs=pairs,
             reference=ReferenceModel(options.reference, device=model.device) if options.reference else None,
+            other=next(iter(other), None),
             n_free=options.free,
             max_texts=options.max_texts,
             seed=options.seed,
