@@ -25,7 +25,7 @@ from instructor_core.ui.inputs import MAX_INSTRUCTIONS
 from tests import fuzz, load
 from tests.serving import ROOT, Server, serving
 
-ENDPOINTS = ["encode", "similarity", "tokens", "project", "ledger", "leaderboard", "fingerprint"]
+ENDPOINTS = ["encode", "similarity", "compare", "tokens", "project", "ledger", "leaderboard", "fingerprint"]
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late."]
 VISITORS, ROUNDS = 50, 3  # `python -m tests.load` goes on for longer
 GROWTH_MB = 64  # that 50 visitors may add once everything is warm
@@ -167,7 +167,7 @@ def test_fifty_visitors_get_their_own_answers_and_memory_stays_where_it_is(serve
     print("\n".join(findings.lines()))
     assert findings.errors == []
     assert findings.n_requests == VISITORS * ROUNDS
-    assert set(findings.latencies) == {"Embed", "encode", "similarity", "tokens"}
+    assert set(findings.latencies) == {"Embed", "encode", "similarity", "compare", "tokens"}
     assert findings.growth_mb() < GROWTH_MB
     assert memory_mb(server) < PEAK_MB
     assert health(server)["queue"] == 0

@@ -6,6 +6,7 @@ the two may have different widths. The same vectors twice give 1, 1 and 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,17 +74,17 @@ def cka(a: NDArray[np.floating], b: NDArray[np.floating]) -> float | None:
     return float(np.clip(_hsic(x, y) / np.sqrt(own[0] * own[1]), -1.0, 1.0))
 
 
-def describe(results: list[Agreement], names: list[str]) -> str:
-    """What two checkpoints agree on under each instruction, in two sentences."""
-    first = results[0]
-    told = "; ".join(
-        f"{name} {share(one.overlap)}, CKA {'undefined' if one.cka is None else share(one.cka)}, {share(one.flipped)}"
-        for name, one in zip(names, results, strict=True)
-    )
-    return (
-        f"Share of the {counted(first.k, 'nearest text')} in common ({share(first.chance)} by chance), likeness of all "
-        f"cosines (CKA), triplets of texts in the opposite order: {told}."
-    )
+def describe(results: Sequence[Agreement], names: Sequence[str]) -> str:
+    """What two checkpoints agree on under each instruction, on one line."""
+    told: list[str] = []
+    for name, one in zip(names, results, strict=True):
+        alike = "CKA undefined" if one.cka is None else f"CKA {share(one.cka)}"
+        nearest, flipped = share(one.overlap), share(one.flipped)
+        if not told:
+            nearest += f" of the {counted(one.k, 'nearest text')} in common ({share(one.chance)} by chance)"
+            flipped += " of triplets flipped"
+        told.append(f"{name}: {nearest}, {alike}, {flipped}")
+    return " · ".join(told)
 
 
 def _overlap(a: NDArray[np.float32], b: NDArray[np.float32], k: int) -> float:

@@ -19,7 +19,7 @@ from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import Panel, PanelSet
 from instructor_core.figures.theme import shorten
 from instructor_core.figures.token_rows import TokenRows
-from instructor_core.ui.canvas import Context
+from instructor_core.ui.canvas import Context, draw
 from instructor_core.ui.components import FILE_POLICY
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import Lesson, Look, Step, judge, judge_change
@@ -278,7 +278,7 @@ def _shown(printer: Printer, scene: Scene) -> _Shown:
     options["map.n_components"] = 2  # as paper has
     if options["map.method"] == "auto":
         options["map.method"] = "umap" if len(inputs.texts) in UMAP_FOLLOWS else "pca"
-    drawing = view.draw(Context(printer.runtime, inputs, scene.selected.within(inputs), options))
+    drawing = draw(view, Context(printer.runtime, inputs, scene.selected.within(inputs), options))
     title = TABS[scene.place] if view.title == TABS[scene.place] else f"{TABS[scene.place]}: {view.title}"
     return _Shown(title, drawing.panels, drawing.rows, drawing.sentences, drawing.note)
 

@@ -99,7 +99,7 @@ def test_few_texts_and_many_are_said_for_what_they_are() -> None:
         agreement(vectors(2, 4, 0), vectors(2, 4, 0))
     many = agreement(vectors(1200, 8, 0), vectors(1200, 8, 0))
     assert many.flips.n_triplets == MAX_FLIPPED * (MAX_FLIPPED - 1) * (MAX_FLIPPED - 2) // 2
-    assert describe([many], ["A"]) == (
-        "Share of the 10 nearest texts in common (.01 by chance), likeness of all cosines (CKA), triplets of texts in "
-        "the opposite order: A 1.00, CKA 1.00, .00."
+    assert describe([many, many], ["A", "B"]) == (
+        "A: 1.00 of the 10 nearest texts in common (.01 by chance), CKA 1.00, .00 of triplets flipped · "
+        "B: 1.00, CKA 1.00, .00"
     )
