@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -69,6 +70,22 @@ def test_no_file_mentions_a_path_of_somebodys_machine() -> None:
     for folder in ("work", "root", "tmp", "home", "Users"):  # a planted one is found
         assert machine_paths(f'see "/{folder}' + '/somebody/notes.md"')
         assert not machine_paths(f"https://example.org/{folder}" + "/somebody")
+
+
+def test_what_a_reader_sees_is_spelt_in_one_way() -> None:
+    american = re.compile(
+        r"\b(neighbor(s|hood|hoods)?|colors|colored|behaviors?|centered|gray|labeled|labeling)\b", re.I
+    )
+    found = []
+    for path in sorted((ROOT / "instructor_core").glob("[!t]*/**/*.py")):  # the page, its figures, their analysis
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value.value = ""  # a docstring: parameters have the names of the field
+            if isinstance(node, ast.Constant) and " " in str(node.value) and american.search(str(node.value)):
+                found.append((path.name, node.lineno, node.value))
+    pages = [*ROOT.glob("assets/lessons/*.json"), *ROOT.glob("assets/examples/*"), ROOT / "assets/help.json"]
+    found += [(path.name, hit[0]) for path in pages for hit in american.finditer(path.read_text(encoding="utf-8"))]
+    assert found == []
 
 
 def test_nothing_new_appeared_at_the_top_level() -> None:

@@ -136,7 +136,7 @@ def _side(units: Sequence[Unit]) -> Side:
     """Labels of tokens or words, with a line before `</s>`."""
     names = tuple(unit.text for unit in units)
     ends = tuple(i for i, unit in enumerate(units) if unit.is_end and i > 0)
-    return Side(names, tuple(range(len(names))), names, separators=ends)
+    return Side(tuple(unit.plain for unit in units), tuple(range(len(names))), names, separators=ends)
 
 
 def _aspect(table: Contributions) -> float:

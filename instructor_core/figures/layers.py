@@ -48,7 +48,8 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
     layers = tuple(layer_name(layer) for layer in range(len(result.values)))
     high = float(result.values.max()) or 1.0
     scale = ColorScale(theme.SEQUENTIAL, 0.0, high, f"1 − cosine of states under {letter(a)} and {letter(b)}")
-    columns = Side(names, tuple(range(len(names))), names, separators=(len(names) - 1,) if len(names) > 1 else ())
+    ticks = tuple(unit.plain for unit in result.tokens)
+    columns = Side(ticks, tuple(range(len(names))), names, separators=(len(names) - 1,) if len(names) > 1 else ())
     figure = matrix_figure(result.values, Side(layers, tuple(range(len(layers))), layers), columns, scale, "1 − cosine")
     figure.data[0].z = result.values  # early layers differ by less than what matrices are rounded to
     title = f"{letter(a)} against {letter(b)}"

@@ -1,6 +1,6 @@
 """Where words stand on a map: beside the points of few texts, and at the places of groups, without covering anything.
 
-Places are reckoned on a panel 400 px wide; on a wider one there is more room than needed.
+Places are reckoned on a panel 360 px wide, as on a phone; on a wider one there is more room than needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_WORDED = 24  # texts up to which points carry the beginnings of their texts,
 MAX_NUMBERED = 40  # texts up to which points carry their numbers
 NAME_LENGTH = 24  # characters of a label in the legend and on the map
 _WORDS_LENGTHS = (16, 24, 36)  # characters of a text beside its point: all get the first before one gets more
-PANEL_WIDTH = 400.0  # px, the width that placing words reckons with
+PANEL_WIDTH = 360.0  # px, the width that placing words reckons with: a phone
 _CELLS = 11  # along one side of the lattice on which a group's place is looked for
 _SURELY = 0.7  # share of the points around the place of a name that are of its group
 _GATHERED = 0.5  # share of a group that stands around the place of its name
@@ -111,7 +111,7 @@ def place_words(
 
     Numbers are placed first, then words take the place of numbers where there is room for them, then more words.
     Points are served in order; each takes the first place around its point that covers no marker and nothing placed
-    before it, reckoned on a panel 400 px wide.
+    before it.
     """
     n = len(pixels)
     if n > MAX_NUMBERED:

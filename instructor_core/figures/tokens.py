@@ -62,11 +62,12 @@ def token_similarity_panels(
 
 
 def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:
-    """Labels of tokens, with a line where the instruction ends."""
+    """Labels of tokens, with a line where the instruction ends; their mark of a word start stays in the tooltip."""
     names = tuple(theme.shorten(token, _TOKEN_LENGTH) for token in tokens)
     inside = [segment == "instruction" for segment in segments]  # true for a member of a string enumeration as well
     ends = tuple(i for i in range(1, len(names)) if inside[i - 1] and not inside[i])
-    return Side(names, _range(names), names, separators=ends)
+    ticks = tuple(name.removeprefix("▁") or "space" for name in names)
+    return Side(ticks, _range(names), names, separators=ends)
 
 
 def _range(sequence: Sequence[object]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.table import has_pyarrow
+from instructor_core.ui.components import code_view
 from instructor_core.ui.downloads import SAVE_FILE, new_path
 from instructor_core.ui.exports import (
     Export,
@@ -86,13 +87,8 @@ def build_export(page: Page) -> gr.HTML:
             printing = view_button()
         message = gr.HTML("", elem_id="export-note")
         file = gr.DownloadButton(visible="hidden")
-        snippet_view = gr.Code(
-            code(page.runtime, page.inputs.value),
-            language="python",
-            label="The same in Python",
-            interactive=False,
-            max_lines=14,
-            elem_id="export-code",
+        snippet_view = code_view(
+            code(page.runtime, page.inputs.value), label="The same in Python", elem_id="export-code", lines=14
         )
     written = button.click(
         partial(write, page.runtime, cache_folder()),

@@ -5,6 +5,7 @@ Another version is not refused: `missing_names` says at the start what is gone, 
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import re
@@ -15,10 +16,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
-import gradio as gr
-from gradio import processing_utils, routes, state_holder, utils
 from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
+
+# Gradio writes an interface file for each of its components when it is imported, unless their code is in no file: half
+# the time of the import.
+with patch.object(inspect, "getfile", side_effect=OSError):
+    import gradio as gr
+from gradio import processing_utils, routes, state_holder, utils
 
 logger = logging.getLogger(__name__)
 

@@ -151,8 +151,9 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
 
 
 def bring_to_front(page: Page, tab_id: str, button: gr.Button) -> None:
-    """Let a button bring a tab to the front."""
-    button.click(lambda: (gr.Tabs(selected=tab_id), tab_id), None, [page.tabs, page.active], **IN_TURN)
+    """Let a button bring a tab to the front, in the browser: an answer of the server could undo a later click."""
+    update = json.dumps({"selected": tab_id, "__type__": "update"})
+    button.click(None, None, page.tabs, js=f"() => ({update})", **QUIET)
 
 
 def news() -> str:

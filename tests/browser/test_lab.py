@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_contr
     assert box is not None and box["y"] <= 330
     # What more tries ask for is said before they are made.
     expect(page.locator("#lab-status")).to_contain_text("the best of 65 must win at least 10 of these 16")
-    expect(page.locator("#lab-snippet")).to_contain_text("InstructorModel")
+    expect(page.locator("#lab-snippet textarea")).to_have_value(re.compile("InstructorModel"))
     open_row(page, "A")
     expect(page.locator("#closer-plots")).to_contain_text("Labels that A confuses")
     drawn(page, "lab-plots", 1)
@@ -104,7 +105,7 @@ def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: 
     open_tab(page, "Test")
     use = 'Use "Represent the text for classifying the feeling:": '  # proposed from the columns
     expect(page.locator("#lab-findings")).to_contain_text(use)
-    expect(page.locator("#lab-snippet")).to_contain_text("classifying the feeling")
+    expect(page.locator("#lab-snippet textarea")).to_have_value(re.compile("classifying the feeling"))
 
 
 def test_without_labels_nothing_is_offered_to_be_tried(page: Page) -> None:

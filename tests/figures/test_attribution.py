@@ -57,7 +57,7 @@ def test_bars_beside_the_heatmap_are_its_totals_at_the_same_positions() -> None:
     assert right.customdata[1].startswith("<b>\n")
     across, along = figure.layout.shapes
     assert (across.x0, along.y0) == (1.5, 2.5)  # the end is parted from the words
-    assert "▁&lt;b&gt;" in figure.layout.yaxis.ticktext
+    assert "&lt;b&gt;" in figure.layout.yaxis.ticktext
     signed = ledger_panels([hand_made([[0.5, -0.2], [0, 0]])], [0], INSTRUCTIONS).panels[0].figure.data[1]
     assert theme.DIVERGING.index(signed.marker.color[0]) > 5 > theme.DIVERGING.index(signed.marker.color[1])
 

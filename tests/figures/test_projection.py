@@ -138,9 +138,9 @@ def test_thousands_of_different_labels_make_a_bounded_number_of_traces() -> None
 
 
 def boxes(figure: go.Figure) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
-    """Left, bottom, right and top of all markers and of all words on a map of square pixels, 400 px wide."""
+    """Left, bottom, right and top of all markers and of all words on a map of square pixels, 360 px wide."""
     low, high = (np.array([figure.layout[axis].range[end] for axis in ("xaxis", "yaxis")]) for end in (0, 1))
-    scale = 400 / float((high - low).max())
+    scale = 360 / float((high - low).max())
     markers, found = [], []
     for trace in figure.data:
         for x, y, words, place in zip(trace.x, trace.y, trace.text, trace.textposition, strict=True):

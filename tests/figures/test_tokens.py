@@ -64,5 +64,5 @@ def test_token_matrices_share_one_scale_that_holds_all_of_them() -> None:
 def test_tokens_are_escaped_in_labels_and_given_as_they_are_to_tooltips() -> None:
     for panels in (dimension_panels(), similarity_panels()):
         figure = panels.panels[1].figure
-        assert list(figure.layout.yaxis.ticktext) == ["▁good", "▁&lt;b&gt;", "&lt;/s&gt;"]
+        assert list(figure.layout.yaxis.ticktext) == ["good", "&lt;b&gt;", "&lt;/s&gt;"]
         assert figure.data[0].meta["row_names"] == ["▁good", "▁<b>", "</s>"]

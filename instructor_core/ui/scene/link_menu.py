@@ -78,7 +78,14 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
             )
         message = gr.HTML("", elem_id="link-note")
         url = gr.Textbox(
-            "", label="Link", show_label=False, container=False, interactive=False, max_lines=1, elem_id="link-url"
+            "",
+            label="Link",
+            placeholder=" ",  # by which styles see that it is empty
+            show_label=False,
+            container=False,
+            interactive=False,
+            max_lines=1,
+            elem_id="link-url",
         )
         token = gr.Textbox("", visible="hidden")
         file = gr.DownloadButton(visible="hidden")

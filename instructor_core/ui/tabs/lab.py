@@ -11,7 +11,7 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.errors import UserError
-from instructor_core.ui.components import plot_view, widget
+from instructor_core.ui.components import code_view, plot_view, widget
 from instructor_core.ui.downloads import SAVE_FILE
 from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
@@ -78,14 +78,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     merges = _buttons("lab-merges", "ic-chips")
     explanation = gr.HTML(elem_id="lab-note")
     reasons = gr.HTML(elem_id="lab-reasons")
-    snippet = gr.Code(
-        language="python",
-        label="Use it in Python",
-        visible=False,
-        wrap_lines=True,
-        show_line_numbers=False,
-        elem_id="lab-snippet",
-    )
+    snippet = code_view(label="Use it in Python", elem_id="lab-snippet", lines=8, visible=False)
     with gr.Accordion("all rows", open=False, elem_classes=["ic-fold"], elem_id="lab-table-fold"):
         table = _buttons("lab-table", "ic-table")
         with gr.Row(elem_classes=["ic-status-row"]):
