@@ -25,7 +25,9 @@ def side_by_side(first: PanelSet, second: PanelSet, names: tuple[str, str]) -> P
     panels: list[Panel] = []
     for a, b in zip(first.panels, second.panels, strict=True):
         if a.instruction is None or a.instruction < MAX_INSTRUCTIONS:
-            panels += [_named(a, names[0], scale), _named(replace(b, key=f"{b.key} beside"), names[1], scale)]
+            aspect = None if a.aspect is None or b.aspect is None else max(a.aspect, b.aspect)
+            pair = replace(a, aspect=aspect), replace(b, aspect=aspect, key=f"{b.key} beside")
+            panels += [_named(panel, name, scale) for panel, name in zip(pair, names, strict=True)]
     return replace(
         first,
         panels=tuple(panels),

@@ -86,6 +86,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         gap = found.under[high].cosine - found.under[low].cosine
         apart = f"<p>{_chip(high)} and {_chip(low)} are {number(gap, 2)} apart, most by {_ties(found.changed)}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
+    title += f" for {escape(inputs.checkpoint_id)}" if inputs.beside_id else ""
     return f'<section class="ic-why"><h3>{title}</h3><ul>{said}</ul>{apart}</section>'
 
 
