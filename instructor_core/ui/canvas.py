@@ -115,7 +115,8 @@ def draw(view: View, context: Context) -> Drawing:
     cut = ""
     if (n := len(first.instructions)) > MAX_INSTRUCTIONS and view.name != "instructions":
         cut = f"Panels show instructions A to {letter(MAX_INSTRUCTIONS - 1)} of {n}; the line below counts all."
-    notes = (cut, *dict.fromkeys((*drawing.note, *beside.note)), HOW_TO_READ, context.runtime.memory_of(names))
+    told = (HOW_TO_READ, f"Fingerprints and the card of two texts are of {names[0]}.", context.runtime.memory_of(names))
+    notes = (cut, *dict.fromkeys((*drawing.note, *beside.note)), *told)
     return replace(drawing, note=notes, panels=side_by_side(drawing.panels, beside.panels, names))
 
 

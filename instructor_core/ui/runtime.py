@@ -78,6 +78,7 @@ class Runtime:
     _encoders: OrderedDict[str, CachedEncoder] = field(default_factory=OrderedDict)
     _downloads: dict[str, Download] = field(default_factory=dict)
     _grids: OrderedDict[Inputs, EmbeddingGrid] = field(default_factory=OrderedDict)
+    _weights: dict[str, int] = field(default_factory=dict)  # bytes of the models that were loaded
     _lock: Lock = field(default_factory=Lock)
     _loading: Lock = field(default_factory=Lock)
     _lent: dict[str, OnDevice] = field(default_factory=dict)
@@ -141,6 +142,7 @@ class Runtime:
             encoder = self._load(checkpoint)
             with self._lock:
                 self._encoders[checkpoint_id] = encoder
+                self._weights[checkpoint_id] = _weight_bytes(encoder.model)
             return encoder
 
     def _loaded(self, checkpoint_id: str) -> CachedEncoder | None:
@@ -185,8 +187,8 @@ class Runtime:
         return checkpoint_id in self._encoders
 
     def memory_of(self, checkpoint_ids: Sequence[str]) -> str:
-        """Return sentences on the memory that loaded checkpoints take, and its bound."""
-        sizes = ", ".join(f"{name} {_weight_bytes(self.encoder(name).model) / 1e6:.0f} MB" for name in checkpoint_ids)
+        """Return sentences on the memory that checkpoints of a run take, and its bound."""
+        sizes = ", ".join(f"{name} {self._weights[name] / 1e6:.0f} MB" for name in checkpoint_ids)
         return (
             f"In memory: {sizes} of weights, and at most {self.cache_mb} MB of embeddings each. No more than "
             f"{MAX_LOADED} models stay; the one used longest ago makes room for another."

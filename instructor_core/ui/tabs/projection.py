@@ -99,7 +99,7 @@ def settings_of(option: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, **whole, "min_dist": float(given["min_dist"])}
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def place(grid: EmbeddingGrid, **settings: Any) -> GridProjection:
     """Return the positions of all texts; panels that were fitted apart are turned onto the first."""
     result = project_grid(grid, **settings)
