@@ -174,7 +174,7 @@ class CachedEncoder:
         return read
 
     def direct_writes(self, encoding: TokenEncoding, groups: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
-        """Return what wrote a deep encoding's embedding: see ``InstructorModel.direct_writes``."""
+        """Return what wrote a deep encoding's embedding: see ``direct_writes.py``."""
         writes: tuple[NDArray[np.float32], ...] = self._in_turn(partial(self._run_writes, encoding, groups))
         return writes
 
@@ -231,4 +231,6 @@ def _read_out(model: InstructorModel, states: NDArray[np.float32]) -> NDArray[np
 def _direct_writes(
     model: InstructorModel, encoding: TokenEncoding, groups: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], ...]:
-    return model.direct_writes(encoding, groups)
+    from instructor_core.direct_writes import direct_writes
+
+    return direct_writes(model, encoding, groups)

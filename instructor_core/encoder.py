@@ -8,17 +8,14 @@ Su et al. 2023, "One Embedder, Any Task" (arXiv 2212.09741), is five steps, and 
     e    = W mean                                                  m = number of tokens of the instruction by itself
     e / |e|
 
-Before them stand the files of a checkpoint, after them what callers use: ``InstructorModel``. Where published
-implementations disagree this follows InstructorEmbedding 1.0.1 and sentence-transformers, but for what it says there.
-
-Copied alone elsewhere the file works, with PyTorch, Transformers and what they bring. It then does without ``hub.py``:
-the bundled checkpoint by name, a dead hub reported within seconds, the unneeded files of a repository left out.
+Callers use ``InstructorModel``, at the end. Where published implementations disagree this follows InstructorEmbedding
+1.0.1 and sentence-transformers, but for what it says there. Copied alone elsewhere the file works, with PyTorch and
+Transformers, but without ``hub.py``: the bundled checkpoint by name, a dead hub reported within seconds.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -196,15 +193,11 @@ _CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as on
 _WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
 
 Batch = list[list[Item]]  # runs of pairs that go through attention together, each padded to the first, its longest
-Record = list[tuple[Tensor, list[Tensor]]]  # per block: what enters it, its attention weights sequence by sequence
+Record = tuple[list[Tensor], list[list[Tensor]]]  # residual stream, attention weights by block and sequence
 
 
 def _batches(items: Sequence[Item], device: torch.device, budget: int | None = None) -> Iterator[Batch]:
-    """Yield batches of runs, longest first.
-
-    A run goes through attention as one block, padded to its longest; another begins where padding the rest would cost
-    more than a call. The rest of the network sees a batch as one list of tokens and does not care.
-    """
+    """Yield batches of runs, longest first; another run begins where padding the rest would cost more than a call."""
     budget = budget or _BATCH_TOKENS.get(device.type, _BATCH_TOKENS["cpu"])
     call = _CALL_TOKENS.get(device.type, _CALL_TOKENS["cpu"])
     items = sorted(items, key=lambda item: -len(item.ids))
@@ -227,10 +220,7 @@ def _batches(items: Sequence[Item], device: torch.device, budget: int | None = N
 
 
 class T5:
-    """Transformers' T5 encoder taken apart: the one place that knows its names, as they are in 5.0 to 5.23.
-
-    Another encoder would be another class with ``run`` and ``final_norm``; the rest is for training.
-    """
+    """Transformers' T5 encoder taken apart: the one place that knows its names, as they are in 5.0 to 5.23."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, width: int, merge_on: torch.device | None = None) -> None:
         load: Any = T5EncoderModel.from_pretrained
@@ -240,9 +230,9 @@ class T5:
             if missing or self.model.config.d_model != width:
                 sizes = f"hidden size {self.model.config.d_model}, a projection of {width} inputs"
                 raise ValueError(f"its weights do not fit its configuration: missing {missing[:3]}, {sizes}")
-            self._stack, self.config = self.model.encoder, self.model.config
+            self._stack, self.config, self.blocks = self.model.encoder, self.model.config, self.model.encoder.block
             self.embed, self.final_norm = self._stack.embed_tokens, self._stack.final_layer_norm
-            self._first = self._stack.block[0].layer[0].SelfAttention
+            self._first = self.blocks[0].layer[0].SelfAttention
             self.position_table, self.n_heads = self._first.relative_attention_bias, self._first.n_heads
             _ = self.weights(0), self.position_buckets(1, torch.device("cpu"))
             if merge_on is not None:
@@ -257,21 +247,16 @@ class T5:
     def run(self, ids: Tensor, runs: Sequence[Sequence[int]], record: Record | None = None) -> Tensor:
         """Return the last hidden states ``(R, h)`` float32 of the ``(R,)`` ids of runs of sequences of these lengths.
 
-        Only attention needs to know where a sequence ends; norms and linear layers take one token at a time. So a batch
-        is one list of tokens, and attention alone is called per run. ``record`` collects, per block, its input and its
-        attention weights ``(heads, width, width)`` of each sequence; last, what leaves the last block.
+        Norms and linear layers take one token at a time; attention alone has to know where a sequence ends, and is
+        called per run. ``record`` collects what enters each block and leaves the last, and per block the attention
+        weights ``(heads, width, width)`` of each sequence.
         """
         states = self._stack.dropout(self.embed(ids))
         biases = [self._position_bias(lengths, ids.device) for lengths in runs]
         sizes = [len(lengths) * lengths[0] for lengths in runs]
-        for block in self._stack.block:
-            first, feed_forward = block.layer
-            attention, normed = first.SelfAttention, first.layer_norm(states)
-            if self._is_merged:
-                products = attention.qkv(normed)
-            else:
-                products = torch.cat([attention.q(normed), attention.k(normed), attention.v(normed)], dim=-1)
-            dropout = attention.dropout if attention.training else 0.0
+        dropout = self._first.dropout if self.model.training else 0.0
+        for block in self.blocks:
+            products, write = self.attention(block, states)
             mixed, weights = list[Tensor](), list[Tensor]()
             for lengths, bias, part in zip(runs, biases, torch.split(products, sizes), strict=True):
                 # Each (n, heads, width, d_kv).
@@ -282,36 +267,19 @@ class T5:
                 out = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout, scale=1.0)
                 mixed.append(out.transpose(1, 2).reshape(len(part), -1))
             if record is not None:
-                record.append((states, weights))
-            states = feed_forward(states + first.dropout(attention.o(torch.cat(mixed))))
+                record[0].append(states)
+                record[1].append(weights)
+            states = block.layer[1](states + block.layer[0].dropout(write(torch.cat(mixed))))
         if record is not None:
-            record.append((states, []))
+            record[0].append(states)
         return self._stack.dropout(self.final_norm(states)).float()  # type: ignore[no-any-return]
 
-    def writes(self, states: Tensor, weights: Tensor, sources: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Split the mean of the ``pooled`` last states, the scale of the final norm frozen, by what wrote it.
-
-        From the states ``(L + 1, n, h)``, the weights ``(L, heads, n, n)`` and the groups ``(S, n)`` of tokens that are
-        read: what the embeddings wrote, ``(h,)``, the heads, ``(L, heads, S, h)``, and the feed-forwards, ``(L, h)``.
-        """
-        scale = pooled / pooled.sum() * torch.rsqrt(states[-1].pow(2).mean(-1) + self.final_norm.variance_epsilon)
-        heads, forwards, each = list[Tensor](), list[Tensor](), range(self.n_heads)
-        for block, before, after, weight in zip(self._stack.block, states, states[1:], weights, strict=False):
-            attention, normed = (
-                block.layer[0].SelfAttention,
-                block.layer[0].layer_norm(before.to(self.embed.weight.dtype)),
-            )
-            value = attention.qkv(normed).chunk(3, -1)[2] if self._is_merged else attention.v(normed)
-            value = value.view(len(normed), self.n_heads, -1).float()
-            mixed = torch.einsum("i,hij,sj,jhd->hsd", scale, weight, sources, value)
-            alone = mixed.new_zeros(*mixed.shape[:2], *mixed.shape[::2])  # of each head, beside zeros for the others
-            alone[each, :, each] = mixed
-            heads.append(
-                attention.o(alone.flatten(2).flatten(0, 1).to(normed.dtype)).float().view(*mixed.shape[:2], -1)
-            )
-            forwards.append(scale @ (after - before) - heads[-1].sum((0, 1)))
-        parts = scale @ states[0], torch.stack(heads), torch.stack(forwards)
-        return tuple(self.final_norm.weight.float() * part for part in parts)
+    def attention(self, block: Any, states: Tensor) -> tuple[Tensor, Any]:
+        """Return query, key and value of states ``(R, h)``, side by side, and the product that writes what was read."""
+        attention, normed = block.layer[0].SelfAttention, block.layer[0].layer_norm(states)
+        if self._is_merged:
+            return attention.qkv(normed), attention.o
+        return torch.cat([attention.q(normed), attention.k(normed), attention.v(normed)], dim=-1), attention.o
 
     def _position_bias(self, lengths: Sequence[int], device: torch.device) -> Tensor:
         """Return what is added to the scores of a run: ``(1 or n, heads, width, width)``."""
@@ -334,7 +302,7 @@ class T5:
 
     def weights(self, layer: int) -> tuple[list[Tensor], Tensor, list[Tensor], Tensor, Tensor, Tensor]:
         """Parameters of a block that is not merged: [q, k, v], o, [wi] or [wi_0, wi_1], wo and its two norms."""
-        first, second = self._stack.block[layer].layer
+        first, second = self.blocks[layer].layer
         attention, feed = first.SelfAttention, second.DenseReluDense
         wide = [feed.wi_0.weight, feed.wi_1.weight] if self.config.is_gated_act else [feed.wi.weight]
         qkv = [attention.q.weight, attention.k.weight, attention.v.weight]
@@ -342,7 +310,7 @@ class T5:
 
     def _merge(self, device: torch.device) -> None:
         """Take the weights over for inference: one product for query, key and value, and the ReLU in its own."""
-        for block in self._stack.block:
+        for block in self.blocks:
             attention, feed = block.layer[0].SelfAttention, block.layer[1].DenseReluDense
             qkv = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight])
             attention.qkv, attention.o = _Product(qkv, device), _Product(attention.o.weight, device)
@@ -368,10 +336,11 @@ class _Product(nn.Module):
         self.is_packed = device.type == "cpu" and (_packing_pays(weight.dtype) if pack is None else pack)
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.is_packed else weight
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(self, states: Tensor) -> Any:
         if self.is_packed:
-            after = "relu" if self.relu else "none"
-            return torch.ops.mkldnn._linear_pointwise(states, self.weight, None, after, [], "")  # type: ignore[no-any-return]
+            return torch.ops.mkldnn._linear_pointwise(
+                states, self.weight, None, "relu" if self.relu else "none", [], ""
+            )
         out = F.linear(states, self.weight)
         return torch.relu_(out) if self.relu else out
 
@@ -410,39 +379,22 @@ class Segment(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class TokenEncoding:
-    """One pair, token by token: ``n`` encoded tokens (the last is ``</s>``), then ``c`` that the window cut off.
+    """One pair, token by token: ``n`` encoded tokens (the last is ``</s>``), then ``c`` that the window cut off."""
 
-    Attributes:
-        instruction: The instruction as given, but for lone surrogates.
-        text: The text as given, but for lone surrogates.
-        joined: What was tokenized: the instruction followed by the stripped text.
-        token_ids: ``(n + c,)`` int64 vocabulary ids.
-        tokens: ``n + c`` vocabulary strings; ``▁`` marks a word start.
-        spans: ``(n + c, 2)`` int64 character ranges in ``joined``; ``(-1, -1)`` for ``</s>``.
-        segments: ``n + c`` segments.
-        pooling_mask: ``(n,)`` bool, True for the tokens that enter the mean.
-        hidden: ``(n, h)`` float32 last hidden states.
-        projected: ``(n, D)`` float32 hidden states through the linear layer; ``embedding`` is the mean of those pooled.
-        n_instruction_tokens: Length of the instruction tokenized alone, without ``</s>``: the count boundary.
-        max_seq_length: Window of the checkpoint in tokens.
-        layers: ``(L + 1, n, h)`` float32: the token embeddings, then the residual stream after each block; or None.
-        attentions: ``(L, heads, n, n)`` float32 attention weights, rows sum to 1; or None.
-    """
-
-    instruction: str
+    instruction: str  # as given, but for lone surrogates, and so is the text
     text: str
-    joined: str
-    token_ids: NDArray[np.int64]
-    tokens: tuple[str, ...]
-    spans: NDArray[np.int64]
-    segments: tuple[Segment, ...]
-    pooling_mask: NDArray[np.bool_]
-    hidden: Vectors
-    projected: Vectors
-    n_instruction_tokens: int
-    max_seq_length: int
-    layers: Vectors | None = None
-    attentions: Vectors | None = None
+    joined: str  # what was tokenized: the instruction followed by the stripped text
+    token_ids: NDArray[np.int64]  # (n + c,) of the vocabulary
+    tokens: tuple[str, ...]  # (n + c) as the vocabulary has them; "▁" marks a word start
+    spans: NDArray[np.int64]  # (n + c, 2) ranges of characters in ``joined``; (-1, -1) for </s>
+    segments: tuple[Segment, ...]  # (n + c)
+    pooling_mask: NDArray[np.bool_]  # (n,) True for the tokens that enter the mean
+    hidden: Vectors  # (n, h) last hidden states
+    projected: Vectors  # (n, D) these through the linear layer; ``embedding`` is the mean of those pooled
+    n_instruction_tokens: int  # length of the instruction tokenized alone, without </s>: the count boundary
+    max_seq_length: int  # window of the checkpoint in tokens
+    layers: Vectors | None = None  # (L + 1, n, h) the token embeddings, then the residual stream after each block
+    attentions: Vectors | None = None  # (L, heads, n, n) attention weights, rows sum to 1
 
     @property
     def n_encoded(self) -> int:
@@ -535,8 +487,7 @@ class InstructorModel(nn.Module):
 
     def _run(self, batch: Batch, record: Record | None = None) -> tuple[Tensor, Tensor, list[tuple[Item, slice]]]:
         """Run a batch: ``(b, D)`` embeddings, not normalised; ``(R, h)`` last hidden states; the rows of each item."""
-        ids: list[int] = []
-        places: list[tuple[Item, slice]] = []
+        ids, places = list[int](), list[tuple[Item, slice]]()
         for items in batch:
             for item in items:
                 places.append((item, slice(len(ids), len(ids) + len(item.ids))))
@@ -560,7 +511,7 @@ class InstructorModel(nn.Module):
         """
         if not (prepared := self.prepare(read_pairs(pairs))):
             return torch.zeros(0, self.dim, device=self.device), [], []
-        (batch,) = _batches(prepared, self.device, budget=sys.maxsize)
+        (batch,) = _batches(prepared, self.device, budget=len(prepared) * self.max_seq_length)
         with torch.inference_mode(not self.training):
             embeddings, hidden, places = self._run(batch)
             if normalize:
@@ -609,30 +560,19 @@ class InstructorModel(nn.Module):
 
     @torch.inference_mode()
     def encode_tokens(self, pairs: Pairs, *, layers: bool = False, attentions: bool = False) -> list[TokenEncoding]:
-        """Return every token's place and vectors for each pair, in the order given.
-
-        ``layers`` also keeps the residual stream after each block, ``(L + 1, n, h)`` floats per pair; ``attentions``
-        the weights of attention, ``(L, heads, n, n)``.
-        """
+        """Return every token's place and vectors for each pair, in the order given; on request those inside as well."""
         results: dict[int, TokenEncoding] = {}
         for batch in _batches(self.prepare(read_pairs(pairs)), self.device):
-            record: Record | None = [] if layers or attentions else None
-            _, hidden, places = self._run(batch, record)
+            streams, maps = list[Tensor](), list[list[Tensor]]()
+            _, hidden, places = self._run(batch, (streams, maps) if layers or attentions else None)
             projected = self.dense(hidden)
             for i, (item, rows) in enumerate(places):
                 n = len(item.ids)
-                streams = [states[rows].float() for states, _ in record or []]
-                weights = [of_block[i][:, :n, :n] for _, of_block in (record or [])[:-1]]
-                joined, boundary = item.instruction + item.text.strip(), len(item.instruction)
+                joined, edge = item.instruction + item.text.strip(), len(item.instruction)
                 *pieces, end = self._tokenizer.rows(joined)
-                # What was cut comes last.
-                token_ids, tokens, spans = zip(*pieces[: n - 1], end, *pieces[n - 1 :], strict=True)
+                token_ids, tokens, spans = zip(*pieces[: n - 1], end, *pieces[n - 1 :], strict=True)  # cut ones last
                 segments = [
-                    Segment.TEXT
-                    if start >= boundary
-                    else Segment.STRADDLING
-                    if stop > boundary
-                    else Segment.INSTRUCTION
+                    Segment.TEXT if start >= edge else Segment.INSTRUCTION if stop <= edge else Segment.STRADDLING
                     for start, stop in spans[: n - 1]
                 ]
                 results[item.position] = TokenEncoding(
@@ -648,39 +588,13 @@ class InstructorModel(nn.Module):
                     projected=projected[rows].cpu().numpy(),
                     n_instruction_tokens=item.pooled.start,
                     max_seq_length=self.max_seq_length,
-                    layers=torch.stack(streams).cpu().numpy() if layers else None,
-                    attentions=torch.stack(weights).cpu().numpy() if attentions else None,
+                    layers=torch.stack([part[rows].float() for part in streams]).cpu().numpy() if layers else None,
+                    attentions=torch.stack([part[i][:, :n, :n] for part in maps]).cpu().numpy() if attentions else None,
                 )
         return [results[position] for position in range(len(results))]
 
     def read_out(self, states: Vectors) -> Vectors:
-        """Apply the final norm and the linear layer to residual states ``(..., h)`` float32 of any block: ``(..., D)``.
-
-        Of the last block this is ``TokenEncoding.projected``; the network was not trained to be read out of others.
-        """
+        """Apply final norm and linear layer to residual states ``(..., h)`` of any block: ``(..., D)`` float32."""
         with torch.inference_mode():
             tensor = torch.from_numpy(np.ascontiguousarray(states)).to(self.device, self.dtype)
             return np.asarray(self.dense(self.backbone.final_norm(tensor).float()).cpu())
-
-    @torch.inference_mode()
-    def direct_writes(self, encoding: TokenEncoding, sources: NDArray[np.bool_]) -> tuple[Vectors, Vectors, Vectors]:
-        """Split the embedding of a pair by what wrote it into the residual stream; the parts add up to it.
-
-        All are read through the final norm as it scaled their sum. A part is what was written directly: what it does to
-        the parts after it is theirs.
-
-        Args:
-            encoding: A pair encoded with its layers and attentions.
-            sources: ``(S, n)``: groups of tokens, each token in one, by which the writes of attention are split.
-
-        Returns:
-            ``(D,)`` of the token embeddings, ``(L, heads, S, D)`` of what each head read in each group, and ``(L, D)``
-            of the feed-forward layers.
-        """
-        if encoding.layers is None or encoding.attentions is None:
-            raise EncoderError(
-                "Direct writes need encode_tokens(pairs, layers=True, attentions=True): got neither or one."
-            )
-        given = encoding.layers, encoding.attentions, sources, encoding.pooling_mask
-        parts = self.backbone.writes(*(torch.from_numpy(array).to(self.device, torch.float32) for array in given))
-        return tuple(np.asarray(self.dense(part).cpu()) for part in parts)  # type: ignore[return-value]

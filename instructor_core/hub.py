@@ -38,7 +38,8 @@ class Checkpoint:
 
 BUNDLED = "instructor-mini"
 
-# Sizes and revisions as the MTEB registry of models states them for the three published checkpoints.
+# Sizes and revisions as pull request 4883 of embeddings-benchmark/mteb states them (July 2026, closed, never merged:
+# the registry of MTEB itself has no INSTRUCTOR); they were not compared with the hub itself.
 CHECKPOINTS = (
     Checkpoint(BUNDLED, BUNDLED, None, 8_000_000, 0),
     Checkpoint(

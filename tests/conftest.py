@@ -6,7 +6,7 @@ import os
 
 # Set before the libraries that read them are imported: no test waits for the net.
 os.environ.update(
-    HF_HUB_OFFLINE="1",
+    HF_HUB_OFFLINE="0" if os.environ.get("HUB") == "1" else "1",
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     DO_NOT_TRACK="1",
@@ -26,7 +26,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import T5Config, T5EncoderModel
 
-import tests.offline.sitecustomize  # noqa: F401 (cuts this process off the net)
+HUB = os.environ.get("HUB") == "1"  # permission to use the Hugging Face Hub, for the tests marked `hub` alone
+if not HUB:
+    import tests.offline.sitecustomize  # noqa: F401 (cuts this process off the net)
 
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
@@ -162,8 +164,15 @@ def encoder(mini: InstructorModel) -> CachedEncoder:
     return CachedEncoder(mini)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests under tests/browser and puts them last: the quick ones fail first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the tests under tests/browser and puts them last: the quick ones fail first; either `hub` or the others."""
+    of_hub = [item for item in items if item.get_closest_marker("hub")]
+    if HUB:  # nothing cuts this process off the net now
+        config.hook.pytest_deselected(items=[item for item in items if item not in of_hub])
+        items[:] = of_hub
+    else:
+        for item in of_hub:
+            item.add_marker(pytest.mark.skip(reason="needs the Hugging Face Hub: HUB=1 tests/run"))
     browser = Path(__file__).parent / "browser"
     for item in items:
         if browser in item.path.parents:

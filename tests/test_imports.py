@@ -36,25 +36,33 @@ LAYERS = {
         project=(f"{PACKAGE}.hub",),
         packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm"),
     ),
+    f"{PACKAGE}.direct_writes": Layer(project=(f"{PACKAGE}.encoder",), packages=("torch", "numpy")),
     f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
     f"{PACKAGE}.errors": Layer(),
     f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
+    f"{PACKAGE}.export_onnx": Layer(
+        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.errors"), packages=("torch", "tokenizers", "numpy")
+    ),
+    f"{PACKAGE}.evaluate.mteb": Layer(project=(f"{PACKAGE}.errors",), packages=("mteb", "numpy")),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.queueing", f"{PACKAGE}.errors"), packages=("numpy",)
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "direct_writes", "queueing", "errors")),
+        packages=("numpy",),
     ),
     f"{PACKAGE}.embed": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.hub", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
         packages=("numpy", "pyarrow", "ray", "tqdm"),
     ),
     f"{PACKAGE}.analysis": Layer(
-        project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap")
+        project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap", "pydantic")
     ),
     f"{PACKAGE}.evaluate": Layer(
         project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
-    f"{PACKAGE}.figures": Layer(project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly")),
+    f"{PACKAGE}.figures": Layer(
+        project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly", "PIL")
+    ),
     # The recipe of the bundled checkpoint is measured while it runs as the result will be.
     f"{PACKAGE}.train.mini": Layer(
         project=tuple(

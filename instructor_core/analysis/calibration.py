@@ -10,22 +10,26 @@ sentences"; texts of one domain or one length may all lie high.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import rounded
 from instructor_core.analysis.similarity import cosine_matrix
-from instructor_core.analysis.suggest import bundled
+from instructor_core.analysis.suggest import bundled, read_json
 from instructor_core.errors import UserError
 
-SENTENCES_FILE = bundled("unrelated_sentences.json")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _CURVE = 201  # points of the background curve
+
+
+@dataclass(frozen=True)
+class _Bundled:
+    """The bundled sentences by domain."""
+
+    domains: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,9 @@ class Background:
         return (100.0 * below / len(self.cosines)).astype(np.float32)
 
 
-def unrelated_sentences(path: Path = SENTENCES_FILE) -> UnrelatedSentences:
+def unrelated_sentences() -> UnrelatedSentences:
     """The bundled sentences: what has to be encoded under every instruction that is calibrated."""
-    domains = json.loads(path.read_text(encoding="utf-8"))["domains"]
+    domains = read_json(bundled("unrelated_sentences.json").read_bytes(), _Bundled).domains
     pairs = [(text, domain) for domain, texts in domains.items() for text in texts]
     return UnrelatedSentences(tuple(text for text, _ in pairs), tuple(domain for _, domain in pairs))
 

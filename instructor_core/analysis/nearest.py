@@ -54,16 +54,16 @@ def nearest_change(embeddings: NDArray[np.floating], labels: Sequence[str] | Non
     return NearestChange(nearest, (nearest != nearest[0]).sum(axis=1), agreement)
 
 
-def describe_change(result: NearestChange, other: int = 1, *, first: str = "A", second: str | None = None) -> str:
-    """One sentence: "9 of 16 texts have another nearest text under B than under A."; names replace the letters."""
+def describe_change(result: NearestChange, other: int = 1) -> str:
+    """One sentence: "9 of 16 texts have another nearest text under B than under A."."""
     n = result.nearest.shape[1]
-    changed, name = int(result.changed[other]), second or letter(other)
+    changed, name = int(result.changed[other]), letter(other)
     if n < 2:
         return "A nearest text needs 2 texts."
     if changed == 0:
-        return f"Every text has the same nearest text under {name} as under {first}."
+        return f"Every text has the same nearest text under {name} as under A."
     have = "has" if changed == 1 else "have"
-    return f"{changed} of {n} texts {have} another nearest text under {name} than under {first}."
+    return f"{changed} of {n} texts {have} another nearest text under {name} than under A."
 
 
 def describe_agreement(agreement: NDArray[np.floating], names: Sequence[str]) -> str:

@@ -19,9 +19,9 @@ def signed(value: float, digits: int = 3) -> str:
     return f"+{text}" if float(text.replace("−", "-")) > 0 else text
 
 
-def span(low: float, high: float, digits: int = 2) -> str:
+def span(low: float, high: float) -> str:
     """Two values in words: "from 0.12 to 0.80"."""
-    return f"from {number(low, digits)} to {number(high, digits)}"
+    return f"from {number(low, 2)} to {number(high, 2)}"
 
 
 def counted(n: int, noun: str) -> str:

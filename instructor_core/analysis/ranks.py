@@ -90,6 +90,14 @@ def noise_margin(original: NDArray[np.floating], edited: Iterable[NDArray[np.flo
     return max((flip.margin for result in results for flip in result.flips), default=0.0)
 
 
+def ranked(scores: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Columns of each row from the highest score on, equal ones by index, and their ranks from 1, (R, M) twice."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(1, scores.shape[1] + 1)[None, :], axis=1)
+    return order, ranks
+
+
 def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int = 5) -> NeighborRanks:
     """Ranks of the texts among the `top` neighbors of `text` under any instruction, from its cosines (K, N)."""
     n = cosines_of_text.shape[1]
@@ -98,9 +106,7 @@ def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int
     cosines = cosines_of_text.astype(np.float64)
     others = rounded(cosines)
     others[:, text] = -np.inf
-    order = np.argsort(-others, axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, n + 1)[None, :], axis=1)
+    _, ranks = ranked(others)
     best = ranks.min(axis=0)
     candidates = [j for j in range(n) if j != text and best[j] <= top]
     shown = np.array(sorted(candidates, key=lambda j: (best[j], ranks[0, j])), dtype=np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import rounded
+from instructor_core.analysis.ranks import ranked
 from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.errors import UserError
 
@@ -62,10 +63,7 @@ def retrieve(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> 
             f"Retrieval needs at least 1 query and 1 document: got {len(queries)} and {len(documents)}. Add texts."
         )
     scores = cosine_matrix(queries, documents)
-    order = np.argsort(-rounded(scores.astype(np.float64)), axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, len(documents) + 1)[None, :], axis=1)
-    return Retrieval(scores, order, ranks)
+    return Retrieval(scores, *ranked(rounded(scores.astype(np.float64))))
 
 
 def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOFF) -> RetrievalQuality:

@@ -167,12 +167,7 @@ def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:
     return order if order[0] < order[-1] else order[::-1].copy()
 
 
-def neighbors(matrix: NDArray[np.floating], text: int, *, k: int, include_self: bool = False) -> tuple[Neighbor, ...]:
-    """The `k` columns most similar to row `text`, best first; equal cosines by index."""
-    return nearest_first(matrix[text], None if include_self else text, k=k)
-
-
-def nearest_first(cosines: NDArray[np.floating], text: int | None, *, k: int) -> tuple[Neighbor, ...]:
+def nearest_first(cosines: NDArray[np.floating], text: int, *, k: int) -> tuple[Neighbor, ...]:
     """The `k` texts of the highest cosines (N,), best first, `text` left out; equal cosines by index."""
     kept = [int(j) for j in np.argsort(-cosines, kind="stable") if j != text][: max(k, 0)]
     return tuple(Neighbor(j, float(cosines[j])) for j in kept)

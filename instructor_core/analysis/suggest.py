@@ -7,14 +7,16 @@ References:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 from instructor_core.errors import UserError
+
+Kind = TypeVar("Kind")
 
 MAX_CANDIDATES = 24
 _START = "Represent the "
@@ -87,6 +89,29 @@ class Yardsticks:
 
 
 @dataclass(frozen=True)
+class _Axis:
+    """One axis of `wordings.json`: the names of label columns that it answers for, and its plain instruction."""
+
+    labels: tuple[str, ...]
+    plain: str
+
+
+@dataclass(frozen=True)
+class _Wordings:
+    """What is read of `wordings.json`."""
+
+    axes: dict[str, _Axis]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """What is read of a line of a label set."""
+
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
 class WordedTask:
     """A task and instructions that all ask for it, each in other words."""
 
@@ -101,24 +126,29 @@ def bundled(name: str) -> Path:
     return inside if inside.exists() else package.parent / "assets" / name
 
 
+def read_json(content: bytes | str, kind: type[Kind]) -> Kind:
+    """What bundled JSON holds, as a value of this type; what does not fit is refused by name."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_json(content)
+
+
 def load_builder() -> Builder:
     """The bundled lists."""
-    content = json.loads(bundled("instruction_builder.json").read_text(encoding="utf-8"))
-    objectives = (Objective(item["axis"], item["objective"], item["mini"]) for item in content["objectives"])
-    return Builder(tuple(content["domains"]), tuple(content["text_types"]), tuple(objectives))
+    return read_json(bundled("instruction_builder.json").read_bytes(), Builder)
 
 
 def yardsticks() -> Yardsticks:
     """The tasks whose labels a label set has, in the order of `wordings.json`, and its `unknown` instructions."""
     folder = bundled("label_sets")
-    wordings = json.loads((folder / "wordings.json").read_text(encoding="utf-8"))
+    wordings = read_json((folder / "wordings.json").read_bytes(), _Wordings)
     kinds: set[str] = set()
     for path in folder.glob("*.jsonl"):
         with path.open(encoding="utf-8") as lines:
-            kinds.update(json.loads(next(lines)).get("labels", ()))
-    plain = [entry["plain"] for entry in wordings["axes"].values() if kinds.intersection(entry["labels"])]
+            kinds.update(read_json(next(lines), _Labelled).labels)
+    plain = [axis.plain for axis in wordings.axes.values() if kinds.intersection(axis.labels)]
     tasks = (TestedTask(_asked_for(instruction), instruction.rstrip() + " ") for instruction in plain)
-    return Yardsticks(tuple(tasks), tuple(wording.rstrip() + " " for wording in wordings["unknown"]))
+    return Yardsticks(tuple(tasks), tuple(wording.rstrip() + " " for wording in wordings.unknown))
 
 
 def suggest(*, domains: Sequence[str] = ("",), text_types: Sequence[str], objectives: Sequence[str]) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.errors import UserError
 
 
@@ -25,7 +25,6 @@ class VarianceSplit:
     instruction: float  # 0 for one instruction or equal ones
     interaction: float  # likewise
     total: float  # sum of the squared distances of all K x N vectors to their mean
-    normalized: bool
     n_instructions: int
     n_texts: int
 
@@ -37,14 +36,15 @@ class VarianceSplit:
         return self.text / self.total, self.instruction / self.total, self.interaction / self.total
 
 
-def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceSplit:
-    """The split of a grid; `normalized` splits the unit vectors that cosines compare, not those that are pooled."""
-    if grid.n_instructions < 1 or grid.n_texts < 2:
+def variance_split(embeddings: NDArray[np.floating]) -> VarianceSplit:
+    """The split of the vectors of K instructions and N texts, (K, N, D); cosines compare those of unit length."""
+    n_instructions, n_texts, _ = embeddings.shape
+    if n_instructions < 1 or n_texts < 2:
         raise UserError(
-            f"A variance split needs at least 1 instruction and 2 texts: got {grid.n_instructions} and "
-            f"{grid.n_texts}. Add instructions or texts."
+            f"A variance split needs at least 1 instruction and 2 texts: got {n_instructions} and {n_texts}. "
+            "Add instructions or texts."
         )
-    vectors = (grid.embeddings if normalized else grid.vectors).astype(np.float64)
+    vectors = embeddings.astype(np.float64)
     # Effects of the instruction are taken from the change against the first one: equal instructions give exactly 0.
     change = vectors - vectors[0]
     by_instruction = change.mean(axis=1, keepdims=True)
@@ -54,11 +54,10 @@ def variance_split(grid: EmbeddingGrid, *, normalized: bool = True) -> VarianceS
     means = vectors.mean(axis=0)
     center = vectors.mean(axis=(0, 1))
     return VarianceSplit(
-        text=float(grid.n_instructions * np.sum((means - means.mean(axis=0)) ** 2)),
-        instruction=float(grid.n_texts * np.sum((by_instruction - overall) ** 2)),
+        text=float(n_instructions * np.sum((means - means.mean(axis=0)) ** 2)),
+        instruction=float(n_texts * np.sum((by_instruction - overall) ** 2)),
         interaction=float(np.sum(interaction**2)),
         total=float(np.sum((vectors - center) ** 2)),
-        normalized=normalized,
-        n_instructions=grid.n_instructions,
-        n_texts=grid.n_texts,
+        n_instructions=n_instructions,
+        n_texts=n_texts,
     )

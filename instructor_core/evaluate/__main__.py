@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+from instructor_core.analysis.suggest import bundled
 from instructor_core.encoder import EncoderError, InstructorModel
 from instructor_core.errors import UserError
-from instructor_core.evaluate.data import bundled_label_sets, read_data, read_wordings
+from instructor_core.evaluate.data import read_data, read_wordings
 from instructor_core.evaluate.evaluation import evaluate_checkpoint
 from instructor_core.evaluate.markdown import END, START, to_markdown, write_card
 from instructor_core.evaluate.report import to_json
@@ -99,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
-        paths = [*(options.label_sets or [bundled_label_sets()]), *options.sts]
+        paths = [*(options.label_sets or [bundled("label_sets")]), *options.sts]
         notes = Notes()
         bad_rows = options.bad_rows.replace("-", " ")
         sets, pairs = read_data(paths, max_texts=options.max_texts, seed=options.seed, bad_rows=bad_rows, notes=notes)

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from instructor_core.analysis.suggest import bundled
 from instructor_core.errors import UserError
 from instructor_core.table import BadRows, Notes, is_json, read_values
-
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,9 @@ class Wordings:
         return next((axis for axis, wordings in self.axes.items() if column in wordings.columns), None)
 
 
-def bundled_label_sets() -> Path:
-    """The folder of label sets that comes with the project."""
-    inside = _PACKAGE / "assets" / "label_sets"
-    return inside if inside.is_dir() else _PACKAGE.parent / "assets" / "label_sets"
-
-
 def read_wordings(path: Path | None = None) -> Wordings:
     """Read instructions from a JSON file, or the bundled ones."""
-    path = path or bundled_label_sets() / "wordings.json"
+    path = path or bundled("label_sets") / "wordings.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, signed_colors
 from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
-from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+from instructor_core.figures.token_rows import TokenRow, TokenRows, unit_tokens
 
 NOT_SHOWN = (
     "Exact for the last layer and the mean. It does not show how attention put the instruction and the other words "
@@ -59,11 +59,8 @@ def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
     sides = ((ledger.rows, ledger.row_totals), (ledger.columns, ledger.column_totals))
     rows = []
     for (units, totals), title in zip(sides, texts, strict=True):
-        tokens = tuple(
-            Token(unit.piece, unit.segment, total, i, _total_tip(total, ledger.cosine))
-            for i, (unit, total) in enumerate(zip(units, totals.tolist(), strict=True))
-        )
-        rows.append(TokenRow(title, tokens, note=f"sum {number(totals.sum())}"))
+        tips = [_total_tip(total, ledger.cosine) for total in totals.tolist()]
+        rows.append(TokenRow(title, unit_tokens(units, totals.tolist(), tips), note=f"sum {number(totals.sum())}"))
     largest = float(np.abs(np.concatenate([totals for _, totals in sides])).max()) or 1.0
     return TokenRows(tuple(rows), ColorScale(theme.DIVERGING, -largest, largest, "adds to the cosine", midpoint=0.0))
 
@@ -136,7 +133,7 @@ def _side(units: Sequence[Unit]) -> Side:
     """Labels of tokens or words, with a line before `</s>`."""
     names = tuple(unit.text for unit in units)
     ends = tuple(i for i, unit in enumerate(units) if unit.is_end and i > 0)
-    return Side(tuple(unit.plain for unit in units), tuple(range(len(names))), names, separators=ends)
+    return Side(tuple(unit.plain for unit in units), names=names, separators=ends)
 
 
 def _aspect(table: Contributions) -> float:
@@ -160,10 +157,8 @@ def _alt(ledgers: Sequence[Ledger], which: Sequence[int]) -> str:
     """Text alternative: sizes, sums and the largest term of each ledger."""
     parts = []
     for ledger, k in zip(ledgers, which, strict=True):
-        size = (
-            f"{len(ledger.rows)} by {len(ledger.columns)} contributions that add up to the cosine "
-            f"{number(ledger.cosine)}"
-        )
+        size = f"{len(ledger.rows)} by {len(ledger.columns)}"
+        whole = f"{size} contributions that add up to the cosine {number(ledger.cosine)}"
         (largest,) = ledger.largest(1)
-        parts.append(f"Under {letter(k)}: {size}. Largest: {term_sentence(ledger, largest)}.")
+        parts.append(f"Under {letter(k)}: {whole}. Largest: {term_sentence(ledger, largest)}.")
     return " ".join(parts)

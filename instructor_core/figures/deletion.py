@@ -11,7 +11,7 @@ from instructor_core.analysis.numbers import number, signed
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, bars, signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
-from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+from instructor_core.figures.token_rows import TokenRow, TokenRows, unit_tokens
 
 NOT_SHOWN = (
     "It does not show why: the gap between the two bars is all that deleting a word does to the vectors of the other "
@@ -23,15 +23,9 @@ def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
     """Bars of the effect of leaving each unit out: filled for the mean, outlined for the input, dots for their gap."""
     dropped = result.dropped if isinstance(result, DropOrDelete) else result
     tips = _tips(result)
-    both = isinstance(result, DropOrDelete)
-    traces: list[go.Bar | go.Scatter] = [
-        bars(
-            dropped.effects,
-            tips,
-            NEUTRAL if both else signed_colors(dropped.effects),  # a legend explains one colour
-            name="dropped from the mean",
-        )
-    ]
+    # A legend explains one colour.
+    color = NEUTRAL if isinstance(result, DropOrDelete) else signed_colors(dropped.effects)
+    traces: list[go.Bar | go.Scatter] = [bars(dropped.effects, tips, color, name="dropped from the mean")]
     if isinstance(result, DropOrDelete):
         traces += _deleted_traces(result, tips)
     figure = unit_bars([unit.plain for unit in dropped.units], traces, title="cosine lost without it")
@@ -46,17 +40,7 @@ def deletion_rows(result: Dropped | DropOrDelete, *, title: str) -> TokenRows:
     if isinstance(result, DropOrDelete):
         sides.append(("deleted from the input", result.deletion_effects))
     tips = _tips(result)
-    rows = tuple(
-        TokenRow(
-            title,
-            tuple(
-                Token(unit.piece, unit.segment, value, i, tips[i])
-                for i, (unit, value) in enumerate(zip(dropped.units, values, strict=True))
-            ),
-            note=note,
-        )
-        for note, values in sides
-    )
+    rows = tuple(TokenRow(title, unit_tokens(dropped.units, values, tips), note=note) for note, values in sides)
     largest = max((abs(value) for _, values in sides for value in values if value is not None), default=0.0) or 1.0
     return TokenRows(rows, ColorScale(theme.DIVERGING, -largest, largest, "cosine lost without it", midpoint=0.0))
 

@@ -49,8 +49,8 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
     high = float(result.values.max()) or 1.0
     scale = ColorScale(theme.SEQUENTIAL, 0.0, high, f"1 − cosine of states under {letter(a)} and {letter(b)}")
     ticks = tuple(unit.plain for unit in result.tokens)
-    columns = Side(ticks, tuple(range(len(names))), names, separators=(len(names) - 1,) if len(names) > 1 else ())
-    figure = matrix_figure(result.values, Side(layers, tuple(range(len(layers))), layers), columns, scale, "1 − cosine")
+    columns = Side(ticks, names=names, separators=(len(names) - 1,) if len(names) > 1 else ())
+    figure = matrix_figure(result.values, Side(layers, names=layers), columns, scale, "1 − cosine")
     figure.data[0].z = result.values  # early layers differ by less than what matrices are rounded to
     title = f"{letter(a)} against {letter(b)}"
     subtitle = "the token embedding is exactly 0: the same tokens start out the same"
@@ -72,14 +72,13 @@ def layer_similarity_panels(
     """
     numbers = tuple(str(i + 1) for i in range(len(texts)))
     worded = tuple(f"{theme.shorten(text, _LABEL_LENGTH)}  {i + 1}" for i, text in enumerate(texts))
-    items = tuple(range(len(texts)))
-    rows = Side(worded if len(texts) <= _NUMBERED_TEXTS else numbers, items)
+    rows = Side(worded if len(texts) <= _NUMBERED_TEXTS else numbers)
     last = len(result.matrices) - 1
     panels, scale = [], None
     for layer in layers:
         low, high = result.ranges[layer].tolist()
         scale = ColorScale(theme.SEQUENTIAL, low, high, f"cosine, {layer_name(layer)}")
-        figure = matrix_figure(result.matrices[layer], rows, Side(numbers, items), scale, scale.label)
+        figure = matrix_figure(result.matrices[layer], rows, Side(numbers), scale, scale.label)
         key = "layer" if len(layers) == 1 else f"layer {layer}"
         title = f"{letter(instruction)}, {'after ' if layer else ''}{layer_name(layer)}"
         what = "the similarity itself" if layer == last else "a read-out the model was not trained for"
@@ -92,8 +91,8 @@ def layer_similarity_panels(
     return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 
 
-def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
-    """Stacked bars of the shares by layer, and one segment's share by layer and head."""
+def attention_panels(result: SegmentAttention) -> PanelSet:
+    """Stacked bars of the shares by layer, and the instruction's share by layer and head."""
     shares = result.by_layer
     blocks = tuple(layer_name(layer + 1) for layer in range(len(shares)))
     stacked = []
@@ -103,16 +102,14 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
             f"{result.even[group]:.1%} if every token got the same"
             for block, share in zip(blocks, shares[:, group].tolist(), strict=True)
         ]
-        drawn = bars(shares[:, group], tips, color, name=theme.escape(name))
-        stacked.append(drawn.update(marker_pattern={"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}))
-    name = GROUP_LOOK[segment][0]
-    scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, f"share of attention to {name}")
+        stacked.append(hatched(shares[:, group], tips, color, pattern, name))
+    scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "share of attention to instruction")
     figure = stacked_layers(stacked, blocks, title="share of attention")
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    heads = heads_figure(result.shares[:, :, segment], scale, f"share to {name}")
+    heads = heads_figure(result.shares[:, :, 0], scale, "share to instruction")
     panels = (
         Panel("attention", "Where text tokens look, by layer", figure, "mean over the heads"),
-        Panel("heads", f"Share that goes to {name}, by head", heads, aspect=0.7),
+        Panel("heads", "Share that goes to instruction, by head", heads, aspect=0.7),
     )
     first, final = shares[0, 0], shares[-1, 0]
     alt = (
@@ -120,6 +117,12 @@ def attention_panels(result: SegmentAttention, *, segment: int = 0) -> PanelSet:
         f"first and {final:.0%} in the last; {result.even[0]:.0%} if every token got the same."
     )
     return PanelSet(panels, (), scale, alt=alt)
+
+
+def hatched(values: NDArray[np.floating], tips: Sequence[str], color: str, pattern: str, name: str) -> go.Bar:
+    """Bars told apart by colour and, on paper too, by a pattern ("" for none)."""
+    marks = {"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}
+    return bars(values, tips, color, name=theme.escape(name)).update(marker_pattern=marks)
 
 
 def stacked_layers(stacked: Sequence[go.Bar], names: Sequence[str], *, title: str) -> go.Figure:
@@ -141,8 +144,8 @@ def heads_figure(values: NDArray[np.floating], scale: ColorScale, what: str) -> 
     blocks = tuple(layer_name(layer + 1) for layer in range(len(values)))
     heads = tuple(str(head + 1) for head in range(values.shape[1]))
     names = tuple(f"head {head}" for head in heads)
-    rows = Side(blocks, tuple(range(len(blocks))), blocks)
-    columns = Side(heads, tuple(range(len(heads))), names, title="head")
+    rows = Side(blocks, names=blocks)
+    columns = Side(heads, names=names, title="head")
     figure = matrix_figure(values, rows, columns, scale, what)
     figure.data[0].z = values  # smaller than what matrices are rounded to
     return figure

@@ -53,10 +53,9 @@ def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tupl
 def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     """Labels against predicted labels of one row of the leaderboard, as shares of each label's texts."""
     labels = tuple(theme.shorten(name, _LABEL_LENGTH) for name in result.names)
-    places = tuple(range(len(labels)))
     bar = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "share of the label's texts")
-    rows = Side(labels, places, result.names, title="label")
-    columns = Side(labels, places, result.names, title="label of the neighbours")
+    rows = Side(labels, names=result.names, title="label")
+    columns = Side(labels, names=result.names, title="label of the neighbours")
     figure = matrix_figure(result.shares, rows, columns, bar, bar.label)
     right = int(result.counts.trace())
     total = int(result.counts.sum())
@@ -75,23 +74,11 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
     low, high = float(result.values.min()), float(result.values.max())
     low = low if low < high else high - 0.01
     bar = ColorScale(theme.SEQUENTIAL, low, high, result.metric.value)
-    figure = matrix_figure(
-        result.values,
-        Side(rows, tuple(range(len(rows))), names),
-        Side(columns, tuple(range(len(columns))), details),
-        bar,
-        bar.label,
-    )
+    figure = matrix_figure(result.values, Side(rows, names=names), Side(columns, names=details), bar, bar.label)
     for column, row in enumerate(result.best.tolist()):
         cell = theme.color_at(theme.SEQUENTIAL, (float(result.values[row, column]) - low) / (high - low))
-        figure.add_shape(
-            type="rect",
-            x0=column - 0.45,
-            x1=column + 0.45,
-            y0=row - 0.45,
-            y1=row + 0.45,
-            line={"width": theme.LINE_WIDTH + 1, "color": theme.ink_on(cell)},
-        )
+        corners = {"x0": column - 0.45, "x1": column + 0.45, "y0": row - 0.45, "y1": row + 0.45}
+        figure.add_shape(type="rect", line={"width": theme.LINE_WIDTH + 1, "color": theme.ink_on(cell)}, **corners)
     best = ", ".join(f"{name}: {letter(int(k))}" for name, k in zip(result.names, result.best, strict=True))
     values = np.round(result.values, 2)
     alt = f"{result.metric.value} of {len(rows)} instructions on {len(columns)} label columns, "

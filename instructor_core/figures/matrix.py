@@ -38,7 +38,7 @@ class Side:
     """What stands along one side of a matrix."""
 
     ticks: tuple[str, ...]  # one plain text label per row or column
-    items: tuple[int, ...]  # the item index of each, for tooltips and links
+    items: Sequence[int] | None = None  # the item index of each, for tooltips and links; None: numbered in order
     names: tuple[str, ...] | None = None  # for tooltips; None where rows or columns are texts
     title: str = ""
     separators: tuple[int, ...] = ()  # k draws a line before the k-th row or column
@@ -57,16 +57,11 @@ def matrix_figure(
 ) -> go.Figure:
     """A heatmap of values (r, c), the first row on top, with two decimals in the cells of a small one."""
     n_rows, n_columns = values.shape
-    meta: dict[str, object] = {
-        "kind": "matrix",
-        "rows": list(rows.items),
-        "columns": list(columns.items),
-        "value": value,
-    }
-    if rows.names is not None:
-        meta["row_names"] = list(rows.names)
-    if columns.names is not None:
-        meta["column_names"] = list(columns.names)
+    meta: dict[str, object] = {"kind": "matrix", "value": value}
+    for axis, side in (("row", rows), ("column", columns)):
+        meta[f"{axis}s"] = list(range(len(side.ticks)) if side.items is None else side.items)
+        if side.names is not None:
+            meta[f"{axis}_names"] = list(side.names)
     heatmap = go.Heatmap(
         z=np.round(values.astype(np.float64), 4),
         x=np.arange(n_columns),
@@ -125,16 +120,9 @@ def _lines(positions: Sequence[int], axis: str, color: str | None) -> list[dict[
     """Separator lines before the given rows ("y") or columns ("x"), a little longer than the matrix."""
     other = "y" if axis == "x" else "x"
     line = {"width": theme.LINE_WIDTH} | ({} if color is None else {"color": color})
+    ends: dict[str, object] = {f"{other}ref": "paper", f"{other}0": -_OVERHANG, f"{other}1": 1 + _OVERHANG}
     return [
-        {
-            "type": "line",
-            f"{axis}0": position - 0.5,
-            f"{axis}1": position - 0.5,
-            f"{other}ref": "paper",
-            f"{other}0": -_OVERHANG,
-            f"{other}1": 1 + _OVERHANG,
-            "line": line,
-        }
+        {"type": "line", f"{axis}0": position - 0.5, f"{axis}1": position - 0.5, "line": line, **ends}
         for position in positions
     ]
 
@@ -142,24 +130,12 @@ def _lines(positions: Sequence[int], axis: str, color: str | None) -> list[dict[
 def _bands(side: Side, axis: str) -> list[dict[str, object]]:
     """A strip in the colour of each block beside the matrix, and a thin line before each block but the first."""
     other = "y" if axis == "x" else "x"
-    shapes: list[dict[str, object]] = []
-    for block in side.blocks:
-        shapes.append(
-            {
-                "type": "rect",
-                f"{axis}0": block.start - 0.5,
-                f"{axis}1": block.end - 0.5,
-                f"{other}ref": "paper",
-                f"{other}sizemode": "pixel",
-                f"{other}anchor": 1,
-                f"{other}0": 2,
-                f"{other}1": 5,
-                "fillcolor": block.color,
-                "line": {"width": 0},
-            }
-        )
-    thin = _lines([block.start for block in side.blocks[1:]], axis, None)
-    return [*shapes, *({**line, "line": {"width": 1}} for line in thin)]
+    beside = {f"{other}ref": "paper", f"{other}sizemode": "pixel", f"{other}anchor": 1, f"{other}0": 2, f"{other}1": 5}
+    strip: dict[str, object] = {"type": "rect", "line": {"width": 0}, **beside}
+    return [
+        *({f"{axis}0": at.start - 0.5, f"{axis}1": at.end - 0.5, "fillcolor": at.color, **strip} for at in side.blocks),
+        *({**line, "line": {"width": 1}} for line in _lines([at.start for at in side.blocks[1:]], axis, None)),
+    ]
 
 
 def _block_names(side: Side, axis: str) -> list[dict[str, object]]:

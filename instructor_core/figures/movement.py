@@ -13,7 +13,7 @@ from instructor_core.analysis.similarity import Neighbor
 from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, signed_colors, unit_bars
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
-from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
+from instructor_core.figures.token_rows import TokenRow, TokenRows, unit_tokens
 
 NOT_SHOWN = (
     "It does not show what the move means: a share says how far a token went in the direction of the whole text, not "
@@ -44,11 +44,7 @@ def movement_rows(result: Movement, *, title: str) -> TokenRows:
         weights = result.shares.tolist()
         largest = float(np.abs(result.shares).max())
         scale = ColorScale(theme.DIVERGING, -largest, largest, "share of the move", midpoint=0.0)
-    tips = _tips(result)
-    tokens = tuple(
-        Token(unit.piece, unit.segment, weight, i, tips[i])
-        for i, (unit, weight) in enumerate(zip(result.units, weights, strict=True))
-    )
+    tokens = unit_tokens(result.units, weights, _tips(result))
     note = "no move" if result.shares is None else "shares add up to 100 %"
     return TokenRows((TokenRow(title, tokens, note=note),), scale)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.neighbors import Blocks, Nearest
-from instructor_core.analysis.numbers import number, span
+from instructor_core.analysis.numbers import counted, number, span
 from instructor_core.figures import theme
 from instructor_core.figures.charts import dots, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
@@ -117,12 +117,9 @@ def _group_matrix(
 ) -> go.Figure:
     """A heatmap of groups with their names along both sides and their sizes in the tooltip."""
     ticks = tuple(theme.shorten(name, _GROUP_LENGTH) for name in groups.names)
-    names = tuple(
-        f"{name} ({count} {'text' if count == 1 else 'texts'})"
-        for name, count in zip(groups.names, groups.counts.tolist(), strict=True)
-    )
-    items = tuple(range(len(ticks)))
-    rows, columns = (Side(ticks, items, names, title=title) for title in titles)
+    sizes = zip(groups.names, groups.counts.tolist(), strict=True)
+    names = tuple(f"{name} ({counted(count, 'text')})" for name, count in sizes)
+    rows, columns = (Side(ticks, names=names, title=title) for title in titles)
     return matrix_figure(matrix, rows, columns, scale, value)
 
 

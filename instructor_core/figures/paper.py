@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import math
-import struct
-import zlib
 from collections.abc import Sequence
 from html import escape, unescape
+from io import BytesIO
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from PIL import Image
 
 from instructor_core.analysis.grid import letter
 from instructor_core.figures import matrix, placing, theme
@@ -212,28 +212,16 @@ def _picture(panel: Panel) -> str:
     frame = _Frame(panel, min(max(values.shape[0] / values.shape[1], 0.1), 1.2), PICTURE)
     colors = tuple(color for _, color in trace.colorscale)
     shares = np.nan_to_num((values - trace.zmin) / max(1e-9, trace.zmax - trace.zmin)).clip(0, 1)
-    palette = [bytes.fromhex(theme.color_at(colors, step / 255)[1:]) for step in range(256)]
-    pixels = np.round(shares * 255).astype(np.uint8)
+    image, file = Image.fromarray(np.round(shares * 255).astype(np.uint8)), BytesIO()
+    image.putpalette(b"".join(bytes.fromhex(theme.color_at(colors, step / 255)[1:]) for step in range(256)))
+    image.save(file, "PNG", optimize=True)
     place = f'x="{frame.left}" y="{frame.top}" width="{frame.right - frame.left}" height="{frame.bottom - frame.top}"'
-    data = base64.b64encode(_png(pixels, b"".join(palette))).decode()
+    data = base64.b64encode(file.getvalue()).decode()
     drawn = (
         f'<image {place} preserveAspectRatio="none" style="image-rendering:pixelated" '
         f'href="data:image/png;base64,{data}"/>{"".join(_ticks(frame, panel.figure.layout))}'
     )
     return _svg(panel, PICTURE, frame, drawn)
-
-
-def _png(pixels: np.ndarray[Any, np.dtype[np.uint8]], palette: bytes) -> bytes:
-    """Pixels (rows, columns), each the place of its colour in a palette, as a PNG."""
-    rows, columns = pixels.shape
-    parts = (
-        (b"IHDR", struct.pack(">2I5B", columns, rows, 8, 3, 0, 0, 0)),
-        (b"PLTE", palette),
-        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels), 9)),
-        (b"IEND", b""),
-    )
-    chunks = (struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in parts)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _ticks(frame: _Frame, layout: go.Layout) -> list[str]:

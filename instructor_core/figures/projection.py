@@ -99,14 +99,8 @@ def _flat_map(
             )
         )
     low, high = box
-    axis = {
-        "showticklabels": False,
-        "ticks": "",
-        "zeroline": False,
-        "showgrid": False,
-        "showline": True,
-        "mirror": True,
-    }
+    hidden = dict.fromkeys(("showticklabels", "zeroline", "showgrid"), False)
+    axis = {**hidden, "ticks": "", "showline": True, "mirror": True}
     scale = float((high - low).max()) / PANEL_WIDTH
     figure.update_layout(
         xaxis=axis | {"range": [low[0], high[0]]},
@@ -161,11 +155,7 @@ def _finished(figure: go.Figure, groups: Sequence[LabelGroup]) -> go.Figure:
     n_named = sum(group.named for group in groups)
     if n_named == 0:
         figure.update_traces(hovertext=None)
-    figure.update_layout(
-        showlegend=0 < n_named <= MAX_LEGEND,
-        margin={"l": 1, "r": 1, "t": 4, "b": 1},
-    )
-    return figure
+    return figure.update_layout(showlegend=0 < n_named <= MAX_LEGEND, margin={"l": 1, "r": 1, "t": 4, "b": 1})
 
 
 def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -197,11 +187,8 @@ def _name_axes(figure: go.Figure, ratio: NDArray[np.float64] | None, n_component
         return
     titles = [f"PC {axis + 1} · {100 * share:.0f} % of variance" for axis, share in enumerate(ratio)]
     if n_components == 2:
-        figure.update_layout(
-            xaxis_title_text=titles[0],
-            yaxis_title_text=titles[1],
-            margin={"l": 26, "r": 8, "t": 8, "b": 26},
-        )
+        margin = {"l": 26, "r": 8, "t": 8, "b": 26}
+        figure.update_layout(xaxis_title_text=titles[0], yaxis_title_text=titles[1], margin=margin)
         return
     for axis, title in zip("xyz", titles, strict=True):  # short: in perspective a long title runs out of the panel
         words = {"text": title.removesuffix(" of variance"), "font": {"size": theme.SIZE_SMALL}}

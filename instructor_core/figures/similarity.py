@@ -11,13 +11,7 @@ import numpy as np
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted, number, span
-from instructor_core.analysis.similarity import (
-    CrossSimilarity,
-    Difference,
-    InstructionSimilarity,
-    Similarity,
-    TextPair,
-)
+from instructor_core.analysis.similarity import CrossSimilarity, Difference, InstructionSimilarity, Similarity, TextPair
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
@@ -52,13 +46,9 @@ def similarity_panels(
         subtitle = "" if scale == "shared" else f"colours {span(low, high)}"
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
-    return PanelSet(
-        tuple(panels),
-        tuple(texts),
-        bar if scale == "shared" else None,
-        min_width=_MIN_WIDTH,
-        alt=_similarity_alt(result, len(texts)),
-    )
+    shared = bar if scale == "shared" else None
+    alt = _similarity_alt(result, len(texts))
+    return PanelSet(tuple(panels), tuple(texts), shared, min_width=_MIN_WIDTH, alt=alt)
 
 
 def difference_panels(
@@ -94,10 +84,9 @@ def instruction_panels(
     worded = tuple(theme.shorten(name, _LABEL_LENGTH) for name in names)
     low, high = min(result.low for result in results), max(result.high for result in results)
     bar = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
-    places = tuple(range(n))
     panels, told = [], []
     for result in results:
-        figure = matrix_figure(result.matrix, Side(worded, places, names), Side(letters, places, names), bar)
+        figure = matrix_figure(result.matrix, Side(worded, names=names), Side(letters, names=names), bar)
         key, title, subtitle = "mean", f"Instructions, mean over {counted(len(texts), 'text')}", ""
         if result.text is not None:
             key, title = "text", f"Instructions on text {result.text + 1}"
@@ -161,11 +150,10 @@ def _text_sides(
     worded = numbers
     if len(shown) <= _MAX_WORDED:
         worded = tuple(f"{theme.shorten(texts[i], _LABEL_LENGTH)}  {i + 1}" for i in shown)
-    items, blocks = tuple(shown), _blocks(label_groups(labels, len(texts), groups), shown)
-    return (
-        Side(worded, items, title=row_title, blocks=blocks),
-        Side(numbers, items, title=column_title, blocks=blocks),
-    )
+    blocks = _blocks(label_groups(labels, len(texts), groups), shown)
+    sides = (worded, row_title), (numbers, column_title)
+    rows, columns = (Side(ticks, shown, title=title, blocks=blocks) for ticks, title in sides)
+    return rows, columns
 
 
 def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from instructor_core.analysis.units import Unit
 from instructor_core.figures.panels import ColorScale, chip, inert_json
 
 
@@ -38,16 +40,16 @@ class TokenRows:
     def to_json(self) -> str:
         """Return the payload of the browser component."""
         rows = [
-            {
-                "title": row.title,
-                **chip(row.instruction),
-                "note": row.note,
-                "tokens": [_token(token) for token in row.tokens],
-            }
+            {"title": row.title, **chip(row.instruction), "note": row.note, "tokens": [_token(t) for t in row.tokens]}
             for row in self.rows
         ]
-        payload = {"rows": rows, "scale": None if self.scale is None else vars(self.scale)}
-        return inert_json(payload)
+        return inert_json({"rows": rows, "scale": None if self.scale is None else vars(self.scale)})
+
+
+def unit_tokens(units: Sequence[Unit], weights: Sequence[float | None], tips: Sequence[str]) -> tuple[Token, ...]:
+    """The tokens or words of a text as chips, each with its weight and what its tooltip adds."""
+    each = zip(units, weights, tips, strict=True)
+    return tuple(Token(unit.piece, unit.segment, weight, i, tip) for i, (unit, weight, tip) in enumerate(each))
 
 
 def _token(token: Token) -> dict[str, object]:

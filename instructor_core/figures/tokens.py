@@ -25,7 +25,7 @@ def token_dimension_panels(
 ) -> PanelSet:
     """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`."""
     names = tuple(f"dimension {int(d)}" for d in result.dimensions)
-    columns = Side(tuple(str(int(d)) for d in result.dimensions), _range(names), names)
+    columns = Side(tuple(str(int(d)) for d in result.dimensions), names=names)
     bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
     panels = []
     for k, instruction in enumerate(instructions):
@@ -66,13 +66,7 @@ def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:
     names = tuple(theme.shorten(token, _TOKEN_LENGTH) for token in tokens)
     inside = [segment == "instruction" for segment in segments]  # true for a member of a string enumeration as well
     ends = tuple(i for i in range(1, len(names)) if inside[i - 1] and not inside[i])
-    ticks = tuple(name.removeprefix("▁") or "space" for name in names)
-    return Side(ticks, _range(names), names, separators=ends)
-
-
-def _range(sequence: Sequence[object]) -> tuple[int, ...]:
-    """Indices of a sequence."""
-    return tuple(range(len(sequence)))
+    return Side(tuple(name.removeprefix("▁") or "space" for name in names), names=names, separators=ends)
 
 
 def _dimensions_alt(result: TokenDimensions) -> str:

@@ -38,8 +38,7 @@ def variance_panels(split: VarianceSplit) -> PanelSet:
     )
     framed(figure, height=110, legend=True)
     figure.update_layout(margin={"l": 10, "r": 10, "t": 30, "b": 30}, legend_traceorder="normal")
-    kind = "unit vectors" if split.normalized else "vectors as they are pooled"
-    subtitle = f"{split.n_instructions} instructions × {counted(split.n_texts, 'text')}, {kind}"
+    subtitle = f"{split.n_instructions} instructions × {counted(split.n_texts, 'text')}, unit vectors"
     shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(names, split.shares, strict=True))
     alt = f"Shares of the variance of {subtitle}: {shares}."
     return PanelSet((Panel("variance", "Where the variance comes from", figure, subtitle),), (), alt=alt)

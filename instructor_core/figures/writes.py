@@ -11,8 +11,8 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.writes import WriteShares
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, bars
-from instructor_core.figures.layers import GROUP_LOOK, heads_figure, layer_name, stacked_layers
+from instructor_core.figures.charts import NEUTRAL
+from instructor_core.figures.layers import GROUP_LOOK, hatched, heads_figure, layer_name, stacked_layers
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 NOT_SHOWN = (
@@ -64,8 +64,7 @@ def _stack(shares: WriteShares) -> go.Figure:
             f"{layer}\n{name} {'takes' if value < 0 else 'adds'} {signed(value)} of {number(shares.cosine)}"
             for layer, value in zip(names, values.tolist(), strict=True)
         ]
-        drawn = bars(values, tips, color, name=theme.escape(name))
-        stacked.append(drawn.update(marker_pattern={"shape": pattern, "solidity": 0.2, "fillmode": "overlay"}))
+        stacked.append(hatched(values, tips, color, pattern, name))
     return stacked_layers(stacked, names, title="share of the cosine")
 
 

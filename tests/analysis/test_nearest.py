@@ -28,7 +28,7 @@ def test_what_changed_is_counted_and_said() -> None:
     assert result.agreement is not None
     np.testing.assert_allclose(result.agreement, [2 / 3, 0, 2 / 3])  # the nearest text of the third has no label
     assert describe_change(result) == "4 of 4 texts have another nearest text under B than under A."
-    assert describe_change(result, 2, second="none") == "Every text has the same nearest text under none as under A."
+    assert describe_change(result, 2) == "Every text has the same nearest text under C as under A."
     assert describe_agreement(np.array([0.4375, 1.0]), ["A", "none"]) == "A .44   none 1.00"
 
 

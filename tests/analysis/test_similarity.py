@@ -17,7 +17,7 @@ from instructor_core.analysis.similarity import (
     cross_similarity,
     difference,
     instruction_similarity,
-    neighbors,
+    nearest_first,
     self_similarity,
     similarity,
 )
@@ -162,9 +162,7 @@ def test_a_cluster_order_is_a_repeatable_permutation_that_starts_low(n: int, see
 
 
 def test_neighbors_are_listed_best_first_with_equal_ones_by_index() -> None:
-    matrix = np.array([[1.0, 0.2, 0.9, 0.2], [0.1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=np.float32)
-    assert [n.text for n in neighbors(matrix, 0, k=3)] == [2, 1, 3]
-    assert neighbors(matrix, 0, k=1) == (Neighbor(2, pytest.approx(0.9)),)
-    assert [n.text for n in neighbors(matrix, 0, k=9)] == [2, 1, 3]
-    assert [n.text for n in neighbors(matrix, 0, k=2, include_self=True)] == [0, 2]
-    assert neighbors(matrix[:1, :1], 0, k=5) == ()
+    cosines = np.array([1.0, 0.2, 0.9, 0.2], dtype=np.float32)
+    assert nearest_first(cosines, 0, k=1) == (Neighbor(2, pytest.approx(0.9)),)
+    assert [n.text for n in nearest_first(cosines, 0, k=9)] == [2, 1, 3]
+    assert nearest_first(cosines[:1], 0, k=5) == ()

@@ -11,6 +11,7 @@ import torch
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.writes import WriteShares, read_groups, write_shares
+from instructor_core.direct_writes import direct_writes
 from instructor_core.encoder import EncoderError
 from tests.conftest import make_checkpoint
 
@@ -20,7 +21,7 @@ PAIR = [(INSTRUCTION, "The soup was cold."), (INSTRUCTION, "What a wonderful eve
 
 def parts(model: InstructorModel, pairs: list[tuple[str, str]]) -> list[tuple[np.ndarray, ...]]:
     encoded = model.encode_tokens(pairs, layers=True, attentions=True)
-    return [model.direct_writes(pair, read_groups(pair.segments, pair.n_encoded)) for pair in encoded]
+    return [direct_writes(model, pair, read_groups(pair.segments, pair.n_encoded)) for pair in encoded]
 
 
 def shares(model: InstructorModel, pairs: list[tuple[str, str]] = PAIR) -> WriteShares:
@@ -52,7 +53,7 @@ def test_one_layer_and_one_head_are_as_computed_by_hand(tmp_path: Path) -> None:
     frozen = model.backbone.final_norm.weight.detach().numpy() / np.sqrt((last**2).mean(axis=1, keepdims=True) + 1e-6)
     out = model.dense.weight.detach().numpy().T
     wanted = [(part * frozen)[pair.pooling_mask].mean(axis=0) @ out for part in (x, *read, forward)]
-    tokens, heads, feed_forward = model.direct_writes(pair, groups)
+    tokens, heads, feed_forward = direct_writes(model, pair, groups)
     assert heads.shape == (1, 1, 3, 64) and feed_forward.shape == (1, 64)
     for got, expected in zip((tokens, *heads[0, 0], feed_forward[0]), wanted, strict=True):
         np.testing.assert_allclose(got, expected, atol=2e-5)
@@ -113,4 +114,4 @@ def test_the_shares_are_the_same_whichever_text_comes_first(model: InstructorMod
 def test_an_encoding_without_its_layers_is_refused(model: InstructorModel) -> None:
     (pair,) = model.encode_tokens(PAIR[:1], layers=True)
     with pytest.raises(EncoderError, match="layers=True, attentions=True"):
-        model.direct_writes(pair, read_groups(pair.segments, pair.n_encoded))
+        direct_writes(model, pair, read_groups(pair.segments, pair.n_encoded))

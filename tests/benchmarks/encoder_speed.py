@@ -10,6 +10,9 @@ turn, so that a change in the machine's load meets all of them, and ratios are t
 milliseconds is done as often as fills a fifth of a second. Both engines are measured in float32 and, where the hardware
 has it, in bfloat16; every ratio is to sentence-transformers in float32. The weights of the base shape are random: speed
 does not depend on their values, and no download is needed.
+
+On a processor there are rows for what a user would pick instead, as far as it is installed (`pip install onnxruntime
+onnx onnxscript openvino`): onnxruntime and OpenVINO on our own export, texts sorted by length, in batches of 8.
 """
 
 from __future__ import annotations
@@ -21,17 +24,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import NormalDist, median
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional as F
 
 from instructor_core import InstructorModel, find_checkpoint
+from instructor_core.export_onnx import export_onnx, onnx_inputs
 from tests.conftest import make_checkpoint
 
 INSTRUCTIONS = (
@@ -49,6 +56,7 @@ LENGTHS = {"short": (9.0, 0.4, 3, 24), "mixed": (33.5, 0.97, 16, 272), "long": (
 SHAPES = ("base", "mini")
 PAIRS = (1, 8, 64, 512)
 SECONDS = 0.2  # per engine and repeat, at least
+BATCH = 8  # of the engines that run the exported graph
 GEMM_ROWS = {"cpu": 1024, "cuda": 16384}
 GEMM_SECONDS = 0.4
 
@@ -70,7 +78,9 @@ class Timing:
     tokens_per_second: float  # at the median
     ratio: tuple[float, float, float]  # smallest, median, largest of the reference's duration over this one
     padding: float  # share of the computed token positions
-    gemm_share: float  # useful operations per second, at the median, over the measured GEMM rate in the same dtype
+    gemm_share: (
+        float  # useful operations per second, at the median, over the measured GEMM rate in the same dtype, or nan
+    )
     max_difference: float  # of any component of an embedding from the reference
     min_cosine: float  # of an embedding with the reference's
 
@@ -184,12 +194,58 @@ def ours(folder: Path, device: str, dtype: str) -> tuple[InstructorModel, Engine
     return model, engine
 
 
-def load_engines(folder: Path, device: str) -> tuple[InstructorModel, list[Engine]]:
+def exported(folder: Path, scratch: Path, dtypes: Sequence[str]) -> list[Engine]:
+    """Return onnxruntime and OpenVINO on our own export, as far as they are installed."""
+    engines: list[Engine] = []
+    if not all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")):
+        return engines
+    import onnxruntime
+    from onnxruntime.quantization import quantize_dynamic
+
+    onnxruntime.set_default_logger_severity(3)
+    graph, small = export_onnx(folder, scratch), scratch / "int8.onnx"
+    quantize_dynamic(graph, small)
+    for dtype, path in (("float32", graph), ("int8", small)):
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+        engines.append(in_batches("onnxruntime", dtype, scratch, partial(session.run, None)))
+    if find_spec("openvino"):
+        import openvino
+
+        for dtype in dtypes:
+            precision = {"float32": "f32", "bfloat16": "bf16"}[dtype]
+            settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+            compiled = openvino.Core().compile_model(graph, "CPU", settings)
+            engines.append(in_batches("OpenVINO", dtype, scratch, compiled))
+    return engines
+
+
+def in_batches(name: str, dtype: str, scratch: Path, run: Callable[[dict[str, NDArray[np.int64]]], Any]) -> Engine:
+    """Return an engine that runs the exported graph on texts of like length."""
+    tokenizer = Tokenizer.from_file(str(scratch / "tokenizer.json"))
+
+    def encode(pairs: Sequence[Pair]) -> NDArray[np.float32]:
+        inputs = onnx_inputs(tokenizer, pairs)
+        lengths = inputs["attention_mask"].sum(axis=1)
+        order, parts = np.argsort(-lengths), []
+        for rows in np.split(order, range(BATCH, len(order), BATCH)):
+            batch = {key: np.ascontiguousarray(array[rows, : lengths[rows[0]]]) for key, array in inputs.items()}
+            engine.positions.append(batch["input_ids"].size)
+            parts.append(run(batch)[0])
+        return np.concatenate(parts)[np.argsort(order)]
+
+    engine = Engine(name, dtype, encode)
+    return engine
+
+
+def load_engines(folder: Path, device: str, scratch: Path) -> tuple[InstructorModel, list[Engine]]:
     """Return our float32 model and all engines, the reference in float32 first."""
     dtypes = ["float32", "bfloat16"] if has_native_bfloat16(device) else ["float32"]
     model, first = ours(folder, device, "float32")
     rest = [ours(folder, device, dtype)[1] for dtype in dtypes[1:]]
-    return model, [*(reference(folder, device, dtype) for dtype in dtypes), first, *rest]
+    peers = exported(folder, scratch, dtypes) if device == "cpu" else []
+    return model, [*(reference(folder, device, dtype) for dtype in dtypes), first, *rest, *peers]
 
 
 def measure(
@@ -198,7 +254,7 @@ def measure(
     """Return one timing per engine on one workload."""
     device, config = model.device.type, model.transformer.config
     pairs = make_pairs(n_pairs, texts)
-    dtypes = dict.fromkeys(engine.dtype for engine in engines)
+    dtypes = dict.fromkeys(engine.dtype for engine in engines if engine.dtype != "int8")
     rates = {dtype: [gemm_rate(config.d_model, config.d_ff, device, dtype)] for dtype in dtypes}
     embeddings = [engine.encode(pairs) for engine in engines]  # the first call of a size is slower
     calls = [partial(engine.encode, pairs) for engine in engines]
@@ -229,7 +285,7 @@ def measure(
                 tokens_per_second=float(lengths.sum()) / median(durations),
                 ratio=(min(ratios), median(ratios), max(ratios)),
                 padding=1 - repeats * n * float(lengths.sum()) / sum(engine.positions),
-                gemm_share=operations(model, lengths) / median(durations) / max(rates[engine.dtype]),
+                gemm_share=operations(model, lengths) / median(durations) / max(rates.get(engine.dtype, [math.nan])),
                 max_difference=float(np.abs(embedding - embeddings[0]).max()),
                 min_cosine=float((embedding * embeddings[0]).sum(axis=1).min()),
             )
@@ -246,9 +302,10 @@ def table(timings: Sequence[Timing]) -> str:
     ]
     for t in timings:
         low, middle, high = t.ratio
+        share = "–" if math.isnan(t.gemm_share) else f"{t.gemm_share:.0%}"
         lines.append(
             f"| {t.shape} | {t.texts} | {t.n_pairs} | {t.n_tokens} | {t.engine}, {t.dtype} | {t.tokens_per_second:.0f} "
-            f"| {middle:.2f} ({low:.2f} to {high:.2f}) | {t.padding:.1%} | {t.gemm_share:.0%} "
+            f"| {middle:.2f} ({low:.2f} to {high:.2f}) | {t.padding:.1%} | {share} "
             f"| {t.max_difference:.1e} | {1 - t.min_cosine:.1e} |"
         )
     return "\n".join(lines)
@@ -287,7 +344,7 @@ def main(values: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for shape in options.shape:
             checkpoint = find_checkpoint("instructor-mini") if shape == "mini" else make_base(Path(folder))
-            model, engines = load_engines(checkpoint, options.device)
+            model, engines = load_engines(checkpoint, options.device, Path(folder) / f"exported-{shape}")
             for texts in options.texts:
                 for n_pairs in options.pairs:
                     timings = measure(model, engines, shape, texts, n_pairs, options.repeats)

@@ -32,13 +32,15 @@ def test_operations_are_two_per_weight_and_token_plus_attention(checkpoint_a: Pa
     assert encoder_speed.operations(model, np.array([3, 5])) == 2 * weights * 8 + attention * (9 + 25)
 
 
-@pytest.fixture
-def timings(checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, encoder_speed.Timing]:
-    monkeypatch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
-    monkeypatch.setattr(encoder_speed, "SECONDS", 0.05)
-    model, engines = encoder_speed.load_engines(checkpoint_a, "cpu")
-    measured = encoder_speed.measure(model, engines, "a", "mixed", 12, repeats=2)
-    assert all(timing.gemm_share > 0 and len(timing.seconds) == 2 for timing in measured)
+@pytest.fixture(scope="module")
+def timings(checkpoint_a: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, encoder_speed.Timing]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
+        patch.setattr(encoder_speed, "SECONDS", 0.05)
+        model, engines = encoder_speed.load_engines(checkpoint_a, "cpu", tmp_path_factory.mktemp("exported"))
+        measured = encoder_speed.measure(model, engines, "a", "mixed", 12, repeats=2)
+    assert all(timing.gemm_share > 0 or timing.dtype == "int8" for timing in measured)
+    assert all(len(timing.seconds) == 2 for timing in measured)
     return {f"{timing.engine}, {timing.dtype}": timing for timing in measured}
 
 
@@ -47,13 +49,13 @@ def test_engines_agree_and_ratios_are_relative_to_the_reference(timings: dict[st
     assert theirs.ratio == (1.0, 1.0, 1.0)
     assert ours.max_difference < 1e-5
     assert ours.min_cosine > 0.99999
+    assert timings["onnxruntime, float32"].max_difference < 1e-5
+    assert 0.99 < timings["onnxruntime, int8"].min_cosine < 0.99999
     ratios = [a / b for a, b in zip(theirs.seconds, ours.seconds, strict=True)]
     assert ours.ratio == pytest.approx((min(ratios), np.median(ratios), max(ratios)))
 
 
-def test_the_padding_of_the_reference_is_what_its_batches_hold(
-    timings: dict[str, encoder_speed.Timing], mini: InstructorModel
-) -> None:
+def test_the_padding_is_what_the_batches_hold(timings: dict[str, encoder_speed.Timing], mini: InstructorModel) -> None:
     pairs = encoder_speed.make_pairs(12)
     lengths = encoder_speed.count_tokens(mini, pairs)  # the checkpoints of the tests have the same tokenizer
     by_instruction = [
@@ -62,6 +64,10 @@ def test_the_padding_of_the_reference_is_what_its_batches_hold(
     ]
     positions = sum(max(group) * len(group) for group in by_instruction)
     assert timings["sentence-transformers, float32"].padding == pytest.approx(1 - lengths.sum() / positions)
+    longest = sorted(lengths, reverse=True)
+    assert timings["onnxruntime, float32"].padding == pytest.approx(
+        1 - lengths.sum() / (8 * longest[0] + 4 * longest[8])
+    )
 
 
 def test_options_choose_a_part_and_every_engine_has_a_row(
@@ -74,5 +80,5 @@ def test_options_choose_a_part_and_every_engine_has_a_row(
     encoder_speed.main(["--quick", "--shape", "mini", "--texts", "short", "--pairs", "1", "2", "--threads", threads])
     printed = capsys.readouterr().out
     for n_pairs in (1, 2):
-        for engine in ("ours, float32", "sentence-transformers, float32"):
+        for engine in ("ours, float32", "sentence-transformers, float32", "onnxruntime, int8"):
             assert len(re.findall(rf"^\| mini \| short \| {n_pairs} \| \d+ \| {engine} \|", printed, re.M)) == 1

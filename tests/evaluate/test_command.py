@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from instructor_core.analysis.suggest import bundled
 from instructor_core.errors import UserError
 from instructor_core.evaluate.__main__ import ReferenceModel, main
-from instructor_core.evaluate.data import bundled_label_sets
 from instructor_core.evaluate.markdown import END, START, write_card
 
 
@@ -135,7 +135,7 @@ def test_a_card_without_one_pair_of_markers_is_left_alone(tmp_path: Path, conten
 
 
 def test_the_readme_of_the_label_sets_counts_their_sentences() -> None:
-    folder = bundled_label_sets()
+    folder = bundled("label_sets")
     text = (folder / "README.md").read_text(encoding="utf-8")
     for file in folder.glob("*.jsonl"):
         assert f"| `{file.name}` | {len(file.read_text(encoding='utf-8').splitlines())} |" in text

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from instructor_core.analysis.suggest import bundled
 from instructor_core.errors import UserError
 from instructor_core.evaluate import read_data, read_wordings
-from instructor_core.evaluate.data import LabelSet, bundled_label_sets
+from instructor_core.evaluate.data import LabelSet
 from instructor_core.table import Notes
 
 
@@ -91,7 +92,7 @@ def test_wordings_of_another_form_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_bundled_sets_cross_their_labels_evenly_and_every_label_has_an_axis_with_wordings() -> None:
-    sets, _ = read_data([bundled_label_sets()])
+    sets, _ = read_data([bundled("label_sets")])
     wordings = read_wordings()
     for label_set in sets:
         combinations = Counter(zip(*label_set.columns.values(), strict=True))

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
+from instructor_core.analysis.suggest import bundled
 from instructor_core.evaluate import LabelSet, PairSet, Recovery, Wordings, evaluate_checkpoint, to_json, to_markdown
-from instructor_core.evaluate.data import AxisWordings, bundled_label_sets, read_data, read_wordings
+from instructor_core.evaluate.data import AxisWordings, read_data, read_wordings
 from instructor_core.evaluate.report import Column, EvaluationReport, InstructionResult, Kind, SetResult
 
 COLOURS, SHAPES = ("red", "green", "blue"), ("round", "square")
@@ -208,7 +209,7 @@ def test_a_report_names_no_path_and_its_json_holds_every_score() -> None:
 
 
 def test_the_model_card_says_how_often_two_instructions_are_followed(mini: InstructorModel) -> None:
-    sets, _ = read_data([bundled_label_sets() / "tense_person.jsonl"])
+    sets, _ = read_data([bundled("label_sets") / "tense_person.jsonl"])
     text = to_markdown(evaluate_checkpoint(mini, sets, read_wordings(), n_free=0))
     (row,) = (line for line in text.splitlines() if line.startswith("| tense_person: tense and person |"))
     plain = row.split("–")[0]  # without the free wordings, which take a minute
@@ -218,7 +219,7 @@ def test_the_model_card_says_how_often_two_instructions_are_followed(mini: Instr
 
 
 def test_the_bundled_checkpoint_follows_a_plain_wording(mini: InstructorModel) -> None:
-    ((label_set,), _) = read_data([bundled_label_sets() / "topic_sentiment_form.jsonl"], max_texts=48)
+    ((label_set,), _) = read_data([bundled("label_sets") / "topic_sentiment_form.jsonl"], max_texts=48)
     wordings = read_wordings()
     (result,) = evaluate_checkpoint(mini, [label_set], wordings, n_free=0).sets
     sentiment, none = result.plain("sentiment"), result.single(Kind.NONE)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import instructor_core
+from instructor_core.analysis.suggest import bundled
 from instructor_core.evaluate import read_data, read_wordings
-from instructor_core.evaluate.data import bundled_label_sets
 
 TRAINING = Path(instructor_core.__file__).parent / "train"
 
@@ -65,7 +65,7 @@ def test_no_evaluation_sentence_or_wording_is_in_the_training_data() -> None:
     files = [path for path in sorted(TRAINING.rglob("*")) if path.suffix in {".json", ".jsonl", ".py"}]
     assert any(path.suffix == ".json" for path in files), "there is no training data to compare with"
     training = f" {' '.join(words(' '.join(path.read_text(encoding='utf-8') for path in files)))} "
-    sets, _ = read_data([bundled_label_sets()])
+    sets, _ = read_data([bundled("label_sets")])
     evaluation = [*chain.from_iterable(label_set.texts for label_set in sets), *evaluation_wordings()]
     long = [text for text in evaluation if len(words(text)) > 2]  # one or two words stand in any text
     assert [text for text in long if f" {' '.join(words(text))} " in training] == []

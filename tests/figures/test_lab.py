@@ -37,9 +37,9 @@ def moved(grid: EmbeddingGrid) -> Morph:
 
 
 def test_the_variance_bar_shows_the_three_shares_of_the_whole(grid: EmbeddingGrid) -> None:
-    panels = variance_panels(variance_split(grid))
+    panels = variance_panels(variance_split(grid.embeddings))
     shown = [trace.x[0] for trace in panels.panels[0].figure.data]
-    assert shown == list(variance_split(grid).shares) and "unit vectors" in panels.alt
+    assert shown == list(variance_split(grid.embeddings).shares) and "unit vectors" in panels.alt
 
 
 def test_flips_are_points_by_both_leads_and_grey_under_the_floor(grid: EmbeddingGrid) -> None:

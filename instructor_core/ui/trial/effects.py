@@ -114,7 +114,7 @@ def split_variance(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: R
     chosen = sample(inputs, MAX_SPLIT)
     inputs = chosen.inputs
     grid = yield from encode_grid(runtime.encoder(inputs.checkpoint_id), inputs.instructions, inputs.texts)
-    split = variance_split(grid)
+    split = variance_split(grid.embeddings)
     text, instruction, interaction = split.shares
     return Finding(
         f"{variance_figures.HOW_TO_READ} {variance_figures.NOT_SHOWN}",
