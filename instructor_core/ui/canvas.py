@@ -113,8 +113,9 @@ def draw(view: View, context: Context) -> Drawing:
     assert beside.panels is not None
     names = (first.checkpoint_id, second.checkpoint_id)
     cut = ""
-    if (n := len(first.instructions)) > MAX_INSTRUCTIONS and view.name != "instructions":
-        cut = f"Panels show instructions A to {letter(MAX_INSTRUCTIONS - 1)} of {n}; the line below counts all."
+    if any((panel.instruction or 0) >= MAX_INSTRUCTIONS for panel in drawing.panels.panels):
+        n, last = len(first.instructions), letter(MAX_INSTRUCTIONS - 1)
+        cut = f"Panels show instructions A to {last} of {n}; the line below counts all."
     told = (HOW_TO_READ, f"Fingerprints and the card of two texts are of {names[0]}.", context.runtime.memory_of(names))
     notes = (cut, *dict.fromkeys((*drawing.note, *beside.note)), *told)
     return replace(drawing, note=notes, panels=side_by_side(drawing.panels, beside.panels, names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,6 +56,10 @@ def test_two_checkpoints_are_chosen_drawn_decided_and_shared(
     for name in pair:
         expect(page.locator("#lab-findings")).to_contain_text(f"{name}: Use ")
     drawn(page, "lab-plots", 2)
+    page.locator("#lab-table-fold > button").click()
+    page.get_by_role("button", name=f"B · {checkpoint_b.name}").click()
+    expect(page.locator("#closer-findings")).to_contain_text(f"{checkpoint_b.name}: Labels against")
+    expect(page.locator("body")).not_to_have_class(re.compile("ic-typed"))  # nothing was changed
 
     again = open_page(PHONE, link[link.index("/?") :])
     drawn(again, "similarity-plots", 4)

@@ -173,4 +173,4 @@ def test_test_decides_under_each_and_lists_the_rows_of_both(runtime: Runtime, in
     for name, one in zip(names, inputs.runs, strict=True):
         asked = finished(show_confusions(runtime, book, inputs, Request(row=f"A · {name}")))
         expected = finished(show_confusions(runtime, book, one, Request(row="A")))
-        assert asked.panels.alt == expected.panels.alt
+        assert asked.panels.alt == expected.panels.alt and asked.sentences == (f"{name}: {expected.sentences[0]}",)

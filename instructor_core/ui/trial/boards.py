@@ -130,14 +130,15 @@ def show_scores(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Requ
 
 def show_confusions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Which labels the row that was asked about confuses, else the one that the decision names."""
-    asked = [run for run in inputs.runs if request.row.endswith(_row_of("", run.checkpoint_id))]
-    board = (yield from compare(runtime, book, (asked or inputs.runs)[0], request)).board
-    name = request.row.removesuffix(_row_of("", asked[0].checkpoint_id)) if asked else request.row
+    runs = inputs.runs
+    run = next((each for each in runs if request.row.endswith(_row_of("", each.checkpoint_id))), runs[0])
+    board = (yield from compare(runtime, book, run, request)).board
+    name = request.row.removesuffix(_row_of("", run.checkpoint_id))
     row = next((row for row in board.rows if row.name == name), board.use)
     panels = board_figures.confusion_panels(confusion(row, board.task), row)
     return Finding(
         f"{board_figures.CONFUSION_HOW_TO_READ} {board_figures.CONFUSION_NOT_SHOWN}",
-        (panels.alt,),
+        (f"{run.checkpoint_id}: {panels.alt}" if inputs.beside_id else panels.alt,),
         panels,
         instruction=row.entry.instruction,
     )
