@@ -28,6 +28,7 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, VIEW_OPTIONS, Scene
 from instructor_core.ui.scene.link import encode_scene
 from instructor_core.ui.scene.link_menu import PARAMETER
+from instructor_core.ui.scene.selection import describe_two
 from instructor_core.ui.tabs.projection import UMAP_FOLLOWS
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.closer import DECISION, EXPERIMENTS, QUESTIONS
@@ -137,7 +138,7 @@ def scene_sheet(printer: Printer, scene: Scene) -> str:
         code = ""
     head = (
         f"{code}<h1>{escape(shown.title)}</h1>"
-        f'<p class="who">Computed with {escape(inputs.checkpoint_id)}.<br>'
+        f'<p class="who">Computed with {escape(" and ".join(run.checkpoint_id for run in inputs.runs))}.<br>'
         f"Name: ____________________ Date: ____________</p>{_names(inputs)}"
     )
     told = (re.sub(r" ?Click [^.]*\.", "", words) for words in shown.note)  # nothing is clicked on paper
@@ -280,7 +281,8 @@ def _shown(printer: Printer, scene: Scene) -> _Shown:
         options["map.method"] = "umap" if len(inputs.texts) in UMAP_FOLLOWS else "pca"
     drawing = draw(view, Context(printer.runtime, inputs, scene.selected.within(inputs), options))
     title = TABS[scene.place] if view.title == TABS[scene.place] else f"{TABS[scene.place]}: {view.title}"
-    return _Shown(title, drawing.panels, drawing.rows, drawing.sentences, drawing.note)
+    last_line = (describe_two(printer.runtime, inputs),) if inputs.beside_id else ()
+    return _Shown(title, drawing.panels, drawing.rows, drawing.sentences, (*drawing.note, *last_line))
 
 
 def _request(scene: Scene, options: Mapping[str, Any]) -> Request:

@@ -20,12 +20,14 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.progress import finished
 from instructor_core.ui.run import RunStep, run
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.selection import describe_nearest
 from instructor_core.ui.tabs import projection
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request
 from instructor_core.ui.views import VIEWS
+from instructor_core.ui.worksheet import Printer, scene_sheet
 
 TEXTS = tuple(f"{word} number {i}" for i in range(6) for word in ("soup", "rain"))
 LABELS = ("food", "weather") * 6
@@ -155,6 +157,12 @@ def test_the_line_below_says_how_far_the_checkpoints_agree(runtime: Runtime, inp
     same = describe_nearest(runtime, replace(inputs, beside_id="twin"))
     assert "A: 1.00 of the 5 nearest texts in common (.45 by chance), CKA 1.00, .00 of triplets flipped" in same
     assert "at least 3 texts" in describe_nearest(runtime, replace(inputs, texts=TEXTS[:2], labels=None))
+
+
+def test_on_paper_both_are_named_and_compared(runtime: Runtime, inputs: Inputs) -> None:
+    sheet = scene_sheet(Printer(runtime, OPTIONS, ""), Scene(inputs, "map"))
+    assert f"Computed with {inputs.checkpoint_id} and {inputs.beside_id}." in sheet
+    assert sheet.count("<svg") >= 4 and "of triplets flipped" in sheet
 
 
 def test_test_decides_under_each_and_lists_the_rows_of_both(runtime: Runtime, inputs: Inputs) -> None:

@@ -38,7 +38,7 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
     """Return the sentences on how many texts have another nearest text than under A, and one of their own label."""
     n_instructions, n_texts = len(inputs.instructions), len(inputs.texts)
     if inputs.beside_id:
-        return note(_agreement(runtime, inputs))
+        return note(describe_two(runtime, inputs))
     if n_texts < 2 or n_texts > MAX_TEXTS:
         return ""
     result = nearest_change(runtime.grid(inputs).embeddings, inputs.labels)
@@ -53,8 +53,8 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
     return note(*said)
 
 
-def _agreement(runtime: Runtime, inputs: Inputs) -> str:
-    """How far the two checkpoints of a run agree under each instruction, in sentences."""
+def describe_two(runtime: Runtime, inputs: Inputs) -> str:
+    """Return how far the two checkpoints of a run agree under each instruction, in words."""
     chosen = sample(inputs, MAX_TEXTS)
     first, second = (runtime.grid(run).embeddings[:, chosen.rows] for run in inputs.runs)
     try:
