@@ -2,7 +2,7 @@
 // what stood in the fields is handed to the server, which shows it again, in the place, with the selection and the
 // options that were chosen. While the server does not answer, a line at the top says so.
 (() => {
-  const { kept } = InstructorShell;
+  const { recall, store } = InstructorShell;
   const KEY = "instructor:draft";
   const NEXT_MS = {alive: 15000, gone: 2000};
   const PAUSE_MS = 1000; // without a key or a click, until the server is asked how it shows the run
@@ -18,8 +18,8 @@
 
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
   const inLesson = () => new URLSearchParams(location.search).has("lesson"); // it sets the fields itself
-  if (!reloaded) kept("sessionStorage", storage => storage.removeItem(KEY)); // of another page in this tab
-  const draft = inLesson() ? null : kept("sessionStorage", storage => JSON.parse(storage.getItem(KEY)));
+  if (!reloaded) store("sessionStorage", KEY, null); // of another page in this tab
+  const draft = inLesson() ? null : recall("sessionStorage", KEY);
   if (draft) { // it is newer than the state in the address
     const address = new URL(location.href);
     address.searchParams.delete("s");
@@ -39,7 +39,7 @@
   addEventListener("pagehide", () => {
     const now = typed();
     if (!now || !touched || inLesson()) return;
-    kept("sessionStorage", storage => storage.setItem(KEY, JSON.stringify({...now, scene})));
+    store("sessionStorage", KEY, {...now, scene});
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.

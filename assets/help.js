@@ -9,14 +9,14 @@
     "[data-testid=block-info]:not(.sr-only), .checkbox-container .label-text, .ic-fold > button.label-wrap, " +
     ".ic-try, label[data-testid=block-label]:not(.sr-only), .ic-view .ic-panel-title";
 
-  const shown = new Map(); // node -> words; empty while help is off
+  const explanations = new Map(); // node -> words; empty while help is off
   let due = 0; // of the next look at what was drawn since
 
   /** The words about a label: by the id of its element, by its heading, or by what it says. */
   function wordsOf(label) {
     const about = WORDS[label.closest(".tabitem")?.id.replace(/^tab-/, "") ?? "page"] ?? {};
-    const said = (label.matches("button") ? label.firstElementChild : label).textContent.trim();
-    return about[`#${label.closest(".block[id]")?.id}`] ?? about[label.matches("h2") ? `## ${said}` : said];
+    const words = (label.matches("button") ? label.firstElementChild : label).textContent.trim();
+    return about[`#${label.closest(".block[id]")?.id}`] ?? about[label.matches("h2") ? `## ${words}` : words];
   }
 
   function dress() {
@@ -24,8 +24,8 @@
     for (const node of document.querySelectorAll(LABELS)) {
       const view = node.closest(".ic-view"); // explained at the first of its titles
       const words = view && node !== view.querySelector(".ic-panel-title") ? null : wordsOf(node);
-      if (!words || shown.has(node)) continue;
-      shown.set(node, words);
+      if (!words || explanations.has(node)) continue;
+      explanations.set(node, words);
       node.classList.add("ic-explained");
       node.setAttribute("aria-describedby", "ic-tooltip");
       if (node.tabIndex < 0) node.tabIndex = 0;
@@ -33,19 +33,18 @@
   }
 
   function undress() {
-    for (const node of shown.keys()) {
+    for (const node of explanations.keys()) {
       node.classList.remove("ic-explained");
       node.removeAttribute("aria-describedby");
       if (!node.matches("button")) node.removeAttribute("tabindex");
     }
-    shown.clear();
+    explanations.clear();
   }
 
   const redress = new MutationObserver(() => (due ||= setTimeout(dress, 100)));
 
   function turn(on) {
     document.querySelector("#help-switch").setAttribute("aria-pressed", String(on));
-    document.body.classList.toggle("ic-explaining", on);
     redress.disconnect();
     clearTimeout(due);
     if (on) dress();
@@ -58,12 +57,12 @@
   for (const [name, near] of Object.entries(moves)) {
     document.addEventListener(name, (event) => {
       const node = explained(event);
-      if (node && near) InstructorLinking.tooltip.beside([shown.get(node)], node);
+      if (node && near) InstructorLinking.tooltip.beside([explanations.get(node)], node);
       else if (node) InstructorLinking.tooltip.hide();
     });
   }
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.("#help-switch")) turn(!document.body.classList.contains("ic-explaining"));
+    if (event.target.closest?.("#help-switch")) turn(event.target.ariaPressed !== "true");
     // The label of a control explains it, and leaves the control alone.
     else if (explained(event) && !explained(event).matches("button")) event.preventDefault();
   });

@@ -19,7 +19,7 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
   function mountList(element, props, watch, trigger, eventName, printName) {
     const root = element.querySelector(".ic-lessons");
     const status = el("p", { class: "ic-lessons-note", role: "status" });
-    const told = (words) => (status.textContent = words);
+    const say = (words) => (status.textContent = words);
     let catalogue = null;
 
     const open = (lesson, step) => () => {
@@ -27,10 +27,9 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
       trigger(eventName, { action: "open", lesson, step });
     };
 
-    function row({ id, title, goal, questions, minutes }, kept, isFirst) {
+    function row({ id, title, goal, questions, minutes }, { at: begun, done: ended }, isFirst) {
       const steps = questions.length;
-      const at = kept.at[id];
-      const done = kept.done.includes(id);
+      const [at, done] = [begun[id], ended.includes(id)];
       const state = done ? "done" : at > 1 ? `at step ${at} of ${steps}` : `${steps} steps · ${minutes} min`;
       const label = done ? "Again" : at > 1 ? "Continue" : isFirst ? "Start here" : "Start";
       const sheet = () => print(trigger, printName, id);
@@ -40,20 +39,19 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
         "ic-lesson-row",
         el("div", "ic-lesson-words", el("h3", "", title), el("p", "", goal)),
         el("span", `ic-lesson-state${done ? " ic-lesson-done" : ""}`, state),
-        button(label, isFirst ? "ic-lesson-main" : "ic-lesson-quiet", open(id, done ? 1 : at || 1), spoken(label)),
-        button("Worksheet", "ic-lesson-quiet", sheet, { title: SHEET, ...spoken("Worksheet") }),
+        button(label, isFirst ? "ic-lesson-main" : "", open(id, done ? 1 : at || 1), spoken(label)),
+        button("Worksheet", "", sheet, { title: SHEET, ...spoken("Worksheet") }),
       );
     }
 
     /** One lesson for who teaches it: what it asks, its addresses, its sheets, and the line that puts it into a page. */
     function taught({ id, title, goal, questions, minutes }) {
       const link = (words, url) => el("a", { href: url.href, target: "_blank" }, words);
-      const sheet = (words, answers) => button(words, "ic-lesson-quiet", () => print(trigger, printName, id, answers));
-      const escaped = InstructorFigure.escape(title).replaceAll('"', "&quot;");
+      const sheet = (words, answers) => button(words, "", () => print(trigger, printName, id, answers));
       const at = (present) => address(id, 1, present, page());
-      const src = InstructorFigure.escape(at().href);
-      const line = `<iframe src="${src}" title="${escaped}" width="100%" height="800" allow="fullscreen"></iframe>`;
-      const take = button("Copy", "ic-lesson-quiet", ({ target }) => copy(target, line, "Copy it from here:"));
+      const size = { width: "100%", height: 800, allow: "fullscreen" };
+      const line = el("iframe", { src: at().href, title, ...size }).outerHTML;
+      const take = button("Copy", "", ({ target }) => copy(target, line, "Copy it from here:"));
       return el(
         "li",
         "ic-taught",
@@ -69,8 +67,8 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
     function drawTaught() {
       const { lessons } = catalogue;
       const minutes = lessons.reduce((sum, lesson) => sum + lesson.minutes, 0);
-      const back = button("All lessons", "ic-lesson-quiet", () => teach(false));
-      const paper = button("Print this page", "ic-lesson-quiet", () => window.print());
+      const back = button("All lessons", "", () => teach(false));
+      const paper = button("Print this page", "", () => window.print());
       root.replaceChildren(
         el("h2", { tabindex: -1 }, "For instructors"),
         el("p", "ic-lessons-note", `${lessons.length} lessons, ${minutes} minutes. ${TEACHING}`),
@@ -95,13 +93,13 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
     function draw() {
       if (document.body.classList.contains("ic-teaching")) return drawTaught();
       const { lessons, glossary } = catalogue;
-      const kept = progress();
-      const next = lessons.find((lesson) => !kept.done.includes(lesson.id)) || lessons[0];
+      const now = progress();
+      const next = lessons.find((lesson) => !now.done.includes(lesson.id)) || lessons[0];
       root.replaceChildren(
         el("h2", { tabindex: -1 }, "Lessons"),
         el("p", "ic-lessons-note", ABOUT, " ", button("For instructors", "ic-lesson-link", () => teach(true))),
         status,
-        el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, kept, lesson === next))),
+        el("ol", "ic-lesson-rows", ...lessons.map((lesson) => row(lesson, now, lesson === next))),
         el("h2", "", "Glossary"),
         el("dl", "ic-glossary", ...glossary.map(entry)),
       );
@@ -111,7 +109,7 @@ window.InstructorLessonList = window.InstructorLessonList || (() => {
       catalogue = value;
       draw();
     };
-    component(root, props, watch, accept, { progress: draw, worksheet: told });
+    component(root, props, watch, accept, { progress: draw, worksheet: say });
   }
 
   const waiting = new Map(); // mark of a click -> the tab that it opened; null where a blocker kept it shut

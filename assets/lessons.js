@@ -23,13 +23,12 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   }
 
   // Without storage a lesson works as well; it is only not resumed.
-  const stored = (use) => InstructorShell.kept("localStorage", use);
-  const progress = () => ({ at: {}, done: [], ...stored((storage) => JSON.parse(storage.getItem(KEY))) });
+  const progress = () => ({ at: {}, done: [], ...InstructorShell.recall("localStorage", KEY) });
 
   function remember(change) {
     const now = progress();
     change(now);
-    stored((storage) => storage.setItem(KEY, JSON.stringify(now)));
+    InstructorShell.store("localStorage", KEY, now);
     tell("progress");
   }
 
@@ -180,9 +179,9 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       const tools = el(
         "div",
         "ic-lesson-tools",
-        button("Copy link", "ic-lesson-quiet ic-lesson-copy", copyLink, { title: "A link that opens this step" }),
-        button("Presenter view", "ic-lesson-quiet ic-lesson-present", () => present(), large),
-        button("Leave", "ic-lesson-quiet", act("leave"), { title: "Back to your own texts and instructions" }),
+        button("Copy link", "ic-lesson-copy", copyLink, { title: "A link that opens this step" }),
+        button("Presenter view", "ic-lesson-present", () => present(), large),
+        button("Leave", "", act("leave"), { title: "Back to your own texts and instructions" }),
       );
       return el("header", "ic-lesson-head", title, el("span", "ic-lesson-at", where()), tools);
     }
@@ -196,14 +195,14 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     function drawStep() {
       const choices = value.choices.map((words, choice) => button(words, "ic-lesson-choice", act("answer", { choice })));
       const check = button("Check", "ic-lesson-main", act("check"));
-      const done = button(value.free ? "Show an example" : "Do it for me", "ic-lesson-quiet", act("solve"));
+      const done = button(value.free ? "Show an example" : "Do it for me", "", act("solve"));
       const answers = el(
         "div",
         { class: "ic-lesson-answers", role: "group", "aria-labelledby": "lesson-question" },
         ...(choices.length ? choices : [check, done]),
       );
       const verdict = el("p", { role: "status", "aria-live": "polite" });
-      const backward = button("Back", "ic-lesson-quiet", act("back"));
+      const backward = button("Back", "", act("back"));
       const show = { title: "Sets the page up for this step and shows what to look at" };
       const forward = button(value.step === value.steps ? "Finish" : "Next", "ic-lesson-main", act("next"));
       backward.disabled = value.step === 1;
@@ -213,7 +212,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         el("p", { class: "ic-lesson-question", id: "lesson-question" }, value.question),
         answers,
         verdict,
-        el("div", "ic-lesson-foot", backward, button("Show me", "ic-lesson-quiet", act("show"), show), forward),
+        el("div", "ic-lesson-foot", backward, button("Show me", "", act("show"), show), forward),
       );
       parts = { choices, verdict, forward };
     }
@@ -224,8 +223,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
         "div",
         "ic-lesson-foot",
         next ? button(`Next lesson: ${next.title}`, "ic-lesson-main", open(next.id)) : null,
-        button("Back", "ic-lesson-quiet", act("back")),
-        button("Back to my own texts", next ? "ic-lesson-quiet" : "ic-lesson-main", act("leave")),
+        button("Back", "", act("back")),
+        button("Back to my own texts", next ? "" : "ic-lesson-main", act("leave")),
       );
       root.replaceChildren(heading(), el("p", { class: "ic-lesson-say", role: "status" }, value.goal), foot);
       parts = null;
@@ -235,7 +234,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       parts.verdict.className = `ic-lesson-verdict ic-verdict-${kind}`;
       if (parts.verdict.textContent !== words) parts.verdict.textContent = words;
       parts.choices.forEach((node, index) => node.setAttribute("aria-pressed", String(choice === index)));
-      parts.forward.className = JUDGED.includes(kind) ? "ic-lesson-main" : "ic-lesson-quiet";
+      parts.forward.classList.toggle("ic-lesson-main", JUDGED.includes(kind));
     }
 
     function drawOutside(before) {
@@ -269,14 +268,14 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (!value.question) {
         drawEnd();
         setLook(null);
-        remember((kept) => {
-          kept.done = [...new Set([...kept.done, value.lesson])];
-          delete kept.at[value.lesson];
+        remember(({ at, done }) => {
+          if (!done.includes(value.lesson)) done.push(value.lesson);
+          delete at[value.lesson];
         });
       } else if (!sameStep) {
         drawStep();
         setAddress(value.lesson, value.step);
-        remember((kept) => (kept.at[value.lesson] = value.step));
+        remember(({ at }) => (at[value.lesson] = value.step));
       }
       if (acted && !sameStep) focusTitle();
       if (!value.question) return;

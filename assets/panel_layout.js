@@ -98,24 +98,24 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
 
   /** Tick positions and words of the rows of a matrix whose cells are `cell` px, in at most `room` px of words. */
   function rowTicks(side, own, cell, room, ink) {
-    const shown = labelled(side, own, (cell * side.n) / own.size, lineHeight());
-    const text = shown.map((i) => {
+    const places = labelled(side, own, (cell * side.n) / own.size, lineHeight());
+    const text = places.map((i) => {
       const tag = side.number(i);
       if (!side.linked) return escape(fitText(own.get(i), room));
       if (lineHeight() > cell || !room) return tag;
       return `${escape(fitText(side.name(i), room - textWidth(`${tag}  `)))}  <span style="color:${ink}">${tag}</span>`;
     });
-    return { tickvals: shown, ticktext: text };
+    return { tickvals: places, ticktext: text };
   }
 
   function columnTicks(side, own, cell) {
     const widest = Math.max(0, ...[...own.values()].map(textWidth));
     const apart = (cell * side.n) / own.size;
     const upright = side.linked || widest <= Math.max(apart - 4, 24);
-    const shown = labelled(side, own, apart, upright ? widest + 6 : lineHeight());
-    const text = shown.map((i) => escape(upright ? own.get(i) : fitText(own.get(i), 90 * letterScale())));
+    const places = labelled(side, own, apart, upright ? widest + 6 : lineHeight());
+    const text = places.map((i) => escape(upright ? own.get(i) : fitText(own.get(i), 90 * letterScale())));
     const height = upright ? lineHeight() : Math.min(90 * letterScale(), widest);
-    return { ticks: { tickvals: shown, ticktext: text, tickangle: upright ? 0 : -90 }, height };
+    return { ticks: { tickvals: places, ticktext: text, tickangle: upright ? 0 : -90 }, height };
   }
 
   const tagRoom = ({ rows }) => Math.max(...range(rows.n).map((i) => textWidth(rows.number(i))), 0);
@@ -161,9 +161,9 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
       const starts = range(shared + 1).map((start) => (start ? `…${words.slice(start).join(" ")}` : data.title));
       let text = starts.find(fits) || starts[shared];
       if (!fits(text)) {
-        const kept = text.split(" ");
-        while (kept.length > 1 && !fits(`${kept.join(" ")}…`)) kept.pop();
-        text = `${kept.join(" ").replace(/[\s,;:.\-]+$/, "")}…`;
+        const start = text.split(" ");
+        while (start.length > 1 && !fits(`${start.join(" ")}…`)) start.pop();
+        text = `${start.join(" ").replace(/[\s,;:.\-]+$/, "")}…`;
       }
       node.textContent = text;
       if (text === data.title) node.removeAttribute("title");

@@ -97,7 +97,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
 
     function heading(panel) {
       const { title, subtitle, accent, chip: letter } = panel.data;
-      const save = InstructorFigureFiles.menu(title, () => described(panel), (said) => (live.textContent = said));
+      const save = InstructorFigureFiles.menu(title, () => described(panel), (words) => (live.textContent = words));
       const head = panelHead(title, subtitle, letter ? chip(letter, accent) : null, save);
       panel.head.replaceWith(head);
       panel.head = head;
@@ -111,10 +111,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const extent = matrix ? `matrix of ${matrix.rows.n} rows and ${matrix.columns.n} columns` : "";
       const size = kind === "points" ? `${points.length} points` : extent;
       const keys = kind !== "plain";
-      const told = keys ? `${size}. Arrow keys move, Enter selects` : data.subtitle || "figure";
+      const spoken = keys ? `${size}. Arrow keys move, Enter selects` : data.subtitle || "figure";
       // Not "img": the buttons over a figure are inside it, and would be lost with it.
       box.setAttribute("role", keys ? "application" : "figure");
-      box.setAttribute("aria-label", `${data.title}: ${told}`);
+      box.setAttribute("aria-label", `${data.title}: ${spoken}`);
       box.setAttribute("aria-describedby", alt.id);
       if (keys) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
@@ -392,9 +392,9 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         if (other !== panel && (i < 0 || j < 0 || twin.rows.linked !== matrix.rows.linked)) continue;
         const mark = other.data.chip ? chip(other.data.chip, other.data.accent) : null;
         if (!mark && other.key.length > 3 && other !== panel) continue;
-        const key = mark || other.key.length > 3 ? mark : el("span", "ic-tip-key", other.key);
-        const told = el("b", "", other === panel ? here : number(twin.z[i][j]));
-        values.append(el("span", other === panel ? "ic-here" : "", key, told));
+        const key = mark || other.key.length > 3 ? mark : el("span", "", other.key);
+        const there = el("b", "", other === panel ? here : number(twin.z[i][j]));
+        values.append(el("span", other === panel ? "ic-here" : "", key, there));
       }
       return [el("p", "ic-tip-name", value), values, ...texts.map(itemLine)];
     }
@@ -436,7 +436,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     }
 
     function choose(panel, { cell, point }) {
-      const told = { panel: panel.key, instruction: panel.data.instruction };
+      const source = { panel: panel.key, instruction: panel.data.instruction };
       if (cell) {
         const [r, c] = cell;
         const { rows, columns: cols, z } = panel.content.matrix;
@@ -446,12 +446,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
           view.selection = { panel: panel.key, root, cell: { r, c } };
           markAll();
         }
-        trigger(clickEvent, { ...told, kind: "matrix", row, column, value: z[r][c] });
+        trigger(clickEvent, { ...source, kind: "matrix", row, column, value: z[r][c] });
       } else if (point) {
         const before = itemsOf(view.selection)[0]; // as in the list: the former text is the other of the pair
         const items = before === undefined ? [point.item] : [point.item, before];
         if (point.item !== before) select({ items });
-        trigger(clickEvent, { ...told, kind: "points", item: point.item });
+        trigger(clickEvent, { ...source, kind: "points", item: point.item });
       }
     }
 

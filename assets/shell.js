@@ -9,13 +9,19 @@ window.InstructorShell = window.InstructorShell || (() => {
   let waiting = 0; // of a run, while keys are pressed
   let run = () => (waiting = 0); // until `live`
 
-  /** Uses the "localStorage" or "sessionStorage"; null where it is blocked, full, or holds something else. */
-  function kept(storage, use) {
+  /** What the "localStorage" or "sessionStorage" has; null where it is blocked, or holds something else. */
+  function recall(storage, key) {
     try {
-      return use(window[storage]);
+      return JSON.parse(window[storage].getItem(key));
     } catch {
       return null;
     }
+  }
+
+  function store(storage, key, value) {
+    try {
+      window[storage].setItem(key, JSON.stringify(value));
+    } catch {} // blocked, or full
   }
 
   /** What stands on the page is not of what stands in the fields, or is again: figures are dim until then. */
@@ -110,9 +116,9 @@ window.InstructorShell = window.InstructorShell || (() => {
 
   function remember() {
     const now = [...document.querySelectorAll(".ic-instruction textarea")].map((field) => field.value.trim());
-    const before = kept("sessionStorage", (storage) => JSON.parse(storage.getItem(EARLIER))) ?? [];
+    const before = recall("sessionStorage", EARLIER) ?? [];
     const all = [...new Set([...now, ...before])].filter(Boolean);
-    kept("sessionStorage", (storage) => storage.setItem(EARLIER, JSON.stringify(all.slice(0, MOST_EARLIER))));
+    store("sessionStorage", EARLIER, all.slice(0, MOST_EARLIER));
     if (!menu) return;
     const options = all.filter((one) => !now.includes(one)).slice(0, MOST_EARLIER);
     menu.hidden = !options.length;
@@ -149,22 +155,23 @@ window.InstructorShell = window.InstructorShell || (() => {
     if (!document.querySelector("#upload-note .ic-error")) panel("");
   };
 
+  /** Opens what a class of the page opens, or closes it, and says so on its button. */
+  function toggle(name, wanted, opener, [opens, closes]) {
+    const on = root.classList.toggle(name, wanted);
+    const button = document.querySelector(opener);
+    button.textContent = on ? closes : opens;
+    button.setAttribute("aria-expanded", String(on));
+    return on;
+  }
+
   /** The field of the texts in the place of their list, or the list again; a step of a lesson opens it as well. */
   function edit(wanted) {
-    const on = root.classList.toggle("ic-editing", wanted);
-    const button = document.querySelector("#edit-texts");
-    button.textContent = on ? "done" : "edit";
-    button.setAttribute("aria-expanded", String(on));
+    const on = toggle("ic-editing", wanted, "#edit-texts", ["edit", "done"]);
     if (on && wanted === undefined) document.querySelector("#texts textarea")?.focus();
   }
 
   /** The drawer of a narrow page: the selected texts at the lower edge, all of it when it is open. */
-  function sheet(wanted) {
-    const on = root.classList.toggle("ic-sheet", wanted);
-    const handle = document.querySelector("#sheet-handle");
-    handle.textContent = on ? "less" : "more";
-    handle.setAttribute("aria-expanded", String(on));
-  }
+  const sheet = (wanted) => toggle("ic-sheet", wanted, "#sheet-handle", ["more", "less"]);
 
   addEventListener("keydown", (key) => {
     if (key.key !== "Escape" || !root.dataset.panel) return;
@@ -196,5 +203,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { kept, live, chips, earlier, panel, edit, sheet, used, stale, ran };
+  return { recall, store, live, chips, earlier, panel, edit, sheet, used, stale, ran };
 })();

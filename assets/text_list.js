@@ -41,8 +41,8 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       view.at = Math.max(0, Math.floor(Math.min(at, hits.length - 1) / PAGE) * PAGE);
       list.replaceChildren(...hits.slice(view.at, view.at + PAGE).map(row));
       const last = Math.min(view.at + PAGE, hits.length);
-      const shown = hits.length > PAGE ? `${view.at + 1}–${last} of ` : "";
-      found.textContent = `${shown}${hits.length}${hits.length < texts.length ? " found" : ""}`;
+      const part = hits.length > PAGE ? `${view.at + 1}–${last} of ` : "";
+      found.textContent = `${part}${hits.length}${hits.length < texts.length ? " found" : ""}`;
       tools.hidden = texts.length < SEARCH_FROM;
       back.hidden = on.hidden = hits.length <= PAGE;
       back.disabled = view.at === 0;

@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from instructor_core.encoder import EncoderError, InstructorModel, Segment, TokenEncoding, find_checkpoint
+    from instructor_core.families import TemplateModel, open_checkpoint
 
 _HOME = {
     "EncoderError": "encoder",
     "InstructorModel": "encoder",
     "Segment": "encoder",
     "TokenEncoding": "encoder",
+    "TemplateModel": "families",
     "find_checkpoint": "encoder",
+    "open_checkpoint": "families",
 }
 
-__all__ = ["EncoderError", "InstructorModel", "Segment", "TokenEncoding", "find_checkpoint"]
+__all__ = [
+    "EncoderError",
+    "InstructorModel",
+    "Segment",
+    "TemplateModel",
+    "TokenEncoding",
+    "find_checkpoint",
+    "open_checkpoint",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,10 +23,11 @@ from instructor_core.queueing import ModelQueue
 
 if TYPE_CHECKING:
     from instructor_core.encoder import InstructorModel, Pair, TokenEncoding
+    from instructor_core.families import EmbeddingModel
 
 Key = tuple[str, str]
 Value = TypeVar("Value")
-OnDevice = Callable[[Callable[..., Any], "InstructorModel"], Callable[..., Any]]
+OnDevice = Callable[[Callable[..., Any], "EmbeddingModel"], Callable[..., Any]]
 MEGABYTE = 1 << 20
 # Costs of the queue are characters that a CPU encodes; only the order and the size of slices depend on them.
 CHARACTERS_PER_TOKEN = 4
@@ -81,7 +82,7 @@ class CachedEncoder:
 
     def __init__(
         self,
-        model: InstructorModel,
+        model: EmbeddingModel,
         *,
         queue: ModelQueue | None = None,  # several encoders may share one; None: one of its own
         on_device: OnDevice = partial,  # binds each function that runs the model to it, perhaps to run somewhere else
@@ -102,6 +103,13 @@ class CachedEncoder:
         self._run_tokens = on_device(_encode_tokens, model)
         self._run_read_out = on_device(_read_out, model)
         self._run_writes = on_device(_direct_writes, model)
+        self._template = ""
+
+    def templated(self, template: str) -> CachedEncoder:
+        """Return this encoder, its model and its cache, for pairs that are joined by another template than its own."""
+        other = object.__new__(CachedEncoder)
+        other.__dict__.update(self.__dict__, _template=template)
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, here or in another process, begins empty and with a queue of its own."""
@@ -115,6 +123,12 @@ class CachedEncoder:
         )
         return made, (self.model,)
 
+    def prompts(self, instructions: Sequence[str]) -> list[str]:
+        """Return what stands before a text under each instruction."""
+        keys = [instruction for instruction, _ in self._read((instruction, "") for instruction in instructions)]
+        template = getattr(self.model, "template", None)
+        return [template.prompt(key) for key in keys] if template else keys
+
     @property
     def n_bytes(self) -> int:
         """Bytes held at present."""
@@ -125,7 +139,7 @@ class CachedEncoder:
 
         Closing the generator stops the work after the slice at hand; what was done by then stays in the cache.
         """
-        keys = _read(pairs)
+        keys = self._read(pairs)
         out = np.empty((len(keys), self.model.dim), dtype=np.float32)
         places: dict[Key, list[int]] = {}
         for place, key in enumerate(keys):
@@ -159,7 +173,7 @@ class CachedEncoder:
     def encode_tokens(self, pairs: Iterable[Pair], *, deep: bool = False) -> list[TokenEncoding]:
         """Return the token encodings of pairs, in their order; ``deep``: with layers and attention weights."""
         store = self._deep_tokens if deep else self._tokens
-        keys = _read(pairs)
+        keys = self._read(pairs)
         found = {key: store.get(key) for key in dict.fromkeys(keys)}
         missing = [key for key, encoding in found.items() if encoding is None]
         costs = self._costs(missing, factor=DEEP_COST if deep else 1)
@@ -175,6 +189,11 @@ class CachedEncoder:
 
     def direct_writes(self, encoding: TokenEncoding, groups: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
         """Return what wrote a deep encoding's embedding: see ``direct_writes.py``."""
+        if hasattr(self.model, "template"):
+            raise UserError(
+                "Who wrote a cosine is known of INSTRUCTOR's T5 alone, whose blocks only add to one stream. For this "
+                "checkpoint 'where it enters' shows its layers."
+            )
         writes: tuple[NDArray[np.float32], ...] = self._in_turn(partial(self._run_writes, encoding, groups))
         return writes
 
@@ -182,6 +201,16 @@ class CachedEncoder:
         """The result of one small piece of work, which waits for its turn at the model."""
         results = self.queue.work(object(), {0: 1}, lambda _: [run()])
         return next(part[0] for part in results if part)
+
+    def _read(self, pairs: Iterable[Pair]) -> list[Key]:
+        from instructor_core.encoder import read_pairs  # brings PyTorch, which is there as soon as there is a model
+
+        keys = list(read_pairs(pairs))
+        if self._template:
+            from instructor_core.families.templates import filled
+
+            return [(filled(self._template, instruction), text) for instruction, text in keys]
+        return keys
 
     def _costs(self, pairs: Sequence[Key], *, factor: int = 1) -> dict[Key, int]:
         if self.max_pairs is not None and len(pairs) > self.max_pairs:
@@ -210,21 +239,15 @@ class CachedEncoder:
         return encoded
 
 
-def _read(pairs: Iterable[Pair]) -> list[Key]:
-    from instructor_core.encoder import read_pairs  # brings PyTorch, which is there as soon as there is a model
-
-    return list(read_pairs(pairs))
-
-
-def _embed(model: InstructorModel, pairs: list[Key]) -> NDArray[np.float32]:
+def _embed(model: EmbeddingModel, pairs: list[Key]) -> NDArray[np.float32]:
     return model.encode(pairs, normalize=False)
 
 
-def _encode_tokens(model: InstructorModel, pairs: list[Key], deep: bool) -> list[TokenEncoding]:
+def _encode_tokens(model: EmbeddingModel, pairs: list[Key], deep: bool) -> list[TokenEncoding]:
     return model.encode_tokens(pairs, layers=deep, attentions=deep)
 
 
-def _read_out(model: InstructorModel, states: NDArray[np.float32]) -> NDArray[np.float32]:
+def _read_out(model: EmbeddingModel, states: NDArray[np.float32]) -> NDArray[np.float32]:
     return model.read_out(states)
 
 

@@ -220,7 +220,7 @@ def _batches(items: Sequence[Item], device: torch.device, budget: int | None = N
 
 
 class T5:
-    """Transformers' T5 encoder taken apart: the one place that knows its names, as they are in 5.0 to 5.23."""
+    """Transformers' T5 encoder, the one place that knows its names (5.0 to 5.23); another would have its ``run``."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, width: int, merge_on: torch.device | None = None) -> None:
         load: Any = T5EncoderModel.from_pretrained

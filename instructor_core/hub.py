@@ -14,7 +14,8 @@ from instructor_core.errors import UserError
 
 _TIMEOUT_S = 4.0  # on a dead network the hub client itself retries for 23 s or more
 _NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-_TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+_TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "vocab.txt")
+_PART = re.compile(r"\d+_\w+")  # folder of a module: 1_Pooling
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,16 @@ def _is_complete(folder: Path) -> bool:
             return all((path / part).is_file() for part in parts)
         return any(path.glob("model*.safetensors")) or any(path.glob("pytorch_model*.bin"))
 
-    needed = ("modules.json", "config.json", "1_Pooling/config.json", "2_Dense/config.json")
+    try:
+        parts = [str(part["path"]) for part in json.loads((folder / "modules.json").read_bytes())]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    linear = [part for part in parts if "Dense" in part]
+    needed = ["config.json", *(f"{part}/config.json" for part in parts if "Pooling" in part or part in linear)]
     return (
         all((folder / file).is_file() for file in needed)
         and any((folder / file).is_file() for file in _TOKENIZER_FILES)
-        and has_weights(folder)
-        and has_weights(folder / "2_Dense")
+        and all(has_weights(folder / part) for part in ("", *linear))
     )
 
 
@@ -147,14 +152,14 @@ def _wanted_files(names: Sequence[str]) -> list[str]:
     wanted = []
     for name in names:
         folder, _, file = name.rpartition("/")
-        if folder not in ("", "1_Pooling", "2_Dense", "3_Normalize"):
+        if folder and not _PART.fullmatch(folder):
             continue
         if file.endswith(".safetensors"):
             keep = True
         elif file.startswith("pytorch_model"):
-            keep = not safe or (folder == "2_Dense" and f"{folder}/model.safetensors" not in names)
+            keep = not safe if not folder else f"{folder}/model.safetensors" not in names
         else:
-            keep = file.endswith(".json") or file == "spiece.model"
+            keep = file.endswith(".json") or file in (*_TOKENIZER_FILES, "merges.txt")
         if keep:
             wanted.append(name)
     return wanted

@@ -1,6 +1,6 @@
 """The layers, checked on the syntax tree: who may import whom.
 
-    hub <- encoder    encoder, queueing <- cache    encoder <- embed    analysis <- figures    ui <- app.py
+    hub <- encoder <- families    encoder, queueing <- cache    families <- embed    analysis <- figures    ui <- app.py
 
 Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
 """
@@ -46,18 +46,23 @@ LAYERS = {
     f"{PACKAGE}.evaluate.mteb": Layer(project=(f"{PACKAGE}.errors",), packages=("mteb", "numpy")),
     f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
     f"{PACKAGE}.cache": Layer(
-        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "direct_writes", "queueing", "errors")),
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "direct_writes", "queueing", "errors")),
         packages=("numpy",),
     ),
+    # Other encoders stand beside it, behind what it returns.
+    f"{PACKAGE}.families": Layer(
+        project=(f"{PACKAGE}.encoder",),
+        packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
+    ),
     f"{PACKAGE}.embed": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.hub", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "hub", "table", "errors")),
         packages=("numpy", "pyarrow", "ray", "tqdm"),
     ),
     f"{PACKAGE}.analysis": Layer(
         project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap", "pydantic")
     ),
     f"{PACKAGE}.evaluate": Layer(
-        project=(f"{PACKAGE}.encoder", f"{PACKAGE}.analysis", f"{PACKAGE}.table", f"{PACKAGE}.errors"),
+        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "analysis", "table", "errors")),
         packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
     ),
     f"{PACKAGE}.figures": Layer(
@@ -72,7 +77,9 @@ LAYERS = {
     ),
     # Training knows how to embed and takes its scores from analysis; nothing of figures or the page.
     f"{PACKAGE}.train": Layer(
-        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "analysis", "table", "errors", "InstructorModel")),
+        project=tuple(
+            f"{PACKAGE}.{name}" for name in ("encoder", "families", "analysis", "table", "errors", "InstructorModel")
+        ),
         packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
     ),
     "app": Layer(project=(f"{PACKAGE}.ui",)),

@@ -35,11 +35,7 @@ class Entry:
 
 
 def with_controls(candidates: Sequence[str]) -> tuple[Entry, ...]:
-    """Candidates in their order, each once, then the controls: what a leaderboard has to encode.
-
-    An empty candidate is the empty control. The shuffled control is made from the first candidate with two different
-    words; without one there is none.
-    """
+    """Candidates in their order, each once, then the controls; an empty candidate is one of these."""
     joined = [one_space(candidate) for candidate in candidates]
     if not any(joined):
         raise UserError(

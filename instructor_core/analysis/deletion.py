@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
+from instructor_core.analysis.pooled import pools_one, text_part
 from instructor_core.analysis.units import By, EncodedPair, Unit, group_sums, pooled_vectors, units
 from instructor_core.errors import UserError
 
@@ -66,6 +67,11 @@ def drop(pair: EncodedPair, other: NDArray[np.floating], *, by: By = "token") ->
     """Similarity of a text to another embedding (D,) after dropping each of its units from the mean."""
     vectors = pooled_vectors(pair)
     groups = units(pair, by=by)
+    if pools_one(pair):  # no word is in the mean: leaving one out of it changes nothing
+        groups = units(text_part(pair), by=by)
+        target, mean = (unit_vectors(vector).astype(np.float64) for vector in (other, vectors[0]))
+        cosine = float(mean @ target)
+        return Dropped(groups, target, cosine, np.full(len(groups), cosine))
     if len(groups) < 2:
         raise UserError(
             f"Dropping needs at least 2 pooled tokens, </s> included: got {len(vectors)}. Without it nothing would be "

@@ -48,7 +48,7 @@ class SegmentAttention:
     """Where the text's tokens look."""
 
     shares: NDArray[np.float32]  # (L, heads, 3) given by a text token to each of `GROUPS`, mean, sum 1
-    even: NDArray[np.float64]  # (3,) the shares if every token got the same
+    even: NDArray[np.float64]  # (3,) the shares if every token that a text token can see got the same
 
     @property
     def by_layer(self) -> NDArray[np.float64]:
@@ -101,4 +101,8 @@ def segment_attention(attentions: NDArray[np.floating], segments: Sequence[str])
     members = (groups[:, None] == np.arange(len(GROUPS))).astype(np.float64)  # (n, 3)
     received = attentions.astype(np.float64) @ members  # (L, heads, n, 3)
     shares = received[:, :, groups == 1].mean(axis=2)
-    return SegmentAttention(shares.astype(np.float32), members.mean(axis=0))
+    n = attentions.shape[-1]
+    causal = n > 1 and not np.triu(attentions, k=1).any()  # each token sees those before it, and itself
+    seen = np.tri(n) if causal else np.ones((n, n))
+    even = (seen @ members / seen.sum(axis=1, keepdims=True))[groups == 1].mean(axis=0)
+    return SegmentAttention(shares.astype(np.float32), even)

@@ -106,10 +106,7 @@ def leaderboard(
     metric: Metric = Metric.ACCURACY,
     decision: Decision | None = None,
 ) -> Leaderboard:
-    """Decision, ranks by a metric and verdicts, for entries as `with_controls` makes them and their scores.
-
-    A decision among more instructions than these may be given; its rows are those of the entries.
-    """
+    """Decision, ranks by a metric and verdicts, for entries as `with_controls` makes them and their scores."""
     roles = [entry.role for entry in entries]
     candidates = [i for i, role in enumerate(roles) if role is Role.CANDIDATE]
     empty = roles.index(Role.EMPTY)

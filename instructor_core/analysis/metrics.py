@@ -49,10 +49,7 @@ def vote(
 
 
 def nearest_agreement(embeddings: NDArray[np.floating], labels: Sequence[str] | NDArray[np.generic]) -> float:
-    """Share of texts whose nearest other text, by cosine, has the same label: (N, D), N labels.
-
-    Every text counts, also one whose label no other text has: it can only miss.
-    """
+    """Share of texts, (N, D), whose nearest other text has the same label; one alone with its label can only miss."""
     if len(labels) != len(embeddings) or len(labels) < 2:
         raise UserError(
             f"Agreement needs one label for each of two texts or more: got {len(labels)} labels for "

@@ -41,10 +41,7 @@ def nearest_of_all(embeddings: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def nearest_change(embeddings: NDArray[np.floating], labels: Sequence[str] | None = None) -> NearestChange:
-    """Nearest texts under K instructions, unit embeddings (K, N, D), held against the first instruction and labels.
-
-    A text without a label takes no part in the agreement; one whose nearest text has no label disagrees.
-    """
+    """Nearest texts under K instructions, unit embeddings (K, N, D), held against the first one and the labels."""
     nearest = np.stack([nearest_of_all(one) for one in embeddings])
     agreement = None
     named = np.array([bool(label) for label in labels or ()])

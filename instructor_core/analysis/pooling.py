@@ -33,6 +33,18 @@ class Recipe(StrEnum):
     WITHOUT_END = "without-end"
 
 
+class Mistake(StrEnum):
+    """What goes wrong with other encoders: see `pooled`."""
+
+    PROMPT_FORGOTTEN = "prompt-forgotten"
+    TEMPLATE_FORGOTTEN = "template-forgotten"
+    MEAN_OF_ALL = "mean-of-all"
+    MEAN_OF_TEXT = "mean-of-text"
+    FIRST_TOKEN = "first-token"
+    LAST_TOKEN = "last-token"
+    NOT_NORMALIZED = "not-normalized"
+
+
 _PUBLISHED = (
     Recipe.INSTRUCTOR_1_0_1,
     Recipe.INSTRUCTOR_MAIN,
@@ -49,6 +61,15 @@ RECIPE_NAMES = {
     Recipe.INSTRUCTOR_LITE: "instructor-lite",
     Recipe.INSTRUCTION_POOLED: "instruction pooled too",
     Recipe.WITHOUT_END: "text without </s>",
+}
+_MISTAKE_NAMES = {
+    Mistake.PROMPT_FORGOTTEN: "the prompt forgotten",
+    Mistake.TEMPLATE_FORGOTTEN: "the instruction without its template",
+    Mistake.MEAN_OF_ALL: "the mean of all tokens, the prompt's too",
+    Mistake.MEAN_OF_TEXT: "the mean without the prompt",
+    Mistake.FIRST_TOKEN: "the first token alone",
+    Mistake.LAST_TOKEN: "the last token alone",
+    Mistake.NOT_NORMALIZED: "not normalized",
 }
 
 
@@ -76,12 +97,17 @@ class Boundary:
 class RecipeResult:
     """One recipe applied to one pair."""
 
-    recipe: Recipe
+    recipe: Recipe | Mistake
     tokens: tuple[str, ...]  # the n tokens that the recipe's network sees
     segments: tuple[str, ...]
     averaged: NDArray[np.bool_]  # (n,) those that enter its mean
     cosine: float | None  # of its embedding to ours; None where the recipe gives none
     note: str  # why it gives none, or what this comparison leaves out; "" for nothing
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return RECIPE_NAMES[self.recipe] if isinstance(self.recipe, Recipe) else _MISTAKE_NAMES[self.recipe]
 
 
 def boundary(pair: EncodedPair) -> Boundary:

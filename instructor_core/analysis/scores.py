@@ -69,10 +69,7 @@ def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> Instructio
 
 
 def score_instructions(grid: EmbeddingGrid, task: LabelTask) -> Iterator[InstructionScores]:
-    """Scores of the instructions of a grid, one after the other: take them one by one to show progress or to stop.
-
-    Instructions with the same vectors share one result, so that they tie exactly.
-    """
+    """Scores of the instructions of a grid, one after the other; equal vectors share a result, so that they tie."""
     seen: dict[bytes, InstructionScores] = {}
     for embeddings in grid.embeddings:
         content = embeddings.tobytes()
@@ -91,10 +88,7 @@ class LabelColumn:
 
 @dataclass(frozen=True, eq=False)
 class LabelMatrix:
-    """One metric of K instructions on C label columns: values (K, C), the best row of each column (C,), the tasks.
-
-    Compare within a column: columns differ in difficulty, in k, and in the texts that can be used.
-    """
+    """One metric of K instructions on C label columns: values (K, C), the best row of each column (C,), the tasks."""
 
     metric: Metric
     names: tuple[str, ...]

@@ -12,6 +12,7 @@ import numpy as np
 
 from instructor_core.analysis.attribution import Ledger, ledger
 from instructor_core.analysis.calibration import Background
+from instructor_core.analysis.pooled import blocks
 from instructor_core.analysis.units import EncodedPair
 
 _RARE, _UNUSUAL = 97.5, 90.0  # percentiles
@@ -32,8 +33,11 @@ class WhyUnder:
 
     cosine: float
     percentile: float  # of unrelated pairs that are no more alike
-    ties: tuple[Tie, ...]  # all pairs of words, largest magnitude first
-    end: float  # what the pairs with the end mark, on either side, add; with the ties they make the cosine
+    ties: tuple[Tie, ...]  # all pairs of words of the texts, largest magnitude first
+    # What the pairs with an end mark add, and where the instruction is pooled those with its tokens: with the ties they
+    # make the cosine.
+    end: float
+    instruction: float = 0.0
 
     @property
     def words(self) -> str:
@@ -57,7 +61,9 @@ def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds
     for one, two, background in zip(first, second, backgrounds, strict=True):
         terms = ledger(one, two, by="word")
         percentile = float(background.percentiles(np.array([terms.cosine]))[0])
-        found.append(WhyUnder(terms.cosine, percentile, _ranked(_by_words(terms)), terms.end_total))
+        found.append(
+            WhyUnder(terms.cosine, percentile, _ranked(_by_words(terms)), terms.end_total, _instructions(terms))
+        )
     if len(found) < 2:
         return Why(tuple(found), None, ())
     cosines = [one.cosine for one in found]
@@ -77,14 +83,19 @@ def ordinal(number: int) -> str:
 
 
 def _by_words(terms: Ledger) -> dict[tuple[str, str], float]:
-    """What pairs of words add, the end mark left out: it stands in every text, and says nothing of these two."""
+    """What pairs of words add, without what stands with every text and says nothing of these two."""
     totals: dict[tuple[str, str], float] = {}
     for i, row in enumerate(terms.rows):
         for j, column in enumerate(terms.columns):
-            if not (row.is_end or column.is_end):
+            if not {row.segment, column.segment} & {"end", "instruction"}:
                 pair = row.plain, column.plain
                 totals[pair] = totals.get(pair, 0.0) + float(terms.values[i, j])
     return totals
+
+
+def _instructions(terms: Ledger) -> float:
+    found = blocks(terms)
+    return float(found.sum() - found[1, 1])
 
 
 def _ranked(totals: dict[tuple[str, str], float]) -> tuple[Tie, ...]:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
+from instructor_core.families.templates import COMMAND_LINE_HELP, from_command_line
 from instructor_core.hub import BUNDLED
 from instructor_core.table import FILE_TYPES, Reading, has_pyarrow
 
@@ -53,6 +54,7 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--checkpoint", default=BUNDLED, metavar="NAME", help=f"folder or hub name ({BUNDLED})")
     parser.add_argument("--revision", help="commit, tag or branch of a checkpoint on the hub")
+    parser.add_argument("--template", type=from_command_line, help=COMMAND_LINE_HELP)
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--no-normalize", action="store_true", help="leave the embeddings at their own length")
@@ -104,6 +106,7 @@ def run(options: argparse.Namespace) -> str:
         checkpoint=str(folder.resolve()) if folder.is_dir() else options.checkpoint,
         revision=options.revision,
         dtype=options.dtype,
+        template=options.template,
         normalize=not options.no_normalize,
         keep=None if options.keep_all else tuple(options.keep),
         allow_nulls=options.nulls == "keep",

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from instructor_core.embed.parts import Parts
 from instructor_core.embed.source import RowReader, Source
-from instructor_core.encoder import InstructorModel, find_checkpoint
+from instructor_core.encoder import find_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.families import open_checkpoint
 from instructor_core.table import Reading
 
 BYTES_PER_TOKEN = 4  # of English; only the size of the parts depends on it
 WINDOW_TOKENS = 512  # a longer text is cut off and costs no more
-_WEIGHTS = ("*.safetensors", "*.bin", "tokenizer.json", "spiece.model", "*.json")
+_WEIGHTS = ("*.safetensors", "*.bin", "tokenizer.json", "*.model", "*.json", "*.txt")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Job:
     checkpoint: str
     revision: str | None = None
     dtype: str = "float32"
+    template: str | None = None  # how instruction and text are joined; None for what the checkpoint says
     normalize: bool = True
     keep: tuple[str, ...] | None = ()
     allow_nulls: bool = False
@@ -59,6 +61,7 @@ class Job:
             "unit length": str(self.normalize),
             "tokens per part": str(self.part_tokens),
             "reading": ", ".join(f"{name} {value}" for name, value in vars(self.reading).items() if value is not None),
+            **({"template": self.template} if self.template else {}),
         }
 
     def plan(self, source: Source) -> NDArray[np.int64]:
@@ -96,7 +99,7 @@ class Worker:
     def __init__(self, job: Job, destination: Path, *, device: str | None = None) -> None:
         self.job = job
         self.parts = Parts(destination)
-        self.model = InstructorModel(job.checkpoint, device=device, dtype=job.dtype, revision=job.revision)
+        self.model = open_checkpoint(job.checkpoint, device, job.dtype, revision=job.revision, template=job.template)
         self._reader = RowReader(job.open_source())
 
     def embed_part(self, number: int, start: int, stop: int, advance: Callable[[int], object]) -> None:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from instructor_core.analysis.suggest import bundled
-from instructor_core.encoder import EncoderError, InstructorModel
+from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
 from instructor_core.evaluate.data import read_data, read_wordings
 from instructor_core.evaluate.evaluation import evaluate_checkpoint
 from instructor_core.evaluate.markdown import END, START, to_markdown, write_card
 from instructor_core.evaluate.report import to_json
+from instructor_core.families import open_checkpoint
+from instructor_core.families.templates import COMMAND_LINE_HELP, from_command_line
 from instructor_core.table import Notes
 
 _REFERENCE_BATCH = 32
@@ -86,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every score of every wording")
     parser.add_argument("--write-card", type=Path, metavar="FILE", help=f"put the table between {START} and {END}")
     parser.add_argument("--summary", action="store_true", help="leave the matrix of every set out of the table")
+    parser.add_argument("--template", type=from_command_line, help=COMMAND_LINE_HELP)
     parser.add_argument("--device", help="cpu or cuda (cuda if there is one)")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the forward pass")
     parser.add_argument(
@@ -107,17 +110,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for sentence in notes.sentences():
             print(sentence, file=sys.stderr)
         wordings = read_wordings(options.wordings)
-        model, *other = (
-            InstructorModel(name, device=options.device, dtype=options.dtype)
-            for name in filter(None, [options.checkpoint, options.compare])
-        )
+        model = open_checkpoint(options.checkpoint, options.device, options.dtype, template=options.template)
+        other = open_checkpoint(options.compare, options.device, options.dtype) if options.compare else None
         report = evaluate_checkpoint(
             model,
             sets,
             wordings,
             pairs=pairs,
             reference=ReferenceModel(options.reference, device=model.device) if options.reference else None,
-            other=next(iter(other), None),
+            other=other,
             n_free=options.free,
             max_texts=options.max_texts,
             seed=options.seed,

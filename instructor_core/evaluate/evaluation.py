@@ -64,10 +64,9 @@ def evaluate_checkpoint(
     seed: int = 0,
     progress: Callable[[str], None] = lambda message: None,
 ) -> EvaluationReport:
-    """Measure what the instructions do, with the first `n_free` free wordings of each axis (all if None).
+    """Measure instructions, with `n_free` free wordings of each axis or all; `max_texts` and `seed` are only stated.
 
-    With another checkpoint, `other`, it is also said how far the two agree under every instruction. `max_texts` and
-    `seed` are those given to `read_data`, and only stated.
+    With another checkpoint, `other`, it is also said how far the two agree under every instruction.
     """
     results = []
     for label_set in sets:

@@ -35,10 +35,7 @@ def ledger_panels(
     *,
     difference: LedgerDifference | None = None,
 ) -> PanelSet:
-    """One heatmap per ledger on one diverging scale, and the difference of two if it is given.
-
-    Bars on top are the totals of the columns, bars at the right those of the rows; all of them add up to the cosine.
-    """
+    """One heatmap per ledger, and the difference of two if it is given, on one scale; bars are the totals."""
     tables: list[Contributions] = [*ledgers, *([] if difference is None else [difference])]
     limit = max((table.limit for table in tables), default=1.0)
     scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)
@@ -81,9 +78,31 @@ def difference_sentence(difference: LedgerDifference, term: Term, names: tuple[s
 
 def ledger_summary(ledger: Ledger) -> str:
     """The sum beside the cosine, and the part in which the end mark takes part."""
+    marks = dict.fromkeys(unit.text for unit in (*ledger.rows, *ledger.columns) if unit.is_end)
+    named = "The end mark " if len(marks) < 2 else "The marks "
     return (
-        f"{ledger.values.size} terms add up to {number(ledger.total)}; the cosine is {number(ledger.cosine)}. "
-        f"The end mark `</s>` takes part in {signed(ledger.end_total)} of it."
+        f"{ledger.values.size} terms add up to {number(ledger.total)}; the cosine is {number(ledger.cosine)}. {named}"
+        + " and ".join(f"`{mark}`" for mark in marks)
+        + f" take{'s' * (len(marks) < 2)} part in {signed(ledger.end_total)} of it."
+    )
+
+
+def one_cell_sentence(ledger: Ledger) -> str:
+    """Why a checkpoint that pools one token has no ledger."""
+    return (
+        f"This checkpoint's embedding is the state of one token, `{ledger.rows[0].plain}`: the ledger is one cell, the "
+        f"whole cosine of {number(ledger.cosine)}. What a word does is seen by deleting it: 'drop or delete a word'."
+    )
+
+
+def blocks_sentence(ledger: Ledger, blocks: NDArray[np.float64]) -> str:
+    """What the instruction's own tokens add, where they are pooled, from the four blocks (2, 2) of the ledger."""
+    own, first, second, texts = blocks.ravel().tolist()
+    marks = ledger.total - float(blocks.sum())
+    return (
+        f"Of {number(ledger.cosine)}, {number(own)} comes from the instruction's own tokens, which are in both means, "
+        f"{number(first + second)} from pairs of the instruction with a text, {number(texts)} from the two texts and "
+        f"{number(marks)} from special tokens."
     )
 
 

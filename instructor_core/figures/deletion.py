@@ -19,6 +19,12 @@ NOT_SHOWN = (
 )
 
 
+ONE_TOKEN = (
+    "The embedding is the state of one token, which no word covers: dropping a word from a mean changes nothing here, "
+    "and all that a word does, it does through attention."
+)
+
+
 def deletion_panels(result: Dropped | DropOrDelete, *, title: str) -> PanelSet:
     """Bars of the effect of leaving each unit out: filled for the mean, outlined for the input, dots for their gap."""
     dropped = result.dropped if isinstance(result, DropOrDelete) else result

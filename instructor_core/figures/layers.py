@@ -66,10 +66,7 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
 def layer_similarity_panels(
     result: LayerSimilarity, layers: Sequence[int], texts: Sequence[str], *, instruction: int
 ) -> PanelSet:
-    """The similarity matrix read out at the chosen layers, each with its own colour range.
-
-    A single layer keeps its panel key, so that a slider changes the picture and not the panel.
-    """
+    """The similarity matrix read out at layers, each with its range; one alone keeps its key, for a slider."""
     numbers = tuple(str(i + 1) for i in range(len(texts)))
     worded = tuple(f"{theme.shorten(text, _LABEL_LENGTH)}  {i + 1}" for i, text in enumerate(texts))
     rows = Side(worded if len(texts) <= _NUMBERED_TEXTS else numbers)

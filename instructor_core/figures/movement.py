@@ -72,6 +72,14 @@ def carrier_sentences(result: Movement, k: int) -> tuple[str, ...]:
     )
 
 
+def instruction_pooled_sentence(cosine: float) -> str:
+    """Why a move is not split where the instruction's own tokens are pooled."""
+    return (
+        f"The text has cosine {number(cosine)} with itself under the other instruction. Its move cannot be split by "
+        "token: this checkpoint pools the instruction too, so the two means are of different tokens."
+    )
+
+
 def neighbor_sentences(change: NeighborChange, texts: Sequence[str], *, a: int, b: int) -> tuple[str, ...]:
     """Which texts came and went among the nearest of one text, in plain text."""
     if not change.before:

@@ -32,10 +32,7 @@ _MARGIN = 0.04  # of the range, beside the outermost marks
 
 
 def nearest_panels(result: Nearest, texts: Sequence[str], instructions: Sequence[str]) -> PanelSet:
-    """One chart of nearest texts per instruction, in instruction order, on one axis of cosines.
-
-    Only the texts that are drawn are among the items; the others are "".
-    """
+    """One chart of nearest texts per instruction, on one axis of cosines; items that are not drawn are ""."""
     everywhere = set.intersection(*({neighbor.text for neighbor in one} for one in result.lists))
     beside = (result.high - result.low) * _MARGIN
     panels = []

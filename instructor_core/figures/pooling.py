@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from instructor_core.analysis.numbers import number
-from instructor_core.analysis.pooling import RECIPE_NAMES, Boundary, Recipe, RecipeResult
+from instructor_core.analysis.pooling import Boundary, Recipe, RecipeResult
 from instructor_core.analysis.units import EncodedPair
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, bars, unit_bars
@@ -15,6 +15,11 @@ from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 NOT_SHOWN = (
     "It does not run the other packages: it averages the tokens that they average, over the string that they see, "
     "with this checkpoint. Which recipe serves a task best is not shown either."
+)
+
+MISTAKES_NOT_SHOWN = (
+    "All else is right in each of them: network, linear layers, and what the mistake is not about. How much a mistake "
+    "costs in a task is not shown; how near texts still lie to each other under it is another question."
 )
 
 _JOINT_MARK = "␣"
@@ -44,13 +49,13 @@ def recipe_rows(results: Sequence[RecipeResult]) -> TokenRows:
                 zip(result.tokens, result.segments, result.averaged.tolist(), strict=True)
             )
         )
-        rows.append(TokenRow(RECIPE_NAMES[result.recipe], tokens, note=recipe_sentence(result)))
+        rows.append(TokenRow(result.name, tokens, note=recipe_sentence(result)))
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, 0.0, highest or 1.0, "weight in the mean"))
 
 
 def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     """Bars of `1 - cosine` to our embedding, one per recipe; none where a recipe gives no embedding."""
-    names = [RECIPE_NAMES[result.recipe] for result in results]
+    names = [result.name for result in results]
     known = [(i, result) for i, result in enumerate(results) if result.cosine is not None]
     tips = [f"{names[i]}\n{recipe_sentence(result)}" for i, result in known]
     values = [max(1 - (result.cosine or 0.0), 0.0) for _, result in known]
@@ -59,7 +64,7 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(ticktext=[theme.escape(name) for name in names])
     alt = "Cosine to this app's embedding. " + " ".join(
-        f"{RECIPE_NAMES[result.recipe]}: {recipe_sentence(result)}" for result in results
+        f"{result.name}: {recipe_sentence(result)}" for result in results
     )
     return PanelSet((Panel("recipes", "Other ways to pool", figure),), (), alt=alt)
 
@@ -73,6 +78,14 @@ def recipe_sentence(result: RecipeResult) -> str:
     same = 1 - result.cosine < _SAME
     words = "The same embedding." if same else f"Cosine {number(result.cosine, 5)}."
     return f"{words} {result.note}".rstrip()
+
+
+def prompt_sentence(prompt: str) -> str:
+    """What stands before the text."""
+    shown = prompt.replace("\n", "⏎")
+    return (
+        f"Before the text stands `{shown}`." if prompt else "Nothing stands before the text: no instruction is given."
+    )
 
 
 def window_sentence(found: Boundary) -> str:

@@ -41,10 +41,8 @@ def projection_panels(
 ) -> PanelSet:
     """One map per instruction, in instruction order; a group has the same colour and shape in all of them.
 
-    Panels of a joint layout share their axis ranges. Distances have no unit, so the axes have no ticks; those
-    of PCA say how much of the variance they show. All axes of a panel have the same scale. Found `groups` stand in for
-    labels where there are none; `nearest` (K, N, k) are the texts nearest in the full space, for the tooltips. A map on
-    which the labels have no place of their own is named by the first of `more_labels` that have one.
+    Found `groups` stand in for labels where there are none; `nearest` (K, N, k) are the texts nearest in the full
+    space, for the tooltips. A map on which the labels have no place is named by the first of `more_labels` that have.
     """
     n_components = result.coordinates.shape[2]
     drawn = label_groups(labels, len(texts), groups)

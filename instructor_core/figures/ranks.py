@@ -97,10 +97,7 @@ def result_panels(
     relevant: NDArray[np.bool_] | None = None,
     top: int = CUTOFF,
 ) -> PanelSet:
-    """Scores of the first documents of one query; `relevant` (Q, M) marks the documents that answer it.
-
-    The M documents are the `rows` of the texts, all of them by default, and keep their numbers.
-    """
+    """Scores of the first of M documents, `rows` of the texts, of one query; `relevant` (Q, M) ones are marked."""
     rows = range(len(texts)) if rows is None else rows
     results = retrieval.results(query, top=top)
     marked = [relevant is not None and bool(relevant[query, result.document]) for result in results]

@@ -31,10 +31,7 @@ class Dialect:
 
 
 class DelimitedRows:
-    """The rows of lines with their ends, of which `first` is the number: iterate for (line number, cells).
-
-    Blank lines are passed over.
-    """
+    """Rows of lines with their ends, blank ones passed over, from number `first`: iterate for (line, cells)."""
 
     def __init__(self, lines: Iterable[str], dialect: Dialect, first: int = 1) -> None:
         self._lines = iter(lines)

@@ -12,6 +12,7 @@ import torch
 
 from instructor_core.encoder import EncoderError, InstructorModel
 from instructor_core.errors import UserError
+from instructor_core.families import open_for_training
 from instructor_core.table import Notes
 from instructor_core.train.card import model_card
 from instructor_core.train.held_out import HeldOutEvaluation
@@ -131,7 +132,7 @@ def _run(options: argparse.Namespace) -> None:
         max_tokens=options.max_tokens,
         seed=options.seed,
     )
-    model = InstructorModel(options.start, device=options.device, trainable=True)
+    model = open_for_training(options.start, options.device)
     evaluate = HeldOutEvaluation(held_out, own_negatives=options.own_negatives, seed=options.seed)
     before = _before(model, evaluate, options.out)
     print(

@@ -263,7 +263,7 @@ class Api:
             "conclusion": [
                 *boards.conclusion(board, larger=larger_than(checkpoint)),
                 *(spread.sentences if spread is not None else ()),
-                *found.said,
+                *found.left_out,
             ],
             "texts_used": len(task.index),
             "rows": [_board_row(row, chosen) for row in board.rows],

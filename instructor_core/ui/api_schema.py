@@ -69,11 +69,11 @@ def _refusal(endpoint: Callable[..., Any], error: ValidationError) -> str:
     at = f", number {inside[0] + 1}" if inside and isinstance(inside[0], int) else ""
     rule = found["msg"].partition(" after validation")[0]
     described = describe(endpoint).get(name, "")
-    return f"{name}{at}: {rule[0].lower()}{rule[1:]}, got {shown(found['input'])}. {described}"
+    return f"{name}{at}: {rule[0].lower()}{rule[1:]}, got {abbreviate(found['input'])}. {described}"
 
 
-def shown(value: object) -> str:
-    """What was got, short: the number of what is long, the kind of what may be deep."""
+def abbreviate(value: object) -> str:
+    """Return what was got, short: the number of what is long, the kind of what may be deep."""
     if isinstance(value, list) or (isinstance(value, str) and len(value) > 40):
         return str(len(value))
     return repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__

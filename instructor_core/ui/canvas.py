@@ -107,11 +107,11 @@ def draw(view: View, context: Context) -> Drawing:
     if not others:
         return drawing
     if not view.of_two or drawing.panels is None:
-        return replace(drawing, note=(f"This view shows {first.checkpoint_id} alone.", *drawing.note))
+        return replace(drawing, note=(f"This view shows {first.checkpoint} alone.", *drawing.note))
     (second,) = others
     beside = view.draw(replace(context, inputs=second, lead=first))
     assert beside.panels is not None
-    names = (first.checkpoint_id, second.checkpoint_id)
+    names = (first.checkpoint, second.checkpoint)
     cut = ""
     if any((panel.instruction or 0) >= MAX_INSTRUCTIONS for panel in drawing.panels.panels):
         n, last = len(first.instructions), letter(MAX_INSTRUCTIONS - 1)

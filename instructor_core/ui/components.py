@@ -62,14 +62,14 @@ def plot_view(
     `{"panel": key, "instruction": index | None, "kind": "matrix", "row": item, "column": item, "value": float}` or
     `{"panel": key, "instruction": index | None, "kind": "points", "item": item}`.
     """
-    return _component(
-        None if panels is None else panels.to_json(),
+    return component(
         f"<div class='ic-plots' data-empty='{escape(empty)}'></div>",
         "InstructorPlotView.mount(element, props, watch, trigger, 'item_click');",
-        scripts=FIGURE_SCRIPTS,
+        None if panels is None else panels.to_json(),
         elem_id=elem_id,
         label=label,
-        elem_class="ic-view",
+        elem_classes=["ic-view"],
+        scripts=FIGURE_SCRIPTS,
     )
 
 
@@ -80,14 +80,14 @@ def token_view(
 
     `view.token_click(handler, ...)` sends `{"row": position of the row, "index": index of the token}`.
     """
-    return _component(
-        None if rows is None else rows.to_json(),
+    return component(
         f"<div class='ic-tokens' data-empty='{escape(empty)}'></div>",
         "InstructorTokenView.mount(element, props, watch, trigger, 'token_click');",
-        scripts=("figure.js", "linking.js", "token_view.js"),
+        None if rows is None else rows.to_json(),
         elem_id=elem_id,
         label=label,
-        elem_class="ic-view",
+        elem_classes=["ic-view"],
+        scripts=("figure.js", "linking.js", "token_view.js"),
     )
 
 
@@ -96,13 +96,13 @@ def text_list(inputs: Inputs, *, elem_id: str) -> gr.HTML:
 
     `list.item_click` sends `{"item": index}`; `list.item_edit` sends `{"item": index, "before": text, "text": text}`.
     """
-    return _component(
-        rows_json(inputs),
+    return component(
         "<ol class='ic-list' role='listbox' aria-label='Texts'></ol>",
         "InstructorTextList.mount(element, props, watch, trigger, 'item_click', 'item_edit');",
-        scripts=("figure.js", "linking.js", "shell.js", "text_list.js"),
+        rows_json(inputs),
         elem_id=elem_id,
         label="Texts",
+        scripts=("figure.js", "linking.js", "shell.js", "text_list.js"),
     )
 
 
@@ -128,16 +128,16 @@ def rows_json(inputs: Inputs) -> str:
 
 def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
     """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
-    return _component(
-        value,
+    return component(
         "<span></span>",
         # At first the list may not have its rows yet.
         "const mark = () => { if (!document.querySelector('.ic-list > *')) setTimeout(mark, 50);"
         " else if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
         "watch('value', mark); mark();",
-        scripts=("figure.js", "linking.js"),
+        value,
         elem_id=elem_id,
-        elem_class="ic-hidden",
+        elem_classes=["ic-hidden"],
+        scripts=("figure.js", "linking.js"),
     )
 
 
@@ -146,15 +146,17 @@ def mark_json(row: int, column: int) -> str:
     return inert_json({"row": row, "column": column, "items": []})
 
 
-def widget(
+def component(
+    template: str,
     script: str,
     value: str | None = None,
     *,
     elem_id: str,
-    template: str = "${value}",
+    label: str | None = None,
     elem_classes: Sequence[str] = (),
+    scripts: Sequence[str] = (),
 ) -> gr.HTML:
-    """Return a small component of our own, drawn by a script that every page loads, see `early_head`.
+    """Return a component whose template is drawn by a script, with the scripts of `assets/` that not every page has.
 
     Gradio turns the names that are quoted in the script into listener methods, such as `chips.pick(...)`.
     """
@@ -162,31 +164,10 @@ def widget(
         value,
         elem_id=elem_id,
         elem_classes=list(elem_classes),
-        html_template=template,
-        js_on_load=script,
-        apply_default_css=False,
-    )
-
-
-def _component(
-    value: str | None,
-    template: str,
-    on_load: str,
-    *,
-    scripts: tuple[str, ...],
-    elem_id: str,
-    label: str | None = None,
-    elem_class: str | None = None,
-) -> gr.HTML:
-    """A component with a name of its own, which brings its scripts along."""
-    return gr.HTML(
-        value,
-        elem_id=elem_id,
-        elem_classes=elem_class,
         label=label,
         html_template=template,
-        js_on_load=on_load,
-        head=script_tags(*scripts),
+        js_on_load=script,
+        head=script_tags(*scripts) or None,
         apply_default_css=False,
     )
 

@@ -13,7 +13,7 @@ os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -61,6 +61,9 @@ from instructor_core.ui.trial.decision import merge_labels
 from instructor_core.ui.upload_menu import build_upload
 from instructor_core.ui.views import VIEW_TABS, VIEWS
 
+if TYPE_CHECKING:
+    from instructor_core.families.templates import Template
+
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
 SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
@@ -69,13 +72,28 @@ PLACES = {"Look": VIEWS[0].tab, "Test": trial.TAB, "Learn": learn.TAB}
 
 def facts(runtime: Runtime, inputs: Inputs) -> str:
     """Return the line about the checkpoints of a run: width, precision, device."""
-    said = []
+    words = []
     for one in inputs.runs:
         model = runtime.encoder(one.checkpoint_id).model
         precision = {"float32": "fp32", "bfloat16": "bf16"}[str(model.dtype).removeprefix("torch.")]
-        name = f"{one.checkpoint_id} " if inputs.beside_id else ""
-        said.append(f"{name}{model.dim}-d · {precision} · {runtime.place(one.checkpoint_id)}")
-    return status(" | ".join(said))
+        name = f"{one.checkpoint} " if inputs.beside_id else ""
+        layout = getattr(model, "layout", None)
+        made = f" · {layout.words}" if layout else ""
+        words.append(f"{name}{model.dim}-d · {precision} · {runtime.place(one.checkpoint_id)}{made}")
+    return status(" | ".join(words))
+
+
+def template_field(runtime: Runtime, inputs: Inputs) -> list[Any]:
+    """Return the field of the template in step with the run; it is seen with checkpoints that have one."""
+    template = runtime.template(inputs.checkpoint_id)
+    if template is None:
+        return [gr.update(value="", visible=False)]
+    return [gr.update(value=template.string, visible=True, label=template_label(template))]
+
+
+def template_label(template: Template) -> str:
+    """Return what stands over the field: where the template comes from."""
+    return f"Template ({template.source})"
 
 
 def build_runtime(settings: Settings) -> Runtime:
@@ -114,6 +132,9 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with entered:
             sidebar = build_sidebar(start, drawer)
         sidebar.facts.value = facts(runtime, start)
+        if own := runtime.template(start.checkpoint_id):
+            sidebar.template.value, sidebar.template.visible = own.string, True
+            sidebar.template.label = template_label(own)
         with upload:
             build_upload(sidebar, restored, words)
         with canvas:
@@ -202,12 +223,14 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     selected: Selected = page.selected.value
     mark = selection_mark(mark_json(selected.row, selected.column), elem_id="selection-mark")
-    entered = [page.inputs, menu, sidebar.texts, sidebar.count, *sidebar.fields]
+    entered = [page.inputs, menu, sidebar.template, sidebar.texts, sidebar.count, *sidebar.fields]
     drawing = together(page.drawings)
 
-    def embed(*values: Any, ask: bool = False) -> Generator[list[Any], None, None]:
+    def embed(*values: Any, ask: bool = False, afresh: bool = False) -> Generator[list[Any], None, None]:
         """A run that brings the figures of the tab in front along: an event of their own comes as late again."""
-        typed, now = values[: len(entered)], values[len(entered) :]
+        typed, now = list(values[: len(entered)]), values[len(entered) :]
+        if afresh:  # another checkpoint: what stands in the field is the template of the one before
+            typed[entered.index(sidebar.template)] = ""
         for step in run(page.runtime, *typed, ask=ask):
             figures = [KEEP] * len(drawing.outputs)
             if step.inputs is not KEEP:
@@ -226,9 +249,11 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         **LATEST,
     }
     # What is asked for runs; what typing leads to runs by itself if it is short.
-    asked = gr.on([sidebar.update.click, menu.input, page.restored.change], embed, **job)
+    template = sidebar.template
+    asked = gr.on([sidebar.update.click, page.restored.change, template.submit, template.blur], embed, **job)
+    chosen = menu.input(partial(embed, afresh=True), **job)
     by_typing = partial(embed, ask=True)
-    runs = [asked, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
+    runs = [asked, chosen, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
     for one in runs:
         one.then(None, js="() => InstructorShell.ran()", **QUIET)
 
@@ -242,6 +267,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     stage.example.select(load, menu, stage.components, preprocess=False, **EACH)
     connect_stop(sidebar.stop, runs, sidebar.status)
     follow_words(stage, examples)
+    follow(page, partial(template_field, page.runtime), [page.inputs], [sidebar.template])
     follow(page, lambda inputs: [facts(page.runtime, inputs)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(

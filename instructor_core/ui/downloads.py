@@ -11,6 +11,15 @@ SAVE_FILE = """(file) => {
 }"""
 
 
+def size_of(n_bytes: int) -> str:
+    """Return a size in kB or MB.
+
+    >>> size_of(1_234), size_of(5_678_901)
+    ('1 kB', '5.7 MB')
+    """
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{max(1, round(n_bytes / 1000))} kB"
+
+
 def new_path(folder: Path, name: str) -> Path:
     """Return a path below a folder, such as the temporary one of Gradio, in a new folder whose name nobody guesses."""
     path = folder / secrets.token_hex(16) / name

@@ -14,7 +14,7 @@ import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from instructor_core.errors import UserError
-from instructor_core.ui.components import widget
+from instructor_core.ui.components import component
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
@@ -37,10 +37,10 @@ class Draft(BaseModel, strict=True):
     scene: dict[str, Any] | None = None  # by `form_of`; drafts of earlier versions have none
 
 
-def restore(stage: Stage, kept: object, places: Collection[str]) -> Updates:
+def restore(stage: Stage, sent: object, places: Collection[str]) -> Updates:
     """Return the updates that show a draft and run it; nothing changes for what is no draft."""
     try:
-        draft = Draft.model_validate(kept)
+        draft = Draft.model_validate(sent)
     except ValidationError:
         return {stage.line: KEEP}
     page, texts, instructions = stage.page, well_formed(draft.texts), list(map(well_formed, draft.instructions))
@@ -60,9 +60,7 @@ def restore(stage: Stage, kept: object, places: Collection[str]) -> Updates:
 
 def build_draft(stage: Stage, *, places: Collection[str]) -> None:
     """Lay out the component that takes a draft, and tells the browser what a draft needs beside the fields."""
-    box = widget(
-        "InstructorDraft.mount(props, watch, trigger, 'typed', 'asked');", template="<span></span>", elem_id="draft"
-    )
+    box = component("<span></span>", "InstructorDraft.mount(props, watch, trigger, 'typed', 'asked');", elem_id="draft")
 
     def fill(event: gr.EventData) -> Updates:
         return restore(stage, event_data(event), places)

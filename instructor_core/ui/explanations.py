@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,15 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import layer_divergence, layer_similarity, pooled_layers, segment_attention
 from instructor_core.analysis.movement import movement, neighbor_change
 from instructor_core.analysis.numbers import counted, number, signed
-from instructor_core.analysis.pooling import RECIPE_NAMES, boundary, compare_recipes, recipe_pairs
+from instructor_core.analysis.pooled import (
+    blocks,
+    compare_mistakes,
+    mistaken_pairs,
+    pools_instruction,
+    pools_one,
+    text_part,
+)
+from instructor_core.analysis.pooling import boundary, compare_recipes, recipe_pairs
 from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.analysis.units import By
 from instructor_core.analysis.writes import read_groups, write_shares
@@ -30,6 +39,7 @@ from instructor_core.ui.runtime import Runtime
 
 N_TERMS = 6
 N_NEIGHBORS = 3
+EQUAL = 1e-6
 MAX_LAYER_TEXTS = 24  # the states of every layer of every text: bounded work and memory
 
 
@@ -52,11 +62,15 @@ def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Drawin
     pairs = [(inputs.instructions[k], text) for k in which for text in texts]
     encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
     tables = [ledger(encoded[2 * at], encoded[2 * at + 1], by=question.by) for at in range(len(which))]
+    if pools_one(encoded[0]):
+        return Drawing((), None, (attribution_figures.one_cell_sentence(tables[0]),))
     first, *others = largest_between_words(tables[0], N_TERMS)
     sentences = [_tie(tables[0], first)]
+    pooled = pools_instruction(encoded[0])
+    sentences += [attribution_figures.blocks_sentence(tables[0], blocks(tables[0]))] if pooled else []
     sentences += [attribution_figures.term_sentence(tables[0], term) for term in others]
     difference = None
-    if len(tables) == 2:
+    if len(tables) == 2 and not pooled:  # two instructions have two sets of tokens
         try:
             difference = ledger_difference(tables[0], tables[1])
         except UserError as error:
@@ -75,9 +89,13 @@ def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Drawin
 
 
 def largest_between_words(terms: Contributions, k: int) -> list[Term]:
-    """The k largest terms in which no end mark takes part, or the largest of all where there is no other."""
+    """The k largest terms between words of the texts, or the largest of all where there is no other."""
     ranked = terms.largest(terms.values.size)
-    between = [term for term in ranked if not (terms.rows[term.row].is_end or terms.columns[term.column].is_end)]
+    between = [
+        term
+        for term in ranked
+        if not {terms.rows[term.row].segment, terms.columns[term.column].segment} & {"end", "instruction"}
+    ]
     return (between or list(ranked))[:k]
 
 
@@ -99,18 +117,24 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     vectors = encoder.encode([(instruction, deletion.text) for deletion in edited])
     result = combine(dropped, edited, vectors)
     title = f"Text {question.first + 1} against text {question.second + 1} under {letter(question.a)}"
-    is_end = np.array([unit.is_end for unit in dropped.units])
-    most = int(np.argmax(np.where(is_end, -1, np.abs(dropped.similarities - dropped.cosine))))
+    one = pools_one(pair)
+    without_it = result.deleted if one else dropped.similarities.tolist()
+    gaps = [
+        -1.0 if value is None or unit.segment in ("end", "instruction") else abs(value - dropped.cosine)
+        for unit, value in zip(dropped.units, without_it, strict=True)
+    ]
+    most = int(np.argmax(gaps))
     sentences = [
         f"`{dropped.units[most].plain}` matters most: without it the cosine goes from {number(dropped.cosine)} to "
-        f"{number(float(dropped.similarities[most]))}."
+        f"{number(without_it[most] or 0.0)}."
     ]
+    sentences += [deletion_figures.ONE_TOKEN] if one else []
     known = [
         (abs(gap), at, deleted)
         for at, (gap, deleted) in enumerate(zip(result.context, result.deleted, strict=True))
         if gap is not None and deleted is not None
     ]
-    if known:
+    if known and not one:
         _, at, deleted = max(known)
         without = float(dropped.similarities[at])
         sentences.append(
@@ -131,21 +155,32 @@ def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     a, b, text = question.a, question.b, question.first
     pairs = [(inputs.instructions[k], inputs.texts[text]) for k in (a, b)]
     first, second = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    if pools_instruction(first) or pools_instruction(second):
+        cosine = float(cosine_matrix(first.embedding[None], second.embedding[None])[0, 0])
+        sentences = [movement_figures.instruction_pooled_sentence(cosine), *_neighbors(runtime, inputs, question)]
+        return Drawing((), None, tuple(sentences))
     result = movement(first, second, by=question.by)
     # How far it moved stands over the figure.
     sentences = list(
         movement_figures.carrier_sentences(result, 3) or [movement_figures.movement_summary(result, a=a, b=b)]
     )
-    if len(inputs.texts) > 1:
-        grid = runtime.grid(inputs)
-        change = neighbor_change(grid.embeddings[a], grid.embeddings[b], text, k=N_NEIGHBORS)
-        sentences += movement_figures.neighbor_sentences(change, inputs.texts, a=a, b=b)
+    sentences += _neighbors(runtime, inputs, question)
     return Drawing(
         (movement_figures.NOT_SHOWN,),
         movement_figures.movement_panels(result, a=a, b=b),
         tuple(sentences),
         movement_figures.movement_rows(result, title=f"Text {text + 1} from {letter(a)} to {letter(b)}"),
     )
+
+
+def _neighbors(runtime: Runtime, inputs: Inputs, question: Question) -> Sequence[str]:
+    """What came near a text and what went, from one instruction to the other."""
+    a, b, text = question.a, question.b, question.first
+    if len(inputs.texts) < 2:
+        return ()
+    grid = runtime.grid(inputs)
+    change = neighbor_change(grid.embeddings[a], grid.embeddings[b], text, k=N_NEIGHBORS)
+    return movement_figures.neighbor_sentences(change, inputs.texts, a=a, b=b)
 
 
 def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
@@ -155,15 +190,24 @@ def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> 
     first, second = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs, deep=True)
     if first.layers is None or second.layers is None:
         raise ValueError("deep encodings carry their layers")
-    result = layer_divergence(first, second, first_layers=first.layers, second_layers=second.layers)
+    of_texts = [text_part(pair) if pools_one(pair) or pools_instruction(pair) else pair for pair in (first, second)]
+    result = layer_divergence(*of_texts, first_layers=first.layers, second_layers=second.layers)
     means = result.by_layer
     last = len(means) - 1
     sentences = (
         f"The same tokens differ by {number(means[last])} after block {last}, by {number(means[1])} after block 1 "
         "(1 − cosine, on average).",
-        f"They start equal, at {means[0]:.0f}: T5 adds no position to what it embeds.",
+        _start(float(means[0]), is_t5=runtime.template(inputs.checkpoint_id) is None),
     )
     return Drawing((layer_figures.DIVERGENCE_NOT_SHOWN,), layer_figures.divergence_panels(result, a=a, b=b), sentences)
+
+
+def _start(difference: float, *, is_t5: bool) -> str:
+    if difference > EQUAL:
+        return (
+            f"They start {number(difference)} apart: positions are added to tokens, and a longer prompt moves the text."
+        )
+    return f"They start equal, at 0{': T5 adds no position to what it embeds' if is_t5 else ''}."
 
 
 def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
@@ -178,11 +222,11 @@ def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     result = layer_similarity(np.stack(read, axis=1))
     last = len(result.matrices) - 1
     layer = min(question.layer, last)
-    shown = [layer] if layer == last else [layer, last]
-    sentences = [f"Layer {layer} of {last}, read out through the final norm, the mean and the linear layer."]
+    chosen = [layer] if layer == last else [layer, last]
+    sentences = [f"Layer {layer} of {last}, read out as the last one is: final norm, pooling, linear layers."]
     if len(inputs.texts) > len(texts):
         sentences.append(f"The first {len(texts)} of {len(inputs.texts)} texts are shown.")
-    drawn = layer_figures.layer_similarity_panels(result, shown, texts, instruction=question.a)
+    drawn = layer_figures.layer_similarity_panels(result, chosen, texts, instruction=question.a)
     return Drawing((layer_figures.READ_OUT_NOT_SHOWN,), drawn, tuple(sentences))
 
 
@@ -225,6 +269,8 @@ def explain_writes(runtime: Runtime, inputs: Inputs, question: Question) -> Draw
 def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
     """Where the instruction ends, and what other implementations would make of the same pair."""
     instruction, text = inputs.instructions[question.a], inputs.texts[question.first]
+    if runtime.template(inputs.checkpoint_id) is not None:
+        return _explain_mistakes(runtime, inputs, instruction, text)
     encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(recipe_pairs(instruction, text))
     found, results = boundary(encoded[0]), compare_recipes(encoded)
     title = f"text {question.first + 1}"
@@ -236,7 +282,22 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
         (
             pooling_figures.window_sentence(found),
             pooling_figures.boundary_sentence(found),
-            *(f"{RECIPE_NAMES[result.recipe]}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
+            *(f"{result.name}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
         ),
         TokenRows((*tokens.rows, *recipes.rows), recipes.scale),
+    )
+
+
+def _explain_mistakes(runtime: Runtime, inputs: Inputs, instruction: str, text: str) -> Drawing:
+    """What the usual mistakes make of a pair, for a checkpoint that is told its task by a template."""
+    encoder = runtime.encoder(inputs.checkpoint_id)
+    encoded = encoder.encode_tokens(mistaken_pairs(instruction, text))
+    results = compare_mistakes(encoded)
+    sentences = [pooling_figures.prompt_sentence(encoded[0].instruction)]
+    sentences += [f"{result.name}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]]
+    return Drawing(
+        (pooling_figures.MISTAKES_NOT_SHOWN,),
+        pooling_figures.recipe_panels(results),
+        tuple(sentences),
+        pooling_figures.recipe_rows(results),
     )

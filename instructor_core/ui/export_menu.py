@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from instructor_core.table import has_pyarrow
 from instructor_core.ui.components import code_view
-from instructor_core.ui.downloads import SAVE_FILE, new_path
+from instructor_core.ui.downloads import SAVE_FILE, new_path, size_of
 from instructor_core.ui.exports import (
     Export,
     snippet,
@@ -24,7 +23,7 @@ from instructor_core.ui.exports import (
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.page import Page, follow
+from instructor_core.ui.page import QUIET, Page, follow
 from instructor_core.ui.printing import view_button
 from instructor_core.ui.report import write_report
 from instructor_core.ui.runtime import Runtime
@@ -56,27 +55,20 @@ def write(runtime: Runtime, folder: Path, inputs: Inputs, kind: str) -> tuple[st
     path = new_path(folder, chosen.filename)
     checkpoint = runtime.checkpoint(inputs.checkpoint_id)
     warnings = text_warnings(runtime.encoder(inputs.checkpoint_id), inputs)
-    chosen.write(Export(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.more_labels, warnings), path)
+    chosen.write(Export(runtime.grid(inputs), checkpoint, runtime.dtype, inputs.label_columns, warnings), path)
     return str(path), note(f"{chosen.filename}, {size_of(path.stat().st_size)}")
-
-
-def size_of(n_bytes: int) -> str:
-    """Return a size in kB or MB.
-
-    >>> size_of(1_234), size_of(5_678_901)
-    ('1 kB', '5.7 MB')
-    """
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{max(1, round(n_bytes / 1000))} kB"
 
 
 def code(runtime: Runtime, inputs: Inputs) -> str:
     """Return the code of the run on screen."""
-    return snippet(runtime.checkpoint(inputs.checkpoint_id), inputs.instructions, inputs.texts, dtype=runtime.dtype)
+    checkpoint = runtime.checkpoint(inputs.checkpoint_id)
+    template = runtime.template(inputs.checkpoint_id) if runtime.is_loaded(inputs.checkpoint_id) else None
+    how = template.string if template else ""
+    return snippet(checkpoint, inputs.instructions, inputs.texts, dtype=runtime.dtype, template=how)
 
 
 def build_export(page: Page) -> gr.HTML:
     """Lay out the export and connect it; returns the button that prints the view, for `connect_printing`."""
-    quiet: dict[str, Any] = {"api_visibility": "private"}
     choices = [(entry.label, kind) for kind, entry in FORMATS.items() if kind != "parquet" or has_pyarrow()]
     with gr.Accordion("export", open=True, elem_classes=["ic-fold"], elem_id="export"):
         with gr.Row(elem_classes=["ic-buttons"]):
@@ -98,8 +90,8 @@ def build_export(page: Page) -> gr.HTML:
         concurrency_id="export",
         show_progress="minimal",
         show_progress_on=[message],
-        **quiet,
+        api_visibility="private",
     )
-    written.then(None, file, js=SAVE_FILE, **quiet)
+    written.then(None, file, js=SAVE_FILE, **QUIET)
     follow(page, lambda inputs: [code(page.runtime, inputs)], [page.inputs], [snippet_view])
     return printing

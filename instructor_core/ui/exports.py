@@ -36,18 +36,13 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 @dataclass(frozen=True, eq=False)
 class Export:
-    """What is exported: a run, its checkpoint and precision, further labels, and warnings."""
+    """What is exported: a run, its checkpoint and precision, all ways to label its texts, and warnings."""
 
     grid: EmbeddingGrid
     checkpoint: Checkpoint
     dtype: str = "float32"
-    more_labels: tuple[tuple[str, ...], ...] = ()
+    label_columns: tuple[tuple[str, ...], ...] = ()
     warnings: tuple[str, ...] = ()  # on the texts
-
-    @property
-    def label_columns(self) -> tuple[tuple[str, ...], ...]:
-        """All ways to label the texts."""
-        return () if self.grid.labels is None else (self.grid.labels, *self.more_labels)
 
     @property
     def label_names(self) -> list[str]:
@@ -181,7 +176,12 @@ def write_parquet(export: Export, path: Path) -> None:
 
 
 def snippet(
-    checkpoint: Checkpoint, instructions: Sequence[str], texts: Sequence[str], *, dtype: str = "float32"
+    checkpoint: Checkpoint,
+    instructions: Sequence[str],
+    texts: Sequence[str],
+    *,
+    dtype: str = "float32",
+    template: str = "",
 ) -> str:
     """Return Python that computes the embeddings and cosines of the run again; long texts are read from the NPZ file.
 
@@ -192,6 +192,8 @@ def snippet(
     arguments = [_literal(source)]
     arguments += [] if checkpoint.revision is None else [f"revision={_literal(checkpoint.revision)}"]
     arguments += [] if dtype == "float32" else [f"dtype={_literal(dtype)}"]
+    arguments += [f"template={_literal(template)}"] if template else []
+    opened = "open_checkpoint" if template else "InstructorModel"
     listed = _literals("texts", texts)
     if len(listed) > MAX_SNIPPET:
         listed = "texts = np.load('embeddings.npz')[\"texts\"].tolist()  # the NPZ file of this run\n"
@@ -199,10 +201,10 @@ def snippet(
     return (
         f"# The embeddings of this run, computed with {libraries}.\n"
         + ("import numpy as np\n\n" if "np.load" in listed.splitlines()[0] else "")
-        + "from instructor_core import InstructorModel\n\n"
+        + f"from instructor_core import {opened}\n\n"
         + _literals("instructions", instructions)
         + listed
-        + f"model = InstructorModel({', '.join(arguments)})\n"
+        + f"model = {opened}({', '.join(arguments)})\n"
         + "pairs = [(instruction, text) for instruction in instructions for text in texts]\n"
         + "embeddings = model.encode(pairs).reshape(len(instructions), len(texts), -1)  # unit length\n"
         + "similarity = embeddings @ embeddings.transpose(0, 2, 1)  # (instructions, texts, texts) cosines\n"

@@ -11,6 +11,7 @@ from functools import wraps
 from html import escape
 from typing import Any
 
+from instructor_core.analysis.grid import letter
 from instructor_core.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,12 @@ def status(words: str, *, error: bool = False, run: str = "") -> str:
     """
     kind, role = ("error", "alert") if error else (run, "status")
     return f'<p class="ic-status{f" ic-{kind}" if kind else ""}" role="{role}">{escape(words)}</p>'
+
+
+def chip(k: int) -> str:
+    """Return the letter of an instruction on its colour, as HTML."""
+    style = f"background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)"
+    return f'<span class="ic-chip" style="{style}">{letter(k)}</span>'
 
 
 def sentence_list(sentences: Sequence[str]) -> str:

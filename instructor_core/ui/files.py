@@ -46,12 +46,12 @@ def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool =
     )
     opened = open_table(file, reading)
     rows = opened.rows()
-    kept = list(islice(rows, MAX_ROWS))
-    total = len(kept) + sum(1 for _ in rows)
-    if not kept:
+    read = list(islice(rows, MAX_ROWS))
+    total = len(read) + sum(1 for _ in rows)
+    if not read:
         raise UserError(f"{file.name} has no row that can be read. {' '.join(opened.notes.sentences())}".strip())
     cut = [f"The file has {total} rows; the first {MAX_ROWS} were read."] if total > MAX_ROWS else []
-    places, cells = zip(*kept, strict=True)
+    places, cells = zip(*read, strict=True)
     return Table(
         opened.columns,
         cells,

@@ -20,7 +20,7 @@ MAX_ALL_CHARACTERS = 2_000_000  # of all texts together: what a visitor types st
 class Inputs:
     """A checked request."""
 
-    checkpoint_id: str
+    checkpoint_id: str  # as `Runtime.encoder` takes it: with a template after a line end, if it is not the checkpoint's
     instructions: tuple[str, ...]  # K; each is empty or ends with exactly one space
     texts: tuple[str, ...]  # N, stripped, none empty
     labels: tuple[str, ...] | None  # N, "" where a text has none; None if no text has one
@@ -30,7 +30,7 @@ class Inputs:
     @property
     def choice(self) -> str:
         """The value of the menu of checkpoints."""
-        return choice_of(self.checkpoint_id, self.beside_id)
+        return choice_of(self.checkpoint, self.beside_id)
 
     @property
     def runs(self) -> tuple[Inputs, ...]:
@@ -38,6 +38,16 @@ class Inputs:
         if not self.beside_id:
             return (self,)
         return replace(self, beside_id=""), replace(self, checkpoint_id=self.beside_id, beside_id="")
+
+    @property
+    def checkpoint(self) -> str:
+        """The checkpoint as the menu has it."""
+        return self.checkpoint_id.partition("\n")[0]
+
+    @property
+    def template(self) -> str:
+        """The template that a visitor wrote; "" for the checkpoint's own."""
+        return self.checkpoint_id.partition("\n")[2]
 
     @property
     def label_columns(self) -> tuple[tuple[str, ...], ...]:

@@ -140,9 +140,9 @@ def _step(defaults: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
     else:
         choices, replies = list(ask["choices"]), list(ask["choices"].values())
         ask |= {"choices": choices, "replies": replies, "explain": replies[ask["answer"]]}
-    said = {name: value for name, value in step.items() if name not in ("sets", "ask")}
-    shown = {name: value for name, value in sets.items() if name not in _RUN}
-    return {**said, **shown, **ask, "inputs": _inputs(sets)}
+    words = {name: value for name, value in step.items() if name not in ("sets", "ask")}
+    place = {name: value for name, value in sets.items() if name not in _RUN}
+    return {**words, **place, **ask, "inputs": _inputs(sets)}
 
 
 def _over(defaults: dict[str, Any], sets: dict[str, Any]) -> dict[str, Any]:

@@ -145,9 +145,9 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
     report of the job, or be lost with the stream of messages that ends with it.
     """
     button.click(None, cancels=[*jobs], **QUIET)
-    told = json.dumps(status("stopped; what was done is kept", run="waits"))
+    words = json.dumps(status("stopped; what was done is kept", run="waits"))
     for job in jobs:
-        job.failure(None, None, line, js=f"() => {told}", **QUIET)
+        job.failure(None, None, line, js=f"() => {words}", **QUIET)
 
 
 def bring_to_front(page: Page, tab_id: str, button: gr.Button) -> None:
@@ -212,8 +212,8 @@ def text_choices(inputs: Inputs, *chosen: int) -> list[tuple[str, int]]:
     A menu of thousands is sent whole at every change and finds nothing; the list of texts has a search for that.
     """
     listed = range(len(inputs.texts))
-    shown = sorted({*listed[:MAX_LISTED], *(i for i in chosen if i in listed)})
-    return [(f"{i + 1} · {shorten(inputs.texts[i], 70)}", i) for i in shown]
+    offered = sorted({*listed[:MAX_LISTED], *(i for i in chosen if i in listed)})
+    return [(f"{i + 1} · {shorten(inputs.texts[i], 70)}", i) for i in offered]
 
 
 def options_menu() -> gr.Accordion:

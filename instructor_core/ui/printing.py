@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.components import script_tags
+from instructor_core.ui.components import component
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.lessons import load_lessons
@@ -28,22 +28,11 @@ PLACES = {*(view.tab for view in VIEWS), TAB}  # that can be printed
 
 def view_button() -> gr.HTML:
     """Return the button that prints what is on screen."""
-    return _component(
-        "print-view",
+    return component(
         "<button type='button' class='ic-print-view'>Worksheet of this view</button>",
         "InstructorLessonList.mountPrint(element, trigger, 'lesson_print');",
-    )
-
-
-def _component(elem_id: str, template: str, script: str, *classes: str) -> gr.HTML:
-    return gr.HTML(
-        None,
-        elem_id=elem_id,
-        elem_classes=list(classes),
-        html_template=template,
-        js_on_load=script,
-        head=script_tags(*SCRIPTS),
-        apply_default_css=False,
+        elem_id="print-view",
+        scripts=SCRIPTS,
     )
 
 
@@ -51,11 +40,12 @@ def connect_printing(stage: Stage, *sources: gr.HTML) -> None:
     """Let components print by their event `lesson_print`: a lesson where it names one, else the scene on screen."""
     lessons = {lesson.id: lesson for lesson in load_lessons()}
     defaults = {name: option.component.value for name, option in stage.options.items()}
-    delivery = _component(
-        "lesson-worksheet",
+    delivery = component(
         "<span></span>",
         "InstructorLessonList.mountDelivery(element, props, watch);",
-        "ic-hidden",
+        elem_id="lesson-worksheet",
+        elem_classes=["ic-hidden"],
+        scripts=SCRIPTS,
     )
 
     @boundary(lambda message: {"error": message})

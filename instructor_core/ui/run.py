@@ -32,7 +32,14 @@ class RunStep(NamedTuple):
 
 
 def run(
-    runtime: Runtime, before: Inputs, choice: str, typed_texts: str, count: int, *typed: str, ask: bool = False
+    runtime: Runtime,
+    before: Inputs,
+    choice: str,
+    template: str,
+    typed_texts: str,
+    count: int,
+    *typed: str,
+    ask: bool = False,
 ) -> Generator[RunStep, None, None]:
     """Embed what was entered, with a step for every batch.
 
@@ -42,8 +49,9 @@ def run(
 
     @boundary(lambda words: RunStep(line=status(words, error=True), checkpoint=before.choice))
     def steps() -> Generator[RunStep, None, None]:
-        checkpoint_id, beside_id = runtime.chosen(choice)
-        inputs = replace(parse_inputs(checkpoint_id, typed[:count], typed_texts), beside_id=beside_id)
+        first, beside_id = runtime.chosen(choice)
+        parsed = parse_inputs(runtime.with_template(first, template), typed[:count], typed_texts)
+        inputs = replace(parsed, beside_id=beside_id)
         if inputs == before:
             # An old error goes away.
             yield RunStep(line=status(f"{counted(len(inputs.pairs), 'pair')} · 0 new", run="same"))
@@ -71,7 +79,7 @@ def embed(runtime: Runtime, inputs: Inputs, *, ask: bool) -> Generator[RunStep, 
             try:
                 while True:
                     if progress.done < progress.total:
-                        yield _busy(f"{one.checkpoint_id}: {rate(progress)}" if inputs.beside_id else rate(progress))
+                        yield _busy(f"{one.checkpoint}: {rate(progress)}" if inputs.beside_id else rate(progress))
                     progress = next(steps)
             except StopIteration as stop:
                 runtime.keep(one, stop.value)

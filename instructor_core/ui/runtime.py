@@ -27,7 +27,8 @@ from instructor_core.ui.inputs import Inputs, choice_of
 from instructor_core.ui.zero_gpu import SPEED, gpu_of, lend
 
 if TYPE_CHECKING:
-    from instructor_core.encoder import InstructorModel
+    from instructor_core.families import EmbeddingModel
+    from instructor_core.families.templates import Template
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Work:
     def clocked(self, bind: OnDevice) -> OnDevice:
         """Return `bind` with a clock beside what embeds pairs."""
 
-        def bind_clocked(function: Callable[..., Any], model: InstructorModel) -> Callable[..., Any]:
+        def bind_clocked(function: Callable[..., Any], model: EmbeddingModel) -> Callable[..., Any]:
             run = bind(function, model)
 
             def clocked_run(given: Any, *how: Any) -> Any:
@@ -92,11 +93,15 @@ class Runtime:
 
     def place(self, checkpoint_id: str) -> str:
         """Return where a loaded checkpoint computes, for the line about it."""
-        return ZERO_GPU if checkpoint_id in self._lent else str(self.encoder(checkpoint_id).model.device.type)
+        return (
+            ZERO_GPU
+            if self.checkpoint(checkpoint_id).id in self._lent
+            else str(self.encoder(checkpoint_id).model.device.type)
+        )
 
     def pace(self, checkpoint_id: str) -> float:
         """Return how many pairs a second the model of a checkpoint has done up to now; 0 if it has done none."""
-        work = self._work[checkpoint_id]
+        work = self._work[self.checkpoint(checkpoint_id).id]
         return work.n_pairs / work.seconds if work.seconds else 0.0
 
     @property
@@ -108,11 +113,12 @@ class Runtime:
 
     def checkpoint(self, checkpoint_id: str) -> Checkpoint:
         """Return the registry entry of a checkpoint."""
+        name = checkpoint_id.partition("\n")[0]
         for checkpoint in self.checkpoints:
-            if checkpoint.id == checkpoint_id:
+            if checkpoint.id == name:
                 return checkpoint
         known = ", ".join(checkpoint.id for checkpoint in self.checkpoints)
-        raise UserError(f"There is no checkpoint {checkpoint_id!r}. Choose one of: {known}.")
+        raise UserError(f"There is no checkpoint {name!r}. Choose one of: {known}.")
 
     @property
     def choices(self) -> list[tuple[str, str]]:
@@ -129,7 +135,10 @@ class Runtime:
         return {choice_of(*pair): pair for pair in combinations(ids, 2)}.get(choice, (choice, ""))
 
     def encoder(self, checkpoint_id: str) -> CachedEncoder:
-        """Return the encoder of a checkpoint, loading it first if need be."""
+        """Return the encoder of a checkpoint, loading it first if need be; a template may follow after a line end."""
+        checkpoint_id, _, template = checkpoint_id.partition("\n")
+        if template:
+            return self._templated(self.encoder(checkpoint_id), template)
         checkpoint = self.checkpoint(checkpoint_id)
         if (loaded := self._loaded(checkpoint_id)) is not None:
             return loaded
@@ -145,6 +154,27 @@ class Runtime:
                 self._weights[checkpoint_id] = _weight_bytes(encoder.model)
             return encoder
 
+    def _templated(self, encoder: CachedEncoder, template: str) -> CachedEncoder:
+        from instructor_core.families import TemplateModel
+        from instructor_core.families.templates import checked_for_all
+
+        if not isinstance(encoder.model, TemplateModel):
+            raise UserError("INSTRUCTOR puts the instruction before the text as it is: it takes no template.")
+        return encoder.templated(checked_for_all(template))
+
+    def with_template(self, checkpoint_id: str, template: str) -> str:
+        """Return the id of a checkpoint with a template as typed; without one where it has none or that is its own."""
+        own = self.template(checkpoint_id) if self.is_loaded(checkpoint_id) else None
+        if not template.strip() or (self.is_loaded(checkpoint_id) and own is None):
+            return checkpoint_id
+        return checkpoint_id if own and template.rstrip() == own.string else f"{checkpoint_id}\n{template.rstrip()}"
+
+    def template(self, checkpoint_id: str) -> Template | None:
+        """Return how instruction and text are joined, and who says so; None for INSTRUCTOR, which has no template."""
+        encoder, given = self.encoder(checkpoint_id), checkpoint_id.partition("\n")[2]
+        own: Template | None = getattr(encoder.model, "template", None)
+        return replace(own, string=given, source="as you wrote it") if own and given else own
+
     def _loaded(self, checkpoint_id: str) -> CachedEncoder | None:
         with self._lock:
             if checkpoint_id in self._encoders:
@@ -154,14 +184,13 @@ class Runtime:
     def _load(self, checkpoint: Checkpoint) -> CachedEncoder:
         import torch
 
-        from instructor_core.encoder import EncoderError, InstructorModel
+        from instructor_core.encoder import EncoderError
+        from instructor_core.families import open_checkpoint
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         try:
-            model = InstructorModel(
-                checkpoint.source, device=self.device, dtype=self.dtype, revision=checkpoint.revision
-            )
+            model = open_checkpoint(checkpoint.source, self.device, self.dtype, revision=checkpoint.revision)
         except Exception as error:  # damaged files raise whatever the libraries that read them raise
             words = without_paths(str(error), checkpoint)
             if isinstance(error, EncoderError) and len(words) <= MAX_WORDS:
@@ -184,7 +213,7 @@ class Runtime:
 
     def is_loaded(self, checkpoint_id: str) -> bool:
         """Return whether the checkpoint is in memory."""
-        return checkpoint_id in self._encoders
+        return self.checkpoint(checkpoint_id).id in self._encoders
 
     def memory_of(self, checkpoint_ids: Sequence[str]) -> str:
         """Return sentences on the memory that checkpoints of a run take, and its bound."""
@@ -252,7 +281,7 @@ def grid_of(inputs: Inputs, vectors: NDArray[np.float32]) -> EmbeddingGrid:
     return EmbeddingGrid(inputs.instructions, inputs.texts, inputs.labels, vectors.reshape(shape))
 
 
-def _weight_bytes(model: InstructorModel) -> int:
+def _weight_bytes(model: EmbeddingModel) -> int:
     """Bytes of the weights of a model, those that a processor has in a layout of its own among them."""
     from torch import Tensor
 

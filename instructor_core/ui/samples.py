@@ -20,24 +20,20 @@ class SampledInputs:
 
     inputs: Inputs
     rows: tuple[int, ...]
-    said: str  # one sentence on the sample; "" where nothing was left out
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """What is to be said about the sample, if anything."""
-        return (self.said,) if self.said else ()
+    sentences: tuple[str, ...] = ()  # on the sample; none where nothing was left out
 
 
 def sample(inputs: Inputs, limit: int, *, each_label: bool = False) -> SampledInputs:
     """Return at most `limit` texts of a run, drawn with a fixed seed; if asked for, two of each label come first."""
     n = len(inputs.texts)
     if n <= limit:
-        return SampledInputs(inputs, tuple(range(n)), "")
+        return SampledInputs(inputs, tuple(range(n)))
     drawn = random.Random(SEED).sample(range(n), n)
     first = _two_of_each(drawn, inputs.labels) if each_label and inputs.labels is not None else []
     rows = tuple(sorted(list(dict.fromkeys([*first, *drawn]))[:limit]))
-    kept = f", {PER_LABEL} of each label among them" if first else ""
-    return SampledInputs(only(inputs, rows), rows, f"A sample of {limit} of {n} texts was taken (seed {SEED}{kept}).")
+    each = f", {PER_LABEL} of each label among them" if first else ""
+    note = f"A sample of {limit} of {n} texts was taken (seed {SEED}{each})."
+    return SampledInputs(only(inputs, rows), rows, (note,))
 
 
 def only(inputs: Inputs, rows: Sequence[int]) -> Inputs:
@@ -56,7 +52,7 @@ def relinked(panels: PanelSet, chosen: SampledInputs, texts: Sequence[str]) -> P
 
     The items are those of the sample; the others are "".
     """
-    if not chosen.said:
+    if not chosen.sentences:
         return panels
     items = [""] * len(texts)
     for row in chosen.rows:
@@ -70,9 +66,9 @@ def relinked(panels: PanelSet, chosen: SampledInputs, texts: Sequence[str]) -> P
 def _two_of_each(drawn: Sequence[int], labels: Sequence[str]) -> list[int]:
     """The first two texts of each label in the order of the draw."""
     seen: Counter[str] = Counter()
-    kept = []
+    taken = []
     for row in drawn:
         if labels[row] and seen[labels[row]] < PER_LABEL:
             seen[labels[row]] += 1
-            kept.append(row)
-    return kept
+            taken.append(row)
+    return taken

@@ -15,8 +15,8 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.charts import NO_INSTRUCTION
-from instructor_core.ui.components import text_list, widget
-from instructor_core.ui.feedback import status
+from instructor_core.ui.components import component, text_list
+from instructor_core.ui.feedback import chip, status
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_texts
 from instructor_core.ui.instructions import (
@@ -24,6 +24,7 @@ from instructor_core.ui.instructions import (
     add_built,
     add_instruction,
     instruction_fields,
+    objective_choices,
     recall,
     remove_instruction,
     try_chip,
@@ -49,6 +50,7 @@ class Sidebar:
     stop: gr.Button
     status: gr.HTML
     facts: gr.HTML  # about the checkpoint
+    template: gr.Textbox  # how it joins instruction and text; not shown for INSTRUCTOR
     live: gr.HTML  # fires when typing has paused
     edited: gr.State  # changes when a click has changed the instructions
 
@@ -76,18 +78,18 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     rows, fields, removers, fingerprints = map(list, zip(*parts, strict=True))
     with gr.Row(elem_classes=["ic-tools"]):
         add = gr.Button("+ add", size="sm", min_width=60, elem_id="add-instruction")
-        chips = widget(
-            "InstructorShell.chips(element, trigger, 'pick');",
+        chips = component(
             "<span class='ic-try'>try</span>"
             + "".join(
                 f"<button type='button' data-chip='{k}'>{escape(words)}</button>" for k, (words, _) in enumerate(CHIPS)
             ),
+            "InstructorShell.chips(element, trigger, 'pick');",
             elem_id="chips",
             elem_classes=["ic-chips"],
         )
-        earlier = widget(
+        earlier = component(
+            "<select aria-label='Earlier instructions of this visit' hidden></select>",
             "InstructorShell.earlier(element.querySelector('select'), trigger, 'pick');",
-            template="<select aria-label='Earlier instructions of this visit' hidden></select>",
             elem_id="earlier",
         )
         builder = gr.Column(min_width=60)
@@ -95,7 +97,8 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
         stop = gr.Button("Stop", size="sm", min_width=60, elem_id="stop")
         line = gr.HTML(status(""), elem_id="status")
         facts = gr.HTML(elem_id="checkpoint-facts")
-        live = widget("InstructorShell.live(trigger, 'paused');", template="<span></span>", elem_id="live")
+        live = component("<span></span>", "InstructorShell.live(trigger, 'paused');", elem_id="live")
+    template = gr.Textbox("", label="Template", lines=2, max_lines=6, visible=False, elem_id="template")
     with drawer:
         sheet = gr.Button("more", size="sm", min_width=50, elem_id="sheet-handle")
         with gr.Row(elem_classes=["ic-texts-head"]):
@@ -139,21 +142,17 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     preview.item_edit(edited_texts, texts, [texts, edited], **EACH)
     return Sidebar(
         *(fields, fingerprints, rows, count, texts, summary, warnings, preview),
-        *(update, stop, line, facts, live, edited),
+        *(update, stop, line, facts, template, live, edited),
     )
 
 
 def _row(k: int, instructions: Sequence[str]) -> tuple[gr.Row, gr.Textbox, gr.Button, gr.HTML]:
     """A row with letter, field, the button that removes it, and what is said of the instruction."""
-    shown = k < len(instructions)
-    with gr.Row(visible=shown, elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
-        gr.HTML(
-            f'<span class="ic-chip" aria-hidden="true" '
-            f'style="background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)">{letter(k)}</span>',
-            elem_classes=["ic-letter"],
-        )
+    is_used = k < len(instructions)
+    with gr.Row(visible=is_used, elem_classes=["ic-instruction", f"ic-instruction-{k}"]) as row:
+        gr.HTML(f'<span aria-hidden="true">{chip(k)}</span>')
         field = gr.Textbox(
-            instructions[k].strip() if shown else "",
+            instructions[k].strip() if is_used else "",
             label=f"Instruction {letter(k)}",
             show_label=False,
             placeholder=NO_INSTRUCTION,
@@ -169,9 +168,7 @@ def _row(k: int, instructions: Sequence[str]) -> tuple[gr.Row, gr.Textbox, gr.Bu
 def _builder() -> tuple[list[gr.Dropdown], gr.Button]:
     """The form that writes an instruction in the paper's template: its slots, and the button that adds it."""
     lists = load_builder()
-    objectives = [
-        (f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective) for entry in lists.objectives
-    ]
+    objectives = objective_choices()
     with gr.Accordion("the paper's template", open=False, elem_classes=["ic-fold", "ic-drawn"]):
         with gr.Row(elem_classes=["ic-options"]):
             domain = gr.Dropdown(["", *lists.domains], value="", label="domain", allow_custom_value=True, min_width=110)

@@ -123,12 +123,12 @@ def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ..
             )
         if not is_blank(cells[text]):
             found.setdefault(words)
-    kept = tuple(found)[:MAX_INSTRUCTIONS]
-    if len(kept) < len(found):
-        share = f"has {len(found)} different instructions; the first {len(kept)} replace the list above"
+    taken = tuple(found)[:MAX_INSTRUCTIONS]
+    if len(taken) < len(found):
+        share = f"has {len(found)} different instructions; the first {len(taken)} replace the list above"
     else:
-        share = f"has {len(kept)} different instruction{'s' * (len(kept) != 1)}, which replace the list above"
-    return kept, (
+        share = f"has {len(taken)} different instruction{'s' * (len(taken) != 1)}, which replace the list above"
+    return taken, (
         f"The column {table.columns[column]!r} {share}. Each text appears under every one of them, and is taken once."
     )
 

@@ -18,7 +18,7 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import Page, follow
 
 if TYPE_CHECKING:
-    from instructor_core.encoder import InstructorModel
+    from instructor_core.families import EmbeddingModel
 
 MAX_SAMPLED = 200  # texts that are looked at
 MAX_NAMED = 5
@@ -39,11 +39,8 @@ _BYTE = re.compile(r"<unk>|<0x[0-9A-F]{2}>")
 
 def text_warnings(encoder: CachedEncoder, inputs: Inputs) -> tuple[str, ...]:
     """Return a sentence on each thing that is wrong with many of the texts; none where all is well."""
-    return tuple(
-        sentence
-        for find in (_foreign, _cut_off)
-        if (sentence := find(encoder.model, inputs.instructions, inputs.texts))
-    )
+    prompts = encoder.prompts(inputs.instructions)
+    return tuple(sentence for find in (_foreign, _cut_off) if (sentence := find(encoder.model, prompts, inputs.texts)))
 
 
 def label_repair(inputs: Inputs) -> str:
@@ -52,18 +49,18 @@ def label_repair(inputs: Inputs) -> str:
         return ""
     issues = label_issues(inputs.labels)
     alike = issues.merges[:MAX_NAMED]
-    said = ""
+    found = ""
     if alike:
         count = "Two labels are" if len(issues.merges) == 1 else f"{len(issues.merges)} pairs of labels are"
         named = "; ".join(f'"{merge.into}", "{merge.label}"' for merge in alike)
         more = "; ..." if len(issues.merges) > MAX_NAMED else ""
-        said = f"{escape(f'{count} written alike: {named}{more}')} <button type='button' data-merge>merge</button>"
+        found = f"{escape(f'{count} written alike: {named}{more}')} <button type='button' data-merge>merge</button>"
     once = [label for label in issues.singletons if label not in {merge.label for merge in issues.merges}]
     if once and len(issues.rows):  # where all stand once they are names
         names = ", ".join(f'"{label}"' for label in once[:MAX_NAMED]) + (", ..." if len(once) > MAX_NAMED else "")
         has = "label has" if len(once) == 1 else "labels have"
-        said += f" {escape(f'{len(once)} {has} one text: {names}.')}"
-    return f'<p class="ic-note" role="note">{said.strip()}</p>' if said else ""
+        found += f" {escape(f'{len(once)} {has} one text: {names}.')}"
+    return f'<p class="ic-note" role="note">{found.strip()}</p>' if found else ""
 
 
 def follow_warnings(page: Page, line: gr.HTML) -> None:
@@ -76,7 +73,9 @@ def follow_warnings(page: Page, line: gr.HTML) -> None:
     follow(page, warn, [page.inputs], [line])
 
 
-def _foreign(model: InstructorModel, _: Sequence[str], texts: Sequence[str]) -> str:
+def _foreign(model: EmbeddingModel, _: Sequence[str], texts: Sequence[str]) -> str:
+    if hasattr(model, "template"):
+        return ""  # most others know many languages
     rows = np.linspace(0, len(texts) - 1, min(MAX_SAMPLED, len(texts))).astype(int).tolist()
     bytes_in: list[int] = []
     apart: list[int] = []
@@ -107,8 +106,8 @@ def falls_apart(text: str, pieces: Sequence[str]) -> bool:
     return with_letters >= PIECES_PER_WORD * len(words) and n_english < SMALL_WORDS * len(words)
 
 
-def _cut_off(model: InstructorModel, instructions: Sequence[str], texts: Sequence[str]) -> str:
-    room = model.max_seq_length - 1 - max(model.count_tokens(instructions))
+def _cut_off(model: EmbeddingModel, instructions: Sequence[str], texts: Sequence[str]) -> str:
+    room = model.max_seq_length - getattr(model, "n_marks", 1) - max(model.count_tokens(instructions))
     sizes = {row: len(text.encode("utf-8", "replace")) for row, text in enumerate(texts) if 4 * len(text) >= room}
     longest = sorted((row for row, size in sizes.items() if size >= room), key=lambda row: -sizes[row])[:MAX_SAMPLED]
     counts = model.count_tokens([texts[row].strip() for row in longest])

@@ -54,8 +54,8 @@ def preview(table: Table) -> str:
     """Return the first rows as an HTML table, every cell shortened and escaped."""
 
     def cells(values: tuple[str, ...], tag: str) -> str:
-        shown = (escape(shorten(value, _PREVIEW_CHARACTERS)) for value in values[:_PREVIEW_COLUMNS])
-        return "".join(f"<{tag}>{value}</{tag}>" for value in shown)
+        short = (escape(shorten(value, _PREVIEW_CHARACTERS)) for value in values[:_PREVIEW_COLUMNS])
+        return "".join(f"<{tag}>{value}</{tag}>" for value in short)
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows[:_PREVIEW_ROWS])
     more = len(table.columns) - _PREVIEW_COLUMNS

@@ -87,7 +87,7 @@ class Printer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shown:
+class _Content:
     """What a scene shows: its figures, its tokens, and what is said of them."""
 
     title: str
@@ -117,11 +117,11 @@ def lesson_sheet(printer: Printer, lesson: Lesson, checkpoint_id: str, *, answer
     before: Inputs | None = None
     for number, step in enumerate(lesson.steps, start=1):
         code = _code(printer.address, {"lesson": lesson.id, "step": number}, f"Step {number} on the live page")
-        said = f"{code}<h2>{number}</h2><p>{escape(step.say)}</p>{_texts(step.inputs, before)}"
-        shown = _shown(printer, step.scene(checkpoint_id))
-        figures = _figures(shown, step.look, len(step.inputs.texts))
+        intro = f"{code}<h2>{number}</h2><p>{escape(step.say)}</p>{_texts(step.inputs, before)}"
+        content = _content_of(printer, step.scene(checkpoint_id))
+        figures = _figures(content, step.look, len(step.inputs.texts))
         kind = ' class="predict"' if step.choices else ""
-        parts.append(f"<section{kind}>{head if number == 1 else ''}{said}{figures}{_question(step)}</section>")
+        parts.append(f"<section{kind}>{head if number == 1 else ''}{intro}{figures}{_question(step)}</section>")
         given.append(f"<li>{_answer(printer, step, checkpoint_id)}</li>")
         before = step.inputs
     parts.append(f'<section class="answers"><h2>Answers</h2><ol>{"".join(given)}</ol></section>')
@@ -131,29 +131,29 @@ def lesson_sheet(printer: Printer, lesson: Lesson, checkpoint_id: str, *, answer
 def scene_sheet(printer: Printer, scene: Scene) -> str:
     """Return the page of what is on screen: its figures, the texts by number, room to write, and a link to it."""
     inputs = scene.inputs
-    shown = _shown(printer, scene)
+    content = _content_of(printer, scene)
     try:
         code = _code(printer.address, {PARAMETER: encode_scene(scene)}, "This view on the live page")
     except UserError:  # more than a link holds
         code = ""
     head = (
-        f"{code}<h1>{escape(shown.title)}</h1>"
-        f'<p class="who">Computed with {escape(" and ".join(run.checkpoint_id for run in inputs.runs))}.<br>'
+        f"{code}<h1>{escape(content.title)}</h1>"
+        f'<p class="who">Computed with {escape(" and ".join(run.checkpoint for run in inputs.runs))}.<br>'
         f"Name: ____________________ Date: ____________</p>{_names(inputs)}"
     )
-    told = (re.sub(r" ?Click [^.]*\.", "", words) for words in shown.note)  # nothing is clicked on paper
-    read = "".join(f"<p>{escape(words)}</p>" for words in told if words)
-    figures = _figures(shown)
+    notes = (re.sub(r" ?Click [^.]*\.", "", words) for words in content.note)  # nothing is clicked on paper
+    read = "".join(f"<p>{escape(words)}</p>" for words in notes if words)
+    figures = _figures(content)
     room = f'<p class="ask">{ASK}</p>{_LINE * LINES}'
     parts = [
         f'<section class="long">{head}{read}<div class="figures">{figures}</div></section>',
         f"<section>{room}</section>",
         f'<section class="long"><h2>The texts</h2>{_list(inputs)}</section>',
     ]
-    if shown.sentences:
-        found = "".join(f"<li>{escape(sentence.replace('`', ''))}</li>" for sentence in shown.sentences)
+    if content.sentences:
+        found = "".join(f"<li>{escape(sentence.replace('`', ''))}</li>" for sentence in content.sentences)
         parts.append(f'<section class="answers"><h2>What the page says of it</h2><ul>{found}</ul></section>')
-    return _page(shown.title, parts, ("With what the page says of it", False) if shown.sentences else None)
+    return _page(content.title, parts, ("With what the page says of it", False) if content.sentences else None)
 
 
 _LINE = '<div class="line"></div>'
@@ -189,8 +189,8 @@ def _code(address: str, place: Mapping[str, object], words: str) -> str:
         made = segno.make(url, error="l", micro=False)
         width = MODULE * made.symbol_size(border=2)[0]
         drawn = made.svg_inline(border=2, omitsize=True, title=words).replace("<svg", f'<svg width="{width:.0f}mm"', 1)
-    told = f"<br>{escape(url)}" if len(url) <= 120 else ""
-    return f'<p class="code">{drawn}<a href="{escape(url)}">{escape(words)}</a>{told}</p>'
+    printed = f"<br>{escape(url)}" if len(url) <= 120 else ""
+    return f'<p class="code">{drawn}<a href="{escape(url)}">{escape(words)}</a>{printed}</p>'
 
 
 def _question(step: Step) -> str:
@@ -219,9 +219,9 @@ def _answer(printer: Printer, step: Step, checkpoint_id: str) -> str:
         before = (*step.inputs.instructions, *step.inputs.texts)
         made = [new for new in (*step.solution.instructions, *step.solution.texts) if new not in before]
         right = f"For example: {' · '.join(made)}" if made else "For example"
-    said = [f"<b>{escape(right)}</b>: {escape(first.words.partition('. ')[2])}"]
-    said += [f"{escape(step.choices[each.choice or 0])}: {escape(each.words.partition('. ')[2])}" for each in others]
-    return "<br>".join(said)
+    answers = [f"<b>{escape(right)}</b>: {escape(first.words.partition('. ')[2])}"]
+    answers += [f"{escape(step.choices[each.choice or 0])}: {escape(each.words.partition('. ')[2])}" for each in others]
+    return "<br>".join(answers)
 
 
 def _texts(inputs: Inputs, before: Inputs | None) -> str:
@@ -248,24 +248,24 @@ def _list(inputs: Inputs) -> str:
     return f'<ol class="texts{" many" if len(inputs.texts) > MANY else ""}">{items}</ol>{left}'
 
 
-def _figures(shown: _Shown, look: Look | None = None, n_texts: int = 0) -> str:
+def _figures(content: _Content, look: Look | None = None, n_texts: int = 0) -> str:
     """Tokens and figures, or of both what a step looks at; of many texts the figure of one instruction."""
     tokens, at_rows = "", look is not None and look.at.endswith("-rows")
-    if shown.rows is not None and (look is None or at_rows):
-        scale = shown.rows.scale
-        rows = shown.rows.rows if look is None else shown.rows.rows[:MAX_ROWS]
+    if content.rows is not None and (look is None or at_rows):
+        scale = content.rows.scale
+        rows = content.rows.rows if look is None else content.rows.rows[:MAX_ROWS]
         drawn = "".join(paper.token_row_html(row, scale) for row in rows)
         tokens = f'{drawn}{paper.scale_html(scale)}<p class="who">{escape(paper.TOKEN_KEY)}</p>'
-    if shown.panels is None or (tokens and at_rows):
+    if content.panels is None or (tokens and at_rows):
         return tokens
-    panels: Sequence[Panel] = shown.panels.panels
+    panels: Sequence[Panel] = content.panels.panels
     if look is not None and n_texts > MANY:
         panels = [each for each in panels if each.instruction is not None and letter(each.instruction) == look.panel]
-    drawn = "".join(paper.panel_html(each, shown.panels.items) for each in panels or shown.panels.panels)
-    return tokens + paper.scale_html(shown.panels.scale) + drawn
+    drawn = "".join(paper.panel_html(each, content.panels.items) for each in panels or content.panels.panels)
+    return tokens + paper.scale_html(content.panels.scale) + drawn
 
 
-def _shown(printer: Printer, scene: Scene) -> _Shown:
+def _content_of(printer: Printer, scene: Scene) -> _Content:
     """What a scene shows; of Test the figure that its verdict rests on."""
     inputs, options = scene.inputs, {**printer.defaults, **(scene.options or {})}
     name = str(options.get(VIEW_OPTIONS.get(scene.place, ""), ""))
@@ -274,7 +274,7 @@ def _shown(printer: Printer, scene: Scene) -> _Shown:
         title = "Which instruction is better?" if name == DECISION else asked
         finding = finished(EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, _request(scene, options)))
         panels = replace(finding.panels, panels=finding.panels.panels[:1])
-        return _Shown(title, panels, finding.rows, finding.sentences, (finding.how_to_read,))
+        return _Content(title, panels, finding.rows, finding.sentences, (finding.how_to_read,))
     view = view_of(scene.place, name)
     options["map.n_components"] = 2  # as paper has
     if options["map.method"] == "auto":
@@ -282,7 +282,7 @@ def _shown(printer: Printer, scene: Scene) -> _Shown:
     drawing = draw(view, Context(printer.runtime, inputs, scene.selected.within(inputs), options))
     title = TABS[scene.place] if view.title == TABS[scene.place] else f"{TABS[scene.place]}: {view.title}"
     last_line = (describe_two(printer.runtime, inputs),) if inputs.beside_id else ()
-    return _Shown(title, drawing.panels, drawing.rows, drawing.sentences, (*drawing.note, *last_line))
+    return _Content(title, drawing.panels, drawing.rows, drawing.sentences, (*drawing.note, *last_line))
 
 
 def _request(scene: Scene, options: Mapping[str, Any]) -> Request:

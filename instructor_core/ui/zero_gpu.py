@@ -22,7 +22,7 @@ from instructor_core.errors import UserError
 from instructor_core.hub import Checkpoint
 
 if TYPE_CHECKING:
-    from instructor_core.encoder import InstructorModel
+    from instructor_core.families import EmbeddingModel
 
 SPEED = 64  # of costs in the queue: each loan waits for a GPU, so slices are large
 # Not measured on a GPU, and generous: a run that outlasts what it declared is ended. Unused seconds are not charged.
@@ -49,7 +49,7 @@ def seconds(n_tokens: int, n_parameters: int) -> int:
 
 def lend(gpu: Callable[..., Any], checkpoint: Checkpoint, dtype: str, *, device: str = "cuda") -> OnDevice:
     """Return what binds a function to the model of a checkpoint on a borrowed GPU."""
-    loaded: list[InstructorModel] = []  # in the process that has the GPU
+    loaded: list[EmbeddingModel] = []  # in the process that has the GPU
 
     def declare(n_tokens: int, *_: Any) -> int:
         return seconds(n_tokens, checkpoint.n_parameters)
@@ -57,11 +57,12 @@ def lend(gpu: Callable[..., Any], checkpoint: Checkpoint, dtype: str, *, device:
     def work(_: int, function: Callable[..., Any], *arguments: Any) -> Any:
         import torch
 
-        from instructor_core.encoder import EncoderError, InstructorModel
+        from instructor_core.encoder import EncoderError
+        from instructor_core.families import open_checkpoint
 
         if not loaded:
             torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
-            loaded.append(InstructorModel(checkpoint.source, device=device, dtype=dtype, revision=checkpoint.revision))
+            loaded.append(open_checkpoint(checkpoint.source, device, dtype, revision=checkpoint.revision))
         try:
             return function(loaded[0], *arguments)
         except (UserError, EncoderError) as error:  # raised there, only its type would arrive
@@ -69,7 +70,7 @@ def lend(gpu: Callable[..., Any], checkpoint: Checkpoint, dtype: str, *, device:
 
     borrowed = gpu(duration=declare)(work)
 
-    def bind(function: Callable[..., Any], twin: InstructorModel) -> Callable[..., Any]:
+    def bind(function: Callable[..., Any], twin: EmbeddingModel) -> Callable[..., Any]:
         def run(*arguments: Any) -> Any:
             try:
                 answer = borrowed(count_tokens(twin, *arguments), function, *arguments)
@@ -84,7 +85,7 @@ def lend(gpu: Callable[..., Any], checkpoint: Checkpoint, dtype: str, *, device:
     return bind
 
 
-def count_tokens(model: InstructorModel, given: Any, deep: bool = False) -> int:
+def count_tokens(model: EmbeddingModel, given: Any, deep: bool = False) -> int:
     """Tokens of pairs, each cut off at the window, or of states ``(..., h)``; those of every layer count four times."""
     if isinstance(given, np.ndarray):
         return int(np.prod(given.shape[:-1]))

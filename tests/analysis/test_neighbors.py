@@ -13,7 +13,7 @@ from instructor_core.analysis.neighbors import (
     nearest_texts,
     text_cosines,
 )
-from instructor_core.analysis.similarity import neighbors, similarity
+from instructor_core.analysis.similarity import nearest_first, similarity
 
 LABELS = ("a", "b", "a", "c", "b", "a", "", "c", "b", "a")
 
@@ -27,7 +27,7 @@ def test_nearest_texts_are_those_of_the_matrix() -> None:
     grid = made()
     result = nearest_texts(grid, 3, k=4)
     for k, matrix in enumerate(similarity(grid).matrices):
-        expected = neighbors(matrix, 3, k=4)
+        expected = nearest_first(matrix[3], 3, k=4)
         assert [one.text for one in result.lists[k]] == [one.text for one in expected]
         assert [one.similarity for one in result.lists[k]] == pytest.approx(
             [one.similarity for one in expected], abs=1e-6

@@ -75,6 +75,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def components(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The made-up page of components_app.py."""
+    with serving(tmp_path_factory.mktemp("components"), arguments=("-m", "tests.browser.components_app")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium. Without one the tests are skipped, in continuous integration they fail."""
     executable = find_chromium()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
@@ -83,6 +84,22 @@ def how_it_is_drawn(page: Page) -> Iterator[None]:
     fold.click()
     yield
     fold.click()
+
+
+@contextmanager
+def offline(browser: Browser, file: Path) -> Iterator[Page]:
+    """A file in a browser without a network; it asks for nothing, runs no text and reports no error."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    found: list[str] = []
+    page.on("request", lambda request: found.append(request.url))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    page.goto(file.as_uri())
+    yield page
+    assert page.evaluate("window.hit === undefined")
+    assert [line for line in found if not line.startswith(("data:", "blob:"))] == [file.as_uri()]
+    context.close()
 
 
 def traces(page: Page, view: str, what: str) -> list[object]:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FINGER, PHONE, Screen
-from tests.browser.reading import choose, drawn, matrices, open_panel, open_tab
+from tests.browser.reading import choose, drawn, matrices, open_panel, open_tab, selected_texts
 
 pytestmark = pytest.mark.browser
 
@@ -180,11 +180,6 @@ def test_figures_are_described_by_what_they_show_and_the_words_follow_the_figure
 # ---- keyboard --------------------------------------------------------------------------------------------------------
 
 
-def selected(page: Page) -> list[int]:
-    """Numbers of the two selected texts."""
-    return [int(number) for number in page.locator("#selection-line b").all_inner_texts()]
-
-
 def test_views_figures_lists_menus_and_panels_are_used_by_keyboard(page: Page) -> None:
     drawn(page, "map-plots", 2)
     page.locator("[role=tab][data-tab-id=map]").last.focus()
@@ -196,7 +191,7 @@ def test_views_figures_lists_menus_and_panels_are_used_by_keyboard(page: Page) -
         page.keyboard.press(key)
     rows = page.evaluate("document.querySelector('#similarity-plots .ic-plot').data[0].meta.rows")
     expect(page.locator("#selection-line b").first).to_have_text(str(rows[2] + 1))
-    assert selected(page) == [rows[2] + 1, rows[1] + 1]
+    assert selected_texts(page) == [rows[2], rows[1]]
     expect(page.locator("#similarity-plots [aria-live]")).to_contain_text("percentile")
     page.keyboard.press("Escape")
     expect(page.locator(".ic-tooltip")).to_be_hidden()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.components_app import HOSTILE, SENTENCES, N
 from tests.browser.conftest import FINGER, MOVING, PHONE
 from tests.browser.reading import at_rest
-from tests.serving import Server, serving
+from tests.serving import Server
 
 pytestmark = pytest.mark.browser
 
@@ -37,12 +37,10 @@ MARK_OF_CELL = """([view, panel]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture
+def server(components: Server) -> Server:
     """The page of the components in place of the app."""
-    folder = tmp_path_factory.mktemp("components")
-    with serving(folder, arguments=("-m", "tests.browser.components_app")) as running:
-        yield running
+    return components
 
 
 def matrices(page: Page) -> Locator:

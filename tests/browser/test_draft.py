@@ -25,7 +25,7 @@ def test_a_page_that_is_reloaded_comes_back_as_it_was_and_a_new_one_starts_afres
     first = page.locator("#texts textarea").input_value()
     page.reload()
     drawn(page, "map-plots", 2)
-    assert page.evaluate("sessionStorage.getItem('instructor:draft')") is None  # nothing was touched
+    assert page.evaluate("InstructorShell.recall('sessionStorage', 'instructor:draft')") is None  # nothing was touched
     open_tab(page, "Matrix")
     wait_for_size(page, 2, 16)
     with how_it_is_drawn(page):

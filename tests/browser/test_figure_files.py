@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,17 +13,16 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.components_app import HOSTILE, SENTENCES, TEXTS
-from tests.serving import Server, serving
+from tests.browser.reading import offline
+from tests.serving import Server
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture
+def server(components: Server) -> Server:
     """The page of the components in place of the app."""
-    folder = tmp_path_factory.mktemp("components")
-    with serving(folder, arguments=("-m", "tests.browser.components_app")) as running:
-        yield running
+    return components
 
 
 def saved(page: Page, panel: Locator, kind: str, folder: Path) -> Path:
@@ -39,19 +38,10 @@ def saved(page: Page, panel: Locator, kind: str, folder: Path) -> Path:
 def check_html(browser: Browser, path: Path, drawn: str, words: str) -> None:
     """The file draws without a network, asks nobody, and has the texts as texts."""
     assert path.stat().st_size < 6_000_000
-    context = browser.new_context(offline=True)
-    page = context.new_page()
-    found: list[str] = []
-    page.on("request", lambda request: found.append(request.url))
-    page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-    page.goto(path.as_uri())
-    page.locator(f"#figure {drawn}").first.wait_for(state="attached")
-    hover = page.evaluate("document.querySelector('#figure').data.map(trace => trace.hovertext).flat(3).join('\\n')")
-    assert words in hover
-    assert page.evaluate("window.hit === undefined")
-    assert [line for line in found if not line.startswith(("data:", "blob:"))] == [path.as_uri()]
-    context.close()
+    with offline(browser, path) as page:
+        page.locator(f"#figure {drawn}").first.wait_for(state="attached")
+        texts = "document.querySelector('#figure').data.map(trace => trace.hovertext).flat(3).join('\\n')"
+        assert words in page.evaluate(texts)
 
 
 def test_each_figure_is_saved_as_png_svg_and_a_page_that_opens_offline(

@@ -82,6 +82,9 @@ def test_an_added_candidate_is_compared_and_the_matrix_of_the_decision_is_one_cl
     run_leaderboard(page)
     open_fold(page, "lab-candidates")
     field = page.get_by_role("textbox", name="More candidates")
+    page.locator("#suggest").click()
+    expect(field).to_have_value("Represent the review for clustering by topic:")
+    expect(rows(page)).to_contain_text("clustering by topic")
     field.fill("Tell apart happy and unhappy customers:")
     field.blur()
     expect(rows(page)).to_contain_text("Tell apart happy and unhappy customers:")
@@ -118,15 +121,6 @@ def test_without_labels_nothing_is_offered_to_be_tried(page: Page) -> None:
     expect(page.locator("#try-wordings")).to_be_visible()
 
 
-def test_too_few_texts_are_refused_with_both_numbers_and_nothing_is_lost(page: Page) -> None:
-    texts(page).fill("good\tyes\nbad\tno\nfine\tyes")
-    expect(page.locator("#summary")).to_contain_text("3 texts")
-    open_tab(page, "Test")
-    expect(page.locator("#lab-findings")).to_contain_text("8")
-    expect(page.locator("#lab-findings")).to_contain_text("3")
-    expect(page.locator("#texts textarea")).to_have_value("good\tyes\nbad\tno\nfine\tyes")
-
-
 def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:
     open_tab(page, "Test")
     for question, finding in (
@@ -143,13 +137,3 @@ def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:
         expect(page.locator("#closer-findings")).to_contain_text(finding)
         page.wait_for_function("document.querySelectorAll('#closer-plots .js-plotly-plot').length > 0")
         expect(page.locator("#closer-note p")).not_to_be_empty()
-
-
-def test_suggestions_come_from_the_template(page: Page) -> None:
-    open_tab(page, "Test")
-    open_fold(page, "lab-candidates")
-    page.locator("#suggest").click()
-    expect(page.get_by_role("textbox", name="More candidates")).to_have_value(
-        "Represent the review for clustering by topic:"
-    )
-    expect(rows(page)).to_contain_text("clustering by topic")

@@ -59,7 +59,7 @@ def test_the_embeddings_are_those_of_the_model_in_the_order_of_the_rows(
     printed = capsys.readouterr()
     assert printed.out.endswith("out.parquet: 300 rows\n")
     assert "300/300" in printed.err and "row/s" in printed.err
-    monkeypatch.setattr(job_module, "InstructorModel", None)
+    monkeypatch.setattr(job_module, "open_checkpoint", None)
     run(arguments("out.parquet"))  # a finished run given again does nothing
     assert "is complete already" in capsys.readouterr().out
 

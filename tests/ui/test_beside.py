@@ -65,7 +65,7 @@ def drawn(runtime: Runtime, inputs: Inputs, tab: str, name: str = "", **options:
 
 
 def started(runtime: Runtime, before: Inputs, choice: str, texts: str = "\n".join(TEXTS)) -> RunStep:
-    *_, last = run(runtime, before, choice, texts, len(before.instructions), *before.instructions)
+    *_, last = run(runtime, before, choice, "", texts, len(before.instructions), *before.instructions)
     return last
 
 

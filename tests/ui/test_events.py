@@ -65,7 +65,7 @@ def test_a_run_answers_with_the_figures_of_the_tab_in_front(demo: gr.Blocks) -> 
     """One round trip: an event of their own would double what a visitor waits for after a key."""
     plots = next(block for block in demo.blocks.values() if getattr(block, "elem_id", None) == "map-plots")
     runs = [function for function in demo.fns.values() if function.concurrency_id == "run"]
-    assert len(runs) == 3 and all(plots in function.outputs for function in runs)
+    assert len(runs) == 4 and all(plots in function.outputs for function in runs)
     entered = ["instructor-mini", "Good food.\nBad food.\nA film.\nA phone.", 2, "Represent the topic:", "", *[""] * 6]
     values = {block: block.value for block in runs[0].inputs if hasattr(block, "value")}
     given = [values[block] for block in runs[0].inputs]

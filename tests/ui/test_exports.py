@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from html.parser import HTMLParser
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def grid_of(
 
 
 def export_of(grid: EmbeddingGrid, more_labels: tuple[tuple[str, ...], ...] = ()) -> Export:
-    return Export(grid, CHECKPOINTS[1], "float32", more_labels)
+    return Export(grid, CHECKPOINTS[1], "float32", () if grid.labels is None else (grid.labels, *more_labels))
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -210,69 +210,32 @@ def test_the_code_of_a_long_run_reads_its_texts_from_the_npz_file(
 # --------------------------------------------------------------------------------------------------------- the report
 
 
-class Tags(HTMLParser):
-    """The tags of a page, and what stands in each script."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "script":
-            self.scripts[-1] += data
-        else:
-            self.text += data
+def parts_of(page: str) -> tuple[str, list[str]]:
+    """What a report shows, as HTML, and its scripts: data, plotly.js, and what draws."""
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL)
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL), scripts
 
 
-def parsed(page: str) -> Tags:
-    tags = Tags()
-    tags.feed(page)
-    return tags
-
-
-@pytest.fixture(scope="module")
-def hostile_report() -> Tags:
-    return parsed(report_html(export_of(grid_of(labels=ATTACKS), (ATTACKS,))))
-
-
-def test_a_report_shows_hostile_texts_and_runs_none(hostile_report: Tags) -> None:
-    assert len(hostile_report.scripts) == 3  # data, plotly.js, and what draws
-    assert "img" not in {tag for tag, _ in hostile_report.seen}
-    assert not [name for _, attributes in hostile_report.seen for name in attributes if name.startswith("on")]
-    for text in ATTACKS:
-        assert exports.well_formed(text) in hostile_report.text
-
-
-def test_a_report_loads_nothing_and_allows_no_request(hostile_report: Tags) -> None:
-    assert not [a for _, a in hostile_report.seen if {"src", "href", "action", "srcset"} & a.keys()]
-    policy = next(a["content"] for tag, a in hostile_report.seen if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy is not None and policy.startswith("default-src 'none'") and "http" not in policy
-    assert "showSendToCloud: false" in hostile_report.scripts[2]
-    assert hostile_report.scripts[1].count("plotly.js v") == 1
-
-
-def test_a_report_draws_one_matrix_per_instruction_and_names_checkpoint_and_versions(hostile_report: Tags) -> None:
-    view = json.loads(hostile_report.scripts[0])
+def test_a_report_draws_its_matrices_shows_hostile_texts_runs_none_and_asks_nobody() -> None:
+    body, (data, plotly, drawing) = parts_of(report_html(export_of(grid_of(labels=ATTACKS), (ATTACKS,))))
+    tags = re.findall(r"<\w[^>]*>", body)
+    assert not [tag for tag in tags if re.search(r"<img|\s(on\w+|src|href|action)=", tag)]
+    assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in body
+    assert plotly.count("plotly.js v") == 1 and "showSendToCloud: false" in drawing
+    assert all(body.count(escape(exports.well_formed(text))) >= 3 for text in ATTACKS)  # a text and its two labels
+    for fact in ("instructor-base", CHECKPOINTS[1].revision, f"torch {torch.__version__.split('+')[0]}"):
+        assert str(fact) in body
+    view = json.loads(data)
     values = [panel["figure"]["data"][0]["z"] for panel in view["panels"]]
     assert np.allclose(values, similarity(grid_of()).matrices, atol=1e-3)
-    assert view["items"][0] == ATTACKS[0]
-    assert sum(a.get("class") == "figure" for _, a in hostile_report.seen) == 2
-    for fact in ("instructor-base", CHECKPOINTS[1].revision, f"torch {torch.__version__.split('+')[0]}"):
-        assert str(fact) in hostile_report.text
+    assert view["items"][0] == ATTACKS[0] and body.count('class="figure"') == 2
 
 
 def test_a_report_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MAX_DRAWN", 3)
-    page = parsed(report_html(export_of(grid_of(("y" * 3000, "b", "c", "d")))))
-    assert "The first 3 of 4 texts are drawn." in page.text and "… (3000 characters)" in page.text
-    assert len(json.loads(page.scripts[0])["panels"][0]["figure"]["data"][0]["z"]) == 3
+    body, scripts = parts_of(report_html(export_of(grid_of(("y" * 3000, "b", "c", "d")))))
+    assert "The first 3 of 4 texts are drawn." in body and "… (3000 characters)" in body
+    assert len(json.loads(scripts[0])["panels"][0]["figure"]["data"][0]["z"]) == 3
 
 
 # ----------------------------------------------------------------------------------------------------------- the menu

@@ -75,25 +75,19 @@ def test_a_line_without_a_text_is_refused_with_what_to_write():
         parse_texts("one\tA\n\tlonely")
 
 
-def test_as_many_texts_as_allowed_are_read_and_one_more_is_refused_with_both_numbers():
-    assert len(parse_texts("\n".join(map(str, range(MAX_TEXTS))))[0]) == MAX_TEXTS
-    with pytest.raises(UserError, match=rf"{MAX_TEXTS} texts: got {MAX_TEXTS + 1}"):
-        parse_texts("\n".join(map(str, range(MAX_TEXTS + 1))))
-
-
-def test_a_text_as_long_as_allowed_is_read_and_a_longer_one_is_refused_with_both_numbers():
-    assert parse_texts("x" * MAX_CHARACTERS)[0] == ("x" * MAX_CHARACTERS,)
-    with pytest.raises(UserError, match=rf"{MAX_CHARACTERS} characters: line 2 has {MAX_CHARACTERS + 1}"):
-        parse_texts("short\n" + "x" * (MAX_CHARACTERS + 1))
-
-
-def test_texts_may_be_as_long_together_as_allowed_and_one_character_more_is_refused_with_both_numbers():
+def test_what_is_allowed_is_read_and_one_more_is_refused_with_both_numbers():
     full = [chr(97 + i % 26) * MAX_CHARACTERS for i in range(MAX_ALL_CHARACTERS // MAX_CHARACTERS)]
-    assert len(parse_texts("\n".join(full))[0]) == len(full)
-    with pytest.raises(
-        UserError, match=f"may have {MAX_ALL_CHARACTERS} characters: these have {MAX_ALL_CHARACTERS + 1}"
+    for lines, more, words in (
+        (list(map(str, range(MAX_TEXTS))), "x", f"{MAX_TEXTS} texts: got {MAX_TEXTS + 1}"),
+        (["short"], "x" * (MAX_CHARACTERS + 1), f"{MAX_CHARACTERS} characters: line 2 has {MAX_CHARACTERS + 1}"),
+        (full, "x", f"may have {MAX_ALL_CHARACTERS} characters: these have {MAX_ALL_CHARACTERS + 1}"),
     ):
-        parse_texts("\n".join([*full, "x"]))
+        assert parse_texts("\n".join(lines))[0] == tuple(lines)
+        with pytest.raises(UserError, match=words):
+            parse_texts("\n".join([*lines, more]))
+    for count in (0, MAX_INSTRUCTIONS + 1):
+        with pytest.raises(UserError, match=f"1 to {MAX_INSTRUCTIONS} instructions: got {count}"):
+            parse_inputs("mini", ["x"] * count, "one")
 
 
 @given(st.text())
@@ -113,9 +107,3 @@ def test_pairs_go_instruction_by_instruction():
         ("", "one"),
         ("", "two"),
     ]
-
-
-@pytest.mark.parametrize("count", [0, MAX_INSTRUCTIONS + 1])
-def test_a_wrong_number_of_instructions_is_refused_with_both_numbers(count: int):
-    with pytest.raises(UserError, match=rf"1 to {MAX_INSTRUCTIONS} instructions: got {count}"):
-        parse_inputs("mini", ["x"] * count, "one")

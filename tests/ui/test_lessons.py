@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from instructor_core.cache import CachedEncoder
+from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.claims import KINDS, read_claim
 from instructor_core.ui.examples import load_examples
@@ -27,8 +28,9 @@ from instructor_core.ui.lessons import (
 from instructor_core.ui.page import Selected
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, Scene
+from instructor_core.ui.tabs import learn
 from instructor_core.ui.tabs.learn import Place, act, bar_json, find, notice
-from tests.ui.inside import stage_of
+from tests.ui.inside import handler, stage_of
 
 LESSONS = load_lessons()
 STEPS = [
@@ -285,6 +287,16 @@ def test_what_is_written_in_a_free_task_is_never_lost(runtime: Runtime) -> None:
 def test_an_event_that_makes_no_sense_changes_nothing(runtime: Runtime, action: str, event: dict[str, object]) -> None:
     place = opened(runtime)
     assert act(runtime, LESSONS, place, NOW, action, event) == (place, None)
+
+
+def test_what_goes_wrong_is_said_in_the_bar(runtime: Runtime, demo: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise UserError("Too many wait. Try again.")
+
+    monkeypatch.setattr(learn, "act", fail)
+    now = (OWN, Selected(), "tokens", None, *stage_of(demo).options)
+    updates = handler(demo, "handle")(gr.EventData(None, {"action": "next"}), opened(runtime), *now)
+    assert sum("Too many wait" in str(value) for value in updates.values()) == 2  # the bar, and the place behind it
 
 
 def test_a_link_leads_into_the_lesson_whatever_step_it_names() -> None:

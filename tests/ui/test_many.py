@@ -105,9 +105,9 @@ def test_a_sample_is_seeded_keeps_two_of_each_label_and_says_so() -> None:
     assert len(chosen.rows) == 50 and list(chosen.rows) == sorted(set(chosen.rows))
     assert chosen.inputs.texts == tuple(f"text {row}" for row in chosen.rows)
     assert {3, 2999} <= set(chosen.rows)
-    assert chosen.said == "A sample of 50 of 3000 texts was taken (seed 42, 2 of each label among them)."
+    assert chosen.sentences == ("A sample of 50 of 3000 texts was taken (seed 42, 2 of each label among them).",)
     whole = sample(inputs, 3000)
-    assert whole.inputs is inputs and whole.said == ""
+    assert whole.inputs is inputs and whole.sentences == ()
 
 
 def test_points_of_a_sample_are_those_of_the_run() -> None:

@@ -25,7 +25,7 @@ from instructor_core.ui.instructions import (
     build_instruction,
     recall,
     remove_instruction,
-    shown_rows,
+    show_rows,
     try_chip,
 )
 from instructor_core.ui.page import Selected, choose_text
@@ -80,7 +80,7 @@ def before(runtime: Runtime) -> Inputs:
 
 def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, checkpoint: str = "") -> Any:
     fields = [*instructions, *[""] * (MAX_INSTRUCTIONS - len(instructions))]
-    return run(runtime, before, checkpoint or before.checkpoint_id, texts, len(instructions), *fields)
+    return run(runtime, before, checkpoint or before.checkpoint_id, "", texts, len(instructions), *fields)
 
 
 def event(**data: Any) -> gr.EventData:
@@ -113,7 +113,7 @@ def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
     runtime: Runtime, before: Inputs, encoded: Counted, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(run_module, "OPERATIONS_PER_SECOND", 1.0)
-    typed = (before, before.checkpoint_id, "one\ntwo\nthree more", 1, "Represent the text:")
+    typed = (before, before.checkpoint_id, "", "one\ntwo\nthree more", 1, "Represent the text:")
     *_, last = run(runtime, *typed, ask=True)
     assert "3 pairs to embed, about " in last[1] and "ic-waits" in last[1]
     assert last[0] == gr.skip() and encoded.pairs == []
@@ -146,27 +146,20 @@ def test_unchanged_inputs_are_not_embedded_again(runtime: Runtime, before: Input
     assert encoded.pairs == []
 
 
-def test_editing_one_text_encodes_that_text_alone(runtime: Runtime, before: Inputs, encoded: Counted):
-    first = list(start(runtime, replace(before, texts=()), "one\ntwo\nthree", "Represent the text:", ""))[-1][0]
-    encoded.pairs.clear()
-    *_, last = start(runtime, first, "one\ntwo edited\nthree", "Represent the text:", "")
-    assert sorted(encoded.pairs) == [("", "two edited"), ("Represent the text: ", "two edited")]
-    assert "6 pairs · 2 new · 4 cached (" in last[1]
-
-
-def test_a_text_that_occurs_twice_is_encoded_once_and_not_said_to_be_cached(
+def test_only_what_is_new_is_encoded_and_a_text_that_occurs_twice_once(
     runtime: Runtime, before: Inputs, encoded: Counted
 ):
     *_, last = start(runtime, before, "one\none\ntwo", "Represent the text:")
     assert len(encoded.pairs) == 2
     assert "3 pairs · 2 new · 0 cached (" in last[1]
-
-
-def test_one_more_instruction_encodes_its_own_pairs_alone(runtime: Runtime, before: Inputs, encoded: Counted):
-    first = list(start(runtime, replace(before, texts=()), "one\ntwo", "Represent the text:"))[-1][0]
-    encoded.pairs.clear()
-    list(start(runtime, first, "one\ntwo", "Represent the text:", "Represent the title:"))
-    assert sorted(encoded.pairs) == [("Represent the title: ", "one"), ("Represent the title: ", "two")]
+    for texts, instructions, new, words in (
+        ("one\ntwo edited", ["Represent the text:"], [("Represent the text: ", "two edited")], "2 pairs · 1 new · 1"),
+        ("one\ntwo", ["Represent the text:", ""], [("", "one"), ("", "two")], "4 pairs · 2 new · 2"),
+    ):
+        encoded.pairs.clear()
+        *_, last = start(runtime, last[0], texts, *instructions)
+        assert sorted(encoded.pairs) == new
+        assert f"{words} cached (" in last[1]
 
 
 def test_a_mistake_in_the_inputs_leaves_the_page_as_it_is_and_says_what_to_do(runtime: Runtime, before: Inputs):
@@ -177,17 +170,11 @@ def test_a_mistake_in_the_inputs_leaves_the_page_as_it_is_and_says_what_to_do(ru
     assert step[4] == before.checkpoint_id
 
 
-def test_a_checkpoint_that_cannot_be_loaded_gives_way_to_the_one_in_use(runtime: Runtime, before: Inputs):
-    *_, last = start(runtime, before, "one", "Represent the text:", checkpoint="broken")
-    assert last[0] == SKIP
-    assert "has no modules.json" in last[1]
-    assert last[4] == before.checkpoint_id
-
-
-def test_a_checkpoint_that_is_not_in_the_registry_is_refused(runtime: Runtime, before: Inputs):
-    *_, last = start(runtime, before, "one", "Represent the text:", checkpoint="someone/else")
-    assert "There is no checkpoint" in last[1]
-    assert last[4] == before.checkpoint_id
+def test_a_checkpoint_that_cannot_be_had_gives_way_to_the_one_in_use(runtime: Runtime, before: Inputs):
+    for name, words in (("broken", "has no modules.json"), ("someone/else", "There is no checkpoint")):
+        *_, last = start(runtime, before, "one", "Represent the text:", checkpoint=name)
+        assert words in last[1]
+        assert (last[0], last[4]) == (SKIP, before.checkpoint_id)
 
 
 def test_a_bug_is_shown_by_number_without_its_details(
@@ -218,15 +205,14 @@ def test_a_stopped_run_encodes_nothing_more_and_keeps_what_it_has(runtime: Runti
 def test_instructions_are_added_at_the_end_until_there_are_eight():
     count, *rest = add_instruction("four", 3, *EIGHT)
     assert count == 4
-    assert rest[:MAX_INSTRUCTIONS] == shown_rows(4)
+    assert [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 4 + [False] * 4
     assert rest[MAX_INSTRUCTIONS:] == ["one", "two", "three", "four", "", "", "", ""]
-    full = tuple("abcdefgh")
-    assert add_instruction("nine", MAX_INSTRUCTIONS, *full) == [8, *shown_rows(8), *full]
+    assert add_instruction("nine", MAX_INSTRUCTIONS, *"abcdefgh") == show_rows(8, "abcdefgh")
 
 
 def test_a_removed_instruction_leaves_the_others_in_order_and_the_last_one_stays():
-    assert remove_instruction(1, 3, *EIGHT) == [2, *shown_rows(2), "one", "three", "", "", "", "", "", ""]
-    assert remove_instruction(0, 1, *EIGHT) == [1, *shown_rows(1), *EIGHT]
+    assert remove_instruction(1, 3, *EIGHT) == show_rows(2, ["one", "three", *[""] * 6])
+    assert remove_instruction(0, 1, *EIGHT) == show_rows(1, EIGHT)
 
 
 def test_a_hidden_field_does_not_come_back_with_its_old_words():
@@ -254,7 +240,7 @@ def test_filled_fields_read_back_as_the_inputs_they_came_from(before: Inputs):
     count, *rest = fill(before)
     fields, texts = rest[MAX_INSTRUCTIONS:-1], rest[-1]
     assert parse_inputs(before.checkpoint_id, fields[:count], texts) == before
-    assert rest[:MAX_INSTRUCTIONS] == shown_rows(2)
+    assert [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 2 + [False] * 6
 
 
 def test_the_summary_counts_texts_and_different_labels(before: Inputs):

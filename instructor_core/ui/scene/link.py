@@ -99,6 +99,7 @@ def form_of(scene: Scene) -> dict[str, Any]:
         "selected": [selected.row, selected.column, selected.instruction],
         "options": dict(scene.options or {}),
         **({"labelled": scene.label_name} if scene.label_name else {}),
+        **({"template": scene.inputs.template} if scene.inputs.template else {}),
     }
 
 
@@ -107,6 +108,9 @@ def scene_of(fields: Mapping[str, Any], inputs: Inputs, *, places: Collection[st
 
     What the form says of an unknown place or of a selection outside the inputs is passed over.
     """
+    template = fields.get("template")
+    if isinstance(template, str) and template.strip():
+        inputs = replace(inputs, checkpoint_id=f"{inputs.checkpoint}\n{template[:MAX_INSTRUCTION]}")
     place = fields.get("tab" if fields.get("v") == 1 else "place")
     options, n_ignored = _options(fields.get("options", {}))
     place = place if isinstance(place, str) and place in places else next(iter(places))
@@ -119,7 +123,7 @@ def _json(scene: Scene, *, indent: int | None = None) -> str:
     inputs = scene.inputs
     fields = {
         "v": VERSION,
-        "checkpoint": inputs.checkpoint_id,
+        "checkpoint": inputs.checkpoint,
         **({"beside": inputs.beside_id} if inputs.beside_id else {}),
         "instructions": [instruction.strip() for instruction in inputs.instructions],
         "texts": list(inputs.texts),
@@ -197,5 +201,5 @@ def _options(value: object) -> tuple[dict[str, Option], int]:
             or (isinstance(entry, str) and len(entry) <= MAX_OPTION_VALUE)
         )
 
-    kept = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
-    return dict(kept), len(value) - len(kept)
+    taken = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
+    return dict(taken), len(value) - len(taken)

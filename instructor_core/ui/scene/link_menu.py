@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.numbers import counted
-from instructor_core.ui.downloads import SAVE_FILE, new_path
+from instructor_core.ui.downloads import SAVE_FILE, new_path, size_of
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.page import KEEP, QUIET
@@ -99,7 +99,7 @@ def build_link(demo: gr.Blocks, stage: Stage, *, places: Sequence[str]) -> None:
         content = scene_file(stage.scene(*values))
         path = new_path(cache_folder(), FILE_NAME)
         path.write_bytes(content)
-        return str(path), note(f"{FILE_NAME}, {len(content) / 1000:.0f} kB")
+        return str(path), note(f"{FILE_NAME}, {size_of(len(content))}")
 
     def failed(words: str) -> Updates:
         return {stage.line: note(words, error=True)}

@@ -12,10 +12,10 @@ from instructor_core.analysis.checkpoints import agreement, describe
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
 from instructor_core.analysis.numbers import number, signed
-from instructor_core.analysis.why import Tie, why
+from instructor_core.analysis.why import Tie, WhyUnder, why
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
-from instructor_core.ui.feedback import boundary, note
+from instructor_core.ui.feedback import boundary, chip, note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, bring_to_front, follow, listen, news
 from instructor_core.ui.runtime import Runtime
@@ -43,14 +43,14 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
         return ""
     result = nearest_change(runtime.grid(inputs).embeddings, inputs.labels)
     names = [letter(k) for k in range(n_instructions)]
-    said = [describe_change(result, k) for k in range(1, n_instructions)]
-    if len(said) > 2:  # one line
+    sentences = [describe_change(result, k) for k in range(1, n_instructions)]
+    if len(sentences) > 2:  # one line
         changed = " · ".join(f"{name} {count}" for name, count in zip(names[1:], result.changed[1:], strict=True))
-        said = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
+        sentences = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
     if result.agreement is not None:
         shares = describe_agreement(result.agreement, names).replace("   ", " · ")
-        said.append(f"Share of the labelled texts whose nearest text has their label: {shares}.")
-    return note(*said)
+        sentences.append(f"Share of the labelled texts whose nearest text has their label: {shares}.")
+    return note(*sentences)
 
 
 def describe_two(runtime: Runtime, inputs: Inputs) -> str:
@@ -75,30 +75,33 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         for at in (chosen.row, chosen.column)
     )
     found = why(first, second, runtime.backgrounds(inputs))
-    said = "".join(
-        f"<li>{_chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_ties(one.ties)}; "
-        f"the end mark takes part in {signed(one.end, 2)}</li>"
+    listed = "".join(
+        f"<li>{chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_words(one)}</li>"
         for k, one in enumerate(found.under)
     )
     apart = ""
     if found.largest is not None:
         high, low = found.largest
         gap = found.under[high].cosine - found.under[low].cosine
-        apart = f"<p>{_chip(high)} and {_chip(low)} are {number(gap, 2)} apart, most by {_ties(found.changed)}</p>"
+        most = f", most by {_ties(found.changed)}" if found.changed else ""
+        apart = f"<p>{chip(high)} and {chip(low)} are {number(gap, 2)} apart{most}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
-    title += f" for {escape(inputs.checkpoint_id)}" if inputs.beside_id else ""
-    return f'<section class="ic-why"><h3>{title}</h3><ul>{said}</ul>{apart}</section>'
+    title += f" for {escape(inputs.checkpoint)}" if inputs.beside_id else ""
+    return f'<section class="ic-why"><h3>{title}</h3><ul>{listed}</ul>{apart}</section>'
+
+
+def _words(one: WhyUnder) -> str:
+    """What ties two texts under one instruction, and what else takes part."""
+    if not one.ties:
+        return "the whole of it is of one token: no words are averaged"
+    own = f", the instruction's own tokens in {signed(one.instruction, 2)}" if one.instruction else ""
+    return f"{_ties(one.ties)}; the end mark takes part in {signed(one.end, 2)}{own}"
 
 
 def _ties(ties: Sequence[Tie]) -> str:
     return ", ".join(
         f"{escape(tie.first)} × {escape(tie.second)} {signed(tie.contribution, 2)}" for tie in ties[:N_TIES]
     )
-
-
-def _chip(k: int) -> str:
-    style = f"background:var(--ic-accent-{k});color:var(--ic-accent-{k}-ink)"
-    return f'<span class="ic-chip" style="{style}">{letter(k)}</span>'
 
 
 def _named(inputs: Inputs, index: int) -> str:

@@ -46,7 +46,7 @@ class Stage:
         """Outputs of an event that shows a scene."""
         page, options = self.page, [option.component for option in self.options.values()]
         shared = [self.checkpoint, self.line, self.words, page.tabs, page.active, page.selected, page.restored]
-        return [*shared, *self.sidebar.entries, *options]
+        return [*shared, self.sidebar.template, *self.sidebar.entries, *options]
 
     @property
     def now(self) -> list[Any]:
@@ -71,6 +71,7 @@ class Stage:
         inputs = scene.inputs
         updates: Updates = {
             self.checkpoint: inputs.choice,
+            self.sidebar.template: inputs.template,
             self.words: Words(inputs.texts, words or "", scene.label_name),
             self.page.tabs: gr.Tabs(selected=scene.place),
             self.page.active: scene.place,
@@ -102,11 +103,11 @@ def label_name(words: Words | None, inputs: Inputs) -> str:
     return words.label_name if words is not None and words.texts == inputs.texts else ""
 
 
-def words_about(inputs: Inputs, examples: Sequence[Example], said: Words | None) -> tuple[str, str | None]:
+def words_about(inputs: Inputs, examples: Sequence[Example], words: Words | None) -> tuple[str, str | None]:
     """Return the line over the tabs as HTML, and the id of the example that the texts are, or None."""
     example = next((entry for entry in examples if (entry.texts, entry.labels) == (inputs.texts, inputs.labels)), None)
     example_id = None if example is None else example.id
-    known = said if said is not None and said.texts == inputs.texts else Words(inputs.texts)
+    known = words if words is not None and words.texts == inputs.texts else Words(inputs.texts)
     if known.html:
         return known.html, example_id
     size = counted(len(inputs.texts), "text")
@@ -124,7 +125,7 @@ def follow_words(stage: Stage, examples: Sequence[Example]) -> None:
     """Keep the line over the tabs and the menu of examples true of the texts on screen."""
     follow(
         stage.page,
-        lambda inputs, said: list(words_about(inputs, examples, said)),
+        lambda inputs, words: list(words_about(inputs, examples, words)),
         [stage.page.inputs, stage.words],
         [stage.line, stage.example],
     )

@@ -10,13 +10,12 @@ import gradio as gr
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
-from instructor_core.errors import UserError
-from instructor_core.ui.components import code_view, plot_view, widget
+from instructor_core.ui.components import code_view, component, plot_view
 from instructor_core.ui.downloads import SAVE_FILE
-from instructor_core.ui.feedback import note, status
+from instructor_core.ui.feedback import boundary, note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
 from instructor_core.ui.inputs import Inputs, join_ready
-from instructor_core.ui.instructions import add_instruction, shown_rows
+from instructor_core.ui.instructions import add_instruction, objective_choices, show_rows
 from instructor_core.ui.options import TabOption
 from instructor_core.ui.page import (
     EACH,
@@ -42,12 +41,10 @@ from instructor_core.ui.trial.decision import DecisionView, decide, merge_labels
 METRICS = [(metric.value, metric.name) for metric in Metric]
 
 
-def suggested(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
+@boundary(lambda words: (KEEP, note(words, error=True)))
+def suggest_candidates(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
     """Return the candidates with all combinations of the chosen slots added, and a note."""
-    try:
-        new = suggest(domains=domains or [""], text_types=text_types, objectives=objectives)
-    except UserError as error:
-        return typed, note(str(error), error=True)
+    new = suggest(domains=domains or [""], text_types=text_types, objectives=objectives)
     lines = dict.fromkeys([*(line.strip() for line in typed.splitlines()), *(entry.strip() for entry in new)])
     return "\n".join(line for line in lines if line), note(f"{counted(len(new), 'candidate')} added to the list.")
 
@@ -55,10 +52,9 @@ def suggested(typed: str, domains: list[str], text_types: list[str], objectives:
 def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
     """Return the matrix, brought to the front, and the fields of instructions with the instruction among them."""
     known = {join_ready(entry) for entry in typed[:count]}
-    fields = [count, *shown_rows(count), *typed]
-    if instruction and instruction not in known:
-        fields = add_instruction(instruction.strip(), count, *typed)
-    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *fields]
+    is_new = instruction and instruction not in known
+    rows = add_instruction(instruction.strip(), count, *typed) if is_new else show_rows(count, typed)
+    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *rows]
 
 
 def clicked(event: gr.EventData) -> int:
@@ -138,9 +134,11 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     stop.click(lambda: (HIDDEN, ""), None, [stop, tried], **LATEST)
     closer.answer.stop.click(lambda: HIDDEN, None, closer.answer.stop, **LATEST)
 
-    def open_row(event: gr.EventData, rows: list[list[str | float]]) -> tuple[Any, Any]:
+    def open_row(event: gr.EventData, rows: list[list[str | float]]) -> dict[Any, Any]:
         at = clicked(event)
-        return ("confusions", str(rows[at][0])) if 0 <= at < len(rows) else (KEEP, KEEP)
+        if not 0 <= at < len(rows):
+            return {closer.row: KEEP}
+        return {closer.question: "confusions", closer.row: str(rows[at][0])}
 
     def merge(event: gr.EventData, inputs: Inputs) -> list[Any]:
         return [*merge_labels(inputs, clicked(event)), news()]
@@ -173,7 +171,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
 def _buttons(elem_id: str, elem_class: str) -> gr.HTML:
     """A part of the page whose buttons, `data-chip`, send their number by its event `pick`."""
     script = "InstructorShell.chips(element, trigger, 'pick');"
-    return widget(script, "", elem_id=elem_id, elem_classes=[elem_class])
+    return component("${value}", script, "", elem_id=elem_id, elem_classes=[elem_class])
 
 
 def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
@@ -187,21 +185,18 @@ def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
             list(lists.text_types), value=["review"], multiselect=True, label="text types", min_width=180
         )
         objectives = gr.Dropdown(
-            [
-                (f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective)
-                for entry in lists.objectives
-            ],
+            objective_choices(),
             value=[lists.objectives[0].objective],
             multiselect=True,
             label="objectives (· works on instructor-mini)",
             min_width=260,
         )
     add = gr.Button("Add all combinations", size="sm", elem_id="suggest")
-    said = gr.HTML()
+    message = gr.HTML()
     added: gr.events.Dependency = add.click(
-        suggested,
+        suggest_candidates,
         [candidates, domains, text_types, objectives],
-        [candidates, said],
+        [candidates, message],
         **LATEST,
     )
     return added

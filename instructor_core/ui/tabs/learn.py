@@ -14,8 +14,9 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.components import script_tags
+from instructor_core.ui.components import component
 from instructor_core.ui.examples import load_examples
+from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
@@ -28,7 +29,7 @@ from instructor_core.ui.lessons import (
     load_glossary,
     load_lessons,
 )
-from instructor_core.ui.page import KEEP, Selected, follow
+from instructor_core.ui.page import KEEP, QUIET, Selected, follow
 from instructor_core.ui.printing import SCRIPTS
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import Scene
@@ -39,25 +40,15 @@ TAB = "learn"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a learner is, and what to go back to.
-
-    Attributes:
-        lesson: Index of the lesson.
-        step: Index of the step; the number of steps once the lesson is finished.
-        own: The learner's own scene, options and all; what they make in a free task is theirs as well.
-        turn: Counts what the bar was told, so that saying the same again is news.
-        verdict: On the answer to this step; None before there is one.
-        shown: What the page was last set up to in this step; None at the end of a lesson.
-        before: The inputs that were on screen then: until those of `shown` are there, they are no answer.
-    """
+    """Where a learner is, and what to go back to."""
 
     lesson: int
-    step: int
-    own: Scene
-    turn: int = 0
-    verdict: Verdict | None = None
-    shown: Scene | None = None
-    before: Inputs | None = None
+    step: int  # the number of steps once the lesson is finished
+    own: Scene  # the learner's, options and all; what they make in a free task is theirs as well
+    turn: int = 0  # counts the values of the bar, so that the same again is news
+    verdict: Verdict | None = None  # on the answer to this step
+    scene: Scene | None = None  # what the page was last set up to in this step; None at the end of a lesson
+    before: Inputs | None = None  # on screen then: until those of `scene` are there, they are no answer
 
 
 def bar_json(lessons: Sequence[Lesson], place: Place | None, *, follows: bool = False) -> str:
@@ -131,33 +122,28 @@ def is_own(scene: Scene) -> bool:
 def act(
     runtime: Runtime, lessons: Sequence[Lesson], place: Place | None, now: Scene, action: str, event: dict[str, Any]
 ) -> tuple[Place | None, Scene | None]:
-    """Return where a learner is after an action, and the scene to set up; None leaves the page as it is.
+    """Return where a learner is after an action and what came with it, and the scene to set up, None for none.
 
-    Args:
-        runtime: Loaded checkpoints; the one in use answers.
-        lessons: All lessons.
-        place: Where the learner is; None outside a lesson.
-        now: What the page shows.
-        action: "open", "next", "back", "show", "answer", "reveal", "check", "solve" or "leave".
-        event: What came with it; untrusted.
+    Outside a lesson there is no place. What the page shows, `now`, has the checkpoint that answers.
     """
     if action == "open":
-        place = place and _kept(lessons, place, now)
+        place = place and _keep_own(lessons, place, now)
         found = find(lessons, event.get("lesson"), event.get("step"))
         if found is None:
             return place, None
-        return _entered(lessons, Place(*found, now if place is None else place.own, _turn(place)), now)
+        own, turn = (now, 0) if place is None else (place.own, place.turn + 1)
+        return _enter(lessons, Place(*found, own, turn), now)
     if place is None:
         return None, None
-    place = _kept(lessons, place, now)
+    place = _keep_own(lessons, place, now)
     if action == "leave":
         return None, place.own
     if action in ("next", "back", "show"):
         by = {"next": 1, "back": -1, "show": 0}[action]
         step = max(0, min(place.step + by, len(lessons[place.lesson].steps)))
-        told = step_of(lessons, place)
-        verdict = place.verdict if action == "show" and told and not told.free else None
-        return _entered(lessons, replace(place, step=step, verdict=verdict, turn=place.turn + 1), now)
+        left = step_of(lessons, place)
+        verdict = place.verdict if action == "show" and left and not left.free else None
+        return _enter(lessons, replace(place, step=step, verdict=verdict, turn=place.turn + 1), now)
     step_now = step_of(lessons, place)
     if step_now is None:
         return place, None
@@ -165,14 +151,14 @@ def act(
     if action == "solve" and step_now.solution is not None:
         scene = step_now.solved(checkpoint_id)
         verdict = judge_change(encoder, step_now, scene.inputs, scene.selected)
-        return _told(replace(place, shown=scene, before=now.inputs), verdict), scene
+        return _with_verdict(replace(place, scene=scene, before=now.inputs), verdict), scene
     if action == "check" and step_now.solution is not None:
-        return _told(place, judge_change(encoder, step_now, now.inputs, now.selected)), None
+        return _with_verdict(place, judge_change(encoder, step_now, now.inputs, now.selected)), None
     choice = step_now.answer if action == "reveal" else event.get("choice")
     if action in ("answer", "reveal") and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
         untouched = now.inputs.runs[0] == replace(step_now.inputs, checkpoint_id=checkpoint_id)
         revealed = replace(now, selected=step_now.reveal) if step_now.reveal and untouched else None
-        return _told(place, judge(encoder, step_now, checkpoint_id, int(choice))), revealed
+        return _with_verdict(place, judge(encoder, step_now, checkpoint_id, int(choice))), revealed
     return place, None
 
 
@@ -181,10 +167,10 @@ def notice(
 ) -> Place | None:
     """Return the place after a new run or selection: a change that a step asks for is judged as soon as it is there."""
     step = step_of(lessons, place)
-    if place is None or step is None or step.solution is None or (shown := place.shown) is None:
+    if place is None or step is None or step.solution is None or (scene := place.scene) is None:
         return place
-    if inputs.runs[0] == replace(shown.inputs, checkpoint_id=inputs.checkpoint_id):
-        if not step.free or selected == shown.selected:
+    if inputs.runs[0] == replace(scene.inputs, checkpoint_id=inputs.checkpoint_id):
+        if not step.free or selected == scene.selected:
             return place
     elif inputs == place.before:
         return place
@@ -203,33 +189,29 @@ def _start(step: Step, place: Place, checkpoint_id: str) -> Scene:
 
 def _is_lent(step: Step, place: Place) -> bool:
     """Whether an example that the learner asked for stands in the place of texts of their own."""
-    return place.shown is not None and place.shown == step.solved(place.shown.inputs.checkpoint_id)
+    return place.scene is not None and place.scene == step.solved(place.scene.inputs.checkpoint_id)
 
 
-def _kept(lessons: Sequence[Lesson], place: Place, now: Scene) -> Place:
+def _keep_own(lessons: Sequence[Lesson], place: Place, now: Scene) -> Place:
     """The place, with what a learner made in a free task for their own, unless they have other texts and play."""
     step = step_of(lessons, place)
-    if step is None or not step.free or place.shown is None or (is_own(place.own) and _is_lent(step, place)):
+    if step is None or not step.free or place.scene is None or (is_own(place.own) and _is_lent(step, place)):
         return place
     alone = now.inputs.runs[0]
-    if now.inputs == place.before or alone == replace(place.shown.inputs, checkpoint_id=alone.checkpoint_id):
+    if now.inputs == place.before or alone == replace(place.scene.inputs, checkpoint_id=alone.checkpoint_id):
         return place
-    return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected), shown=now)
+    return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected), scene=now)
 
 
-def _turn(place: Place | None) -> int:
-    return 0 if place is None else place.turn + 1
-
-
-def _told(place: Place, verdict: Verdict) -> Place:
+def _with_verdict(place: Place, verdict: Verdict) -> Place:
     return replace(place, verdict=verdict, turn=place.turn + 1)
 
 
-def _entered(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place, Scene | None]:
+def _enter(lessons: Sequence[Lesson], place: Place, now: Scene) -> tuple[Place, Scene | None]:
     """The place and its scene; the end of a lesson leaves the page as it is."""
     step = step_of(lessons, place)
     scene = None if step is None else _start(step, place, now.inputs.checkpoint_id)
-    return replace(place, shown=scene, before=now.inputs), scene
+    return replace(place, scene=scene, before=now.inputs), scene
 
 
 # ---- components ------------------------------------------------------------------------------------------------------
@@ -239,45 +221,44 @@ def lesson_bar() -> gr.HTML:
     """Return the bar over the canvas; empty until a lesson runs, but for a link into the first one."""
     first = load_lessons()[0]
     words = f"New here? Lesson 1, {first.minutes} minutes"
-    return gr.HTML(
+    return component(
+        "<section class='ic-lesson' aria-label='Lesson' hidden></section>"
+        f"<a class='ic-first' href='?lesson={first.id}' data-lesson='{first.id}'>{words}</a>",
+        "InstructorLessons.mountBar(element, props, watch, trigger, 'lesson_action');",
         "",
         elem_id="lesson-bar",
         label="Lesson",
-        html_template="<section class='ic-lesson' aria-label='Lesson' hidden></section>"
-        f"<a class='ic-first' href='?lesson={first.id}' data-lesson='{first.id}'>{words}</a>",
-        js_on_load="InstructorLessons.mountBar(element, props, watch, trigger, 'lesson_action');",
-        head=script_tags(*SCRIPTS),
-        apply_default_css=False,
-    )
-
-
-def _catalogue(lessons: Sequence[Lesson], glossary: Sequence[GlossaryEntry]) -> gr.HTML:
-    return gr.HTML(
-        catalogue_json(lessons, glossary),
-        elem_id="lesson-list",
-        label="Lessons",
-        html_template="<div class='ic-lessons'></div>",
-        js_on_load="InstructorLessonList.mountList(element, props, watch, trigger, 'lesson_action', 'lesson_print');",
-        head=script_tags(*SCRIPTS),
-        apply_default_css=False,
+        scripts=SCRIPTS,
     )
 
 
 def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
     """Lay out the list and connect it and the bar, which `lesson_bar` made; returns the list."""
     lessons, page = load_lessons(), stage.page
-    catalogue, place = _catalogue(lessons, load_glossary()), gr.State(None)
+    catalogue = component(
+        "<div class='ic-lessons'></div>",
+        "InstructorLessonList.mountList(element, props, watch, trigger, 'lesson_action', 'lesson_print');",
+        catalogue_json(lessons, load_glossary()),
+        elem_id="lesson-list",
+        label="Lessons",
+        scripts=SCRIPTS,
+    )
+    place = gr.State(None)
 
     def handle(event: gr.EventData, at: Place | None, *values: Any) -> Updates:
         now, data = stage.scene(*values), event_data(event)
-        after, scene = act(page.runtime, lessons, at, now, str(data.get("action")), data)
+
+        @boundary(lambda words: (at and _with_verdict(at, Verdict("not-yet", words)), None))
+        def answer() -> tuple[Place | None, Scene | None]:
+            return act(page.runtime, lessons, at, now, str(data.get("action")), data)
+
+        after, scene = answer()
         updates = {} if scene is None else stage.show(scene)
         return {**updates, place: after, bar: bar_json(lessons, after)}
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     given, outputs = [place, *stage.now], [place, bar, *stage.components]
     for source in (bar, catalogue):
-        source.lesson_action(handle, given, outputs, trigger_mode="multiple", preprocess=False, **quiet)
+        source.lesson_action(handle, given, outputs, trigger_mode="multiple", preprocess=False, **QUIET)
 
     def follow_change(at: Place | None, inputs: Inputs, selected: Selected) -> list[Any]:
         # The bar alone is told: a learner may be elsewhere by the time that this is judged.

@@ -149,7 +149,7 @@ def _two(context: Context) -> tuple[int, int]:
 
 def _sides(context: Context) -> tuple[dict[str, Any], str]:
     """Order and groups of the texts on both sides of a matrix, and a sentence if not all of them fit."""
-    order, cut = shown_order(context.leading, context.options[ORDER])
+    order, cut = display_order(context.leading, context.options[ORDER])
     return {"order": order, "groups": grid_groups(context.leading)}, cut
 
 
@@ -164,7 +164,7 @@ def _of_groups(grid: EmbeddingGrid, drawn: PanelSet) -> Drawing:
     return Drawing((BLOCKS_HOW_TO_READ, grid_groups(grid).rule, instead), drawn)
 
 
-def shown_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
+def display_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
     """Return text indices in display order, and a sentence if not all of them fit."""
     indices: Sequence[int] = range(grid.n_texts)
     cut = ""

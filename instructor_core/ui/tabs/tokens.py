@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from instructor_core.analysis.numbers import number
+from instructor_core.analysis.pooled import pools_instruction, pools_one
 from instructor_core.analysis.tokens import token_alignment, token_dimensions, token_similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
@@ -30,8 +31,7 @@ ORDERS = [("similar side by side", "seriation"), ("most variable first", "varian
 MAX_TOKENS = 160  # rows of a heatmap; a longer text shows its first ones
 
 NOTES = {
-    "dimensions": "Each row is a token's vector W h; the embedding is the mean of the text rows and </s>, so "
-    "instruction rows are shown and never counted. A dimension has no meaning of its own.",
+    "dimensions": "Each row is a token's vector W h; {pooled}. A dimension has no meaning of its own.",
     "similarity": "Cosine between token vectors. Every vector already contains the words around it, the "
     "instruction's included, so a high value is not a similarity of the two words alone.",
 }
@@ -56,7 +56,7 @@ def _draw(view: str, context: Context) -> Drawing:
         drawn = token_dimension_panels(result, tokens, segments, inputs.instructions)
     cut = max(encoding.n_encoded for encoding in encodings)
     first = f"The heatmaps show the first {MAX_TOKENS} of {cut} tokens." if cut > MAX_TOKENS else ""
-    return Drawing((NOTES[view], first), drawn, rows=rows_of(encodings))
+    return Drawing((NOTES[view].format(pooled=pooled_words(encodings[0])), first), drawn, rows=rows_of(encodings))
 
 
 VIEWS = tuple(
@@ -65,10 +65,22 @@ VIEWS = tuple(
 )
 
 
+def pooled_words(encoding: TokenEncoding) -> str:
+    """Return which rows the embedding is the mean of."""
+    if pools_one(encoding):
+        (row,) = np.flatnonzero(encoding.pooling_mask)
+        return f"the embedding is the row of {encoding.tokens[row]} alone, all others are shown and never counted"
+    if pools_instruction(encoding):
+        return "the embedding is the mean of all rows, those of the instruction too"
+    end = encoding.tokens[encoding.n_encoded - 1]
+    return f"the embedding is the mean of the text rows and {end}, so instruction rows are shown and never counted"
+
+
 def count_note(encoding: TokenEncoding) -> str:
     """Return the token count in the form "instruction 9 + text 34 + 1 of 512"."""
-    n_text = encoding.n_encoded - 1 - encoding.n_instruction_tokens
-    words = f"instruction {encoding.n_instruction_tokens} + text {n_text + encoding.n_cut} + 1"
+    n_marks = sum(segment.value == "end" for segment in encoding.segments)
+    n_text = encoding.n_encoded - n_marks - encoding.n_instruction_tokens
+    words = f"instruction {encoding.n_instruction_tokens} + text {n_text + encoding.n_cut} + {n_marks}"
     total = encoding.n_encoded + encoding.n_cut
     if encoding.n_cut:
         return f"{words} = {total} / {encoding.max_seq_length}: {encoding.n_cut} cut off"

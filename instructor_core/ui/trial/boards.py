@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from instructor_core.analysis.controls import Role, one_space
 from instructor_core.analysis.decision import lead_needed
@@ -23,6 +24,9 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.trial.comparison import MAX_PAIRS, Comparison, ScoreBook, compare, worded
 from instructor_core.ui.trial.request import Finding, Request, Steps
 
+if TYPE_CHECKING:
+    from instructor_core.families.templates import Template
+
 NEXT_CHECKPOINT = "instructor-base"  # tells finer labels apart than the bundled one
 TABLE_HEADERS = (
     "row",
@@ -40,7 +44,7 @@ def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, requ
     finding = yield from _decide(runtime, book, first, request)
     for second in others:
         beside = yield from _decide(runtime, book, second, request)
-        names = (first.checkpoint_id, second.checkpoint_id)
+        names = (first.checkpoint, second.checkpoint)
         headlines = [f"{name}: {each.sentences[0]}" for name, each in zip(names, (finding, beside), strict=True)]
         finding = replace(
             finding,
@@ -65,7 +69,7 @@ def _decide(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request)
     """The decision under one checkpoint."""
     found = yield from compare(runtime, book, inputs, request)
     board, spread = found.board, found.choice.spread
-    shown = board.use.entry.instruction
+    instruction = board.use.entry.instruction
     read = (board_figures.HOW_TO_READ, board_figures.NOT_SHOWN)
     panels = board_figures.leaderboard_panels(board, metrics=(request.metric,))
     if spread is not None:
@@ -73,18 +77,20 @@ def _decide(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request)
         panels = _wording_panels(found, spread)
     larger = larger_than(inputs.checkpoint_id)
     step = board.decision.next_step(larger)
-    said = [sentence for sentence in conclusion(board, larger=larger) if sentence != step]
+    conclusions = [sentence for sentence in conclusion(board, larger=larger) if sentence != step]
     if not step:
         step = "Next: use it in Python, below."
         if spread is None:
             step = "Next: try more wordings. How a task is worded can matter as much as the task."
     return Finding(
         " ".join(read),
-        (*said, *(spread.sentences if spread is not None else ()), *found.said),
+        (*conclusions, *(spread.sentences if spread is not None else ()), *found.left_out),
         panels,
         table=table_of(board),
-        snippet=snippet_for(shown, runtime.checkpoint(inputs.checkpoint_id).source),
-        instruction=shown,
+        snippet=snippet_for(
+            instruction, runtime.checkpoint(inputs.checkpoint_id).source, runtime.template(inputs.checkpoint_id)
+        ),
+        instruction=instruction,
         step=step,
         cost="" if request.many else _cost_of_many(found, runtime.pace(inputs.checkpoint_id), request.columns),
     )
@@ -131,14 +137,14 @@ def show_scores(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Requ
 def show_confusions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Which labels the row that was asked about confuses, else the one that the decision names."""
     runs = inputs.runs
-    run = next((each for each in runs if request.row.endswith(_row_of("", each.checkpoint_id))), runs[0])
+    run = next((each for each in runs if request.row.endswith(_row_of("", each.checkpoint))), runs[0])
     board = (yield from compare(runtime, book, run, request)).board
-    name = request.row.removesuffix(_row_of("", run.checkpoint_id))
+    name = request.row.removesuffix(_row_of("", run.checkpoint))
     row = next((row for row in board.rows if row.name == name), board.use)
     panels = board_figures.confusion_panels(confusion(row, board.task), row)
     return Finding(
         f"{board_figures.CONFUSION_HOW_TO_READ} {board_figures.CONFUSION_NOT_SHOWN}",
-        (f"{run.checkpoint_id}: {panels.alt}" if inputs.beside_id else panels.alt,),
+        (f"{run.checkpoint}: {panels.alt}" if inputs.beside_id else panels.alt,),
         panels,
         instruction=row.entry.instruction,
     )
@@ -164,11 +170,13 @@ def table_of(board: Leaderboard) -> list[list[str | float]]:
     ]
 
 
-def snippet_for(instruction: str, source: str) -> str:
+def snippet_for(instruction: str, source: str, template: Template | None = None) -> str:
     """Return Python that embeds texts with an instruction."""
+    opened = "open_checkpoint" if template else "InstructorModel"
+    how = f", template={template.string!r}" if template else ""
     return (
-        "from instructor_core import InstructorModel\n\n"
-        f"model = InstructorModel({source!r})\n"
+        f"from instructor_core import {opened}\n\n"
+        f"model = {opened}({source!r}{how})\n"
         f"instruction = {instruction!r}\n"
         'texts = ["..."]\n'
         "embeddings = model.encode([(instruction, text) for text in texts])  # (N, D), unit length\n"

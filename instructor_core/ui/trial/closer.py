@@ -150,10 +150,10 @@ def look_closer(
         return
     finding = yield from described(
         EXPERIMENTS[question](page.runtime, book, inputs, request),
-        lambda said: Answer(line=status(said), stop=SHOWN),
+        lambda line: Answer(line=status(line), stop=SHOWN),
     )
     rows = None if finding.rows is None else finding.rows.to_json()
-    alone = (f"This is about {inputs.checkpoint_id} alone.",) if inputs.beside_id and question != "confusions" else ()
+    alone = (f"This is about {inputs.checkpoint} alone.",) if inputs.beside_id and question != "confusions" else ()
     words, figures = sentence_list((*finding.sentences, *alone)), finding.panels.to_json()
     yield Answer(status(""), HIDDEN, words, rows, figures, note(finding.how_to_read), key)
 

@@ -63,7 +63,7 @@ class Comparison:
     entries: tuple[Entry, ...]
     tasks: tuple[WordedTask, ...]
     own: tuple[str, ...]
-    said: tuple[str, ...]  # on texts that were left out
+    left_out: tuple[str, ...]  # sentences on texts
 
 
 def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:

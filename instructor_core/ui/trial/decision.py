@@ -98,7 +98,7 @@ def decide(
     request = Request(candidates=typed, metric=Metric[metric], many=many, columns=columns)
     finding = yield from described(
         compare_instructions(page.runtime, book, inputs, request),
-        lambda said: DecisionView(line=status(said), stop=SHOWN),
+        lambda line: DecisionView(line=status(line), stop=SHOWN),
     )
     yield decided(finding, key)
 

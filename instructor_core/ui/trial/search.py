@@ -37,16 +37,16 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     instructions = [inputs.instructions[request.a], inputs.instructions[request.b]]
     asked = yield from encode_grid(encoder, instructions, queries)
     asked_for = set(queries)
-    kept = [i for i, text in enumerate(inputs.texts) if text not in asked_for]
-    if not kept:
+    rows = [i for i, text in enumerate(inputs.texts) if text not in asked_for]
+    if not rows:
         raise UserError("All texts are queries: nothing is left to search. Remove a query or add texts.")
-    documents = [inputs.texts[i] for i in kept]
+    documents = [inputs.texts[i] for i in rows]
     found = yield from encode_grid(encoder, instructions, documents)
     result = retrieve(asked.vectors[0], found.vectors[1])
     same = [retrieve(asked.vectors[k], found.vectors[k]) for k in (0, 1)]  # one instruction on both sides
-    relevant = _relevant(query_columns, inputs.label_columns, kept)
+    relevant = _relevant(query_columns, inputs.label_columns, rows)
     marked = relevant[0] if relevant else None
-    sentences = [f"{counted_queries(len(queries))} under {a}, {counted(len(kept), 'text')} under {b}."]
+    sentences = [f"{counted_queries(len(queries))} under {a}, {counted(len(rows), 'text')} under {b}."]
     if marked is not None and marked.any():
         here, there = quality(result, marked), quality(same[0], marked)
         sentences.append(
@@ -60,9 +60,9 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     lists = [
         replace(panel, key=f"query {query + 1}")
         for query in range(min(len(queries), MAX_QUERIES_SHOWN))
-        for panel in rank_figures.result_panels(result, query, queries, inputs.texts, rows=kept, relevant=marked).panels
+        for panel in rank_figures.result_panels(result, query, queries, inputs.texts, rows=rows, relevant=marked).panels
     ]
-    changes = rank_figures.rank_change_panels(same[0], result, 0, queries, inputs.texts, rows=kept)
+    changes = rank_figures.rank_change_panels(same[0], result, 0, queries, inputs.texts, rows=rows)
     moved = [replace(panel, key=f"change {at + 1}") for at, panel in enumerate(changes.panels)]
     if len(queries) > MAX_QUERIES_SHOWN:
         sentences.append(f"The lists of the first {MAX_QUERIES_SHOWN} queries are shown.")
@@ -80,28 +80,28 @@ def counted_queries(n: int) -> str:
 
 def _moved_down(same: Sequence[Retrieval], relevant: Sequence[NDArray[np.bool_]], names: Sequence[str]) -> list[str]:
     """p-MRR between two instructions, each on both sides, as a sentence: the labels of either may be the first's."""
-    said = []
+    parts = []
     for first, second in ((0, 1), (1, 0)):
         dropped = relevant[first] & ~relevant[second]
         if dropped.any():
-            said.append(
+            parts.append(
                 f"{signed(p_mrr(same[0], same[1], dropped), 2)} if {names[0]} asks for labels {first + 1} and "
                 f"{names[1]} for labels {second + 1}"
             )
-    if not said:
+    if not parts:
         return []
     return [
-        f"p-MRR from {names[0]} to {names[1]}, each on both sides: {'; '.join(said)}. Above 0, texts that no longer "
+        f"p-MRR from {names[0]} to {names[1]}, each on both sides: {'; '.join(parts)}. Above 0, texts that no longer "
         "answer move down, as they should; 0 takes no notice of the instruction."
     ]
 
 
 def _relevant(
-    query_columns: Sequence[Sequence[str]], label_columns: Sequence[Sequence[str]], kept: Sequence[int]
+    query_columns: Sequence[Sequence[str]], label_columns: Sequence[Sequence[str]], rows: Sequence[int]
 ) -> list[NDArray[np.bool_]]:
     """(Q, M) which documents share a query's label, for each column that queries and texts have."""
     marks = []
     for of_queries, of_texts in zip(query_columns, label_columns, strict=False):
-        asked, answers = np.array(of_queries), np.array([of_texts[i] for i in kept])
+        asked, answers = np.array(of_queries), np.array([of_texts[i] for i in rows])
         marks.append(np.asarray((asked[:, None] == answers[None, :]) & (asked[:, None] != "")))
     return marks
