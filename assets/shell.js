@@ -4,7 +4,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
   const PAUSE = 250; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
-  const CHANGES = "button[data-chip], #add-instruction, .ic-remove, #build-instruction";
+  const CHANGES = "button[data-chip]:not(#lab-table *), #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
   let waiting = 0; // of a run, while keys are pressed
   let run = () => (waiting = 0); // until `live`
