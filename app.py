@@ -19,6 +19,7 @@ from instructor_core.ui.settings import (  # noqa: E402
     UserError,
     read_settings,
     with_checkpoint,
+    with_comparison,
 )
 
 
@@ -31,6 +32,7 @@ def arguments(values: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--checkpoint", metavar="PATH", help="folder of a checkpoint, or a name in the menu")
+    parser.add_argument("--compare", metavar="PATH", help="another one, shown beside the first")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; chosen by itself if left out")
     parser.add_argument("--dtype", choices=DTYPES, help="float32 if left out")
     parser.add_argument("--host", help="address to listen on, 127.0.0.1 if left out")
@@ -40,8 +42,10 @@ def arguments(values: list[str]) -> argparse.Namespace:
 
 def settings(options: argparse.Namespace) -> Settings:
     """Return the settings of the environment with those of the command line over them."""
-    given = {name: value for name, value in vars(options).items() if name != "checkpoint" and value is not None}
-    return with_checkpoint(replace(read_settings(os.environ), **given), options.checkpoint)
+    checkpoints = ("checkpoint", "compare")
+    given = {name: value for name, value in vars(options).items() if name not in checkpoints and value is not None}
+    chosen = with_checkpoint(replace(read_settings(os.environ), **given), options.checkpoint)
+    return with_comparison(chosen, options.compare)
 
 
 try:

@@ -4,7 +4,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
   const PAUSE = 250; // ms without a key until the figures follow
   const FIELDS = ".ic-instruction textarea, #texts textarea";
-  const CHANGES = "button[data-chip], #add-instruction, .ic-remove, #build-instruction";
+  const CHANGES = "button[data-chip]:not(#lab-table *), #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
   let waiting = 0; // of a run, while keys are pressed
   let run = () => (waiting = 0); // until `live`
@@ -171,7 +171,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   }
 
   /** The drawer of a narrow page: the selected texts at the lower edge, all of it when it is open. */
-  const sheet = (wanted) => toggle("ic-sheet", wanted, "#sheet-handle", ["more", "less"]);
+  const sheet = (wanted) => void toggle("ic-sheet", wanted, "#sheet-handle", ["more", "less"]);
 
   addEventListener("keydown", (key) => {
     if (key.key !== "Escape" || !root.dataset.panel) return;

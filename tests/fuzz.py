@@ -25,6 +25,7 @@ import httpx
 ENDPOINTS = {
     "encode": ("texts", "instructions", "checkpoint", "normalize"),
     "similarity": ("texts", "instructions", "checkpoint"),
+    "compare": ("texts", "instructions", "other", "checkpoint"),
     "tokens": ("texts", "instruction", "checkpoint"),
     "project": ("texts", "instructions", "method", "layout", "dimensions", "n_neighbors", "min_dist", "metric"),
     "ledger": ("first", "second", "instruction", "second_instruction", "by"),

@@ -34,7 +34,7 @@ TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "
 INSTRUCTIONS = ["Represent the review for classifying its sentiment:", ""]
 SAID = [f"{word} {thing}." for thing in ("soup", "train", "phone", "film") for word in ("Lovely", "Awful", "Good")]
 JOINED = "Represent the review for classifying its sentiment: "
-NAMES = ("/encode", "/similarity", "/tokens", "/project", "/ledger", "/leaderboard", "/fingerprint")
+NAMES = ("/encode", "/similarity", "/compare", "/tokens", "/project", "/ledger", "/leaderboard", "/fingerprint")
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,19 @@ def test_the_terms_of_a_ledger_add_up_to_the_cosine(client: Client, mini: Instru
     assert np.isclose(np.sum(answer["values"]), one @ two, atol=1e-4)
     assert np.isclose(answer["cosine"], one @ two, atol=1e-5)
     assert (len(answer["rows"]), len(answer["columns"])) == np.array(answer["values"]).shape
+
+
+def test_a_checkpoint_agrees_with_itself_and_an_unknown_one_is_refused(client: Client) -> None:
+    asked = {"texts": SAID, "instructions": INSTRUCTIONS, "api_name": "/compare"}
+    answer = client.predict(**asked, other="instructor-mini")
+    assert answer["checkpoints"] == ["instructor-mini"] * 2 and np.isclose(
+        answer["k"] / (len(SAID) - 1), answer["chance"]
+    )
+    assert [row["instruction"] for row in answer["instructions"]] == [text.strip() for text in INSTRUCTIONS]
+    assert all((row["overlap"], row["cka"], row["flips"]) == (1, 1, 0) for row in answer["instructions"])
+    for other in ("/etc", "someone/else", ""):
+        with pytest.raises(AppError, match="There is no checkpoint"):
+            client.predict(**asked, other=other)
 
 
 def test_a_leaderboard_ranks_the_instructions_beside_controls(client: Client) -> None:

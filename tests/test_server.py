@@ -25,7 +25,7 @@ from instructor_core.ui.inputs import MAX_INSTRUCTIONS
 from tests import fuzz, load
 from tests.serving import ROOT, Server, serving
 
-ENDPOINTS = ["encode", "similarity", "tokens", "project", "ledger", "leaderboard", "fingerprint"]
+ENDPOINTS = ["encode", "similarity", "compare", "tokens", "project", "ledger", "leaderboard", "fingerprint"]
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late."]
 VISITORS, ROUNDS = 50, 3  # `python -m tests.load` goes on for longer
 GROWTH_MB = 64  # that 50 visitors may add once everything is warm

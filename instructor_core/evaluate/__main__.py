@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--wordings", type=Path, metavar="FILE", help="instructions to use, not the bundled")
     parser.add_argument("--reference", type=Path, metavar="FOLDER", help="a model without instructions to compare with")
+    parser.add_argument("--compare", metavar="CHECKPOINT", help="another checkpoint, name or folder, to compare with")
     parser.add_argument("--free", type=int, metavar="N", help="use the first N free wordings of each axis (all)")
     parser.add_argument("--max-texts", type=int, default=4000, metavar="N", help="sample larger sets (4000)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
@@ -110,12 +111,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(sentence, file=sys.stderr)
         wordings = read_wordings(options.wordings)
         model = open_checkpoint(options.checkpoint, options.device, options.dtype, template=options.template)
+        other = open_checkpoint(options.compare, options.device, options.dtype) if options.compare else None
         report = evaluate_checkpoint(
             model,
             sets,
             wordings,
             pairs=pairs,
             reference=ReferenceModel(options.reference, device=model.device) if options.reference else None,
+            other=other,
             n_free=options.free,
             max_texts=options.max_texts,
             seed=options.seed,

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis.checkpoints import agreement
 from instructor_core.analysis.following import following
 from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import label_task
@@ -18,6 +19,7 @@ from instructor_core.analysis.metrics import nearest_agreement, v_measure
 from instructor_core.errors import UserError
 from instructor_core.evaluate.data import LabelSet, PairSet, Wordings
 from instructor_core.evaluate.report import (
+    Beside,
     Column,
     EvaluationReport,
     Followed,
@@ -56,27 +58,35 @@ def evaluate_checkpoint(
     *,
     pairs: Sequence[PairSet] = (),
     reference: PlainEncoder | None = None,
+    other: Encoder | None = None,
     n_free: int | None = None,
     max_texts: int = 4000,
     seed: int = 0,
     progress: Callable[[str], None] = lambda message: None,
 ) -> EvaluationReport:
-    """Measure instructions, with `n_free` free wordings of each axis or all; `max_texts` and `seed` are only stated."""
+    """Measure instructions, with `n_free` free wordings of each axis or all; `max_texts` and `seed` are only stated.
+
+    With another checkpoint, `other`, it is also said how far the two agree under every instruction.
+    """
     results = []
     for label_set in sets:
         progress(f"{label_set.name}: {len(label_set.texts)} texts")
-        results.append(_evaluate_set(model, label_set, wordings, reference, n_free))
+        results.append(_evaluate_set(model, label_set, wordings, reference, other, n_free))
     pair_results = []
     for pair_set in pairs:
         progress(f"{pair_set.name}: {len(pair_set.first)} pairs")
         pair_results.append(_evaluate_pairs(model, pair_set, wordings, reference))
+    paths = [PurePath(str(getattr(each, "name", ""))) for each in (model, other)]
+    same = paths[0].name == paths[1].name  # as two runs of training have it
+    checkpoint, other_name = ("/".join(path.parts[-2:]) if same else path.name for path in paths)
     return EvaluationReport(
-        checkpoint=PurePath(str(getattr(model, "name", ""))).name,
+        checkpoint=checkpoint,
         reference=reference.name if reference else "",
         max_texts=max_texts,
         seed=seed,
         sets=tuple(results),
         pairs=tuple(pair_results),
+        other=other_name if other else "",
     )
 
 
@@ -104,7 +114,12 @@ def spearman(first: NDArray[np.floating], second: NDArray[np.floating], scores: 
 
 
 def _evaluate_set(
-    model: Encoder, label_set: LabelSet, wordings: Wordings, reference: PlainEncoder | None, n_free: int | None
+    model: Encoder,
+    label_set: LabelSet,
+    wordings: Wordings,
+    reference: PlainEncoder | None,
+    other: Encoder | None,
+    n_free: int | None,
 ) -> SetResult:
     kept = {name: _usable(labels) for name, labels in label_set.columns.items()}
     kept = {name: rows for name, rows in kept.items() if len({label_set.columns[name][row] for row in rows}) > 1}
@@ -131,7 +146,13 @@ def _evaluate_set(
     if reference:
         rows.append(InstructionResult(Kind.REFERENCE, "", "", scores(reference.encode(label_set.texts))))
     followed = tuple(_followed(label_set, columns, under))
-    return SetResult(label_set.name, len(label_set.texts), label_set.n_in_file, columns, tuple(rows), followed)
+    beside = []
+    if other is not None and len(label_set.texts) > 2:
+        for (kind, axis, wording), embeddings in zip(asked, found, strict=True):
+            one = agreement(embeddings, other.encode([(wording, text) for text in label_set.texts]))
+            beside.append(Beside(kind, axis, wording, one.overlap, one.k, one.cka, one.flipped))
+    size = len(label_set.texts), label_set.n_in_file
+    return SetResult(label_set.name, *size, columns, tuple(rows), followed, tuple(beside))
 
 
 def _followed(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from instructor_core.analysis.checkpoints import MAX_FLIPPED
 from instructor_core.errors import UserError
 from instructor_core.evaluate.report import (
+    Beside,
     Column,
     EvaluationReport,
     InstructionResult,
@@ -23,6 +25,11 @@ _FOLLOWING = (
     "Both: the share of triplets in the right order under both instructions, one about each kind of label; it is 0 for "
     "embeddings that take no notice of the instruction. Harmonic: of the shares under each (InBedder, arXiv "
     "2402.09642); 0.50 at most without notice of the instruction."
+)
+_BESIDE = (
+    "Neighbours: the mean share of the {n} nearest texts that both checkpoints have, and what chance would give. CKA: "
+    "how alike all their cosines are, bias-corrected; 0 for unrelated embeddings. Flips: the share of triplets of at "
+    f"most {MAX_FLIPPED} texts in the opposite order; 0.50 for unrelated embeddings. The same checkpoint has 1, 1, 0."
 )
 MEASURES = {"agreement": "nearest neighbour", "v_measure": "clusters"}
 
@@ -52,6 +59,9 @@ def to_markdown(report: EvaluationReport, *, matrices: bool = True) -> str:
         parts += ["### Own axis of every label set", _how_to_read(report), _summary(report)]
     if any(result.followed for result in report.sets):
         parts += ["### Are instructions followed?", _FOLLOWING, _followed(report)]
+    if any(result.beside for result in report.sets):
+        n = " or ".join(dict.fromkeys(str(one.k) for result in report.sets for one in result.beside))
+        parts += [f"### {report.checkpoint} beside {report.other}", _BESIDE.format(n=n), _beside(report)]
     if report.pairs:
         parts += ["### Plain similarity", _pairs(report)]
     if matrices:
@@ -104,6 +114,24 @@ def _followed(report: EvaluationReport) -> str:
     lines.append([f"mean of the {len(every)}", "", *_cells([_mean(column) for column in zip(*every, strict=False)])])
     head = ["set: labels", "triplets", "both, plain", "harmonic, plain", "both, free, mean", "both, free, lowest"]
     return _table(head, lines)
+
+
+def _beside(report: EvaluationReport) -> str:
+    lines = []
+    for result in report.sets:
+        for kind, axis in dict.fromkeys((one.kind, one.axis) for one in result.beside):
+            under = [one for one in result.beside if (one.kind, one.axis) == (kind, axis)]
+            words = {Kind.PLAIN: f"{axis}, plain", Kind.FREE: f"{axis}, mean of {len(under)} free"}
+            lines.append([result.name, words.get(kind, "no instruction"), *_agreements(under, result.n_texts)])
+    return _table(["set", "instruction", "neighbours (chance)", "CKA", "flips"], lines)
+
+
+def _agreements(under: Sequence[Beside], n_texts: int) -> list[str]:
+    """Cells with the means over instructions; CKA is undefined where all texts are one point."""
+    alike = [one.cka for one in under if one.cka is not None]
+    overlap, chance = _mean([one.overlap for one in under]), under[0].k / (n_texts - 1)
+    flips = _mean([one.flipped for one in under])
+    return [f"{overlap:.2f} ({chance:.2f})", f"{_mean(alike):.2f}" if alike else "–", f"{flips:.2f}"]
 
 
 def _cells(figures: Sequence[float]) -> list[str]:

@@ -29,7 +29,7 @@ _SEARCH = {
     "query": "Represent the question for retrieving supporting documents: ",
     "document": "Represent the document for retrieval: ",
 }
-# For tasks without an instruction of their own, by mteb's type of task: the authors' wordings, without the domain.
+# For tasks without an instruction of their own, by mteb's type of task: like the authors' for mteb, without the domain.
 BY_TYPE: Instructions = {
     "BitextMining": "Represent the sentence for retrieving duplicate sentences: ",
     "Classification": "Represent the sentence for classification: ",
@@ -69,16 +69,16 @@ class MtebEncoder(AbsEncoder):  # type: ignore[misc]  # mteb need not be install
 
     def __init__(self, model: Model, instructions: Instructions | None = None) -> None:
         # An encoder with a template was trained on wordings like mteb's own, and on none for documents.
-        by_type = {} if hasattr(model, "template") else BY_TYPE
-        self.model, self.prompts_dict = model, {**by_type, **(instructions or {})}
+        template = getattr(model, "template", None)
+        self.model, self.prompts_dict = model, {**({} if template else BY_TYPE), **(instructions or {})}
         is_folder = Path(model.name).is_dir() or "/" not in model.name
-        wordings = hashlib.sha256(json.dumps(self.prompts_dict, sort_keys=True).encode()).hexdigest()[:12]
+        wordings = json.dumps([str(template), self.prompts_dict], sort_keys=True)
         self.mteb_model_meta = ModelMeta.create_empty(
             {
                 "name": f"local/{model.folder.resolve().name}" if is_folder else model.name,
                 # mteb keeps results, and gives them again by these two: other weights, other wordings, other results.
                 "revision": model.revision or _digest(model.folder),
-                "experiment_kwargs": {"instructions": wordings, "dtype": str(model.dtype)},
+                "experiment_kwargs": {"dtype": str(model.dtype), "wordings": _short(wordings.encode())},
                 "embed_dim": model.dim,
                 "max_tokens": model.max_seq_length,
                 "similarity_fn_name": ScoringFunction.COSINE,
@@ -120,8 +120,12 @@ class MtebEncoder(AbsEncoder):  # type: ignore[misc]  # mteb need not be install
 
 def _digest(folder: Path) -> str:
     """Return what names the weights of a folder."""
-    total = hashlib.sha256()
+    digests = []
     for path in sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.bin")]):
         with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()[:12]
+            digests.append(hashlib.file_digest(file, "sha256").digest())
+    return _short(b"".join(digests))
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

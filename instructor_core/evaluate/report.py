@@ -69,6 +69,19 @@ class Followed:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """How far another checkpoint agrees on the texts of a set under one instruction; see `analysis.checkpoints`."""
+
+    kind: Kind
+    axis: str
+    instruction: str
+    overlap: float
+    k: int
+    cka: float | None
+    flipped: float
+
+
+@dataclass(frozen=True)
 class SetResult:
     """The matrix instruction x label of one set, and what every two of its columns say on following."""
 
@@ -78,6 +91,7 @@ class SetResult:
     columns: tuple[Column, ...]
     rows: tuple[InstructionResult, ...]
     followed: tuple[Followed, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
     def plain(self, axis: str) -> InstructionResult | None:
         """The row of the plain wording of an axis."""
@@ -122,7 +136,7 @@ class PairResult:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """The whole table; names of checkpoint and reference (or "") without their paths, size and seed of the samples."""
+    """The whole table; names of checkpoints and reference (or "") without paths, size and seed of the samples."""
 
     checkpoint: str
     reference: str
@@ -130,6 +144,7 @@ class EvaluationReport:
     seed: int
     sets: tuple[SetResult, ...]
     pairs: tuple[PairResult, ...]
+    other: str = ""  # checkpoint that it is compared with
 
 
 def to_json(report: EvaluationReport) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis import attribution, projection
 from instructor_core.analysis import leaderboard as boards
 from instructor_core.analysis import similarity as cosines
+from instructor_core.analysis.checkpoints import agreement
 from instructor_core.analysis.fingerprint import MIN_TEXTS
 from instructor_core.analysis.fingerprint import describe as say
 from instructor_core.analysis.grid import EmbeddingGrid
@@ -88,6 +89,41 @@ class Api:
         inputs = inputs_of(checkpoint, texts, instructions)
         check_numbers(len(inputs.instructions) * len(inputs.texts) ** 2)
         return {"checkpoint": checkpoint, "matrices": _numbers(cosines.similarity(self._grid(inputs)).matrices)}
+
+    @checked
+    def compare(
+        self,
+        texts: contract.ManyTexts,
+        instructions: contract.Instructions,
+        other: contract.Other,
+        checkpoint: contract.Checkpoint = BUNDLED,
+    ) -> contract.Compared:
+        """Say how far two checkpoints agree on these texts under every instruction.
+
+        Returns:
+            The number of nearest texts that are compared, the overlap that chance would give, and per instruction: the
+            mean share of nearest texts that both checkpoints have, the bias-corrected linear CKA of their embeddings
+            (null where it is undefined), and the share of triplets of texts that are in the opposite order. The same
+            checkpoint twice gives 1, 1 and 0.
+        """
+        inputs = replace(inputs_of(checkpoint, texts, instructions), beside_id=other)
+        self.runtime.checkpoint(other)  # before any work
+        pairs = zip(*(self._grid(one).embeddings for one in inputs.runs), strict=True)
+        found = [agreement(*pair) for pair in pairs]
+        return {
+            "checkpoints": [checkpoint, other],
+            "k": found[0].k,
+            "chance": round(found[0].chance, 7),
+            "instructions": [
+                {
+                    "instruction": instruction.strip(),
+                    "overlap": round(one.overlap, 7),
+                    "cka": None if one.cka is None else round(one.cka, 7),
+                    "flips": round(one.flipped, 7),
+                }
+                for instruction, one in zip(inputs.instructions, found, strict=True)
+            ],
+        }
 
     @checked
     def tokens(
@@ -310,7 +346,10 @@ def check_numbers(n: int) -> None:
 def register_api(runtime: Runtime) -> None:
     """Add the endpoints to the page that is being built, each under the name of its method."""
     api = Api(runtime)
-    endpoints = (api.encode, api.similarity, api.tokens, api.project, api.ledger, api.leaderboard, api.fingerprint)
+    endpoints = (
+        *(api.encode, api.similarity, api.compare, api.tokens, api.project, api.ledger),
+        *(api.leaderboard, api.fingerprint),
+    )
     for function in endpoints:
         add_endpoint(
             for_programs(function),

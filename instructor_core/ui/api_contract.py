@@ -44,11 +44,13 @@ _LONG = f"text of up to {MAX_CHARACTERS:,} characters; its tokens are the"
 _SAMPLED = f"{_TOGETHER}; of more than {fingerprint.MAX_TEXTS} a sample is looked at."
 
 Checkpoint = Annotated[str, _MENDED, _about("Name of a checkpoint in the menu of the page.")]
+Other = Annotated[str, _MENDED, _about("Name of another checkpoint in the menu of the page.")]
 Normalize = Annotated[bool, _about("Whether embeddings have length 1.")]
 Texts = Annotated[list[Text], _texts(more=f"{_TOGETHER}.")]
 ComparedTexts = Annotated[
     list[Text], _texts(more=f"{_TOGETHER}; the matrices may have {MAX_API_NUMBERS:,} cells together.")
 ]
+ManyTexts = Annotated[list[Text], _texts(low=3, more=f"{_TOGETHER}.")]
 TokenTexts = Annotated[list[Text], _texts(most=MAX_API_TOKEN_TEXTS)]
 LabelledTexts = Annotated[list[Text], _texts(low=label_task.MIN_TEXTS, more=f"{_TOGETHER}.")]
 MovedTexts = Annotated[list[Text], _texts("different texts", low=fingerprint.MIN_TEXTS, more=_SAMPLED)]
@@ -116,6 +118,24 @@ class Similarities(TypedDict):
 
     checkpoint: str
     matrices: list[list[list[float]]]
+
+
+class ComparedInstruction(TypedDict):
+    """One instruction in the answer of `compare`."""
+
+    instruction: str
+    overlap: float
+    cka: float | None
+    flips: float
+
+
+class Compared(TypedDict):
+    """Answer of `compare`."""
+
+    checkpoints: list[str]
+    k: int
+    chance: float
+    instructions: list[ComparedInstruction]
 
 
 class TokenRow(TypedDict):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
 
-from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.figures.checkpoints import HOW_TO_READ, MAX_INSTRUCTIONS, side_by_side
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.feedback import boundary, note, sentence_list
@@ -26,6 +27,12 @@ class Context:
     inputs: Inputs
     selected: Selected
     options: Mapping[str, Any]
+    lead: Inputs | None = None  # of the first of two checkpoints, for what is drawn of the second
+
+    @property
+    def leading(self) -> EmbeddingGrid:
+        """The embeddings that say how texts are ordered and maps are turned, in all panels alike."""
+        return self.grid if self.lead is None else self.runtime.grid(self.lead)
 
     @property
     def grid(self) -> EmbeddingGrid:
@@ -58,6 +65,7 @@ class View:
     uses: tuple[str, ...] = ()  # names of the controls that it reads; the others are not shown with it
     follows_selection: Callable[[Inputs], bool] = lambda _: False  # whether it matters for a run
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of its options, named without the tab
+    of_two: bool = False  # whether it shows two checkpoints side by side
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,27 @@ class Drawn:
 
     key: object
     digests: tuple[bytes, ...]
+
+
+def draw(view: View, context: Context) -> Drawing:
+    """Return what a view shows of a run; of two checkpoints it shows both, or says that it is the first alone."""
+    first, *others = context.inputs.runs
+    drawing = view.draw(replace(context, inputs=first))
+    if not others:
+        return drawing
+    if not view.of_two or drawing.panels is None:
+        return replace(drawing, note=(f"This view shows {first.checkpoint} alone.", *drawing.note))
+    (second,) = others
+    beside = view.draw(replace(context, inputs=second, lead=first))
+    assert beside.panels is not None
+    names = (first.checkpoint, second.checkpoint)
+    cut = ""
+    if any((panel.instruction or 0) >= MAX_INSTRUCTIONS for panel in drawing.panels.panels):
+        n, last = len(first.instructions), letter(MAX_INSTRUCTIONS - 1)
+        cut = f"Panels show instructions A to {last} of {n}; the line below counts all."
+    told = (HOW_TO_READ, f"Fingerprints and the card of two texts are of {names[0]}.", context.runtime.memory_of(names))
+    notes = (cut, *dict.fromkeys((*drawing.note, *beside.note)), *told)
+    return replace(drawing, note=notes, panels=side_by_side(drawing.panels, beside.panels, names))
 
 
 def changed(outputs: Sequence[Any], key: object, before: Drawn | None) -> list[Any]:
@@ -137,7 +166,7 @@ def redraw(
         key = (inputs, context.selected if view.follows_selection(inputs) else None, values)
         if before is not None and key == before.key:
             return nothing
-        return changed(canvas.values(view.draw(context)), key, before)
+        return changed(canvas.values(draw(view, context)), key, before)
 
     if chooser in options:
         controls = {name: control for name, control in {**options, **(menus or {})}.items() if name != chooser}

@@ -11,7 +11,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -70,13 +70,17 @@ SKIP = '<a class="ic-skip" href="#figures">Skip to the figures</a>'
 PLACES = {"Look": VIEWS[0].tab, "Test": trial.TAB, "Learn": learn.TAB}
 
 
-def facts(runtime: Runtime, checkpoint_id: str) -> str:
-    """Return the line about a loaded checkpoint: width, precision, device."""
-    model = runtime.encoder(checkpoint_id).model
-    precision = {"float32": "fp32", "bfloat16": "bf16"}[str(model.dtype).removeprefix("torch.")]
-    words = f"{model.dim}-d · {precision} · {runtime.place(checkpoint_id)}"
-    layout = getattr(model, "layout", None)
-    return status(f"{words} · {layout.words}" if layout else words)
+def facts(runtime: Runtime, inputs: Inputs) -> str:
+    """Return the line about the checkpoints of a run: width, precision, device."""
+    words = []
+    for one in inputs.runs:
+        model = runtime.encoder(one.checkpoint_id).model
+        precision = {"float32": "fp32", "bfloat16": "bf16"}[str(model.dtype).removeprefix("torch.")]
+        name = f"{one.checkpoint} " if inputs.beside_id else ""
+        layout = getattr(model, "layout", None)
+        made = f" · {layout.words}" if layout else ""
+        words.append(f"{name}{model.dim}-d · {precision} · {runtime.place(one.checkpoint_id)}{made}")
+    return status(" | ".join(words))
 
 
 def template_field(runtime: Runtime, inputs: Inputs) -> list[Any]:
@@ -102,6 +106,7 @@ def build_runtime(settings: Settings) -> Runtime:
         cache_mb=settings.cache_mb,
         max_pairs=settings.max_pairs,
         threads=settings.threads,
+        beside_id=settings.beside_id,
     )
 
 
@@ -109,13 +114,13 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
     """Return the page on the checkpoints of a runtime; the first of them is loaded."""
     examples = load_examples()
     scene = examples[0].scene(runtime.checkpoints[0].id)
-    start = scene.inputs
+    start = replace(scene.inputs, beside_id=runtime.beside_id)
     demo: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600))
     with demo:
         inputs, selected, active = gr.State(start), gr.State(scene.selected), gr.State(scene.place)
         words = gr.State(None)
         restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
-        header = _header(runtime, start.checkpoint_id, examples)
+        header = _header(runtime, start, examples)
         with gr.Column(elem_id="panel-texts", elem_classes=["ic-over"]):
             upload = gr.Column()
         with gr.Column(elem_id="panel-share", elem_classes=["ic-over"]):
@@ -126,7 +131,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
-        sidebar.facts.value = facts(runtime, start.checkpoint_id)
+        sidebar.facts.value = facts(runtime, start)
         if own := runtime.template(start.checkpoint_id):
             sidebar.template.value, sidebar.template.visible = own.string, True
             sidebar.template.label = template_label(own)
@@ -181,7 +186,7 @@ class Header:
     checkpoint: gr.Dropdown
 
 
-def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -> Header:
+def _header(runtime: Runtime, start: Inputs, examples: Sequence[Example]) -> Header:
     """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
     with gr.Row(elem_classes=["ic-header"]):
         name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>")
@@ -203,8 +208,8 @@ def _header(runtime: Runtime, checkpoint_id: str, examples: Sequence[Example]) -
                 button = gr.Button(words, size="sm", min_width=60, elem_id=f"open-{panel}")
                 button.click(None, js=f"() => InstructorShell.panel('{panel}')", api_visibility="private")
             menu = gr.Dropdown(
-                [(checkpoint.label, checkpoint.id) for checkpoint in runtime.checkpoints],
-                value=checkpoint_id,
+                runtime.choices,
+                value=start.choice,
                 label="Checkpoint",
                 elem_id="checkpoint",
                 min_width=160,
@@ -252,16 +257,18 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     for one in runs:
         one.then(None, js="() => InstructorShell.ran()", **QUIET)
 
-    def load(event: gr.SelectData, checkpoint_id: str) -> Updates:
+    def load(event: gr.SelectData, choice: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
-        return stage.show(entry.scene(checkpoint_id), note(entry.point))
+        checkpoint_id, beside_id = page.runtime.chosen(choice)
+        scene = entry.scene(checkpoint_id)
+        return stage.show(replace(scene, inputs=replace(scene.inputs, beside_id=beside_id)), note(entry.point))
 
     # Not `input`: that comes whenever the menu loses the focus, and would undo what was typed.
-    stage.example.select(load, menu, stage.components, **EACH)
+    stage.example.select(load, menu, stage.components, preprocess=False, **EACH)
     connect_stop(sidebar.stop, runs, sidebar.status)
     follow_words(stage, examples)
     follow(page, partial(template_field, page.runtime), [page.inputs], [sidebar.template])
-    follow(page, lambda inputs: [facts(page.runtime, inputs.checkpoint_id)], [page.inputs], [sidebar.facts])
+    follow(page, lambda inputs: [facts(page.runtime, inputs)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(
         lambda inputs: [merge_labels(inputs)[0], news()],

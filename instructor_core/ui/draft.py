@@ -45,12 +45,12 @@ def restore(stage: Stage, sent: object, places: Collection[str]) -> Updates:
         return {stage.line: KEEP}
     page, texts, instructions = stage.page, well_formed(draft.texts), list(map(well_formed, draft.instructions))
     start: Inputs = page.inputs.value
-    checkpoints = {checkpoint.label: checkpoint.id for checkpoint in page.runtime.checkpoints}
-    checkpoint_id = checkpoints.get(draft.checkpoint, start.checkpoint_id)
+    choice = dict(page.runtime.choices).get(draft.checkpoint, start.checkpoint_id)
+    checkpoint_id, beside_id = page.runtime.chosen(choice)
     try:
-        inputs = parse_inputs(checkpoint_id, instructions, texts)
+        inputs = replace(parse_inputs(checkpoint_id, instructions, texts), beside_id=beside_id)
     except UserError:  # the run says what is wrong
-        inputs = replace(start, checkpoint_id=checkpoint_id)
+        inputs = replace(start, checkpoint_id=checkpoint_id, beside_id=beside_id)
     scene = Scene(inputs, page.active.value, page.selected.value, options=None)
     if draft.scene is not None:
         scene, _ = scene_of(draft.scene, inputs, places=places)

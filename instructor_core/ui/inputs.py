@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instructor_core.errors import UserError
 from instructor_core.table import is_blank
@@ -25,6 +25,19 @@ class Inputs:
     texts: tuple[str, ...]  # N, stripped, none empty
     labels: tuple[str, ...] | None  # N, "" where a text has none; None if no text has one
     more_labels: tuple[tuple[str, ...], ...] = ()  # further ways to label the same texts, N each
+    beside_id: str = ""  # a second checkpoint, whose figures stand beside those of the first; "" for none
+
+    @property
+    def choice(self) -> str:
+        """The value of the menu of checkpoints."""
+        return choice_of(self.checkpoint, self.beside_id)
+
+    @property
+    def runs(self) -> tuple[Inputs, ...]:
+        """The request under its first checkpoint alone and, if there is one, under the second."""
+        if not self.beside_id:
+            return (self,)
+        return replace(self, beside_id=""), replace(self, checkpoint_id=self.beside_id, beside_id="")
 
     @property
     def checkpoint(self) -> str:
@@ -45,6 +58,11 @@ class Inputs:
     def pairs(self) -> list[tuple[str, str]]:
         """All K x N pairs, instruction by instruction."""
         return [(instruction, text) for instruction in self.instructions for text in self.texts]
+
+
+def choice_of(first: str, beside: str) -> str:
+    """Return the value of the menu of checkpoints for one checkpoint ("" beside it), or for two."""
+    return f"{first} + {beside}" if beside else first
 
 
 def join_ready(instruction: str) -> str:

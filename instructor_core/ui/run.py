@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from instructor_core.analysis.numbers import counted
@@ -33,7 +34,7 @@ class RunStep(NamedTuple):
 def run(
     runtime: Runtime,
     before: Inputs,
-    checkpoint_id: str,
+    choice: str,
     template: str,
     typed_texts: str,
     count: int,
@@ -46,9 +47,11 @@ def run(
     checkpoint that cannot be had leaves the one in use. With ``ask``, what would take long waits for the button.
     """
 
-    @boundary(lambda words: RunStep(line=status(words, error=True), checkpoint=before.checkpoint))
+    @boundary(lambda words: RunStep(line=status(words, error=True), checkpoint=before.choice))
     def steps() -> Generator[RunStep, None, None]:
-        inputs = parse_inputs(runtime.with_template(checkpoint_id, template), typed[:count], typed_texts)
+        first, beside_id = runtime.chosen(choice)
+        parsed = parse_inputs(runtime.with_template(first, template), typed[:count], typed_texts)
+        inputs = replace(parsed, beside_id=beside_id)
         if inputs == before:
             # An old error goes away.
             yield RunStep(line=status(f"{counted(len(inputs.pairs), 'pair')} · 0 new", run="same"))
@@ -60,26 +63,30 @@ def run(
 
 def embed(runtime: Runtime, inputs: Inputs, *, ask: bool) -> Generator[RunStep, None, None]:
     """Yield the steps of a run whose inputs are new; its embeddings are kept for whoever draws them."""
-    started, pairs, rate = time.monotonic(), inputs.pairs, rate_line()
-    encoder = yield from described(runtime.load_steps(inputs.checkpoint_id), _busy)
-    with closing(encoder.encode_steps(pairs)) as steps:
-        progress = next(steps)
-        n_found = progress.done  # in the cache
-        seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else 0.0
-        if seconds > LIVE_SECONDS:
-            words = f"{counted(len(pairs) - n_found, 'pair')} to embed, about {seconds:.0f} s"
-            yield RunStep(line=status(words, run="waits"))
-            return
-        try:
-            while True:
-                if progress.done < progress.total:
-                    yield _busy(rate(progress))
-                progress = next(steps)
-        except StopIteration as stop:
-            runtime.keep(inputs, stop.value)
+    started, pairs = time.monotonic(), inputs.pairs
+    n_new = n_cached = n_bytes = 0
+    for one in inputs.runs:
+        rate = rate_line()
+        encoder = yield from described(runtime.load_steps(one.checkpoint_id), _busy)
+        with closing(encoder.encode_steps(pairs)) as steps:
+            progress = next(steps)
+            n_found = progress.done  # in the cache
+            seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else 0.0
+            if seconds > LIVE_SECONDS:
+                words = f"{counted(len(pairs) - n_found, 'pair')} to embed, about {seconds:.0f} s"
+                yield RunStep(line=status(words, run="waits"))
+                return
+            try:
+                while True:
+                    if progress.done < progress.total:
+                        yield _busy(f"{one.checkpoint}: {rate(progress)}" if inputs.beside_id else rate(progress))
+                    progress = next(steps)
+            except StopIteration as stop:
+                runtime.keep(one, stop.value)
+        n_new, n_cached, n_bytes = n_new + progress.n_new, n_cached + n_found, n_bytes + encoder.n_bytes
     words = (
-        f"{counted(len(pairs), 'pair')} · {progress.n_new} new · {n_found} cached ({encoder.n_bytes / 1e6:.1f} MB) · "
-        f"{time.monotonic() - started:.2f} s"
+        f"{counted(len(inputs.runs) * len(pairs), 'pair')} · {n_new} new · {n_cached} cached "
+        f"({n_bytes / 1e6:.1f} MB) · {time.monotonic() - started:.2f} s"
     )
     yield RunStep(inputs, status(words), summary_of(inputs), rows_json(inputs))
 

@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import combinations
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from instructor_core.hub import Checkpoint
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.feedback import incident
 from instructor_core.ui.fetching import Download, without_paths
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.inputs import Inputs, choice_of
 from instructor_core.ui.zero_gpu import SPEED, gpu_of, lend
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 ZERO_GPU = "ZeroGPU"
 MAX_LOADED = 2
 MAX_WORDS = 300  # characters of an error that help a visitor; what libraries say at length is for the log
-MAX_GRIDS = 4  # runs whose embeddings stay together as one array
+MAX_GRIDS = 4  # runs, each under one checkpoint, whose embeddings stay together as one array
 
 
 @dataclass
@@ -74,9 +75,11 @@ class Runtime:
     cache_mb: int = 256  # of embeddings, of token encodings and of layers, each, of each encoder
     max_pairs: int | None = None  # that one request may encode
     threads: int | None = None  # None leaves it to PyTorch
+    beside_id: str = ""  # checkpoint that the page opens beside the first; "" for none
     _encoders: OrderedDict[str, CachedEncoder] = field(default_factory=OrderedDict)
     _downloads: dict[str, Download] = field(default_factory=dict)
     _grids: OrderedDict[Inputs, EmbeddingGrid] = field(default_factory=OrderedDict)
+    _weights: dict[str, int] = field(default_factory=dict)  # bytes of the models that were loaded
     _lock: Lock = field(default_factory=Lock)
     _loading: Lock = field(default_factory=Lock)
     _lent: dict[str, OnDevice] = field(default_factory=dict)
@@ -117,6 +120,20 @@ class Runtime:
         known = ", ".join(checkpoint.id for checkpoint in self.checkpoints)
         raise UserError(f"There is no checkpoint {name!r}. Choose one of: {known}.")
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """(label, value) for a menu: each checkpoint alone, and each two side by side."""
+        beside = []
+        for first, second in combinations(self.checkpoints, 2):
+            name, size = f"{first.id} + {second.id}, side by side", first.download_mb + second.download_mb
+            beside.append((replace(second, id=name, download_mb=size).label, choice_of(first.id, second.id)))
+        return [*((checkpoint.label, checkpoint.id) for checkpoint in self.checkpoints), *beside]
+
+    def chosen(self, choice: str) -> tuple[str, str]:
+        """Return the ids that a value of the menu stands for: of the first checkpoint, and of the one beside it."""
+        ids = [checkpoint.id for checkpoint in self.checkpoints]
+        return {choice_of(*pair): pair for pair in combinations(ids, 2)}.get(choice, (choice, ""))
+
     def encoder(self, checkpoint_id: str) -> CachedEncoder:
         """Return the encoder of a checkpoint, loading it first if need be; a template may follow after a line end."""
         checkpoint_id, _, template = checkpoint_id.partition("\n")
@@ -128,11 +145,13 @@ class Runtime:
         with self._loading:  # one at a time; who uses another checkpoint does not wait
             if (loaded := self._loaded(checkpoint_id)) is not None:
                 return loaded
+            with self._lock:
+                while len(self._encoders) >= MAX_LOADED:  # before there is one more
+                    self._encoders.popitem(last=False)
             encoder = self._load(checkpoint)
             with self._lock:
                 self._encoders[checkpoint_id] = encoder
-                while len(self._encoders) > MAX_LOADED:
-                    self._encoders.popitem(last=False)
+                self._weights[checkpoint_id] = _weight_bytes(encoder.model)
             return encoder
 
     def _templated(self, encoder: CachedEncoder, template: str) -> CachedEncoder:
@@ -196,6 +215,14 @@ class Runtime:
         """Return whether the checkpoint is in memory."""
         return self.checkpoint(checkpoint_id).id in self._encoders
 
+    def memory_of(self, checkpoint_ids: Sequence[str]) -> str:
+        """Return sentences on the memory that checkpoints of a run take, and its bound."""
+        sizes = ", ".join(f"{name} {self._weights[name] / 1e6:.0f} MB" for name in checkpoint_ids)
+        return (
+            f"In memory: {sizes} of weights, and at most {self.cache_mb} MB of embeddings each. No more than "
+            f"{MAX_LOADED} models stay; the one used longest ago makes room for another."
+        )
+
     def load_steps(self, checkpoint_id: str) -> Generator[str, None, CachedEncoder]:
         """Load a checkpoint, yielding a line of progress while it is downloaded; returns the encoder.
 
@@ -218,7 +245,11 @@ class Runtime:
             return download
 
     def grid(self, inputs: Inputs) -> EmbeddingGrid:
-        """Return the embeddings of a request: the grid of one of the latest runs, or one made from the cache."""
+        """Return the embeddings of a request: the grid of one of the latest runs, or one made from the cache.
+
+        Of two checkpoints these are the embeddings of the first; `Inputs.runs` has both.
+        """
+        inputs = inputs.runs[0]
         with self._lock:
             grid = self._grids.get(inputs)
             if grid is not None:
@@ -248,6 +279,15 @@ def grid_of(inputs: Inputs, vectors: NDArray[np.float32]) -> EmbeddingGrid:
     """Return ``(K * N, D)`` vectors of ``inputs.pairs`` as a grid."""
     shape = (len(inputs.instructions), len(inputs.texts), vectors.shape[1])
     return EmbeddingGrid(inputs.instructions, inputs.texts, inputs.labels, vectors.reshape(shape))
+
+
+def _weight_bytes(model: EmbeddingModel) -> int:
+    """Bytes of the weights of a model, those that a processor has in a layout of its own among them."""
+    from torch import Tensor
+
+    held = (vars(part) | part._parameters | part._buffers for part in model.modules())
+    tensors = {id(value): value for values in held for value in values.values() if isinstance(value, Tensor)}
+    return int(sum(tensor.numel() for tensor in tensors.values()) * model.dtype.itemsize)
 
 
 def _n_bytes(grid: EmbeddingGrid) -> int:

@@ -30,6 +30,7 @@ class Settings:
     cache_mb: int = 256
     max_pairs: int = 30_000
     threads: int | None = None  # None for as many as PyTorch finds
+    beside_id: str = ""  # checkpoint that the page opens beside the first; "" for none
 
 
 # The variables that hold integers, and the fields that they set; the bounds stand at the end of their meanings.
@@ -82,13 +83,31 @@ def with_checkpoint(settings: Settings, wanted: str | None) -> Settings:
     """Return the settings with a checkpoint put first: one of the menu by its name, or a folder."""
     if wanted is None:
         return settings
+    first = _entry(settings, wanted)
+    return replace(settings, checkpoints=(first, *(each for each in settings.checkpoints if each.id != first.id)))
+
+
+def with_comparison(settings: Settings, wanted: str | None) -> Settings:
+    """Return the settings with a checkpoint put second, named as in `with_checkpoint`: the page opens on both."""
+    if wanted is None:
+        return settings
+    first, second = settings.checkpoints[0], _entry(settings, wanted)
+    if second == first:
+        raise UserError(f"The page is open on {first.id} already: --compare takes another checkpoint.")
+    if second.id == first.id:  # as the folders of two runs of training have it
+        second = replace(second, id="/".join(Path(second.source).parts[-2:]))
+    others = (each for each in settings.checkpoints[1:] if each.id != second.id)
+    return replace(settings, checkpoints=(first, second, *others), beside_id=second.id)
+
+
+def _entry(settings: Settings, wanted: str) -> Checkpoint:
+    """The entry of the menu with this name, or one for the folder."""
     listed = settings.checkpoints
     named = [checkpoint for checkpoint in listed if checkpoint.id == wanted]
     if not named and not Path(wanted).expanduser().is_dir():
         names = ", ".join(checkpoint.id for checkpoint in listed)
         raise UserError(f"A checkpoint is a folder or one of {names}: got {wanted!r}. Check the spelling or the path.")
-    (first,) = named or [local_checkpoint(wanted)]
-    return replace(settings, checkpoints=(first, *(checkpoint for checkpoint in listed if checkpoint.id != first.id)))
+    return named[0] if named else local_checkpoint(wanted)
 
 
 def _integer(name: str, value: str) -> int:

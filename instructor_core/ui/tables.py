@@ -133,7 +133,7 @@ def instructions_of(table: Table, column: int, text: int) -> tuple[tuple[str, ..
     )
 
 
-def sampled(n: int, limit: int, sample: Sample, seed: int = SEED) -> list[int]:
+def choose_rows(n: int, limit: int, sample: Sample, seed: int = SEED) -> list[int]:
     """Return at most `limit` of the indices 0 to n - 1, rising: the first, evenly spread, or drawn at random."""
     if n <= limit:
         return list(range(n))
@@ -178,7 +178,7 @@ def to_lines(
         }
         filled = sorted(first.values())
     limit = max(1, min(limit, MAX_TEXTS))
-    taken = [filled[i] for i in sampled(len(filled), limit, sample, seed)]
+    taken = [filled[i] for i in choose_rows(len(filled), limit, sample, seed)]
     lines: list[str] = []
     total = 0
     for row in taken:

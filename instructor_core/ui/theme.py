@@ -22,71 +22,45 @@ from instructor_core.figures.theme import (
 )
 from instructor_core.ui.components import ASSETS, FILE_POLICY
 
-# Gradio's theme variable -> value. The `--ic-` properties follow the light or dark page by themselves.
+# Colour of the page -> Gradio's variables of it. The `--ic-` properties follow the light or dark page by themselves.
+_BY_COLOR = {
+    "page": (
+        "body_background_fill background_fill_primary table_odd_background_fill checkbox_background_color "
+        "checkbox_background_color_focus checkbox_background_color_hover input_background_fill "
+        "input_background_fill_focus button_primary_text_color button_primary_text_color_hover"
+    ),
+    "raised": "background_fill_secondary code_background_fill",
+    "hover": (
+        "color_accent_soft checkbox_label_background_fill_hover checkbox_label_background_fill_selected "
+        "button_secondary_background_fill_hover"
+    ),
+    "rule": (
+        "border_color_primary block_border_color panel_border_color input_border_color button_secondary_border_color"
+    ),
+    "ink": (
+        "body_text_color border_color_accent color_accent link_text_color link_text_color_active "
+        "link_text_color_visited accordion_text_color checkbox_background_color_selected checkbox_border_color_focus "
+        "checkbox_border_color_hover checkbox_border_color_selected checkbox_label_text_color "
+        "checkbox_label_text_color_selected input_border_color_focus loader_color slider_color "
+        "button_primary_background_fill button_primary_border_color button_secondary_text_color "
+        "button_secondary_text_color_hover"
+    ),
+    "muted": (
+        "body_text_color_subdued link_text_color_hover block_info_text_color block_label_text_color "
+        "block_title_text_color checkbox_border_color input_placeholder_color button_primary_background_fill_hover "
+        "button_primary_border_color_hover button_secondary_border_color_hover"
+    ),
+    "error": "error_border_color error_text_color error_icon_color",
+    "transparent": (
+        "block_background_fill block_label_background_fill block_label_border_color panel_background_fill "
+        "checkbox_label_background_fill checkbox_label_border_color checkbox_label_border_color_selected "
+        "error_background_fill button_secondary_background_fill"
+    ),
+}
 COLORS = {
-    "body_background_fill": "var(--ic-page)",
-    "body_text_color": "var(--ic-ink)",
-    "body_text_color_subdued": "var(--ic-muted)",
-    "background_fill_primary": "var(--ic-page)",
-    "background_fill_secondary": "var(--ic-raised)",
-    "border_color_primary": "var(--ic-rule)",
-    "border_color_accent": "var(--ic-ink)",
-    "color_accent": "var(--ic-ink)",
-    "color_accent_soft": "var(--ic-hover)",
-    "link_text_color": "var(--ic-ink)",
-    "link_text_color_active": "var(--ic-ink)",
-    "link_text_color_hover": "var(--ic-muted)",
-    "link_text_color_visited": "var(--ic-ink)",
-    "code_background_fill": "var(--ic-raised)",
-    "block_background_fill": "transparent",
-    "block_border_color": "var(--ic-rule)",
-    "block_info_text_color": "var(--ic-muted)",
-    "block_label_background_fill": "transparent",
-    "block_label_border_color": "transparent",
-    "block_label_text_color": "var(--ic-muted)",
-    "block_title_text_color": "var(--ic-muted)",
-    "panel_background_fill": "transparent",
-    "panel_border_color": "var(--ic-rule)",
-    "accordion_text_color": "var(--ic-ink)",
-    "table_odd_background_fill": "var(--ic-page)",
-    "checkbox_background_color": "var(--ic-page)",
-    "checkbox_background_color_focus": "var(--ic-page)",
-    "checkbox_background_color_hover": "var(--ic-page)",
-    "checkbox_background_color_selected": "var(--ic-ink)",
-    "checkbox_border_color": "var(--ic-muted)",
-    "checkbox_border_color_focus": "var(--ic-ink)",
-    "checkbox_border_color_hover": "var(--ic-ink)",
-    "checkbox_border_color_selected": "var(--ic-ink)",
-    "checkbox_label_background_fill": "transparent",
-    "checkbox_label_background_fill_hover": "var(--ic-hover)",
-    "checkbox_label_background_fill_selected": "var(--ic-hover)",
-    "checkbox_label_border_color": "transparent",
-    "checkbox_label_border_color_selected": "transparent",
-    "checkbox_label_text_color": "var(--ic-ink)",
-    "checkbox_label_text_color_selected": "var(--ic-ink)",
-    "input_background_fill": "var(--ic-page)",
-    "input_background_fill_focus": "var(--ic-page)",
-    "input_border_color": "var(--ic-rule)",
-    "input_border_color_focus": "var(--ic-ink)",
-    "input_placeholder_color": "var(--ic-muted)",
-    "loader_color": "var(--ic-ink)",
-    "slider_color": "var(--ic-ink)",
-    "error_background_fill": "transparent",
-    "error_border_color": "var(--ic-error)",
-    "error_text_color": "var(--ic-error)",
-    "error_icon_color": "var(--ic-error)",
-    "button_primary_background_fill": "var(--ic-ink)",
-    "button_primary_background_fill_hover": "var(--ic-muted)",
-    "button_primary_border_color": "var(--ic-ink)",
-    "button_primary_border_color_hover": "var(--ic-muted)",
-    "button_primary_text_color": "var(--ic-page)",
-    "button_primary_text_color_hover": "var(--ic-page)",
-    "button_secondary_background_fill": "transparent",
-    "button_secondary_background_fill_hover": "var(--ic-hover)",
-    "button_secondary_border_color": "var(--ic-rule)",
-    "button_secondary_border_color_hover": "var(--ic-muted)",
-    "button_secondary_text_color": "var(--ic-ink)",
-    "button_secondary_text_color_hover": "var(--ic-ink)",
+    name: color if color == "transparent" else f"var(--ic-{color})"
+    for color, names in _BY_COLOR.items()
+    for name in names.split()
 }
 
 METRICS = {

@@ -19,7 +19,7 @@ from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import Panel, PanelSet
 from instructor_core.figures.theme import shorten
 from instructor_core.figures.token_rows import TokenRows
-from instructor_core.ui.canvas import Context
+from instructor_core.ui.canvas import Context, draw
 from instructor_core.ui.components import FILE_POLICY
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import Lesson, Look, Step, judge, judge_change
@@ -28,6 +28,7 @@ from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, VIEW_OPTIONS, Scene
 from instructor_core.ui.scene.link import encode_scene
 from instructor_core.ui.scene.link_menu import PARAMETER
+from instructor_core.ui.scene.selection import describe_two
 from instructor_core.ui.tabs.projection import UMAP_FOLLOWS
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.closer import DECISION, EXPERIMENTS, QUESTIONS
@@ -137,7 +138,7 @@ def scene_sheet(printer: Printer, scene: Scene) -> str:
         code = ""
     head = (
         f"{code}<h1>{escape(content.title)}</h1>"
-        f'<p class="who">Computed with {escape(inputs.checkpoint_id)}.<br>'
+        f'<p class="who">Computed with {escape(" and ".join(run.checkpoint for run in inputs.runs))}.<br>'
         f"Name: ____________________ Date: ____________</p>{_names(inputs)}"
     )
     notes = (re.sub(r" ?Click [^.]*\.", "", words) for words in content.note)  # nothing is clicked on paper
@@ -278,9 +279,10 @@ def _content_of(printer: Printer, scene: Scene) -> _Content:
     options["map.n_components"] = 2  # as paper has
     if options["map.method"] == "auto":
         options["map.method"] = "umap" if len(inputs.texts) in UMAP_FOLLOWS else "pca"
-    drawing = view.draw(Context(printer.runtime, inputs, scene.selected.within(inputs), options))
+    drawing = draw(view, Context(printer.runtime, inputs, scene.selected.within(inputs), options))
     title = TABS[scene.place] if view.title == TABS[scene.place] else f"{TABS[scene.place]}: {view.title}"
-    return _Content(title, drawing.panels, drawing.rows, drawing.sentences, drawing.note)
+    last_line = (describe_two(printer.runtime, inputs),) if inputs.beside_id else ()
+    return _Content(title, drawing.panels, drawing.rows, drawing.sentences, (*drawing.note, *last_line))
 
 
 def _request(scene: Scene, options: Mapping[str, Any]) -> Request:

@@ -76,6 +76,24 @@ def test_the_command_prints_the_table_writes_json_and_renews_a_card(
     assert card.read_text(encoding="utf-8") == first
 
 
+def test_another_checkpoint_is_compared_under_every_instruction(
+    checkpoint_a: Path, checkpoint_b: Path, label_sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = tmp_path / "scores.json"
+    for other, same in ((checkpoint_a, True), (checkpoint_b, False)):
+        assert run(checkpoint_a, label_sets, "--compare", other, "--json", scores) == 0
+        table = capsys.readouterr().out
+        names = ["/".join(path.parts[-2:]) if same else path.name for path in (checkpoint_a, other)]
+        assert "### {} beside {}".format(*names) in table
+        assert ("| t | topic, plain | 1.00 (0.44) | 1.00 | 0.00 |" in table) is same  # 4 of 9 others
+        assert "| t | topic, mean of 2 free |" in table and "| t | no instruction |" in table
+        stored = json.loads(scores.read_text(encoding="utf-8"))
+        assert [stored["checkpoint"], stored["other"]] == names
+        rows = stored["sets"][0]["beside"]
+        assert [row["kind"] for row in rows] == ["plain", "free", "free", "none"]
+        assert all((row["overlap"], row["cka"], row["flipped"]) == (1, 1, 0) for row in rows) is same
+
+
 def test_what_cannot_be_read_ends_in_one_line_and_a_status(
     checkpoint_a: Path, label_sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,8 @@ def test_an_encoder_with_a_template_gets_the_wordings_of_mteb_and_none_for_docum
     recorder.pairs.clear()
     mteb.evaluate(encoder, task, cache=None, show_progress_bar=False)
     assert {instruction for instruction, _ in recorder.pairs} == {"", task.abstask_prompt}
+    recorder.template = "{instruction}: {text}"
+    assert MtebEncoder(recorder).mteb_model_meta.experiment_name != encoder.mteb_model_meta.experiment_name
 
 
 def test_every_kind_of_task_with_texts_runs(mini: InstructorModel) -> None:

@@ -25,7 +25,7 @@ KEPT: dict[str, object] = {
     "instructions": ["A:", ""],
     "checkpoint": CHECKPOINTS[1].label,
 }
-FORM = {"v": 2, "place": "map", "selected": [1, 0, 1], "options": {"map.method": "pca"}}
+FORM = {"v": 3, "place": "map", "selected": [1, 0, 1], "options": {"map.method": "pca"}}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from instructor_core.ui.files import MAX_FILE_BYTES, MAX_ROWS, Table, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
 from instructor_core.ui.scene.stage import Words
 from instructor_core.ui.strings import one_line, well_formed
-from instructor_core.ui.tables import guess_columns, instructions_of, sampled, to_lines
+from instructor_core.ui.tables import choose_rows, guess_columns, instructions_of, to_lines
 from instructor_core.ui.upload_menu import describe, preview, show, use
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=40)  # lone surrogates and control characters included
@@ -84,10 +84,10 @@ def test_a_string_from_outside_becomes_one_line_of_valid_unicode(text: str) -> N
 
 def test_a_sample_has_the_size_asked_for_keeps_the_order_and_repeats() -> None:
     for sample in ("first", "spread", "random"):
-        chosen = sampled(1000, 30, sample)
+        chosen = choose_rows(1000, 30, sample)
         assert len(set(chosen)) == 30 and chosen == sorted(chosen) and chosen[0] >= 0 and chosen[-1] < 1000
-        assert chosen == sampled(1000, 30, sample)
-        assert sampled(5, 30, sample) == [0, 1, 2, 3, 4]
+        assert chosen == choose_rows(1000, 30, sample)
+        assert choose_rows(5, 30, sample) == [0, 1, 2, 3, 4]
 
 
 # --------------------------------------------------------------------------------------------------- limits and faults

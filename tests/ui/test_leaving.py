@@ -62,7 +62,7 @@ def served() -> Iterator[Served]:
             gr.State(Inputs("slow", ("",), ("x",), None)),
             [gr.State(None), *(gr.HTML() for _ in range(3)), gr.Textbox()],
         )
-        inputs = [before, gr.Textbox(), gr.Textbox(), gr.State(1), gr.Textbox()]
+        inputs = [before, gr.Textbox(), gr.Textbox(), gr.Textbox(), gr.State(1), gr.Textbox()]
         button = gr.Button()
         button.click(partial(run, runtime), inputs, out, concurrency_limit=4, api_visibility="private")
     with closing(demo):
@@ -72,7 +72,7 @@ def served() -> Iterator[Served]:
 
 
 def press_embed(served: Served, session: str, texts: str) -> None:
-    data = [None, "slow", texts, None, "Represent it:"]
+    data = [None, "slow", "", texts, None, "Represent it:"]
     body = {"data": data, "fn_index": served.event, "session_hash": session}
     httpx.post(f"{served.url}/gradio_api/queue/join", json=body).raise_for_status()
 

@@ -68,6 +68,8 @@ def states(draw: st.DrawFn) -> Scene:
         columns[0] if columns else None,
         tuple(columns[1:]),
     )
+    if inputs.checkpoint_id == KNOWN["checkpoints"][0]:
+        inputs = replace(inputs, beside_id=draw(st.sampled_from(("", KNOWN["checkpoints"][1]))))
     value = st.one_of(st.none(), st.booleans(), st.integers(-1000, 1000), st.floats(-9, 9), st.text(string.printable))
     options = draw(st.dictionaries(st.text(string.printable, max_size=20), value, max_size=5))
     selected = Selected(*draw(st.tuples(*[st.integers(0, 30)] * 3))).within(inputs)
@@ -100,6 +102,18 @@ def test_a_state_comes_back_from_its_link_and_its_file(scene: Scene) -> None:
     assert read_scene_file(scene_file(scene), **KNOWN) == (scene, 0)
 
 
+def test_two_checkpoints_come_in_the_order_of_the_menu_and_older_links_know_one() -> None:
+    for fields, expected in (
+        ({"v": 3, "checkpoint": "instructor-base", "beside": "instructor-mini"}, "instructor-mini + instructor-base"),
+        ({"v": 3, "beside": "instructor-mini"}, "instructor-mini"),  # the same twice is one
+        ({"v": 2, "place": "map"}, "instructor-mini"),
+    ):
+        scene, _ = decode_scene(link_to(**fields), **KNOWN)
+        assert scene.inputs.choice == expected
+    for beside in ("/srv/checkpoint", "instructor-xl", 1):
+        assert "not offered here" in refusal(link_to(v=3, beside=beside))
+
+
 def test_a_state_past_the_size_of_a_link_fits_a_file_and_the_message_says_so() -> None:
     texts = tuple(base64.b64encode(bytes((i * j) % 251 for j in range(60))).decode() for i in range(400))
     scene = Scene(Inputs("instructor-mini", ("",), texts, None), "similarity")
@@ -125,7 +139,10 @@ def test_any_string_is_a_state_or_a_message(text: str) -> None:
 
 
 @settings(max_examples=200)
-@given(st.sampled_from(["checkpoint", "instructions", "texts", "labels", "tab", "selected", "options", "v"]), JSON)
+@given(
+    st.sampled_from(["checkpoint", "beside", "instructions", "texts", "labels", "tab", "selected", "options", "v"]),
+    JSON,
+)
 @example("selected", [-1, 0, 0])
 @example("selected", [10**30, True, 1.5])
 @example("tab", "<script>")
@@ -144,7 +161,7 @@ def test_any_json_in_any_field_is_a_state_or_a_message(name: str, value: object)
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"v": 3}, "version 1 or 2"),
+        ({"v": 4}, "version 1 to 3"),
         ({"checkpoint": "../../etc/passwd"}, "not offered here"),
         ({"instructions": [""] * 3000}, "3000 instructions"),
         ({"instructions": ["x" * 2001]}, "more than 2000 characters"),

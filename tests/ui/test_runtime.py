@@ -141,6 +141,30 @@ def test_the_checkpoint_used_longest_ago_leaves_the_memory_first(checkpoint_a: P
     assert loaded == ["copy-0", f"copy-{MAX_LOADED}"]
 
 
+def test_a_checkpoint_makes_room_before_another_is_loaded(checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch):
+    runtime = Runtime(tuple(Checkpoint(f"copy-{i}", str(checkpoint_a)) for i in range(MAX_LOADED + 2)), device="cpu")
+    in_memory: list[int] = []
+    load = runtime._load
+    monkeypatch.setattr(runtime, "_load", lambda entry: in_memory.append(len(runtime._encoders)) or load(entry))
+    for checkpoint in runtime.checkpoints:
+        runtime.encoder(checkpoint.id)
+    assert in_memory == [0, 1, *[MAX_LOADED - 1] * 2]
+
+
+def test_the_memory_of_two_models_is_said_with_its_bound(checkpoint_a: Path, checkpoint_b: Path):
+    both = (local_checkpoint(checkpoint_a), local_checkpoint(checkpoint_b))
+    runtime = Runtime(both, device="cpu", cache_mb=7)
+    for each in both:
+        runtime.encoder(each.id)
+    said = runtime.memory_of([each.id for each in both])
+    on_disk = sum(file.stat().st_size for file in checkpoint_b.rglob("model.safetensors"))
+    # 12,224 x 64 of tokens, 2 x (4 x 64 x 64 + 2 x 64 x 128 + 2 x 64), 32 x 4, 64 and 64 x 64: 852,416 of 4 bytes.
+    assert said == (
+        f"In memory: {both[0].id} 3 MB, {both[1].id} {on_disk / 1e6:.0f} MB of weights, and at most 7 MB of embeddings "
+        f"each. No more than {MAX_LOADED} models stay; the one used longest ago makes room for another."
+    )
+
+
 def test_a_broken_folder_is_explained_and_can_be_tried_again(checkpoint_a: Path, tmp_path: Path):
     folder = tmp_path / "broken"
     folder.mkdir()

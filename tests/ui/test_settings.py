@@ -17,7 +17,7 @@ from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui import serve
 from instructor_core.ui.demo import build_runtime
-from instructor_core.ui.settings import VARIABLES, Settings, read_settings, with_checkpoint
+from instructor_core.ui.settings import VARIABLES, Settings, read_settings, with_checkpoint, with_comparison
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +59,21 @@ def test_a_checkpoint_of_the_menu_or_a_folder_in_its_place_can_be_put_first(tmp_
     settings = with_checkpoint(Settings(), str(tmp_path / "instructor-base"))
     assert [checkpoint.id for checkpoint in settings.checkpoints].count("instructor-base") == 1
     assert settings.checkpoints[0].source == str(tmp_path / "instructor-base")
+
+
+def test_a_second_checkpoint_stands_beside_the_first_under_a_name_of_its_own(tmp_path: Path) -> None:
+    folders = [tmp_path / run / "checkpoint" for run in ("one", "two")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    settings = with_comparison(with_checkpoint(Settings(), str(folders[0])), str(folders[1]))
+    assert [each.id for each in settings.checkpoints[:2]] == ["checkpoint", "two/checkpoint"]
+    assert [each.source for each in settings.checkpoints[:2]] == [str(folder) for folder in folders]
+    assert build_runtime(settings).beside_id == "two/checkpoint"
+    named = with_comparison(Settings(), "instructor-large")
+    assert [each.id for each in named.checkpoints] == [f"instructor-{size}" for size in ("mini", "large", "base", "xl")]
+    assert with_comparison(named, None) is named
+    with pytest.raises(UserError, match="is open on instructor-mini already: --compare takes another"):
+        with_comparison(Settings(), "instructor-mini")
 
 
 @pytest.mark.parametrize(

@@ -195,11 +195,11 @@ def test_umap_follows_pca_only_where_it_was_fitted_to_what_is_shown(runtime: Run
     many, others = (parse_inputs(runtime.checkpoints[0].id, [text], typed) for text in ("Topic:", "Mood:"))
     settings = tuple(settings_of(MAP | {"method": "auto"}).values())
     promise = "The points travel to UMAP"
-    for fitted in (None, (others, settings), (many, (*settings[:-1], 7))):
+    for fitted in (None, ((others,), settings), ((many,), (*settings[:-1], 7))):
         words, payload = mapped(runtime, many, method="auto", fitted=fitted)
         assert promise in words
         assert json.loads(payload)["panels"][0]["subtitle"].startswith("PCA")
-    words, payload = mapped(runtime, many, method="auto", fitted=(many, settings))
+    words, payload = mapped(runtime, many, method="auto", fitted=((many,), settings))
     assert promise not in words
     assert json.loads(payload)["panels"][0]["subtitle"].startswith("UMAP")
     few = parse_inputs(runtime.checkpoints[0].id, ["Topic:"], "One text.\nAnother text.\nA third.")

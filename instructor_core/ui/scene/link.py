@@ -27,7 +27,7 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Option, Scene
 from instructor_core.ui.strings import one_line
 
-VERSION = 2  # links of version 1 are read as well: there the place was called a tab
+VERSION = 3  # 2 knew one checkpoint alone; in 1 the place was called a tab: both are read as well
 MAX_LINK = 7_000  # characters of the parameter: every browser, server and proxy on the way takes 8,000 in all
 MAX_LINK_BYTES = 1_000_000  # of the JSON inside a link
 MAX_FILE_BYTES = 5_000_000  # of a state file
@@ -124,6 +124,7 @@ def _json(scene: Scene, *, indent: int | None = None) -> str:
     fields = {
         "v": VERSION,
         "checkpoint": inputs.checkpoint,
+        **({"beside": inputs.beside_id} if inputs.beside_id else {}),
         "instructions": [instruction.strip() for instruction in inputs.instructions],
         "texts": list(inputs.texts),
         "labels": [list(column) for column in inputs.label_columns],
@@ -138,10 +139,10 @@ def _scene(content: bytes, *, checkpoints: Collection[str], places: Collection[s
         fields = json.loads(content.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:  # malformed UTF-8 or JSON, NaN, a number of thousands of digits
         raise UserError(_NOT_A_LINK.format("it is not valid JSON")) from error
-    if not isinstance(fields, dict) or type(fields.get("v")) is not int or fields["v"] not in (1, VERSION):
-        raise UserError(_NOT_A_LINK.format(f"it is not of version 1 or {VERSION}"))
-    checkpoint = fields.get("checkpoint")
-    if not isinstance(checkpoint, str) or checkpoint not in checkpoints:
+    if not isinstance(fields, dict) or type(fields.get("v")) is not int or fields["v"] not in range(1, VERSION + 1):
+        raise UserError(_NOT_A_LINK.format(f"it is not of version 1 to {VERSION}"))
+    checkpoint, beside = fields.get("checkpoint"), fields.get("beside", "")
+    if not isinstance(checkpoint, str) or checkpoint not in checkpoints or beside not in ("", *checkpoints):
         known = ", ".join(checkpoints)
         raise UserError(f"The link asks for a checkpoint that is not offered here. Choose one of: {known}.")
     texts = _strings(fields.get("texts"), "texts", 1, MAX_TEXTS, MAX_CHARACTERS)
@@ -150,6 +151,9 @@ def _scene(content: bytes, *, checkpoints: Collection[str], places: Collection[s
     typed = _strings(fields.get("instructions"), "instructions", 1, MAX_INSTRUCTIONS, MAX_INSTRUCTION)
     columns = _label_columns(fields.get("labels", []), len(texts))
     inputs = Inputs(checkpoint, tuple(map(join_ready, typed)), texts, columns[0] if columns else None, columns[1:])
+    if beside not in ("", checkpoint):  # in the order of the menu, which offers two only in that
+        first, second = (name for name in checkpoints if name in (checkpoint, beside))
+        inputs = replace(inputs, checkpoint_id=first, beside_id=second)
     return scene_of(fields, inputs, places=places)
 
 

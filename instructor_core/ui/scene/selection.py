@@ -8,15 +8,18 @@ from html import escape
 
 import gradio as gr
 
+from instructor_core.analysis.checkpoints import agreement, describe
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
 from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.why import Tie, WhyUnder, why
+from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.feedback import boundary, chip, note
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, bring_to_front, follow, listen, news
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.samples import sample
 
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
 N_TIES = 3  # pairs of words that are named
@@ -34,6 +37,8 @@ def describe_selection(inputs: Inputs, selected: Selected) -> str:
 def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
     """Return the sentences on how many texts have another nearest text than under A, and one of their own label."""
     n_instructions, n_texts = len(inputs.instructions), len(inputs.texts)
+    if inputs.beside_id:
+        return note(describe_two(runtime, inputs))
     if n_texts < 2 or n_texts > MAX_TEXTS:
         return ""
     result = nearest_change(runtime.grid(inputs).embeddings, inputs.labels)
@@ -43,9 +48,20 @@ def describe_nearest(runtime: Runtime, inputs: Inputs) -> str:
         changed = " · ".join(f"{name} {count}" for name, count in zip(names[1:], result.changed[1:], strict=True))
         sentences = [f"Texts (of {n_texts}) whose nearest text is another than under A: {changed}."]
     if result.agreement is not None:
-        agreement = describe_agreement(result.agreement, names).replace("   ", " · ")
-        sentences.append(f"Share of the labelled texts whose nearest text has their label: {agreement}.")
+        shares = describe_agreement(result.agreement, names).replace("   ", " · ")
+        sentences.append(f"Share of the labelled texts whose nearest text has their label: {shares}.")
     return note(*sentences)
+
+
+def describe_two(runtime: Runtime, inputs: Inputs) -> str:
+    """Return how far the two checkpoints of a run agree under each instruction, in words."""
+    chosen = sample(inputs, MAX_TEXTS)
+    first, second = (runtime.grid(run).embeddings[:, chosen.rows] for run in inputs.runs)
+    try:
+        results = [agreement(*pair) for pair in zip(first, second, strict=True)]
+    except UserError as error:  # too few texts
+        return str(error)
+    return " ".join([describe(results, [letter(k) for k in range(len(results))]), *chosen.sentences])
 
 
 def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
@@ -70,6 +86,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         most = f", most by {_ties(found.changed)}" if found.changed else ""
         apart = f"<p>{chip(high)} and {chip(low)} are {number(gap, 2)} apart{most}</p>"
     title = f"Why texts {chosen.row + 1} and {chosen.column + 1} are as alike as they are"
+    title += f" for {escape(inputs.checkpoint)}" if inputs.beside_id else ""
     return f'<section class="ic-why"><h3>{title}</h3><ul>{listed}</ul>{apart}</section>'
 
 

@@ -70,7 +70,7 @@ class Stage:
         """Return the updates that set up a scene and run it; with words, these stand over the tabs."""
         inputs = scene.inputs
         updates: Updates = {
-            self.checkpoint: inputs.checkpoint,
+            self.checkpoint: inputs.choice,
             self.sidebar.template: inputs.template,
             self.words: Words(inputs.texts, words or "", scene.label_name),
             self.page.tabs: gr.Tabs(selected=scene.place),

@@ -156,7 +156,7 @@ def act(
         return _with_verdict(place, judge_change(encoder, step_now, now.inputs, now.selected)), None
     choice = step_now.answer if action == "reveal" else event.get("choice")
     if action in ("answer", "reveal") and isinstance(choice, int | float) and 0 <= choice < len(step_now.choices):
-        untouched = now.inputs == replace(step_now.inputs, checkpoint_id=checkpoint_id)
+        untouched = now.inputs.runs[0] == replace(step_now.inputs, checkpoint_id=checkpoint_id)
         revealed = replace(now, selected=step_now.reveal) if step_now.reveal and untouched else None
         return _with_verdict(place, judge(encoder, step_now, checkpoint_id, int(choice))), revealed
     return place, None
@@ -169,7 +169,7 @@ def notice(
     step = step_of(lessons, place)
     if place is None or step is None or step.solution is None or (scene := place.scene) is None:
         return place
-    if inputs == replace(scene.inputs, checkpoint_id=inputs.checkpoint_id):
+    if inputs.runs[0] == replace(scene.inputs, checkpoint_id=inputs.checkpoint_id):
         if not step.free or selected == scene.selected:
             return place
     elif inputs == place.before:
@@ -183,7 +183,7 @@ def _start(step: Step, place: Place, checkpoint_id: str) -> Scene:
     scene, own = step.scene(checkpoint_id), place.own
     if not step.free or not is_own(own):
         return scene
-    inputs = replace(own.inputs, checkpoint_id=checkpoint_id)
+    inputs = replace(own.inputs, checkpoint_id=checkpoint_id, beside_id="")
     return replace(scene, inputs=inputs, selected=own.selected.within(inputs))
 
 
@@ -197,7 +197,8 @@ def _keep_own(lessons: Sequence[Lesson], place: Place, now: Scene) -> Place:
     step = step_of(lessons, place)
     if step is None or not step.free or place.scene is None or (is_own(place.own) and _is_lent(step, place)):
         return place
-    if now.inputs in (place.before, replace(place.scene.inputs, checkpoint_id=now.inputs.checkpoint_id)):
+    alone = now.inputs.runs[0]
+    if now.inputs == place.before or alone == replace(place.scene.inputs, checkpoint_id=alone.checkpoint_id):
         return place
     return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected), scene=now)
 

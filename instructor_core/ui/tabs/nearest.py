@@ -34,6 +34,7 @@ VIEWS = (
         TAB,
         lambda context: Drawing((NEAREST_HOW_TO_READ,), draw(context.grid, context.selected)),
         follows_selection=lambda _: True,
+        of_two=True,
     ),
 )
 

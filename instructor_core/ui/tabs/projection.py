@@ -11,14 +11,14 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.alignment import aligned
+from instructor_core.analysis.alignment import aligned, rotated
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
 from instructor_core.analysis.metrics import nearest_others
 from instructor_core.analysis.projection import GridProjection, project_grid
 from instructor_core.figures.panels import Selection
 from instructor_core.figures.projection import projection_panels
-from instructor_core.ui.canvas import Canvas, Context, Drawing, View, redraw
+from instructor_core.ui.canvas import Canvas, Context, Drawing, View, draw, redraw
 from instructor_core.ui.components import plot_view
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.inputs import Inputs
@@ -65,10 +65,17 @@ def draw_map(context: Context) -> Drawing:
     inputs, selected, grid = context.inputs, context.selected, context.grid
     follows = option["method"] == "auto" and grid.n_texts in UMAP_FOLLOWS
     if option["method"] == "auto":
-        is_fitted = follows and option.get("fitted") == (inputs, tuple(settings_of(option).values()))
+        is_fitted = (
+            follows
+            and option.get("fitted") is not None
+            and (inputs in option["fitted"][0] and option["fitted"][1] == tuple(settings_of(option).values()))
+        )
         option["method"] = "umap" if is_fitted else "pca"
     result = place(grid, **settings_of(option))
-    found = grid_groups(grid)
+    if context.lead is not None and result.turned:
+        target = place(context.leading, **settings_of(option)).coordinates[0]
+        result = replace(result, coordinates=np.stack([rotated(points, target) for points in result.coordinates]))
+    found = grid_groups(context.leading)
     drawn = projection_panels(
         result,
         inputs.texts,
@@ -105,7 +112,7 @@ def nearest_in_full(grid: EmbeddingGrid) -> NDArray[np.int32]:
     return np.stack([nearest_others(rows @ rows.T, min(N_NEAREST, grid.n_texts - 1)) for rows in grid.embeddings])
 
 
-VIEWS = (View("map", "Map", TAB, draw_map, defaults=DEFAULTS),)
+VIEWS = (View("map", "Map", TAB, draw_map, defaults=DEFAULTS, of_two=True),)
 
 
 def build(page: Page, start: Inputs) -> dict[str, TabOption]:
@@ -148,7 +155,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     fitted = gr.State(None)  # the run and the settings whose UMAP is there
     read = {**options, "map.fitted": fitted}
     at_first = Context(page.runtime, start, page.selected.value, {name: option.value for name, option in read.items()})
-    explanation.value, plots.value = canvas.values(VIEWS[0].draw(at_first))
+    explanation.value, plots.value = canvas.values(draw(VIEWS[0], at_first))
     redraw(page, VIEWS, canvas, read)
     names = [name.removeprefix("map.") for name in options]
 
@@ -157,8 +164,9 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         settings = settings_of(dict(zip(names, values, strict=True)))
         if active != TAB or settings["method"] != "auto" or len(inputs.texts) not in UMAP_FOLLOWS:
             return [KEEP]
-        place(page.runtime.grid(inputs), **{**settings, "method": "umap"})
-        return [(inputs, tuple(settings.values()))]
+        for run in inputs.runs:
+            place(page.runtime.grid(run), **{**settings, "method": "umap"})
+        return [(inputs.runs, tuple(settings.values()))]
 
     # Only says that UMAP is there: `draw_map` draws what is shown by then, so that none comes late.
     listen(

@@ -87,7 +87,9 @@ def draw_matrices(context: Context) -> Drawing:
     """One matrix per instruction, of cosines or of the share of unrelated sentence pairs that are less alike."""
     grid, scale = context.grid, context.options[SCALE]
     if is_large(context.inputs):
-        return _of_groups(grid, block_panels(block_means(grid, grid_groups(grid)), grid.instructions))
+        return _of_groups(
+            context.leading, block_panels(block_means(grid, grid_groups(context.leading)), grid.instructions)
+        )
     result, about = similarity(grid), (grid.texts, grid.labels, grid.instructions)
     sides, cut = _sides(context)
     if scale != "percentile":
@@ -101,7 +103,9 @@ def draw_difference(context: Context) -> Drawing:
     """The matrix under the first instruction minus that under the second."""
     grid, a, b = context.grid, *_two(context)
     if is_large(context.inputs):
-        return _of_groups(grid, block_difference_panels(block_means(grid, grid_groups(grid)), a, b))
+        return _of_groups(
+            context.leading, block_difference_panels(block_means(grid, grid_groups(context.leading)), a, b)
+        )
     sides, cut = _sides(context)
     drawn = difference_panels(difference(similarity(grid), a, b), grid.texts, grid.labels, **sides)
     return _of_texts(context, drawn, NOTES["difference"], cut)
@@ -111,8 +115,8 @@ def draw_cross(context: Context) -> Drawing:
     """Texts under the first instruction against texts under the second."""
     grid, a, b = context.grid, *_two(context)
     if is_large(context.inputs):
-        blocks = cross_block_means(grid, grid_groups(grid), rows=a, columns=b)
-        return _of_groups(grid, cross_block_panels(blocks, grid.instructions, rows=a, columns=b))
+        blocks = cross_block_means(grid, grid_groups(context.leading), rows=a, columns=b)
+        return _of_groups(context.leading, cross_block_panels(blocks, grid.instructions, rows=a, columns=b))
     sides, cut = _sides(context)
     result = cross_similarity(grid, rows=a, columns=b)
     return _of_texts(
@@ -145,8 +149,8 @@ def _two(context: Context) -> tuple[int, int]:
 
 def _sides(context: Context) -> tuple[dict[str, Any], str]:
     """Order and groups of the texts on both sides of a matrix, and a sentence if not all of them fit."""
-    order, cut = display_order(context.grid, context.options[ORDER])
-    return {"order": order, "groups": grid_groups(context.grid)}, cut
+    order, cut = display_order(context.leading, context.options[ORDER])
+    return {"order": order, "groups": grid_groups(context.leading)}, cut
 
 
 def _of_texts(context: Context, drawn: PanelSet, *notes: str) -> Drawing:
@@ -188,11 +192,11 @@ def select(event: gr.EventData, inputs: Inputs, selected: Selected, view: str) -
 
 
 VIEWS = (
-    View("matrices", "One matrix per instruction", TAB, draw_matrices, (SCALE, ORDER)),
-    View("difference", "Difference of two", TAB, draw_difference, (ORDER, FIRST, SECOND)),
-    View("cross", "Rows and columns apart", TAB, draw_cross, (ORDER, FIRST, SECOND)),
-    View("instructions", "Instruction × instruction", TAB, draw_instructions, (ORDER,), lambda _: True),
-    View("unrelated", "Unrelated sentences: where zero is", TAB, draw_unrelated),
+    View("matrices", "One matrix per instruction", TAB, draw_matrices, (SCALE, ORDER), of_two=True),
+    View("difference", "Difference of two", TAB, draw_difference, (ORDER, FIRST, SECOND), of_two=True),
+    View("cross", "Rows and columns apart", TAB, draw_cross, (ORDER, FIRST, SECOND), of_two=True),
+    View("instructions", "Instruction × instruction", TAB, draw_instructions, (ORDER,), lambda _: True, of_two=True),
+    View("unrelated", "Unrelated sentences: where zero is", TAB, draw_unrelated, of_two=True),
 )
 
 

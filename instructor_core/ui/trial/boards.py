@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from instructor_core.analysis.controls import Role, one_space
@@ -15,6 +16,7 @@ from instructor_core.analysis.wordings import WordingSpread
 from instructor_core.figures import leaderboard as board_figures
 from instructor_core.figures import wordings as wording_figures
 from instructor_core.figures.charts import one_line
+from instructor_core.figures.checkpoints import on_one_axis, side_by_side
 from instructor_core.figures.panels import PanelSet
 from instructor_core.hub import BUNDLED
 from instructor_core.ui.inputs import Inputs
@@ -37,7 +39,34 @@ TABLE_HEADERS = (
 
 
 def compare_instructions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
-    """Which instruction recovers the labels best: the decision, beside controls."""
+    """Which instruction recovers the labels best: the decision, beside controls, under each checkpoint of the run."""
+    first, *others = inputs.runs
+    finding = yield from _decide(runtime, book, first, request)
+    for second in others:
+        beside = yield from _decide(runtime, book, second, request)
+        names = (first.checkpoint, second.checkpoint)
+        headlines = [f"{name}: {each.sentences[0]}" for name, each in zip(names, (finding, beside), strict=True)]
+        finding = replace(
+            finding,
+            sentences=(headlines[0], *finding.sentences[1:]),
+            beside=headlines[1],
+            panels=on_one_axis(side_by_side(finding.panels, beside.panels, names)),
+            table=[
+                [_row_of(str(row[0]), name), *row[1:]]
+                for name, each in zip(names, (finding, beside), strict=True)
+                for row in each.table or []
+            ],
+        )
+    return finding
+
+
+def _row_of(name: str, checkpoint_id: str) -> str:
+    """The name of a row of a leaderboard under one of two checkpoints."""
+    return f"{name} · {checkpoint_id}"
+
+
+def _decide(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
+    """The decision under one checkpoint."""
     found = yield from compare(runtime, book, inputs, request)
     board, spread = found.board, found.choice.spread
     instruction = board.use.entry.instruction
@@ -107,12 +136,15 @@ def show_scores(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Requ
 
 def show_confusions(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) -> Steps:
     """Which labels the row that was asked about confuses, else the one that the decision names."""
-    board = (yield from compare(runtime, book, inputs, request)).board
-    row = next((row for row in board.rows if row.name == request.row), board.use)
+    runs = inputs.runs
+    run = next((each for each in runs if request.row.endswith(_row_of("", each.checkpoint))), runs[0])
+    board = (yield from compare(runtime, book, run, request)).board
+    name = request.row.removesuffix(_row_of("", run.checkpoint))
+    row = next((row for row in board.rows if row.name == name), board.use)
     panels = board_figures.confusion_panels(confusion(row, board.task), row)
     return Finding(
         f"{board_figures.CONFUSION_HOW_TO_READ} {board_figures.CONFUSION_NOT_SHOWN}",
-        (panels.alt,),
+        (f"{run.checkpoint}: {panels.alt}" if inputs.beside_id else panels.alt,),
         panels,
         instruction=row.entry.instruction,
     )

@@ -153,7 +153,8 @@ def look_closer(
         lambda line: Answer(line=status(line), stop=SHOWN),
     )
     rows = None if finding.rows is None else finding.rows.to_json()
-    words, figures = sentence_list(finding.sentences), finding.panels.to_json()
+    alone = (f"This is about {inputs.checkpoint} alone.",) if inputs.beside_id and question != "confusions" else ()
+    words, figures = sentence_list((*finding.sentences, *alone)), finding.panels.to_json()
     yield Answer(status(""), HIDDEN, words, rows, figures, note(finding.how_to_read), key)
 
 

@@ -110,7 +110,7 @@ def decided(finding: Finding, key: object) -> DecisionView:
     return DecisionView(
         line=status(finding.cost),
         stop=HIDDEN,
-        findings=sentence_list([headline, finding.step]),
+        findings=sentence_list([headline, *filter(None, [finding.beside, finding.step])]),
         plots=finding.panels.to_json(),
         note=note(finding.how_to_read),
         reasons=list_of(reasons),

@@ -36,6 +36,7 @@ class Finding:
     table: list[list[str | float]] | None = None
     snippet: str = ""  # Python that follows the decision
     instruction: str = ""  # that the decision names, or that of the row that was asked about
+    beside: str = ""  # the decision under a second checkpoint
     step: str = ""  # one thing to do next
     cost: str = ""  # what trying many wordings would take
 
