@@ -71,15 +71,14 @@ PLACES = {"Look": VIEWS[0].tab, "Test": trial.TAB, "Learn": learn.TAB}
 
 
 def facts(runtime: Runtime, inputs: Inputs) -> str:
-    """Return the line about the checkpoints of a run: width, precision, device."""
+    """Return the line about the checkpoints of a run, in the order of the menu: width, precision, device."""
     words = []
     for one in inputs.runs:
         model = runtime.encoder(one.checkpoint_id).model
         precision = {"float32": "fp32", "bfloat16": "bf16"}[str(model.dtype).removeprefix("torch.")]
-        name = f"{one.checkpoint} " if inputs.beside_id else ""
         layout = getattr(model, "layout", None)
         made = f" · {layout.words}" if layout else ""
-        words.append(f"{name}{model.dim}-d · {precision} · {runtime.place(one.checkpoint_id)}{made}")
+        words.append(f"{model.dim}-d · {precision} · {runtime.place(one.checkpoint_id)}{made}")
     return status(" | ".join(words))
 
 

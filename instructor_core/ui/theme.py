@@ -6,10 +6,10 @@ The interface itself is ink on paper. Colour is left to the data, so buttons, ta
 from __future__ import annotations
 
 import inspect
-import json
 
 import gradio as gr
 
+from instructor_core.analysis.suggest import read_json
 from instructor_core.figures.panels import inert_json
 from instructor_core.figures.theme import (
     SIZE_BODY,
@@ -139,5 +139,4 @@ def help_head() -> str:
 
 def help_words() -> dict[str, dict[str, str]]:
     """Return help by tab ("page" outside of them), then by the `#id` of an element, a `## heading` or a label."""
-    words: dict[str, dict[str, str]] = json.loads((ASSETS / "help.json").read_text(encoding="utf-8"))
-    return words
+    return read_json((ASSETS / "help.json").read_bytes(), dict[str, dict[str, str]])
