@@ -134,7 +134,7 @@ def test_mistakes_are_measured_against_the_right_vector(family: str, family_fold
 def test_the_page_says_what_a_checkpoint_is_and_how_to_use_it(opened: Callable[[str], Runtime], draw: Draw) -> None:
     runtime = opened("qwen")
     inputs = example(runtime)
-    assert "32-d · fp32 · cpu · qwen3, last token" in facts(runtime, inputs.checkpoint_id)
+    assert "32-d · fp32 · cpu · qwen3, last token" in facts(runtime, inputs)
     assert r"open_checkpoint('path/to/Qwen3-Embedding-0.6B', template='Instruct: {instruction}\nQuery:{text}')" in code(
         runtime, inputs
     )
