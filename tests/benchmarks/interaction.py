@@ -135,7 +135,7 @@ def texts_with(edit: str) -> str:
 def edited(meter: Meter, before: Inputs | None, edit: str) -> tuple[Inputs, list[object]]:
     """Embed the texts with one of them edited, as the button does; returns the run and what is sent at its end."""
     start = before or Inputs(CHECKPOINTS[0].id, ("",), ("nothing",), None)
-    *_, last = run(meter.runtime, start, CHECKPOINTS[0].id, texts_with(edit), len(INSTRUCTIONS), *INSTRUCTIONS)
+    *_, last = run(meter.runtime, start, CHECKPOINTS[0].id, "", texts_with(edit), len(INSTRUCTIONS), *INSTRUCTIONS)
     return last[0], last[1:]
 
 
