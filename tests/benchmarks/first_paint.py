@@ -6,8 +6,8 @@
 Each start is a process of its own, with the disk warm after the first one: seconds until the server answers, until the
 page has its first figure, and until it has all of them. The browser is started before and not counted. Once the server
 has compiled what it compiles by itself (UMAP), another visitor comes: seconds from the address to the first figure, and
-how much what is seen moved about (cumulative layout shift, without what a visitor did). Then one more process tells what its imports take, package by
-package; each module counts for itself, without what it imports.
+how much what is seen moved about (cumulative layout shift, without what a visitor did). Then one more process tells
+what its imports take, package by package; each module counts for itself, without what it imports.
 """
 
 from __future__ import annotations
