@@ -379,22 +379,39 @@ class Segment(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class TokenEncoding:
-    """One pair, token by token: ``n`` encoded tokens (the last is ``</s>``), then ``c`` that the window cut off."""
+    """One pair, token by token: ``n`` encoded tokens (the last is ``</s>``), then ``c`` that the window cut off.
 
-    instruction: str  # as given, but for lone surrogates, and so is the text
+    Attributes:
+        instruction: The instruction as given, but for lone surrogates.
+        text: The text as given, but for lone surrogates.
+        joined: What was tokenized: the instruction followed by the stripped text.
+        token_ids: ``(n + c,)`` int64 vocabulary ids.
+        tokens: ``n + c`` vocabulary strings; ``▁`` marks a word start.
+        spans: ``(n + c, 2)`` int64 character ranges in ``joined``; ``(-1, -1)`` for ``</s>``.
+        segments: ``n + c`` segments.
+        pooling_mask: ``(n,)`` bool, True for the tokens that enter the mean.
+        hidden: ``(n, h)`` float32 last hidden states.
+        projected: ``(n, D)`` float32 hidden states through the linear layer; ``embedding`` is the mean of those pooled.
+        n_instruction_tokens: Length of the instruction tokenized alone, without ``</s>``: the count boundary.
+        max_seq_length: Window of the checkpoint in tokens.
+        layers: ``(L + 1, n, h)`` float32: the token embeddings, then the residual stream after each block; or None.
+        attentions: ``(L, heads, n, n)`` float32 attention weights, rows sum to 1; or None.
+    """
+
+    instruction: str
     text: str
-    joined: str  # what was tokenized: the instruction followed by the stripped text
-    token_ids: NDArray[np.int64]  # (n + c,) of the vocabulary
-    tokens: tuple[str, ...]  # (n + c) as the vocabulary has them; "▁" marks a word start
-    spans: NDArray[np.int64]  # (n + c, 2) ranges of characters in ``joined``; (-1, -1) for </s>
-    segments: tuple[Segment, ...]  # (n + c)
-    pooling_mask: NDArray[np.bool_]  # (n,) True for the tokens that enter the mean
-    hidden: Vectors  # (n, h) last hidden states
-    projected: Vectors  # (n, D) these through the linear layer; ``embedding`` is the mean of those pooled
-    n_instruction_tokens: int  # length of the instruction tokenized alone, without </s>: the count boundary
-    max_seq_length: int  # window of the checkpoint in tokens
-    layers: Vectors | None = None  # (L + 1, n, h) the token embeddings, then the residual stream after each block
-    attentions: Vectors | None = None  # (L, heads, n, n) attention weights, rows sum to 1
+    joined: str
+    token_ids: NDArray[np.int64]
+    tokens: tuple[str, ...]
+    spans: NDArray[np.int64]
+    segments: tuple[Segment, ...]
+    pooling_mask: NDArray[np.bool_]
+    hidden: Vectors
+    projected: Vectors
+    n_instruction_tokens: int
+    max_seq_length: int
+    layers: Vectors | None = None
+    attentions: Vectors | None = None
 
     @property
     def n_encoded(self) -> int:

@@ -27,7 +27,7 @@ from instructor_core.analysis.grid import rounded, unit_vectors
 from instructor_core.analysis.numbers import share
 from instructor_core.errors import UserError
 
-Verdict = Literal["moves", "hardly changes anything"]
+Effect = Literal["moves", "hardly changes anything"]
 
 MAX_TEXTS = 48  # 1,128 pairs; 26 yardsticks x 48 texts are encoded once for a set of texts
 MIN_TEXTS = 4
@@ -67,7 +67,7 @@ class Fingerprint:
     named: tuple[str, ...]  # strongest first, those that cannot be told apart here together; may be empty
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Effect:
         """Whether both the vectors and the order of the pairs change by more than edits without meaning change them."""
         moves = self.distance > self.noise and self.order_change > self.order_noise
         return "moves" if moves else "hardly changes anything"

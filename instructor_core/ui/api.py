@@ -131,7 +131,7 @@ class Api:
         texts: contract.TokenTexts,
         instruction: contract.OneInstruction = "",
         checkpoint: contract.Checkpoint = BUNDLED,
-    ) -> list[contract.TokenRow]:
+    ) -> list[contract.TextTokens]:
         """Show the tokens of each text under one instruction, and which of them enter the embedding.
 
         Returns:
@@ -140,7 +140,7 @@ class Api:
             tokens were cut off.
         """
         inputs = inputs_of(checkpoint, texts, [instruction])
-        rows: list[contract.TokenRow] = []
+        rows: list[contract.TextTokens] = []
         for encoding in self._encoder(checkpoint).encode_tokens(inputs.pairs):
             n = encoding.n_encoded
             aligned = cosines.cosine_matrix(encoding.projected, encoding.embedding[None])[:, 0]

@@ -138,7 +138,7 @@ class Compared(TypedDict):
     instructions: list[ComparedInstruction]
 
 
-class TokenRow(TypedDict):
+class TextTokens(TypedDict):
     """One text in the answer of `tokens`."""
 
     tokens: list[str]

@@ -102,7 +102,7 @@ class GlossaryEntry:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Reply:
     """How an answer compares with what the model computed, in the words that the learner reads.
 
     Its kind is "right", "wrong", "not-yet" for a change that is not there yet, or "differs" where the checkpoint in use
@@ -154,25 +154,25 @@ def _inputs(sets: dict[str, Any]) -> dict[str, Any]:
     return {"checkpoint_id": "", **{name: sets.get(name) for name in _RUN}}
 
 
-def judge(encoder: CachedEncoder, step: Step, checkpoint_id: str, choice: int) -> Verdict:
+def judge(encoder: CachedEncoder, step: Step, checkpoint_id: str, choice: int) -> Reply:
     """Return the verdict on a choice, from the claim evaluated on the inputs of the step."""
     measured = step.measure(encoder, checkpoint_id)
     granted = (one.measure(encoder, measured.run.inputs, step.selected) for one in step.also)
     if wrong := next((one for one in (measured, *granted) if not one.holds), None):
-        return Verdict("differs", f"{wrong.otherwise(checkpoint_id, step.explain)} {_WRITTEN}", choice)
+        return Reply("differs", f"{wrong.otherwise(checkpoint_id, step.explain)} {_WRITTEN}", choice)
     kind, first = ("right", "Yes.") if choice == step.answer else ("wrong", "No.")
-    return Verdict(kind, f"{first} {measured.fill(step.replies[choice])}", choice)
+    return Reply(kind, f"{first} {measured.fill(step.replies[choice])}", choice)
 
 
-def judge_change(encoder: CachedEncoder, step: Step, inputs: Inputs, selected: Selected) -> Verdict:
+def judge_change(encoder: CachedEncoder, step: Step, inputs: Inputs, selected: Selected) -> Reply:
     """Return the verdict on what a learner made of the inputs, and selected in them."""
     n_texts, n_instructions = len(step.inputs.texts), len(step.inputs.instructions)
     if not step.free and (len(inputs.texts) < n_texts or len(inputs.instructions) < n_instructions):
-        return Verdict("not-yet", "Some instructions or texts of this step are gone. “Show me” puts them back.")
+        return Reply("not-yet", "Some instructions or texts of this step are gone. “Show me” puts them back.")
     try:
         measured = step.claim.measure(encoder, inputs, selected)
     except UserError as missing:  # texts, an instruction or labels of one's own
-        return Verdict("not-yet", str(missing))
+        return Reply("not-yet", str(missing))
     if measured.holds:
-        return Verdict("right", f"Done. {measured.fill(step.explain)}")
-    return Verdict("not-yet", measured.fill(step.not_yet))
+        return Reply("right", f"Done. {measured.fill(step.explain)}")
+    return Reply("not-yet", measured.fill(step.not_yet))

@@ -22,8 +22,8 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.lessons import (
     GlossaryEntry,
     Lesson,
+    Reply,
     Step,
-    Verdict,
     judge,
     judge_change,
     load_glossary,
@@ -46,7 +46,7 @@ class Place:
     step: int  # the number of steps once the lesson is finished
     own: Scene  # the learner's, options and all; what they make in a free task is theirs as well
     turn: int = 0  # counts the values of the bar, so that the same again is news
-    verdict: Verdict | None = None  # on the answer to this step
+    verdict: Reply | None = None  # on the answer to this step
     scene: Scene | None = None  # what the page was last set up to in this step; None at the end of a lesson
     before: Inputs | None = None  # on screen then: until those of `scene` are there, they are no answer
 
@@ -203,7 +203,7 @@ def _keep_own(lessons: Sequence[Lesson], place: Place, now: Scene) -> Place:
     return replace(place, own=replace(place.own, inputs=now.inputs, selected=now.selected), scene=now)
 
 
-def _with_verdict(place: Place, verdict: Verdict) -> Place:
+def _with_verdict(place: Place, verdict: Reply) -> Place:
     return replace(place, verdict=verdict, turn=place.turn + 1)
 
 
@@ -248,7 +248,7 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
     def handle(event: gr.EventData, at: Place | None, *values: Any) -> Updates:
         now, data = stage.scene(*values), event_data(event)
 
-        @boundary(lambda words: (at and _with_verdict(at, Verdict("not-yet", words)), None))
+        @boundary(lambda words: (at and _with_verdict(at, Reply("not-yet", words)), None))
         def answer() -> tuple[Place | None, Scene | None]:
             return act(page.runtime, lessons, at, now, str(data.get("action")), data)
 
