@@ -15,8 +15,11 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +109,21 @@ def own_folder(name: str) -> Path | None:
 
 
 @cache
+def import_umap() -> Any:
+    """Import UMAP with all that is compiled of it kept; by itself it compiles for ten seconds at each start."""
+    prepare_numba()
+    import numba
+
+    njit: Any = numba.njit
+
+    def keeping(*arguments: Any, **options: Any) -> Any:
+        return njit(*arguments, **{"cache": True, **options})
+
+    with patch.object(numba, "njit", keeping):
+        return import_module("umap")
+
+
+@cache
 def prepare_numba() -> None:
     """Have numba keep what it compiles in the temporary folder, or keep nothing; once, before UMAP is imported.
 
@@ -124,7 +142,9 @@ def prepare_numba() -> None:
         return run
 
     kept: Any = config
-    kept.CACHE_DIR = kept.CACHE_DIR or str(own_folder("instructor-core-numba") or NOWHERE)
+    # What is kept of a function is not looked at when one that it calls has changed: each version has its folder.
+    name = "-".join(["instructor-core", *map(version, ("numba", "umap-learn", "pynndescent"))])
+    kept.CACHE_DIR = kept.CACHE_DIR or str(own_folder(name) or NOWHERE)
     caching.CacheImpl._locator_classes = [caching.UserProvidedCacheLocator]
     for kind in (dispatcher.Dispatcher, ufuncbuilder.UFuncDispatcher):  # no folder to write to is a RuntimeError
         setattr(kind, "enable_caching", attempt(kind.enable_caching, RuntimeError))  # noqa: B010
@@ -146,10 +166,7 @@ def umap_positions(
 ) -> NDArray[np.float64]:
     """UMAP coordinates of distinct rows, one fit at a time, repeatable for the same rows and seed."""
     with _UMAP_LOCK:
-        prepare_numba()
-        from umap import UMAP
-
-        reducer = UMAP(
+        reducer = import_umap().UMAP(
             n_components=n_components,
             n_neighbors=n_neighbors,
             min_dist=min_dist,

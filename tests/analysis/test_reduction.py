@@ -68,3 +68,13 @@ def test_a_folder_that_others_can_write_to_or_redirected_is_not_used(
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     folder.symlink_to(tmp_path / "elsewhere")
     assert own_folder("kept") is None
+
+
+def test_a_second_start_finds_all_that_umap_compiles() -> None:
+    program = (
+        "from instructor_core.analysis.projection import warm_up; warm_up(); from umap import layouts;"
+        "print(sum(layouts._nb_optimize_layout_euclidean_single_epoch.stats.cache_hits.values()))"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    assert int(done.stdout) == 1
