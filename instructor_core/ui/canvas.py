@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -17,6 +20,8 @@ from instructor_core.ui.feedback import boundary, note, sentence_list
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import KEEP, Listener, Page, Selected, changed_by_visitor, listen, show_controls_for
 from instructor_core.ui.runtime import Runtime
+
+MAX_SHARED = 8_000_000  # characters of the latest drawings of a tab
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +105,48 @@ class Drawn:
     digests: tuple[bytes, ...]
 
 
+class Gallery:
+    """The latest drawings of a tab: a class that opens the same link is shown one that was made once.
+
+    Who asks for a drawing while it is being made waits for it. What goes wrong is told to all who wait, and not kept.
+    """
+
+    def __init__(self, most: int = MAX_SHARED) -> None:
+        self.most = most
+        self._lock = Lock()
+        self._drawings: OrderedDict[Hashable, Future[list[str | None]]] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], list[str | None]]) -> list[str | None]:
+        """Return what was made for a key, or make it."""
+        with self._lock:
+            found = self._drawings.get(key)
+            if found is not None:
+                self._drawings.move_to_end(key)
+            else:
+                mine = self._drawings[key] = Future()
+        if found is not None:
+            return found.result()
+        try:
+            mine.set_result(make())
+        except BaseException as error:
+            with self._lock:
+                self._drawings.pop(key, None)
+            mine.set_exception(error)
+        with self._lock:
+            sizes = {key: _size(drawing) for key, drawing in self._drawings.items()}
+            total = sum(sizes.values())
+            for old, size in sizes.items():  # the one asked for longest ago goes first
+                if total > self.most and self._drawings[old].done():
+                    del self._drawings[old]
+                    total -= size
+        return mine.result()
+
+
+def _size(drawing: Future[list[str | None]]) -> int:
+    """Characters of a drawing; 0 while it is being made."""
+    return sum(len(part or "") for part in drawing.result()) if drawing.done() else 0
+
+
 def draw(view: View, context: Context) -> Drawing:
     """Return what a view shows of a run; of two checkpoints it shows both, or says that it is the first alone."""
     first, *others = context.inputs.runs
@@ -151,7 +198,7 @@ def redraw(
     tab, names = views[0].tab, list(options)
     chooser = f"{tab}.view"
     by_name = {view.name: view for view in views}
-    drawn = gr.State(None)
+    drawn, gallery = gr.State(None), Gallery()
     nothing = [KEEP] * (len(canvas.outputs) + 1)
 
     def chosen(values: Mapping[str, Any]) -> View:
@@ -166,7 +213,8 @@ def redraw(
         key = (inputs, context.selected if view.follows_selection(inputs) else None, values)
         if before is not None and key == before.key:
             return nothing
-        return changed(canvas.values(draw(view, context)), key, before)
+        alike = (view.name, inputs, context.selected, values)
+        return changed(gallery.get(alike, lambda: canvas.values(draw(view, context))), key, before)
 
     if chooser in options:
         controls = {name: control for name, control in {**options, **(menus or {})}.items() if name != chooser}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import gradio as gr
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from instructor_core import InstructorModel
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import local_checkpoint
-from instructor_core.ui.canvas import Drawing
+from instructor_core.ui.canvas import Drawing, Gallery
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected
@@ -260,3 +262,37 @@ def test_every_view_has_a_name_of_its_own_within_its_tab() -> None:
     names = [(view.tab, view.name) for view in VIEWS]
     assert len(set(names)) == len(names)
     assert all(use.startswith(f"{view.tab}.") for view in VIEWS for use in view.uses)
+
+
+def test_what_many_look_at_is_drawn_once_while_they_wait_and_errors_are_not_kept() -> None:
+    gallery, began, go, made = Gallery(), Event(), Event(), []
+
+    def make() -> list[str | None]:
+        began.set()
+        go.wait(10)
+        made.append("drawn")
+        return ["note", None, "figure"]
+
+    with ThreadPoolExecutor(8) as threads:
+        looking = [threads.submit(gallery.get, "lesson", make) for _ in range(8)]
+        began.wait(10)
+        go.set()
+        assert [one.result() for one in looking] == [["note", None, "figure"]] * 8
+    assert made == ["drawn"]
+    with pytest.raises(ZeroDivisionError):
+        gallery.get("other", lambda: [str(1 // 0)])
+    assert gallery.get("other", lambda: ["mended"]) == ["mended"]
+
+
+def test_drawings_go_that_nobody_asked_for_lately() -> None:
+    gallery, made = Gallery(most=10), []
+
+    def asked(key: str) -> None:
+        gallery.get(key, lambda: made.append(key) or ["four", "!"])
+
+    for key in ["a", "b", "a", "c", "a", "b"]:
+        asked(key)
+    assert made == ["a", "b", "c", "b"]  # b was the one asked for longest ago when c came
+    gallery.get("large", lambda: ["more than it holds"])
+    asked("b")
+    assert made.count("b") == 3
