@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Collection
+from copy import copy
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,8 +47,8 @@ def missing_names() -> list[str]:
         "gradio.routes": (routes, ["templates"]),
         "gradio.utils": (utils, ["get_upload_folder"]),
         "EventData": (gr.EventData(None, {}), ["_data"]),
-        "Blocks": (page, ["default_config", "mcp_server_obj"]),
-        "Blocks.default_config": (page.default_config, ["blocks"]),
+        "Blocks": (page, ["default_config", "mcp_server_obj", "postprocess_data"]),
+        "Blocks.default_config": (page.default_config, ["blocks", "config_for_block"]),
         "StateHolder": (holder, ["session_data", "time_last_used", "lock"]),
         "SessionState": (session, ["state_data", "blocks_config"]),
     }
@@ -71,7 +72,54 @@ def prepare(demo: gr.Blocks) -> None:
         )
     _open_no_addresses()
     if not missing:
+        share_descriptions(demo)
+        leave_skipped_alone(demo)
         Thread(target=_keep_forgetting, args=[demo], name="forget-sessions", daemon=True).start()
+
+
+def share_descriptions(demo: gr.Blocks) -> None:
+    """Have sessions copy what describes the components of the page; each is described once.
+
+    Gradio describes all of them anew for each session, and each call of the API is one: 30 ms in which nobody else is
+    answered. A session writes to the properties alone.
+    """
+    config: Any = type(demo.default_config)
+    describe, described = config.config_for_block, dict[int, dict[str, Any]]()
+
+    def copied(number: int, rendered: list[int], block: Any, renderable: Any = None) -> dict[str, Any]:
+        if renderable is not None or demo.default_config.blocks.get(number) is not block:
+            return describe(number, rendered, block, renderable)  # type: ignore[no-any-return]
+        if number not in described:
+            described[number] = describe(number, rendered, block)
+        return {**described[number], "props": {**described[number]["props"]}}
+
+    config.config_for_block = staticmethod(copied)
+
+
+def leave_skipped_alone(demo: gr.Blocks) -> None:
+    """Have an output that a handler skips stay as it is; Gradio makes and describes its component anew."""
+    page: Any = demo
+    postprocess, skip = page.postprocess_data, gr.skip()
+
+    async def of_the_others(function: Any, predictions: Any, state: Any) -> list[Any]:
+        outputs = function.outputs
+        if isinstance(predictions, dict) and len(outputs) > 1 and all(key in outputs for key in predictions):
+            predictions = [predictions.get(output, skip) for output in outputs]
+        elif isinstance(predictions, dict) and predictions == skip:
+            predictions = [skip] * len(outputs)
+        if not isinstance(predictions, list | tuple) or len(predictions) != len(outputs) or len(outputs) < 2:
+            return await postprocess(function, predictions, state)  # type: ignore[no-any-return]
+        at = [k for k, one in enumerate(predictions) if not (isinstance(one, dict) and one == skip)]
+        answers = [None if output.stateful else skip for output in outputs]
+        if at:
+            some = copy(function)
+            some.outputs = [outputs[k] for k in at]
+            given = [predictions[k] for k in at]
+            for k, answer in zip(at, await postprocess(some, given if len(at) > 1 else given[0], state), strict=True):
+                answers[k] = answer
+        return answers
+
+    page.postprocess_data = of_the_others
 
 
 def event_data(event: gr.EventData) -> dict[str, Any]:

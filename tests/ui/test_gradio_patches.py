@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -34,6 +36,39 @@ def test_a_session_that_was_just_used_is_kept() -> None:
     demo.state_holder["call"]
     assert forget_empty_sessions(demo, idle_s=60) == 0
     assert "call" in demo.state_holder
+
+
+def test_sessions_share_what_describes_the_page_and_keep_what_they_change_to_themselves() -> None:
+    demo, _, box = served()
+    gradio_patches.share_descriptions(demo)
+    one, other = (demo.state_holder[name] for name in ("one", "other"))
+    assert one.config_values == other.config_values == gr.state_holder.SessionState(demo).config_values
+    one._update_value_in_config(box._id, "typed")
+    assert "typed" not in str(other.config_values)
+    one[box._id] = gr.Textbox("changed", render=False)
+    one._update_config(box._id)
+    assert "changed" in str(one.config_values[box._id]) and "changed" not in str(
+        demo.state_holder["third"].config_values
+    )
+
+
+@pytest.mark.parametrize("answer", ["list", "components", "nothing"])
+def test_outputs_that_are_skipped_stay_as_they_are_and_the_others_arrive(answer: str) -> None:
+    with gr.Blocks(analytics_enabled=False) as demo:
+        state, first, second = gr.State("kept"), gr.Textbox(label="first"), gr.Textbox(label="second")
+        gr.Button().click(lambda: None, None, [state, first, second])
+    gr.routes.App.create_app(demo)
+    (function,) = demo.fns.values()
+    given: dict[str, Any] = {
+        "list": [gr.skip(), gr.skip(), "new"],
+        "components": {second: "new"},
+        "nothing": gr.skip(),
+    }
+    expected = asyncio.run(demo.postprocess_data(function, given[answer], demo.state_holder["before"]))
+    gradio_patches.leave_skipped_alone(demo)
+    session = demo.state_holder["after"]
+    assert asyncio.run(demo.postprocess_data(function, given[answer], session)) == expected
+    assert session[first._id] is first  # Gradio would have made another one
 
 
 def test_gradio_is_the_version_for_which_its_own_names_were_looked_up() -> None:
