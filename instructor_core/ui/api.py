@@ -39,7 +39,7 @@ from instructor_core.ui.trial.boards import larger_than
 from instructor_core.ui.trial.comparison import ScoreBook, compare
 from instructor_core.ui.trial.request import Request
 
-CONCURRENCY = 8  # answers are large: these many are made at a time, the others wait
+CONCURRENCY = 16  # answers are large: these many are made at a time, the others wait
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         "inputs": [*entered, *drawing.inputs],
         "outputs": [page.inputs, sidebar.status, sidebar.summary, sidebar.preview, menu, *drawing.outputs],
         "preprocess": False,  # as in `listen`
-        "concurrency_limit": -(-page.runtime.queue.max_requests // 2),  # so that the queue of the model is never full
+        "concurrency_limit": -(-page.runtime.queue.max_requests * 3 // 8),  # the queue of the model is never full
         "concurrency_id": "run",
         **LATEST,
     }
