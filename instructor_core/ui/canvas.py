@@ -142,6 +142,11 @@ class Gallery:
         return mine.result()
 
 
+def frozen(value: Any) -> Hashable:
+    """Return values of options as a key: some are lists."""
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+
+
 def _size(drawing: Future[list[str | None]]) -> int:
     """Characters of a drawing; 0 while it is being made."""
     return sum(len(part or "") for part in drawing.result()) if drawing.done() else 0
@@ -213,7 +218,7 @@ def redraw(
         key = (inputs, context.selected if view.follows_selection(inputs) else None, values)
         if before is not None and key == before.key:
             return nothing
-        alike = (view.name, inputs, context.selected, values)
+        alike = (view.name, inputs, context.selected, frozen(values))
         return changed(gallery.get(alike, lambda: canvas.values(draw(view, context))), key, before)
 
     if chooser in options:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+import pytest
 
 from instructor_core.ui.page import KEEP, Listener, together
 
@@ -61,9 +62,11 @@ def test_listeners_together_ask_once_for_what_they_share_and_fail_alone() -> Non
     assert joined.handler("1", "2") == ["12", KEEP, "2", "1"]
 
 
-def test_a_run_answers_with_the_figures_of_the_tab_in_front(demo: gr.Blocks) -> None:
+@pytest.mark.parametrize("tab", ["map", "similarity", "nearest", "tokens", "explain"])
+def test_a_run_answers_with_the_figures_of_the_tab_in_front(demo: gr.Blocks, tab: str) -> None:
     """One round trip: an event of their own would double what a visitor waits for after a key."""
-    plots = next(block for block in demo.blocks.values() if getattr(block, "elem_id", None) == "map-plots")
+    name = {"tokens": "token-plots"}.get(tab, f"{tab}-plots")
+    plots = next(block for block in demo.blocks.values() if getattr(block, "elem_id", None) == name)
     runs = [function for function in demo.fns.values() if function.concurrency_id == "run"]
     assert len(runs) == 4 and all(plots in function.outputs for function in runs)
     entered = [
@@ -76,10 +79,10 @@ def test_a_run_answers_with_the_figures_of_the_tab_in_front(demo: gr.Blocks) -> 
         *[""] * 6,
     ]
     values = {block: block.value for block in runs[0].inputs if hasattr(block, "value")}
-    given = [values[block] for block in runs[0].inputs]
+    given = [tab if values[block] == "map" else values[block] for block in runs[0].inputs]
     given[1 : len(entered) + 1] = entered
     *_, last = runs[0].fn(*given)
     figure = last[runs[0].outputs.index(plots)]
-    assert "Good food." in figure and last[0].texts[0] == "Good food."
+    assert figure != KEEP and '"panels"' in figure and last[0].texts[0] == "Good food."
     *_, again = runs[0].fn(last[0], *given[1:])
     assert again[runs[0].outputs.index(plots)] == KEEP
