@@ -143,8 +143,12 @@ class Gallery:
 
 
 def frozen(value: Any) -> Hashable:
-    """Return values of options as a key: some are lists."""
-    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+    """Return values of options as a key: some are lists, or hold settings by name."""
+    if isinstance(value, Mapping):
+        return frozenset((name, frozen(one)) for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(frozen, value))
+    return value if isinstance(value, Hashable) else repr(value)
 
 
 def _size(drawing: Future[list[str | None]]) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from instructor_core import InstructorModel
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import local_checkpoint
-from instructor_core.ui.canvas import Drawing, Gallery
+from instructor_core.ui.canvas import Drawing, Gallery, frozen
 from instructor_core.ui.feedback import note
 from instructor_core.ui.inputs import Inputs, parse_inputs
 from instructor_core.ui.page import Selected
@@ -296,3 +296,21 @@ def test_drawings_go_that_nobody_asked_for_lately() -> None:
     gallery.get("large", lambda: ["more than it holds"])
     asked("b")
     assert made.count("b") == 3
+
+
+def test_any_value_of_an_option_is_a_key_of_its_own() -> None:
+    values = [
+        1,
+        "1",
+        None,
+        [1, 2],
+        [2, 1],
+        [[1], 2],
+        {"a": [1]},
+        {"a": [2]},
+        ("pca", {"k": 10}),
+        np.arange(2),
+        gr.skip(),
+    ]
+    assert len({frozen(value) for value in values}) == len(values)
+    assert frozen([1, {"a": [2]}]) == frozen((1, {"a": (2,)}))
