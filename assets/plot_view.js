@@ -213,8 +213,6 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       bar.hidden = grid.hidden = !payload;
       view.width = root.clientWidth; // 0 in a tab that is not in front: the ResizeObserver calls again
       if (!payload || !view.width) return;
-      await plotly();
-      if (view.payload !== payload) return;
       const all = payload.panels.map(({ key }) => view.panels.get(key));
       all.forEach(({ node }) => node.classList.remove("ic-beyond"));
       let panels = all.filter(({ node }) => getComputedStyle(node).display !== "none"); // the presenter shows one
@@ -234,6 +232,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       view.legend = sharedLegend(all);
       bar.replaceChildren(...(view.legend ? [legendOf(view.legend)] : []), ...(view.bar ? [view.bar] : []));
       bar.hidden = !view.bar && !view.legend;
+      await plotly(); // what stands over the figures is there by then: nothing moves
       for (const panel of [...view.panels.values()]) {
         if (view.payload !== payload) return;
         await drawPanel(panel);
