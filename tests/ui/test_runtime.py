@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from huggingface_hub import constants
 
 import instructor_core.hub as hub_module
 import instructor_core.ui.fetching as fetching_module
@@ -28,7 +27,7 @@ from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import MAX_LOADED, Runtime
 from tests.conftest import make_checkpoint
-from tests.ui.fake_hub import COMMIT, Hub, serve
+from tests.ui.fake_hub import COMMIT, Hub, point_to, serve
 
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
 
@@ -81,18 +80,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def hub(large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Hub]:
-    """A hub on this machine with `large`, which the hub client takes for the real one, and an empty cache."""
-    with serve(large, "someone/toy") as served:
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        point_to(served.url, monkeypatch)
+    """A hub on this machine with `large`."""
+    with serve(large, "someone/toy", tmp_path / "cache", monkeypatch) as served:
         yield served
-
-
-def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @pytest.fixture(scope="module")
