@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS
+from instructor_core.table.cells import one_line
 from instructor_core.ui.demo import build_demo
 from instructor_core.ui.examples import load_examples
 from instructor_core.ui.feedback import note
@@ -39,7 +40,6 @@ from instructor_core.ui.scene.link import (
 )
 from instructor_core.ui.scene.link_menu import space_id
 from instructor_core.ui.scene.stage import Stage, Words, words_about
-from instructor_core.ui.strings import one_line
 from tests.ui.inside import JSON, handler, stage_of
 from tests.ui.stages import INPUTS, PLACES, small_stage
 
