@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 Matrix = NDArray[np.float64]
 
-# Where on the screen the cell of two texts is, from the axes that Plotly drew.
+# Where on the screen the cell of two texts is, or of a row and a column, from the axes that Plotly drew.
 CELL_AT = """([view, panel, row, column]) => {
   const gd = document.querySelectorAll(`#${view} .ic-plot`)[panel];
   gd.scrollIntoView({block: 'center'});
-  const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout, {rows, columns} = gd.data[0].meta;
-  return [box.left + xaxis._offset + xaxis.d2p(columns.indexOf(column)),
-    box.top + yaxis._offset + yaxis.d2p(rows.indexOf(row))];
+  const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout, {rows, columns} = gd.data[0].meta ?? {};
+  return [box.left + xaxis._offset + xaxis.d2p(columns ? columns.indexOf(column) : column),
+    box.top + yaxis._offset + yaxis.d2p(rows ? rows.indexOf(row) : row)];
 }"""
 # Where on the screen the point of a text is in a map; without a text that of the one which is furthest from any other.
 POINT_AT = """([view, panel, text]) => {

@@ -17,10 +17,13 @@ from tests.serving import Server
 
 pytestmark = pytest.mark.browser
 
-MARK_OF_CELL = """([view, panel]) => {
-  const box = document.querySelectorAll(`#${view} .ic-overlay`)[panel].querySelector('rect.ic-at');
-  return box && [box.getBoundingClientRect().x + box.getBoundingClientRect().width / 2,
-                 box.getBoundingClientRect().y + box.getBoundingClientRect().height / 2];
+# The row and the column that are marked in a matrix.
+MARK_OF_CELL = """panel => {
+  const mark = document.querySelectorAll('#matrices .ic-overlay')[panel].querySelector('rect.ic-at');
+  if (!mark) return null;
+  const gd = document.querySelectorAll('#matrices .ic-plot')[panel], {xaxis, yaxis} = gd._fullLayout;
+  const {left, top} = gd.getBoundingClientRect(), {x, y, width, height} = mark.getBoundingClientRect();
+  return [yaxis.p2d(y + height / 2 - top - yaxis._offset), xaxis.p2d(x + width / 2 - left - xaxis._offset)];
 }"""
 
 
@@ -68,9 +71,8 @@ def test_hovering_a_cell_marks_the_same_cell_everywhere_and_shows_both_texts(pag
     expect(tooltip(page)).to_contain_text(SENTENCES[2])
     expect(tooltip(page)).to_contain_text(SENTENCES[9])
     for panel in range(3):
-        where = cell_at(page, panel, 2, 9, "matrices")
-        page.wait_for_function(f"({MARK_OF_CELL})(['matrices', {panel}])")
-        assert page.evaluate(MARK_OF_CELL, ["matrices", panel]) == pytest.approx(where, abs=2)
+        page.wait_for_function(f"({MARK_OF_CELL})({panel})")
+        assert page.evaluate(MARK_OF_CELL, panel) == pytest.approx([2, 9], abs=0.2)
     values = page.evaluate("[...document.querySelectorAll('#matrices .ic-plot')].map(gd => gd.data[0].z[2][9])")
     shown = tooltip(page).locator(".ic-tip-values b").all_text_contents()
     assert shown == [f"{value:.3f}".replace("-", "\u2212") for value in values]
