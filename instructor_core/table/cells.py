@@ -12,8 +12,6 @@ _INK = re.compile(
     "[^\\s\x00-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff]"
 )
 _ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not of the encoding, as `surrogateescape` keeps it
-# Everything at which `str.splitlines` ends a line, and the tab, which parts a text from its label.
-_BREAKS = re.compile("[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _N_NAMED = 5  # rows that a sentence names
 
 
@@ -28,15 +26,6 @@ def well_formed(text: str) -> str:
         return text
     paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return paired.replace("\0", "\ufffd")
-
-
-def one_line(text: str) -> str:
-    r"""Return `text` well formed, on one line, without tabs and without outer spaces.
-
-    >>> one_line(" two\r\nlines\t")
-    'two lines'
-    """
-    return _BREAKS.sub(" ", well_formed(text)).strip()
 
 
 def cell_of(value: Any) -> str:

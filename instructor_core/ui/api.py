@@ -26,7 +26,6 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
-from instructor_core.table.cells import one_line
 from instructor_core.ui import api_contract as contract
 from instructor_core.ui.api_contract import MAX_API_CHARACTERS, MAX_API_NUMBERS
 from instructor_core.ui.api_schema import checked, for_programs
@@ -34,6 +33,7 @@ from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import Inputs, join_ready
 from instructor_core.ui.progress import finished
 from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.strings import one_line
 from instructor_core.ui.text_warnings import text_warnings
 from instructor_core.ui.trial.boards import larger_than
 from instructor_core.ui.trial.comparison import ScoreBook, compare

@@ -14,7 +14,6 @@ import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from instructor_core.errors import UserError
-from instructor_core.table.cells import well_formed
 from instructor_core.ui.components import component
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import event_data
@@ -24,6 +23,7 @@ from instructor_core.ui.page import KEEP, LATEST, QUIET
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import form_of, scene_of
 from instructor_core.ui.scene.stage import Stage, Updates
+from instructor_core.ui.strings import well_formed
 
 RESTORED = "The page was loaded anew. What you had typed is back, and embedded again."
 

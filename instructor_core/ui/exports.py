@@ -24,7 +24,7 @@ from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import similarity
 from instructor_core.errors import UserError
 from instructor_core.hub import Checkpoint
-from instructor_core.table.cells import well_formed
+from instructor_core.ui.strings import well_formed
 
 MAX_NUMBERS = 2_000_000  # in a CSV file, about 20 MB
 MAX_TEXT_BYTES = 64_000_000  # texts of an NPZ file: each takes as much as the longest

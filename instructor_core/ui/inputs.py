@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from instructor_core.errors import UserError
 from instructor_core.table import is_blank
-from instructor_core.table.cells import one_line, well_formed
+from instructor_core.ui.strings import one_line, well_formed
 
 MAX_INSTRUCTIONS = 8
 MAX_TEXTS = 10_000

@@ -15,7 +15,6 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.charts import NO_INSTRUCTION
-from instructor_core.table.cells import one_line
 from instructor_core.ui.components import component, text_list
 from instructor_core.ui.feedback import chip, status
 from instructor_core.ui.gradio_patches import event_data
@@ -32,6 +31,7 @@ from instructor_core.ui.instructions import (
 )
 from instructor_core.ui.page import EACH, KEEP, LATEST, news
 from instructor_core.ui.run import summary_of
+from instructor_core.ui.strings import one_line
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.table import is_blank
-from instructor_core.table.cells import one_line
 from instructor_core.table.header import INSTRUCTION_NAMES, LABEL_NAMES, NUMBER, TEXT_NAMES, words_of
 from instructor_core.ui.files import Table
 from instructor_core.ui.inputs import (
@@ -23,6 +22,7 @@ from instructor_core.ui.inputs import (
     MAX_TEXTS,
     as_line,
 )
+from instructor_core.ui.strings import one_line
 
 Sample = Literal["first", "spread", "random"]
 TooLong = Literal["cut", "leave out"]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
-from instructor_core.table.cells import one_line, well_formed
 from instructor_core.ui.files import MAX_FILE_BYTES, MAX_ROWS, Table, read_table
 from instructor_core.ui.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
 from instructor_core.ui.scene.stage import Words
+from instructor_core.ui.strings import one_line, well_formed
 from instructor_core.ui.tables import choose_rows, guess_columns, instructions_of, to_lines
 from instructor_core.ui.upload_menu import describe, preview, show, use
 
