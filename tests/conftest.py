@@ -33,6 +33,7 @@ if not HUB:
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
     from instructor_core.cache import CachedEncoder
+    from instructor_core.ui.runtime import Runtime
 
 MINI = Path(__file__).parents[1] / "assets" / "instructor-mini"
 
@@ -162,6 +163,15 @@ def encoder(mini: InstructorModel) -> CachedEncoder:
     from instructor_core.cache import CachedEncoder
 
     return CachedEncoder(mini)
+
+
+@pytest.fixture(scope="session")
+def small_runtime(checkpoint_a: Path) -> Runtime:
+    """`checkpoint_a` alone, as the page has it."""
+    from instructor_core.hub import local_checkpoint
+    from instructor_core.ui.runtime import Runtime
+
+    return Runtime((local_checkpoint(checkpoint_a),), device="cpu")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
