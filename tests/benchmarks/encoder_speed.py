@@ -39,7 +39,7 @@ from torch.nn import functional as F
 
 from instructor_core import InstructorModel, find_checkpoint
 from instructor_core.export_onnx import export_onnx, onnx_inputs
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 
 INSTRUCTIONS = (
     "Represent the sentence: ",
