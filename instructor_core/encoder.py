@@ -605,7 +605,7 @@ class InstructorModel(nn.Module):
         checked = list(read_pairs(pairs))
         out = np.empty((len(checked), self.dim), dtype=np.float32)
         with tqdm(total=len(checked), unit="pair", disable=not show_progress_bar) as bar:
-            for positions, embeddings in self.encode_batches(checked, normalize=normalize):
+            for positions, embeddings in self._encode(iter(checked), normalize):
                 out[positions] = embeddings
                 bar.update(len(positions))
         return out
@@ -615,7 +615,12 @@ class InstructorModel(nn.Module):
 
         Of every few thousand pairs the longest come first. Stopping the iteration stops the work.
         """
-        start, reader = 0, read_pairs(pairs)
+        return self._encode(read_pairs(pairs), normalize)
+
+    def _encode(
+        self, reader: Iterator[tuple[str, str]], normalize: bool
+    ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        start = 0
         running = deque[tuple[NDArray[np.int64], Callable[[], Vectors]]]()
         while prepared := self.prepare(islice(reader, _WINDOW), start):
             start += len(prepared)
