@@ -11,7 +11,7 @@ milliseconds is done as often as fills a fifth of a second. Both engines are mea
 has it, in bfloat16; every ratio is to sentence-transformers in float32. The weights of base and large are random: speed
 does not depend on their values, and no download is needed.
 
-On a GPU, where engines differ more, the slower ones encode the first part of the pairs alone, and rates are compared.
+Of thousands of pairs, as on a GPU, slower engines encode the first part alone, and rates are compared.
 "Prepared" is what reading and tokenizing take by themselves, beside all that encoding takes: it happens meanwhile.
 
 On a processor there are rows for what a user would pick instead, as far as it is installed (`pip install onnxruntime
@@ -68,7 +68,7 @@ DEFAULTS = {
     "cpu": {"shape": ["base", "mini"], "texts": list(LENGTHS), "pairs": [1, 8, 64, 512]},
     "cuda": {"shape": ["base", "large"], "texts": ["mixed", "short"], "pairs": [16384]},
 }
-# Of the pairs, the part that an engine encodes on a GPU, so that all take about as long.
+# Of thousands of pairs, the part that an engine encodes on a GPU so that all take about as long.
 PARTS = {
     ("sentence-transformers", "float32"): 1 / 16,
     ("sentence-transformers", "bfloat16"): 1 / 8,
@@ -283,11 +283,11 @@ def measure(
     pairs = make_pairs(n_pairs, texts)
     dtypes = dict.fromkeys(engine.dtype for engine in engines if engine.dtype != "int8")
     rates = {dtype: [gemm_rate(config.d_model, config.d_ff, device, dtype)] for dtype in dtypes}
-    parts = [PARTS.get((engine.name, engine.dtype), 1.0) if device == "cuda" else 1.0 for engine in engines]
-    own = [pairs[: math.ceil(len(pairs) * part)] for part in parts]
+    few = n_pairs < WINDOW  # and take so little time that one try says nothing
+    parts = [1 if few else PARTS.get((engine.name, engine.dtype), 1) for engine in engines]
+    own = [pairs[: math.ceil(n_pairs * part)] for part in parts]
     calls = [partial(engine.encode, part) for engine, part in zip(engines, own, strict=True)]
     embeddings = [call() for call in calls]  # a first call is slower
-    few = n_pairs < WINDOW  # and take so little time that one try says nothing
     times = [max(1, math.ceil(SECONDS / seconds_of(call, device))) if few else 1 for call in calls]
     for engine in engines:
         engine.positions.clear()
