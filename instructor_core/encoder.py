@@ -532,23 +532,8 @@ class InstructorModel(nn.Module):
 
     def _send(self, numbers: list[int]) -> Tensor:
         """Return numbers as a tensor on the device, without waiting for a GPU that is busy."""
-        tensor = torch.tensor(numbers)
-        if self.device.type == "cuda":
-            return tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor.to(self.device)
-
-    def _fetch(self, vectors: Tensor) -> Callable[[], Vectors]:
-        """Begin to copy vectors from the device; what is returned waits for them."""
-        if self.device.type != "cuda":
-            return partial(np.asarray, vectors.cpu())
-        copy = torch.empty(vectors.shape, pin_memory=True).copy_(vectors, non_blocking=True)
-        copied = torch.cuda.current_stream(self.device).record_event()
-
-        def read() -> Vectors:
-            copied.synchronize()
-            return copy.numpy()
-
-        return read
+        on_gpu = self.device.type == "cuda"
+        return torch.tensor(numbers, pin_memory=on_gpu).to(self.device, non_blocking=on_gpu)
 
     def _run(self, batch: Batch, record: Record | None = None) -> tuple[Tensor, Tensor, list[tuple[Item, slice]]]:
         """Run a batch: ``(b, D)`` embeddings, not normalised; ``(R, h)`` last hidden states; the rows of each item."""
@@ -620,21 +605,25 @@ class InstructorModel(nn.Module):
     def _encode(
         self, reader: Iterator[tuple[str, str]], normalize: bool
     ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        start = 0
-        running = deque[tuple[NDArray[np.int64], Callable[[], Vectors]]]()
+        start, running, on_gpu = 0, deque[tuple[list[int], Tensor, Any]](), self.device.type == "cuda"
+
+        def arrived(positions: list[int], vectors: Tensor, event: Any) -> tuple[NDArray[np.int64], Vectors]:
+            if event:
+                event.synchronize()
+            return np.asarray(positions, dtype=np.int64), vectors.numpy()
+
         while prepared := self.prepare(islice(reader, _WINDOW), start):
             start += len(prepared)
             for batch in self._split(prepared):
                 with torch.inference_mode():
                     embeddings, _, places = self._run(batch)
                     embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
-                    positions = np.asarray([item.position for item, _ in places], dtype=np.int64)
-                    running.append((positions, self._fetch(embeddings)))
+                    here = torch.empty(embeddings.shape, pin_memory=on_gpu).copy_(embeddings, non_blocking=on_gpu)
+                event = torch.cuda.current_stream(self.device).record_event() if on_gpu else None
+                running.append(([item.position for item, _ in places], here, event))
                 if len(running) > _AHEAD.get(self.device.type, 0):
-                    positions, fetch = running.popleft()
-                    yield positions, fetch()
-        for positions, fetch in running:
-            yield positions, fetch()
+                    yield arrived(*running.popleft())
+        yield from (arrived(*batch) for batch in running)
 
     @torch.inference_mode()
     def encode_tokens(self, pairs: Pairs, *, layers: bool = False, attentions: bool = False) -> list[TokenEncoding]:
