@@ -19,11 +19,12 @@ import triton.language as tl
 from torch import Tensor
 
 _REACH = 512  # distances that the table of biases covers at first
-# float32 as three products of 19 bits, which is as exact; products without tensor cores would spill registers.
+# float32 as three products of shorter numbers, which is about as exact and stays on tensor cores.
 _OPTIONS: dict[torch.dtype, dict[str, Any]] = {
     torch.float32: {"PRECISION": "tf32x3", "num_warps": 4, "num_stages": 2},
     torch.bfloat16: {"PRECISION": "ieee", "num_warps": 4, "num_stages": 2},
 }
+_BLOCK = {torch.float32: 32, torch.bfloat16: 64}  # queries, and keys, at a time: as many as registers hold
 _TOLERANCE = {torch.float32: 1e-2, torch.bfloat16: 0.2}  # of the self-check: relative, a wrong kernel is off by 1
 
 
@@ -146,7 +147,7 @@ class Packed:
         if record is not None:
             return self._t5.run(ids, runs, record)  # type: ignore[no-any-return]
         lengths, widths = list(chain.from_iterable(runs)), [run[0] for run in runs for _ in run]
-        block = 32 if max(lengths) <= 32 else 64
+        block = 32 if max(lengths) <= 32 else _BLOCK[self._dtype]
         tiles = make_tiles(lengths, widths, block)
         if not ids.is_cuda:
             return self._run(ids, tiles, max(lengths), block)
