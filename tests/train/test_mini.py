@@ -23,7 +23,7 @@ from instructor_core.train.mini.mixture import Mixture, MixtureSettings, plain_w
 from instructor_core.train.mini.tasks import HELD_OUT_AXES
 from instructor_core.train.mini.teacher import embed_file, read_embeddings, read_texts
 from instructor_core.train.mini.wordings import TrainingWordings
-from tests.conftest import make_checkpoint as make_random_checkpoint
+from tests.checkpoints import make_checkpoint as make_random_checkpoint
 
 
 class FakeTeacher:

@@ -15,7 +15,7 @@ from instructor_core.train.batch import Batch
 from instructor_core.train.network import TrainingNetwork
 from instructor_core.train.tokens import chunks, tokenize
 from instructor_core.train.trainer import TrainingSettings, _Trainer
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 
 SENTENCE = "the cat sat on a mat while rain fell over quiet streets </s> and <pad> people hurried home ünder £3"
 INSTRUCTIONS = ("", "Represent the review for its sentiment: ", "x: ", "no space at the end")

@@ -12,7 +12,7 @@ from instructor_core.train.__main__ import main
 from instructor_core.train.card import model_card
 from instructor_core.train.records import read_records
 from instructor_core.train.trainer import TrainingReport, TrainingSettings
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 from tests.train.planted import planted_records
 
 

@@ -19,7 +19,7 @@ from instructor_core.errors import UserError
 from instructor_core.train.records import Record
 from instructor_core.train.source import RecordSource
 from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, TrainingSettings, Workers, train
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 
 ROOT = Path(__file__).parents[2]
 WORDS = ("river", "window", "letter", "garden", "engine", "winter", "violin", "market", "shadow", "copper")

@@ -24,7 +24,7 @@ from instructor_core.hub import Checkpoint
 from instructor_core.ui.fetching import without_paths
 from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import Runtime
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 from tests.ui.fake_hub import COMMIT, Hub, point_to, serve
 
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
