@@ -18,7 +18,7 @@ from instructor_core.errors import UserError
 from instructor_core.train.mini import teacher as teacher_module
 from instructor_core.train.mini.__main__ import main
 from instructor_core.train.mini.initial import Shape, make_checkpoint, static_vectors
-from instructor_core.train.mini.material import Material, load_material, trained_axes
+from instructor_core.train.mini.loading import Material, load_material, trained_axes
 from instructor_core.train.mini.mixture import Mixture, MixtureSettings, plain_wording
 from instructor_core.train.mini.tasks import HELD_OUT_AXES
 from instructor_core.train.mini.teacher import embed_file, read_embeddings, read_texts

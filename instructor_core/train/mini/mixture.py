@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from instructor_core.encoder import InstructorModel, Pair
 from instructor_core.train.batch import Batch, Loss
-from instructor_core.train.mini.material import Material
+from instructor_core.train.mini.loading import Material
 from instructor_core.train.mini.objectives import (
     Structure,
     distillation,
