@@ -11,7 +11,8 @@ from instructor_core import InstructorModel
 from instructor_core.train.__main__ import main
 from instructor_core.train.card import model_card
 from instructor_core.train.records import read_records
-from instructor_core.train.trainer import TrainingReport, TrainingSettings
+from instructor_core.train.settings import TrainingSettings
+from instructor_core.train.trainer import TrainingReport
 from tests.conftest import make_checkpoint
 from tests.train.planted import planted_records
 
