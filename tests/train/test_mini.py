@@ -335,6 +335,8 @@ def test_embedding_goes_on_where_it_was_stopped(material: Material, tmp_path: Pa
     found = embed_texts(material.texts, stopping, tmp_path / "embeddings.npy")
     assert calls == [150, 30]
     assert (found == FakeTeacher().encode(material.texts)).all()
+    with pytest.raises(UserError, match="other texts"):
+        embed_texts([*material.texts[1:], "new"], FakeTeacher(), tmp_path / "embeddings.npy")
     with pytest.raises(UserError, match="teach SOURCES"):
         read_taught(tmp_path)
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -115,10 +116,15 @@ def pack_teacher(folder: Path, out: Path) -> None:
 def embed_texts(texts: Sequence[str], teacher: Teacher, path: Path) -> NDArray[np.float16]:
     """Embed texts into an ``(N, D)`` float16 array on disk, going on where it was stopped; return it unread.
 
-    The number of finished rows is kept beside it, in ``<name>.rows``.
+    The number of finished rows is kept beside it, in ``<name>.rows``, with a check sum of the texts.
     """
     progress = path.with_suffix(".rows")
-    done = int(progress.read_text()) if progress.is_file() and path.is_file() else 0
+    own = 0
+    for text in texts:
+        own = crc32(text.encode(), own)
+    done, known = map(int, progress.read_text().split()) if progress.is_file() and path.is_file() else (0, own)
+    if known != own:
+        raise UserError(f"{path} holds embeddings of other texts. Delete it, and {progress.name} beside it.")
     shape = (len(texts), teacher.dim)
     rows = np.lib.format.open_memmap(path, "r+" if done else "w+", np.float16, None if done else shape)
     if rows.shape != shape:
@@ -128,6 +134,6 @@ def embed_texts(texts: Sequence[str], teacher: Teacher, path: Path) -> NDArray[n
             block = texts[start : start + teacher.block]
             rows[start : start + len(block)] = teacher.encode(block)
             rows.flush()
-            progress.write_text(str(start + len(block)))
+            progress.write_text(f"{start + len(block)} {own}")
             bar.update(len(block))
     return rows
