@@ -12,7 +12,7 @@ import torch
 from instructor_core.encoder import EncoderError, InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.train.mini.initial import make_checkpoint
-from instructor_core.train.mini.material import Material, load_material
+from instructor_core.train.mini.loading import Material, load_material
 from instructor_core.train.mini.medi import read_sources
 from instructor_core.train.mini.mixture import Mixture, MixtureSettings
 from instructor_core.train.mini.quick import QuickEvaluation
