@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.errors import UserError
-from instructor_core.train.mini.tasks import HELD_OUT_AXES, LabelledTask, PairTask, TripletTask
+from instructor_core.train.mini.material import HELD_OUT_AXES
+from instructor_core.train.mini.tasks import LabelledTask, PairTask, TripletTask
 
 _SOURCES = Path(__file__).parent / "data" / "sources.json"
 _MAX_RECOVERED = 10  # classes; with more, few groups are set apart from all the others
