@@ -11,11 +11,13 @@ import torch
 
 from instructor_core.encoder import EncoderError, InstructorModel
 from instructor_core.errors import UserError
+from instructor_core.train.mini.building import Sizes, build_material
 from instructor_core.train.mini.initial import make_checkpoint
 from instructor_core.train.mini.loading import Material, load_material
-from instructor_core.train.mini.medi import read_sources
+from instructor_core.train.mini.material import summary, write_material
 from instructor_core.train.mini.mixture import Mixture, MixtureSettings
 from instructor_core.train.mini.quick import QuickEvaluation
+from instructor_core.train.mini.sources import licences
 from instructor_core.train.mini.teacher import Teacher, embed_file
 from instructor_core.train.mini.wordings import TrainingWordings
 from instructor_core.train.saving import save_checkpoint
@@ -49,6 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
+
+    build = commands.add_parser(
+        "build", help="make SOURCES/material: all texts with their sources, and all labelled sets"
+    )
+    build.add_argument("sources", type=Path, metavar="SOURCES")
+    build.add_argument("--corpus-lines", type=int, default=0, help="how many, drawn at random (default: all)")
+    build.add_argument("--generated", type=int, default=16_000, help="sentences of one kind (default: %(default)s)")
+    build.add_argument("--seed", type=int, default=0)
 
     embed = commands.add_parser("embed", help="embed the corpus with the teacher; goes on where it was stopped")
     embed.add_argument("sources", type=Path, metavar="SOURCES")
@@ -150,14 +160,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status."""
     arguments = _parser().parse_args(argv)
     try:
-        if arguments.command == "embed":
+        if arguments.command == "build":
+            sizes = Sizes(corpus_lines=arguments.corpus_lines, generated=arguments.generated)
+            material = build_material(arguments.sources, sizes, arguments.seed)
+            write_material(material, arguments.sources / "material")
+            print(summary(material))
+        elif arguments.command == "embed":
             embed_file(arguments.sources / "corpus.txt", Teacher(arguments.teacher, device=arguments.device))
         elif arguments.command == "initial":
             make_checkpoint(arguments.sources / "corpus.txt", Teacher(arguments.teacher), arguments.out)
         elif arguments.command == "licences":
-            for source in read_sources().values():
-                kept = "open" if source.open_licence else "-"
-                print(f"{source.task:40} {source.axis or 'pairs':14} {kept:5} {source.terms}")
+            print(licences())
         else:
             _run(arguments)
     except (UserError, EncoderError) as error:

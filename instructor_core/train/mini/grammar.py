@@ -83,14 +83,14 @@ class Filler:
         if slot == "these":
             return rng.choice(("these", "them", "the texts"))
         if slot in ("and", "or"):
-            return _join(self._classes(), slot)
+            return join(self._classes(), slot)
         if slot in ("vs", "from"):
             return rng.choice((" vs ", " versus ") if slot == "vs" else (" from ",)).join(self._classes(2))
         if slot == "slash":
             return rng.choice((" / ", ", ", " | ", " or ", "; ")).join(self._bare_classes())
         if slot in ("adj", "adj_or"):
             chosen = self._subset(rng.choice(self.vocabulary.sets["adjectives"]))
-            return chosen[0] if slot == "adj" else _join(chosen, "or")
+            return chosen[0] if slot == "adj" else join(chosen, "or")
         return rng.choice(self.words[slot])
 
     def _texts(self, determiner: str) -> str:
@@ -172,5 +172,6 @@ def _plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
 
 
-def _join(items: Sequence[str], word: str) -> str:
+def join(items: Sequence[str], word: str) -> str:
+    """Return two or more items as a list in a sentence: "a, b or c"."""
     return f"{', '.join(items[:-1])} {word} {items[-1]}"

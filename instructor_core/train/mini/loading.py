@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.errors import UserError
-from instructor_core.train.mini.medi import read_medi
+from instructor_core.train.mini.material import HELD_OUT_AXES
+from instructor_core.train.mini.old_medi import read_medi
 from instructor_core.train.mini.rules import label_by_rule
 from instructor_core.train.mini.sentences import FRAMES, KINDS, Labelled, frame, generate
 from instructor_core.train.mini.tasks import (
-    HELD_OUT_AXES,
     LabelledTask,
     PairTask,
     TripletTask,

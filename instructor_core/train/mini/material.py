@@ -119,7 +119,7 @@ def write_material(material: Material, folder: Path) -> None:
 
 
 def read_material(folder: Path, only_open: bool = False) -> Material:
-    """Read what `write_material` has written; with `only_open` nothing whose terms keep a model from being passed on."""
+    """Read what `write_material` has written; with `only_open` only what lets a model be passed on."""
     try:
         listed = json.loads((folder / "sets.json").read_text(encoding="utf-8"))
         with lzma.open(folder / "texts.txt.xz", "rt", encoding="utf-8", newline="\n") as file:
@@ -151,7 +151,7 @@ def read_material(folder: Path, only_open: bool = False) -> Material:
 
 
 def open_part(material: Material) -> Material:
-    """Return the texts of open sources and what the open sets say of them; a text without a known source is not open."""
+    """Return the texts of open sources and what the open sets say of them; an unknown source is not open."""
     sources = read_sources()
     is_open = np.asarray([sources[name].is_open for name in material.source_names])
     kept = is_open[material.sources]
@@ -196,6 +196,23 @@ def open_part(material: Material) -> Material:
 def trained_axes(material: Material) -> frozenset[str]:
     """Return the axes that some set trains."""
     return frozenset(axis for one in material.labelled for axis in one.columns) | {t.axis for t in material.triplets}
+
+
+def summary(material: Material) -> str:
+    """Return what there is as lines of text: texts by source, sets with their axes."""
+    names, sources = material.source_names, read_sources()
+    counts = np.bincount(material.sources, minlength=len(names))
+    in_corpus = np.bincount(material.sources[: material.n_corpus], minlength=len(names))
+    lines = [f"{len(material.texts):,} texts, {material.n_corpus:,} of them in the corpus"]
+    for number in np.argsort(-counts).tolist():
+        kept = "open" if sources[names[number]].is_open else "-"
+        lines.append(f"  {names[number]:18} {counts[number]:>9,} {in_corpus[number]:>9,} in the corpus  {kept}")
+    lines += [
+        f"  {one.name:34} {len(one.rows):>7,} {one.source:14} {', '.join(one.columns)}" for one in material.labelled
+    ]
+    lines += [f"  {one.name:34} {one.rows.shape[1]:>7,} {one.source:14} {one.axis}" for one in material.triplets]
+    lines += [f"  {one.name:34} {one.rows.shape[1]:>7,} {one.source:14} pairs" for one in material.pairs]
+    return "\n".join(lines)
 
 
 def _labelled(entry: Mapping[str, Any]) -> LabelledSet:

@@ -41,6 +41,20 @@ class TaskSource:
     cues: Mapping[str, Sequence[str]]
 
 
+@dataclass(frozen=True)
+class PublicSet:
+    """A published labelled set: its files in SOURCES/public, and where their publisher keeps them."""
+
+    name: str
+    source: str
+    origin: str
+    files: tuple[str, ...]
+    paths: tuple[str, ...]
+    weight: float
+    axis_weights: Mapping[str, float]
+    text_types: tuple[str, ...]
+
+
 @lru_cache(maxsize=1)
 def _listed() -> dict[str, Any]:
     listed: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
@@ -69,3 +83,38 @@ def read_tasks() -> Mapping[str, TaskSource]:
         )
         for entry in _listed()["tasks"]
     }
+
+
+def read_public_sets() -> list[PublicSet]:
+    """Return what is known about each published set."""
+    sources = read_sources()
+    return [
+        PublicSet(
+            name=entry["name"],
+            source=entry["source"],
+            origin=sources[entry["source"]].origin,
+            files=tuple(entry["files"]),
+            paths=tuple(entry["paths"]),
+            weight=entry["weight"],
+            axis_weights=entry.get("axis_weights", {}),
+            text_types=tuple(entry["text_types"]),
+        )
+        for entry in _listed()["public"]
+    ]
+
+
+def licences() -> str:
+    """Return a table of all sources: their terms, whether they are open, where they are from, what is made of them."""
+    made: dict[str, list[str]] = {}
+    for one in read_public_sets():
+        files = (f"{path} as public/{name}" for path, name in zip(one.paths, one.files, strict=True))
+        made.setdefault(one.source, []).append(f"{one.name} ({', '.join(files)})")
+    for task in read_tasks().values():
+        made.setdefault(task.source, []).append(task.task)
+    lines = []
+    for source in read_sources().values():
+        lines.append(f"{source.name:18} {'open' if source.is_open else '-':5} {source.terms}")
+        if source.origin:
+            lines.append(f"{'':24} {source.origin}")
+        lines += [f"{'':24} {name}" for name in made.get(source.name, [])]
+    return "\n".join(lines)

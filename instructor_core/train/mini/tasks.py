@@ -15,8 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-HELD_OUT_AXES = frozenset({"certainty", "negation", "speaker"})
-"""Axes that are evaluated and never trained: neither their labels nor their wordings."""
+from instructor_core.train.mini.material import HELD_OUT_AXES
 
 CROSSED = 0.75
 """Share of the labelled batches whose texts come from few values of another axis, which becomes the distractor."""
