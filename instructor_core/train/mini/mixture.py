@@ -74,7 +74,7 @@ class Mixture:
         shares = usual if self.settings.shares is None else self.settings.shares
         return {kind: shares[kind] for kind in self._builders if shares.get(kind, 0) > 0}
 
-    def batch(self, step: int, progress: float) -> Batch:
+    def batch(self, step: int, progress: float = 0.0) -> Batch:
         """Return the batch of a step when a share of the run is done, of which hundredths count."""
         rng = random.Random(f"{self.settings.seed}/{step}")
         draw = Draw(rng, np.random.default_rng(rng.getrandbits(64)))
