@@ -124,9 +124,11 @@ class TrainingWordings:
         return self._allowed(axis, lambda: self._plain(axis, rng, text_type, classes))
 
     def contrast(self, wanted: str, unwanted: str, rng: random.Random) -> str:
-        """Return an instruction that names two axes and wants one of them: both come first equally often."""
-        axis = wanted if wanted.startswith(OPINION) else self._checked(wanted)
-        return self._allowed(axis, lambda: self._finished(self._contrast(wanted, unwanted, rng), rng))
+        """Return an instruction that names two axes and wants one of them, named first or last.
+
+        With a generator in the same state, two axes the other way round are asked for in the same words.
+        """
+        return self._allowed(wanted, lambda: self._finished(self._contrast(wanted, unwanted, rng), rng))
 
     def opinion(self, aspect: str, rng: random.Random) -> str:
         """Return an instruction that asks what a text says about one aspect, whatever it says about others."""
@@ -204,7 +206,7 @@ class TrainingWordings:
 
     def _allowed(self, axis: str, draw: Callable[[], str]) -> str:
         """Draw until no entry that is held out is inside: "tell me" + "how urgent it is" may add up to one."""
-        never = self._never.get(axis, set())
+        never = self._never.get(self._worded_as.get(axis, axis), set())
         while True:
             text = draw()
             if not _contains(text, never):
@@ -260,7 +262,9 @@ class TrainingWordings:
 
     def _contrast(self, wanted: str, unwanted: str, rng: random.Random) -> str:
         frame: str = rng.choice(self._grammar["wanted_and_unwanted"])
-        text = frame.replace("{w}", self._phrase(wanted, rng)).replace("{u}", self._phrase(unwanted, rng))
+        # In an order of their own, so that the same random numbers name both axes alike, whichever of them is wanted.
+        phrases = {axis: self._phrase(axis, rng) for axis in sorted((wanted, unwanted))}
+        text = frame.replace("{w}", phrases[wanted]).replace("{u}", phrases[unwanted])
         return self._filler(UNKNOWN, rng, "", ()).fill(text)
 
     def _phrase(self, axis: str, rng: random.Random) -> str:
