@@ -60,7 +60,7 @@ class DrawnSet:
         return len(self._members[axis]) >= 2
 
     def sample(self, axis: str, n: int, rng: random.Random, numbers: np.random.Generator, most: int = 24) -> Rows:
-        """Draw at most n positions, as many of each class: mostly from few values of another axis, or twins."""
+        """Draw up to n positions, as many of each class: mostly of few values of another axis, or pairs of twins."""
         drawn = self._draw(axis, n, rng, numbers, most)
         for _ in range(2):  # few values may have few texts
             if len(drawn) < 0.9 * n:
