@@ -29,7 +29,7 @@ _DESCRIPTION = """\
 The recipe of instructor-mini: a small INSTRUCTOR checkpoint, trained on a CPU within hours or on a GPU within minutes.
 
 Files in the folder SOURCES:
-  corpus.txt       sentences, one a line, in random order
+  corpus.txt       sentences, one a line
   train.jsonl.gz   optional: tasks in the MEDI format; `licences` lists the ones that are known
   public/          optional: published label sets; `licences` says where they are from and how their files are named
   lines/           optional: texts of one source each, which tell where lines of the corpus come from
