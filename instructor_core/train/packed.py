@@ -15,11 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from instructor_core.encoder import InstructorModel
 from instructor_core.train.tokens import MULTIPLE, Tokens
 
 _ALIGNED = 8  # the kernel that takes a bias with a gradient wants rows of so many numbers
+# Of the kernels for attention the one whose bias may have a gradient; cuDNN's would plan anew for every shape.
+_KERNELS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 _HIDDEN = -1e9  # added to the score of padding; finite, and small enough for every dtype
 # Judges (N, D) embeddings: the loss.
 Judge = Callable[[Tensor], Tensor]
@@ -98,7 +101,9 @@ class PackedNetwork:
     def gradients(self, tokens: Tokens, judge: Judge) -> tuple[Tensor, int]:
         """Put the gradient of what the judge says into the parameters: the loss and the number of padded tokens."""
         packed = pack(tokens, pad=self._model.pad_id, device=self._model.device)
-        loss = judge(self.embed(packed, len(tokens.lengths)))
+        with sdpa_kernel(_KERNELS):
+            embeddings = self.embed(packed, len(tokens.lengths))
+        loss = judge(embeddings)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), len(packed.ids)
 
@@ -106,7 +111,7 @@ class PackedNetwork:
         """Return the largest attention score of each block."""
         packed = pack(tokens, pad=self._model.pad_id, device=self._model.device)
         found: list[Tensor] = []
-        with torch.no_grad():
+        with torch.no_grad(), sdpa_kernel(_KERNELS):
             self.embed(packed, len(tokens.lengths), found)
         return [float(value) for value in torch.stack(found).view(self._model.n_layers, -1).amax(1)]
 

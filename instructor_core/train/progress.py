@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,9 +58,18 @@ class Pace:
             f"rate x{rate:.3f}",
             f"norm {norm:.2f}",
             "scores " + " ".join(f"{score:.0f}" for score in scores),
-            " ".join(f"{name} {value:.3f}" for name, value in progress.means.items() if name != "gradient"),
+            _listed({name: value for name, value in progress.means.items() if name != "gradient"}),
         ]
         return "  ".join(parts)
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    """``labels contrast 0.64 anchors 2.04  plain cosine 0.78``: names of one kind stand together."""
+    kinds: dict[str, list[str]] = {}
+    for name, value in values.items():
+        kind, _, rest = name.partition(" ")
+        kinds.setdefault(kind, [kind]).append(f"{rest} {value:.2f}".strip())
+    return "  ".join(" ".join(parts) for parts in kinds.values())
 
 
 def tell_line(line: str) -> None:

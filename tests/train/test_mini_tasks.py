@@ -302,11 +302,11 @@ def test_k_means_finds_planted_directions_and_repeats_itself():
     truth = rng.integers(4, size=400)
     points = centres[truth] + 0.05 * rng.standard_normal((400, 6)).astype(np.float32)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    topics = find_topics(points.astype(np.float16), n_fine=8, n_coarse=4, seed=1)
+    topics = find_topics(points.astype(np.float16), 400, n_fine=8, n_coarse=4, device=torch.device("cpu"), seed=1)
     # Eight centres may share a planted direction, but none may lie across two.
     assert all(len(set(truth[topics.fine == cluster].tolist())) == 1 for cluster in np.unique(topics.fine))
     assert topics.confidence.min() > 0.8
-    again = find_topics(points.astype(np.float16), n_fine=8, n_coarse=4, seed=1)
+    again = find_topics(points.astype(np.float16), 400, n_fine=8, n_coarse=4, device=torch.device("cpu"), seed=1)
     assert (again.fine == topics.fine).all() and (again.coarse == topics.coarse).all()
     same = torch.tensor([[1.0, 0.0]] * 5)
     assert bool(torch.isfinite(k_means(same, 3)).all())  # two centres have no points

@@ -27,7 +27,6 @@ from instructor_core.train.mini.rules import label_by_rule
 from instructor_core.train.mini.scenes import customer_messages, everyday_scenes
 from instructor_core.train.mini.sentences import FRAMES, KINDS, Labelled, frame, generate
 from instructor_core.train.mini.sources import UNKNOWN_SOURCE, TaskSource, read_sources
-from instructor_core.train.mini.teacher import read_texts
 from instructor_core.train.mini.twins import claim, negate
 
 LABEL_SETS = Path(__file__).parents[3] / "assets" / "label_sets"
@@ -304,3 +303,10 @@ def _evaluated_texts(folder: Path) -> Iterable[str]:
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             yield from (record[field] for field in ("text", "a", "b") if field in record)
+
+
+def read_texts(path: Path) -> list[str]:
+    """Return the lines of a text file, one text each."""
+    if not path.is_file():
+        raise UserError(f"The corpus is a text file with one text a line: there is no {path}. Put it there.")
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")

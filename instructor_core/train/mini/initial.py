@@ -58,16 +58,23 @@ def make_checkpoint(
 ) -> None:
     """Write a checkpoint in the hub's layout, made from texts, their (N, D) embeddings and the teacher."""
     shape = shape or Shape()
-    tokenizer = train_tokenizer(list(texts[:400_000]), shape.vocabulary)
+    # Texts of one origin stand side by side: a sample of them all is needed, not the first.
+    order = np.random.default_rng(seed).permutation(len(texts))[:400_000]
+    sample = [texts[row] for row in order.tolist()]
+    tokenizer = train_tokenizer(sample, shape.vocabulary)
     ids = tokenizer.get_vocab()
     names = sorted(ids, key=ids.__getitem__)
     vectors = teacher.encode([name.replace("▁", "") or "." for name in names]).astype(np.float32)
     counts = np.bincount(
-        np.concatenate([np.asarray(entry.ids) for entry in tokenizer.encode_batch(list(texts[:200_000]))]),
+        np.concatenate([np.asarray(entry.ids) for entry in tokenizer.encode_batch(sample[:200_000])]),
         minlength=len(names),
     )
     tokens, projection = static_vectors(
-        vectors, counts, embeddings[:60_000].astype(np.float32), width=shape.width, directions=shape.directions
+        vectors,
+        counts,
+        embeddings[np.sort(order[:60_000])].astype(np.float32),
+        width=shape.width,
+        directions=shape.directions,
     )
     torch.manual_seed(seed)
     network = T5EncoderModel(_config(shape, len(names)))

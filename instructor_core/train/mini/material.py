@@ -159,6 +159,8 @@ def open_part(material: Material) -> Material:
     labelled = []
     for one in material.labelled:
         stays = kept[one.rows] & kept[one.topic_rows]
+        if one.twins is not None:
+            stays &= (np.bincount(one.twins[stays], minlength=int(one.twins.max(initial=0)) + 1) == 2)[one.twins]
         if sources[one.source].is_open and bool(stays.any()):
             labelled.append(
                 replace(

@@ -12,10 +12,8 @@ model can tell known from unknown by the attribute only, never by the frame.
 
 import json
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from instructor_core.errors import UserError
 from instructor_core.train.mini.grammar import (
@@ -25,13 +23,16 @@ from instructor_core.train.mini.grammar import (
     Filler,
     Vocabulary,
     all_strings,
+    class_words,
+    contains,
     join,
     normalise,
+    slot_lists,
     split,
     split_vocabulary,
+    usable,
 )
 from instructor_core.train.mini.public import ASPECTS, OPINION
-from instructor_core.train.mini.scenes import SLOTS
 from instructor_core.train.mini.slips import PLAIN_ENDINGS, ending, exchange, finish, shuffle
 
 DATA = Path(__file__).parent / "data"
@@ -66,7 +67,7 @@ class TrainingWordings:
         words = {key: split(key, entries, 3, corpus) for key, entries in grammar["words"].items()}
         self._words = {key: kept for key, (kept, _) in words.items()}
         self._held_words = {key: held or kept for key, (kept, held) in words.items()}
-        axes = {**grammar["axes"], **{slot: _slot_lists(grammar["slots"], slot) for slot in grammar["slots"]["names"]}}
+        axes = {**grammar["axes"], **{slot: slot_lists(grammar["slots"], slot) for slot in grammar["slots"]["names"]}}
         self._seen: dict[str, Vocabulary] = {}
         self._held: dict[str, Vocabulary] = {}
         for axis, lists in [*axes.items(), (UNKNOWN, grammar[UNKNOWN])]:
@@ -93,9 +94,9 @@ class TrainingWordings:
         # A neutral wording with the name of a trained axis in it would teach the opposite of that axis's own wordings.
         names = {normalise(name) for lists in grammar["axes"].values() for name in lists["names"]}
         self._hand = {
-            axis: _usable(hand.get("axes", {}).get(axis, []), never) for axis, never in self._never.items()
-        } | {UNKNOWN: _usable(hand.get("unknown_axes", []), names)}
-        self._neutral = _usable(hand.get("neutral", []), names)
+            axis: usable(hand.get("axes", {}).get(axis, []), never) for axis, never in self._never.items()
+        } | {UNKNOWN: usable(hand.get("unknown_axes", []), names)}
+        self._neutral = usable(hand.get("neutral", []), names)
         self._long = [
             wording
             for axis, wordings in self._hand.items()
@@ -140,8 +141,8 @@ class TrainingWordings:
         separator = rng.choice((", ", ", ", " / ", "; ", " | ", " vs "))
         parts = {
             "{list}": separator.join(nouns),
-            "{or}": _joined(nouns, "or"),
-            "{and}": _joined(nouns, "and"),
+            "{or}": join(nouns, "or"),
+            "{and}": join(nouns, "and"),
             "{places}": ", ".join(f"{noun} {place}" for noun, place in zip(nouns, _PLACES, strict=False)),
             "{together}": ", ".join(f"{noun} {rng.choice(('with', 'and', 'next to'))} {noun}" for noun in nouns),
             "{all}": ", ".join(f"all {noun} together" for noun in nouns),
@@ -209,7 +210,7 @@ class TrainingWordings:
         never = self._never.get(self._worded_as.get(axis, axis), set())
         while True:
             text = draw()
-            if not _contains(text, never):
+            if not contains(text, never):
                 return text
 
     def _filler(self, axis: str, rng: random.Random, text_type: str, classes: Sequence[str]) -> Filler:
@@ -293,36 +294,3 @@ class TrainingWordings:
             words = rng.choice(self._grammar["small_talk"]).split() + words[:2]
             rng.shuffle(words)
         return " ".join(words)
-
-
-def class_words(label: str) -> str:
-    """Return a label of a data set as words: `not_urgent` and `NotUrgent` become "not urgent"."""
-    return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[_+:|]+", " ", label).lower().split())
-
-
-def _slot_lists(slots: Mapping[str, Any], slot: str) -> dict[str, Any]:
-    """Return the lists of one axis of what a text mentions, as the grammar file has them for other axes."""
-    names, words = slots["names"][slot], SLOTS[slot]
-    lists = {
-        key: [frame.replace("{name}", name) for frame in slots[key] for name in names]
-        for key in ("clauses", "questions", "phrases")
-    }
-    classes = [words[i : i + 4] for i in range(0, len(words) - 3, 4)]
-    return {"names": names, **lists, "nouns": [*classes, words[::3], words[1::3]]}
-
-
-def _joined(words: Sequence[str], last: str) -> str:
-    return words[0] if len(words) == 1 else join(words, last)
-
-
-def _usable(wordings: Sequence[str], never: set[str]) -> list[str]:
-    """Return wordings written by hand without their colon or full stop: endings are drawn."""
-    bare = (wording.strip().rstrip(":.;").rstrip() for wording in wordings)
-    return [wording for wording in bare if wording and not _contains(wording, never)]
-
-
-def _contains(wording: str, entries: set[str]) -> bool:
-    if not entries:
-        return False
-    text = normalise(wording)
-    return any(entry in text for entry in entries)
