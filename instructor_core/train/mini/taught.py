@@ -21,7 +21,7 @@ from instructor_core.train.mini.topics import Topics, find_topics
 _DATA = Path(__file__).parent / "data"
 _TEXTS_OF_A_NOUN = 300
 _NEAR = 0.55  # cosine from which on a word may stand for another
-_SHARED = 0.7  # share of what the classes of an axis have in common that is taken out of their anchors
+_SHARED = 0.85  # share of what the classes of an axis have in common that is taken out of their anchors
 # Words whose exchange would change what a wording asks for, or leave no English.
 _KEPT_WORDS = re.compile(
     "the|and|for|not|but|with|from|that|this|these|those|what|which|who|whom|whose|when|where|why|how|are|was|were|has|"
