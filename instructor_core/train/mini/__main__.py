@@ -19,7 +19,7 @@ from instructor_core.train.mini.mixture import Mixture
 from instructor_core.train.mini.shares import MixtureSettings
 from instructor_core.train.mini.sources import licences
 from instructor_core.train.mini.taught import read_taught, teach
-from instructor_core.train.mini.teacher import Teacher
+from instructor_core.train.mini.teacher import Teacher, pack_teacher
 from instructor_core.train.mini.wordings import TrainingWordings
 from instructor_core.train.saving import save_checkpoint
 from instructor_core.train.settings import TrainingSettings
@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     command("initial", "make the checkpoint that a run from scratch starts from", _teacher_option, *used)
     command("run", "train; the same command again goes on where it was stopped", *used, _run_options)
     command("make", "all of these, one after the other", _build_options, _teacher_option, *used, _run_options)
+    pack = commands.add_parser("pack-teacher", help="copy the teacher small (19 MB compressed), to take it elsewhere")
+    _teacher_option(pack)
+    _out_option(pack)
     commands.add_parser("licences", help="print all sources with their terms and what is made of them")
     return parser
 
@@ -239,6 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "initial": lambda: _initial(options, options.out),
         "run": lambda: _run(options),
         "make": lambda: _make(options),
+        "pack-teacher": lambda: pack_teacher(options.teacher, options.out),
         "licences": lambda: print(licences()),
     }
     try:

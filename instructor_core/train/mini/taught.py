@@ -21,7 +21,7 @@ from instructor_core.train.mini.topics import Topics, find_topics
 _DATA = Path(__file__).parent / "data"
 _TEXTS_OF_A_NOUN = 300
 _NEAR = 0.55  # cosine from which on a word may stand for another
-_SHARED = 0.7  # share of what the classes of an axis have in common that is taken out of their anchors
+_SHARED = 0.85  # share of what the classes of an axis have in common that is taken out of their anchors
 # Words whose exchange would change what a wording asks for, or leave no English.
 _KEPT_WORDS = re.compile(
     "the|and|for|not|but|with|from|that|this|these|those|what|which|who|whom|whose|when|where|why|how|are|was|were|has|"
@@ -107,7 +107,8 @@ def near_words(texts: Sequence[str], teacher: Teacher, *, n_common: int = 8000) 
     ours: set[str] = set()
     for name in ("wordings.json", "grammar.json"):
         ours.update(re.findall(r"[a-z]{3,}", (_DATA / name).read_text(encoding="utf-8").lower()))
-    counts = Counter(word for text in texts[:100_000] for word in re.findall(r"[a-z]{3,}", text.lower()))
+    some = texts[:: max(1, len(texts) // 100_000)]  # from everywhere: texts of one origin stand side by side
+    counts = Counter(word for text in some for word in re.findall(r"[a-z]{3,}", text.lower()))
     common = {word for word, _ in counts.most_common(n_common)}
     vocabulary = sorted(word for word in ours | common if not _KEPT_WORDS.fullmatch(word))
     vectors = torch.from_numpy(_float(teacher, vocabulary)).to(teacher.device)

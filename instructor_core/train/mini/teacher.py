@@ -48,7 +48,7 @@ class Teacher:
         self.model = model.eval().to(self.device, torch.float16 if on_gpu else torch.bfloat16)
         self.dim = int(model.config.hidden_size)
         self.block = 250_000 if on_gpu else 40_000  # texts embedded between two savings
-        self._batch_tokens = 65_536 if on_gpu else 8192
+        self._batch_tokens = 65_536 if on_gpu else 2048
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> NDArray[np.float16]:
