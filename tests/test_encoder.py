@@ -23,7 +23,7 @@ import torch
 import instructor_core.encoder as encoder_module
 from instructor_core import EncoderError, InstructorModel, Segment
 from instructor_core.cache import CachedEncoder
-from instructor_core.train.tokens import tokenize
+from instructor_core.train.tokens import PairTokenizer
 from instructor_core.ui import strings
 
 REVIEW = "Represent the review for classifying its sentiment: "
@@ -283,7 +283,8 @@ class TestPairs:
         broken, whole = [("Topic\udfff: ", "caf\ud800e"), ("", "\ud83d\ude00")], [("Topic�: ", "caf�e"), ("", "😀")]
         np.testing.assert_array_equal(model.encode(broken), model.encode(whole))
         assert [(row.instruction, row.text) for row in model.encode_tokens(broken)] == whole
-        assert tokenize(model, broken).ids == tokenize(model, whole).ids  # training
+        read = PairTokenizer(model)  # training
+        np.testing.assert_array_equal(read(broken).ids, read(whole).ids)
         assert strings.well_formed(broken[0][1]) == whole[0][1]  # the page
         assert model.count_tokens(["\ud800"]) == model.count_tokens(["�"])
 
