@@ -141,7 +141,7 @@ def _contrasts(report: EvaluationReport) -> str:
 
 def _shuffled(report: EvaluationReport) -> str:
     found = [(result.name, result.shuffled) for result in report.sets if result.shuffled]
-    lines = [[name, *_cells([each.mean, each.lowest, each.between_axes])] for name, each in found]
+    lines = [[name, *(f"{x:.3f}" for x in (each.mean, each.lowest, each.between_axes))] for name, each in found]
     return _table(["set", "shuffled", "shuffled, lowest", "between axes"], lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -246,9 +247,11 @@ def test_a_model_that_reads_order_is_told_from_one_that_reads_key_words() -> Non
 
 
 def test_words_in_another_order_are_compared_with_the_wording() -> None:
-    shuffled = evaluate_checkpoint(BLIND, [THINGS], WORDINGS).sets[0].shuffled
+    report = evaluate_checkpoint(BLIND, [THINGS], replace(WORDINGS, contrasts=("{wanted} over {unwanted}: ",)))
+    shuffled = report.sets[0].shuffled
     assert shuffled is not None
     assert shuffled.between_axes == pytest.approx(1)  # it sees the colour under both
     assert shuffled.lowest < 0.5  # and noise under words that it does not know
+    assert f"| things | {shuffled.mean:.3f} | {shuffled.lowest:.3f} | 1.000 |\n" in to_markdown(report)
     assert reorder("one ") is None
     assert sorted(str(reorder("not this but that")).split()) == ["but", "not", "that", "this"]
