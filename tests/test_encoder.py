@@ -101,6 +101,23 @@ class TestEncode:
         batches.close()
         assert len(calls) == 1
 
+    def test_batches_that_a_device_works_on_meanwhile_come_in_order_and_all(
+        self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", 1)
+        expected = [(positions.tolist(), rows) for positions, rows in model.encode_batches(PAIRS)]
+        monkeypatch.setitem(encoder_module._AHEAD, "cpu", 2)
+        calls: list[object] = []
+        run = model._run
+        monkeypatch.setattr(model, "_run", lambda *arguments: calls.append(arguments) or run(*arguments))
+        batches = model.encode_batches(PAIRS)
+        found = [next(batches)]
+        assert len(calls) == 3
+        found += batches
+        assert [positions.tolist() for positions, _ in found] == [positions for positions, _ in expected]
+        for (_, rows), (_, wanted) in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(rows, wanted)
+
     def test_gradients_flow_in_training_mode_alone_which_a_merged_model_refuses(
         self, checkpoint_a: Path, model: InstructorModel
     ) -> None:

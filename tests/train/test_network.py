@@ -17,7 +17,7 @@ from instructor_core.train.network import TrainingNetwork
 from instructor_core.train.packed import PackedNetwork, cut_runs, pack
 from instructor_core.train.settings import TrainingSettings
 from instructor_core.train.tokens import PairTokenizer, chunks
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 
 SENTENCE = "the cat sat on a mat while rain fell over quiet streets </s> and <pad> people hurried home ünder £3"
 INSTRUCTIONS = ("", "Represent the review for its sentiment: ", "x: ", "no space at the end")

@@ -18,7 +18,7 @@ from instructor_core.train.mini import __main__ as mini
 from instructor_core.train.records import read_records
 from instructor_core.train.settings import TrainingSettings
 from instructor_core.train.trainer import TrainingReport
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 from tests.train.planted import planted_records
 
 

@@ -25,7 +25,7 @@ from instructor_core.train.settings import TrainingSettings
 from instructor_core.train.source import RecordSource
 from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, train
 from instructor_core.train.watch import Watch, score_limit
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 
 ROOT = Path(__file__).parents[2]
 WORDS = ("river", "window", "letter", "garden", "engine", "winter", "violin", "market", "shadow", "copper")
