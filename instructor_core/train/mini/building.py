@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from instructor_core.errors import UserError
-from instructor_core.train.mini.material import (
-    HELD_OUT_AXES,
-    HELD_OUT_SLOTS,
-    LabelledSet,
-    Material,
-    PairSet,
-    TripletSet,
-)
+from instructor_core.train.mini.collecting import Collection, letters
+from instructor_core.train.mini.material import Material
 from instructor_core.train.mini.medi import Record, find_labels, read_medi
 from instructor_core.train.mini.public import read_public
 from instructor_core.train.mini.rules import label_by_rule
 from instructor_core.train.mini.scenes import customer_messages, everyday_scenes
 from instructor_core.train.mini.sentences import FRAMES, KINDS, Labelled, frame, generate
-from instructor_core.train.mini.sources import UNKNOWN_SOURCE, TaskSource, read_sources
+from instructor_core.train.mini.sources import TaskSource, read_sources
 from instructor_core.train.mini.twins import claim, negate
 
 LABEL_SETS = Path(__file__).parents[3] / "assets" / "label_sets"
@@ -35,8 +26,6 @@ LABEL_SETS = Path(__file__).parents[3] / "assets" / "label_sets"
 _HAND_WRITTEN = Path(__file__).parent / "data" / "sentences.jsonl"
 _GENERATED = "generated"
 _LINE = "line"
-_NEITHER = re.compile(r"[\W_]+")
-_MIN_TEXTS = 4  # of a class
 _TEXT_TYPES = ("sentence", "text", "message", "statement", "comment")
 _KIND_TEXT_TYPES = {"review": ("review", "sentence", "comment"), "question": ("question", "query", "sentence")}
 _CUSTOMER_TEXT_TYPES = ("customer message", "message", "request", "ticket", "email", "utterance")
@@ -58,7 +47,7 @@ def build_material(folder: Path, sizes: Sizes, seed: int = 0, apart: Sequence[Pa
     `apart` are folders of ``.jsonl`` files whose texts are left out, by their letters and digits.
     """
     rng = random.Random(seed)
-    kept_apart = {_key(text) for path in apart for text in _evaluated_texts(path)}
+    kept_apart = {letters(text) for path in apart for text in _evaluated_texts(path)}
     medi = folder / "train.jsonl.gz"
     tasks = read_medi(medi) if medi.is_file() else []
     published = read_public(folder / "public", rng)
@@ -73,11 +62,11 @@ def build_material(folder: Path, sizes: Sizes, seed: int = 0, apart: Sequence[Pa
     for source, texts in sorted(origins, key=lambda origin: not sources[origin[0]].is_open):
         if source != "mixed":
             for text in set(texts):
-                named.setdefault(_key(text), source)
+                named.setdefault(letters(text), source)
     lines = read_texts(folder / "corpus.txt")
     if 0 < sizes.corpus_lines < len(lines):
         lines = [lines[row] for row in sorted(rng.sample(range(len(lines)), sizes.corpus_lines))]
-    collection = _Collection(lines, named, kept_apart)
+    collection = Collection(lines, named, kept_apart)
     _add_own(collection, sizes.generated, seed)
     _add_from_lines(collection, sizes.generated, rng)
     for one, entries in published:
@@ -85,121 +74,6 @@ def build_material(folder: Path, sizes: Sizes, seed: int = 0, apart: Sequence[Pa
     for task, records in tasks:
         _add_task(collection, task, records)
     return collection.material()
-
-
-class _Collection:
-    """Grows texts and sets: a text that is there already gets no second row, and one that is kept apart gets none."""
-
-    def __init__(self, corpus: Iterable[str], named: Mapping[str, str], apart: set[str]) -> None:
-        self._open = {name for name, source in read_sources().items() if source.is_open}
-        self._apart = apart
-        self._named = named
-        self.texts: list[str] = []
-        self.sources: list[str] = []
-        self._row_of: dict[str, int] = {}
-        self._labelled: list[LabelledSet] = []
-        self._triplets: list[TripletSet] = []
-        self._pairs: list[PairSet] = []
-        for text in corpus:
-            self.row(text, UNKNOWN_SOURCE)
-        self.n_corpus = len(self.texts)
-
-    def row(self, text: str, source: str) -> int:
-        """Return the line of a text, a new one if need be, or -1 for a text that must not be trained on."""
-        text = " ".join(text.split())  # a text is one line of a file
-        found = self._row_of.get(text)
-        if found is not None:
-            if source in self._open and self.sources[found] not in self._open:
-                self.sources[found] = source
-            return found
-        key = _key(text)
-        if len(text) < 2 or key in self._apart:
-            return -1
-        if source not in self._open:
-            source = self._named.get(key, UNKNOWN_SOURCE if source == "mixed" else source)
-        self._row_of[text] = len(self.texts)
-        self.texts.append(text)
-        self.sources.append(source)
-        return len(self.texts) - 1
-
-    def add(
-        self,
-        name: str,
-        entries: Sequence[Labelled],
-        text_types: Sequence[str],
-        source: str,
-        weight: float = 1.0,
-        *,
-        lines: Sequence[int] | None = None,
-        twins: Sequence[int] | None = None,
-        axis_weights: Mapping[str, float] | None = None,
-        class_names: bool = True,
-    ) -> None:
-        """Add a labelled set; the texts made from `lines` of the corpus have their sources and their topics."""
-        rows = np.asarray(
-            [
-                self.row(entry.text, source if lines is None else self.sources[lines[i]])
-                for i, entry in enumerate(entries)
-            ],
-            dtype=np.int64,
-        )
-        kept = rows >= 0
-        if twins is not None:
-            whole = np.bincount(np.asarray(twins)[kept], minlength=max(twins, default=0) + 1) == 2
-            kept &= whole[np.asarray(twins, dtype=np.int64)]
-        positions = np.flatnonzero(kept).tolist()
-        columns, classes = {}, {}
-        axes = {axis for i in positions for axis in entries[i].labels} - HELD_OUT_AXES - HELD_OUT_SLOTS
-        for axis in sorted(axes):
-            values = [entries[i].labels.get(axis) for i in positions]
-            counts = Counter(value for value in values if value is not None)
-            names = sorted(value for value, count in counts.items() if count >= _MIN_TEXTS)
-            if len(names) >= 2:
-                numbers = {value: number for number, value in enumerate(names)}
-                columns[axis] = np.asarray([numbers.get(value or "", -1) for value in values], dtype=np.int32)
-                classes[axis] = tuple(names) if class_names else ()
-        if columns:
-            made = LabelledSet(
-                name=name,
-                rows=rows[kept],
-                columns=columns,
-                classes=classes,
-                text_types=tuple(text_types),
-                weight=weight,
-                axis_weights=axis_weights or {},
-                topic_rows=rows[kept] if lines is None else np.asarray(lines, dtype=np.int64)[kept],
-                twins=None if twins is None else np.asarray(twins, dtype=np.int32)[kept],
-                source=source,
-            )
-            self._labelled.append(made)
-
-    def add_triplets(self, task: TaskSource, columns: Sequence[Sequence[str]]) -> None:
-        rows = np.asarray([[self.row(text, task.source) for text in column] for column in columns], dtype=np.int64)
-        rows = rows[:, (rows >= 0).all(axis=0)]
-        self._triplets.append(
-            TripletSet(task.task, task.axis, rows, task.n_classes, task.text_types, task.weight, task.source)
-        )
-
-    def add_pairs(self, task: TaskSource, records: Sequence[Record]) -> None:
-        rows = np.asarray([[self.row(r[side][1], task.source) for r in records] for side in (0, 1)], dtype=np.int64)
-        kept = (rows >= 0).all(axis=0)
-        instructions = [(records[i][0][0], records[i][1][0]) for i in np.flatnonzero(kept).tolist()]
-        symmetric = all(left == right for left, right in instructions)
-        self._pairs.append(PairSet(task.task, rows[:, kept], instructions, symmetric, task.weight, task.source))
-
-    def material(self) -> Material:
-        names = tuple(sorted(set(self.sources)))
-        numbers = {name: number for number, name in enumerate(names)}
-        return Material(
-            texts=self.texts,
-            n_corpus=self.n_corpus,
-            sources=np.asarray([numbers[name] for name in self.sources], dtype=np.int16),
-            source_names=names,
-            labelled=self._labelled,
-            triplets=self._triplets,
-            pairs=self._pairs,
-            lines=np.arange(len(self.texts)),
-        )
 
 
 def read_labelled(path: Path) -> list[Labelled]:
@@ -215,7 +89,7 @@ def read_labelled(path: Path) -> list[Labelled]:
     return entries
 
 
-def _add_own(collection: _Collection, n: int, seed: int) -> None:
+def _add_own(collection: Collection, n: int, seed: int) -> None:
     """Add what is made without any other text: generated and hand-written sentences."""
     topics: set[str] = set()
     for number, kind in enumerate(KINDS):
@@ -229,7 +103,7 @@ def _add_own(collection: _Collection, n: int, seed: int) -> None:
     collection.add("scenes", everyday_scenes(n * 3, seed), _TEXT_TYPES, _GENERATED)
 
 
-def _add_from_lines(collection: _Collection, n: int, rng: random.Random) -> None:
+def _add_from_lines(collection: Collection, n: int, rng: random.Random) -> None:
     """Add what is made around lines of the corpus: clauses, labels by rule, twins."""
     texts = collection.texts
     order = rng.sample(range(collection.n_corpus), collection.n_corpus)
@@ -271,7 +145,7 @@ def _add_from_lines(collection: _Collection, n: int, rng: random.Random) -> None
 
 
 def _add_twins(
-    collection: _Collection, axis: str, labels: tuple[str, str], found: Sequence[tuple[int, str, str]]
+    collection: Collection, axis: str, labels: tuple[str, str], found: Sequence[tuple[int, str, str]]
 ) -> None:
     entries = [Labelled(text, {axis: label}) for _, *both in found for text, label in zip(both, labels, strict=True)]
     rows = [row for row, _, _ in found for _ in range(2)]
@@ -279,7 +153,7 @@ def _add_twins(
     collection.add(f"twins of {axis}", entries, _TEXT_TYPES, _LINE, 2.0, lines=rows, twins=twins)
 
 
-def _add_task(collection: _Collection, task: TaskSource, records: Sequence[Record]) -> None:
+def _add_task(collection: Collection, task: TaskSource, records: Sequence[Record]) -> None:
     """Add a task of the MEDI file: as labels where they follow from the triplets."""
     if not task.axis:
         collection.add_pairs(task, records)
@@ -291,11 +165,6 @@ def _add_task(collection: _Collection, task: TaskSource, records: Sequence[Recor
         return
     entries = [Labelled(text, {task.axis: names[label] if names else str(label)}) for text, label in label_of.items()]
     collection.add(task.task, entries, task.text_types, task.source, task.weight, class_names=bool(names))
-
-
-def _key(text: str) -> str:
-    """Letters and digits alone: what hides no copy."""
-    return _NEITHER.sub("", text.lower())
 
 
 def _evaluated_texts(folder: Path) -> Iterable[str]:
