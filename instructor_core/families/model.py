@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm.auto import tqdm
 
 from instructor_core.encoder import (
     EncoderError,
-    InstructorModel,
     Pairs,
     Segment,
     TokenEncoding,
@@ -142,7 +142,13 @@ class TemplateModel(nn.Module):
 
     def encode(self, pairs: Pairs, *, normalize: bool = True, show_progress_bar: bool = False) -> Vectors:
         """Return ``(N, D)`` float32 embeddings of ``N`` pairs (instruction, text), in the order given."""
-        return InstructorModel.encode(self, pairs, normalize=normalize, show_progress_bar=show_progress_bar)  # type: ignore[arg-type]
+        checked = list(read_pairs(pairs))
+        out = np.empty((len(checked), self.dim), dtype=np.float32)
+        with tqdm(total=len(checked), unit="pair", disable=not show_progress_bar) as bar:
+            for positions, embeddings in self.encode_batches(checked, normalize=normalize):
+                out[positions] = embeddings
+                bar.update(len(positions))
+        return out
 
     def encode_batches(self, pairs: Pairs, *, normalize: bool = True) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
         """Yield ``(b,)`` positions in ``pairs`` and their ``(b, D)`` embeddings; of every few thousand, long first."""
