@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from instructor_core.encoder import EncoderError, InstructorModel
+from instructor_core.encoder import EncoderError, InstructorModel, find_checkpoint
 from instructor_core.errors import UserError
 from instructor_core.train.mini.building import Sizes, build_material
+from instructor_core.train.mini.deeper import deepen
 from instructor_core.train.mini.initial import make_checkpoint
 from instructor_core.train.mini.material import Material, read_material, summary, write_material
 from instructor_core.train.mini.mixture import Mixture
@@ -107,6 +108,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--start", default="instructor-mini", help="checkpoint to start from (default: the bundled one)")
     add("--from-scratch", action="store_true", help="the start checkpoint is one that `initial` made")
+    add("--layers", type=int, metavar="N", help="let the start checkpoint grow to so many (default: as it is)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, default=8000, help="length of the run (default: %(default)s)")
     length.add_argument("--seconds", type=float, help="length by the clock, in place of steps")
@@ -199,7 +201,12 @@ def _run(options: argparse.Namespace) -> None:
         max_tokens=96,  # as many as the teacher read
         seed=options.seed,
     )
-    model = InstructorModel(options.start, device=options.device, trainable=True)
+    start = options.start
+    if options.layers:
+        start = options.out / "start"
+        if not start.is_dir():
+            deepen(find_checkpoint(options.start), start, options.layers)
+    model = InstructorModel(start, device=options.device, trainable=True)
     report = train(model, source, settings, options.out, evaluate=_evaluation(options, wordings))
     save_checkpoint(model, options.out / "checkpoint", card=_card(options, material, report))
 
@@ -218,7 +225,7 @@ def _make(options: argparse.Namespace) -> None:
         _build(options)
     _teach(options)
     if options.from_scratch:
-        options.start = options.out / "start"
+        options.start = options.out / "scratch"
         if not options.start.is_dir():
             _initial(options, options.start)
     _run(options)
