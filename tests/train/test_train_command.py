@@ -132,3 +132,8 @@ def test_one_command_makes_a_checkpoint_from_raw_files(
     assert [entry["step"] for entry in log if "loss" in entry] == [1, 2, 3]
     assert mini.main(command) == 0  # what is made is not made again
     assert "resumed at step 3 of 3" in capsys.readouterr().err
+    if licences == "open":
+        (sources / "lines" / "wordnet.txt").unlink()
+        assert mini.main(["build", str(sources), "--generated", "12"]) == 0
+        assert mini.main(command) == 2
+        assert "none has a known source" in capsys.readouterr().err

@@ -140,7 +140,13 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _material(options: argparse.Namespace) -> Material:
-    return read_material(options.sources / "material", only_open=options.licences == "open")
+    material = read_material(options.sources / "material", only_open=options.licences == "open")
+    if not material.n_corpus:
+        raise UserError(
+            "Texts of the corpus are needed to keep plain similarity: none has a known source whose terms let a model "
+            f"be passed on. Put texts of known sources into {options.sources / 'lines'} and build again."
+        )
+    return material
 
 
 def _teach(options: argparse.Namespace) -> None:
