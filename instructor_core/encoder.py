@@ -10,18 +10,21 @@ Su et al. 2023, "One Embedder, Any Task" (arXiv 2212.09741), is five steps, and 
 
 Callers use ``InstructorModel``, at the end. Where published implementations disagree this follows InstructorEmbedding
 1.0.1 and sentence-transformers, but for what it says there. Copied alone elsewhere the file works, with PyTorch and
-Transformers, but without ``hub.py``: the bundled checkpoint by name, a dead hub reported within seconds.
+Transformers, but without ``hub.py`` (the bundled checkpoint by name, a dead hub reported within seconds) and
+``cuda.py`` (a GPU without padding).
 """
 
 from __future__ import annotations
 
 import json
+import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, partial
-from itertools import accumulate, chain, islice
+from functools import cache, cached_property, partial
+from itertools import islice
 from pathlib import Path
 from reprlib import repr as shortened
 from timeit import timeit
@@ -191,16 +194,16 @@ class _Tokenizer:
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # per batch, padding included; small ones stay inside a CPU's cache
 _CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as one more call of attention per layer
 _SCORES = 1 << 18  # of attention in bfloat16 on a CPU at a time: larger temporaries leave its cache
+_PACKED_TOKENS = 65536  # per batch where ``cuda.py`` runs it: without padding, and with one call for all
 _WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
+_AHEAD = {"cuda": 8}  # batches given to a device before the first is read: meanwhile the next are prepared
 
 Batch = list[list[Item]]  # runs of pairs that go through attention together, each padded to the first, its longest
 Record = tuple[list[Tensor], list[list[Tensor]]]  # residual stream, attention weights by block and sequence
 
 
-def _batches(items: Sequence[Item], device: torch.device, budget: int | None = None) -> Iterator[Batch]:
+def _batches(items: Sequence[Item], budget: int, call: int) -> Iterator[Batch]:
     """Yield batches of runs, longest first; another run begins where padding the rest would cost more than a call."""
-    budget = budget or _BATCH_TOKENS.get(device.type, _BATCH_TOKENS["cpu"])
-    call = _CALL_TOKENS.get(device.type, _CALL_TOKENS["cpu"])
     items = sorted(items, key=lambda item: -len(item.ids))
     batch: Batch = []
     start = used = 0
@@ -521,21 +524,51 @@ class InstructorModel(nn.Module):
             for at, (pair, ids) in enumerate(zip(pairs, joined, strict=True))
         ]
 
+    @cached_property
+    def _packed(self) -> Any:
+        """What runs the encoder on a GPU without padding, where it can be had and gives what ``T5`` gives; or None."""
+        if self.device.type != "cuda" or self.trainable:
+            return None
+        try:
+            from .cuda import Packed
+
+            packed = Packed(self.backbone)
+            if packed.is_right():
+                return packed
+            reason = "it does not give what plain PyTorch gives here"
+        except Exception as error:  # compilers and drivers raise anything
+            reason = f"{type(error).__name__}: {error}"
+        logging.getLogger(__name__).warning("Encoding on %s with padding, which is slower: %s", self.device, reason)
+        return None
+
+    def _split(self, items: Sequence[Item], budget: int | None = None) -> Iterator[Batch]:
+        """Yield batches of a size that suits the device, or of at most ``budget`` tokens."""
+        if self._packed:
+            return _batches(items, budget or _PACKED_TOKENS, 0)
+        kind = self.device.type if self.device.type in _BATCH_TOKENS else "cpu"
+        return _batches(items, budget or _BATCH_TOKENS[kind], _CALL_TOKENS[kind])
+
+    def _send(self, numbers: list[int]) -> Tensor:
+        """Return numbers as a tensor on the device, without waiting for a GPU that is busy."""
+        on_gpu = self.device.type == "cuda"
+        return torch.tensor(numbers, pin_memory=on_gpu).to(self.device, non_blocking=on_gpu)
+
     def _run(self, batch: Batch, record: Record | None = None) -> tuple[Tensor, Tensor, list[tuple[Item, slice]]]:
         """Run a batch: ``(b, D)`` embeddings, not normalised; ``(R, h)`` last hidden states; the rows of each item."""
-        ids, places = list[int](), list[tuple[Item, slice]]()
+        ids, edges, places = list[int](), list[int](), list[tuple[Item, slice]]()
         for items in batch:
             for item in items:
-                places.append((item, slice(len(ids), len(ids) + len(item.ids))))
+                first, end = len(ids), len(ids) + len(item.ids)
+                places.append((item, slice(first, end)))
+                edges += first, first + item.pooled.start, end
                 ids += item.ids + [self.pad_id] * (len(items[0].ids) - len(item.ids))
         runs = [[len(item.ids) for item in items] for items in batch]
-        hidden = self.backbone.run(torch.tensor(ids).to(self.device), runs, record)
+        hidden = (self._packed or self.backbone).run(self._send(ids), runs, record)
         # The instruction has done its work inside attention; its own tokens stay out of the mean, or texts under one
-        # instruction would be alike merely by sharing it.
-        pooled = [range(rows.start, rows.stop)[item.pooled] for item, rows in places]
-        indices = torch.tensor(list(chain.from_iterable(pooled))).to(self.device)
-        firsts = torch.tensor([0, *accumulate(map(len, pooled[:-1]))]).to(self.device)
-        return self.dense(F.embedding_bag(indices, hidden, firsts, mode="mean")), hidden, places
+        # instruction would be alike merely by sharing it. Three means each: instruction, text and end, padding.
+        rows = torch.arange(len(ids), device=self.device)
+        means = F.embedding_bag(rows, hidden, self._send(edges), mode="mean")[1::3]
+        return self.dense(means), hidden, places
 
     def forward(self, pairs: Pairs, normalize: bool = True) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Embed ``N`` pairs in one batch, whole and token by token; gradients are recorded in ``train()`` mode alone.
@@ -547,7 +580,7 @@ class InstructorModel(nn.Module):
         """
         if not (prepared := self.prepare(read_pairs(pairs))):
             return torch.zeros(0, self.dim, device=self.device), [], []
-        (batch,) = _batches(prepared, self.device, budget=len(prepared) * self.max_seq_length)
+        (batch,) = self._split(prepared, budget=len(prepared) * self.max_seq_length)
         with torch.inference_mode(not self.training):
             embeddings, hidden, places = self._run(batch)
             if normalize:
@@ -575,7 +608,7 @@ class InstructorModel(nn.Module):
         checked = list(read_pairs(pairs))
         out = np.empty((len(checked), self.dim), dtype=np.float32)
         with tqdm(total=len(checked), unit="pair", disable=not show_progress_bar) as bar:
-            for positions, embeddings in self.encode_batches(checked, normalize=normalize):
+            for positions, embeddings in self._encode(iter(checked), normalize):
                 out[positions] = embeddings
                 bar.update(len(positions))
         return out
@@ -585,20 +618,36 @@ class InstructorModel(nn.Module):
 
         Of every few thousand pairs the longest come first. Stopping the iteration stops the work.
         """
-        start, reader = 0, read_pairs(pairs)
+        return self._encode(read_pairs(pairs), normalize)
+
+    def _encode(
+        self, reader: Iterator[tuple[str, str]], normalize: bool
+    ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        start, running, on_gpu = 0, deque[tuple[list[int], Tensor, Any]](), self.device.type == "cuda"
+
+        def arrived(positions: list[int], vectors: Tensor, event: Any) -> tuple[NDArray[np.int64], Vectors]:
+            if event:
+                event.synchronize()
+            return np.asarray(positions, dtype=np.int64), vectors.numpy()
+
         while prepared := self.prepare(islice(reader, _WINDOW), start):
             start += len(prepared)
-            for batch in _batches(prepared, self.device):
+            for batch in self._split(prepared):
                 with torch.inference_mode():
                     embeddings, _, places = self._run(batch)
                     embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
-                yield np.asarray([item.position for item, _ in places], dtype=np.int64), np.asarray(embeddings.cpu())
+                    here = torch.empty(embeddings.shape, pin_memory=on_gpu).copy_(embeddings, non_blocking=on_gpu)
+                event = torch.cuda.current_stream(self.device).record_event() if on_gpu else None
+                running.append(([item.position for item, _ in places], here, event))
+                if len(running) > _AHEAD.get(self.device.type, 0):
+                    yield arrived(*running.popleft())
+        yield from (arrived(*batch) for batch in running)
 
     @torch.inference_mode()
     def encode_tokens(self, pairs: Pairs, *, layers: bool = False, attentions: bool = False) -> list[TokenEncoding]:
         """Return every token's place and vectors for each pair, in the order given; on request those inside as well."""
         results: dict[int, TokenEncoding] = {}
-        for batch in _batches(self.prepare(read_pairs(pairs)), self.device):
+        for batch in self._split(self.prepare(read_pairs(pairs))):
             streams, maps = list[Tensor](), list[list[Tensor]]()
             _, hidden, places = self._run(batch, (streams, maps) if layers or attentions else None)
             projected = self.dense(hidden)

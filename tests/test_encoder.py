@@ -24,7 +24,7 @@ from torch.nn import functional as F
 import instructor_core.encoder as encoder_module
 from instructor_core import EncoderError, InstructorModel, Segment
 from instructor_core.cache import CachedEncoder
-from instructor_core.train.tokens import tokenize
+from instructor_core.train.tokens import PairTokenizer
 from instructor_core.ui import strings
 
 REVIEW = "Represent the review for classifying its sentiment: "
@@ -101,6 +101,23 @@ class TestEncode:
         next(batches)
         batches.close()
         assert len(calls) == 1
+
+    def test_batches_that_a_device_works_on_meanwhile_come_in_order_and_all(
+        self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", 1)
+        expected = [(positions.tolist(), rows) for positions, rows in model.encode_batches(PAIRS)]
+        monkeypatch.setitem(encoder_module._AHEAD, "cpu", 2)
+        calls: list[object] = []
+        run = model._run
+        monkeypatch.setattr(model, "_run", lambda *arguments: calls.append(arguments) or run(*arguments))
+        batches = model.encode_batches(PAIRS)
+        found = [next(batches)]
+        assert len(calls) == 3
+        found += batches
+        assert [positions.tolist() for positions, _ in found] == [positions for positions, _ in expected]
+        for (_, rows), (_, wanted) in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(rows, wanted)
 
     def test_gradients_flow_in_training_mode_alone_which_a_merged_model_refuses(
         self, checkpoint_a: Path, model: InstructorModel
@@ -267,7 +284,8 @@ class TestPairs:
         broken, whole = [("Topic\udfff: ", "caf\ud800e"), ("", "\ud83d\ude00")], [("Topic�: ", "caf�e"), ("", "😀")]
         np.testing.assert_array_equal(model.encode(broken), model.encode(whole))
         assert [(row.instruction, row.text) for row in model.encode_tokens(broken)] == whole
-        assert tokenize(model, broken).ids == tokenize(model, whole).ids  # training
+        read = PairTokenizer(model)  # training
+        np.testing.assert_array_equal(read(broken).ids, read(whole).ids)
         assert strings.well_formed(broken[0][1]) == whole[0][1]  # the page
         assert model.count_tokens(["\ud800"]) == model.count_tokens(["�"])
 

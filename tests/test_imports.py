@@ -1,6 +1,7 @@
 """The layers, checked on the syntax tree: who may import whom.
 
-    hub <- encoder <- families    encoder, queueing <- cache    families <- embed    analysis <- figures    ui <- app.py
+    hub, cuda <- encoder <- families    encoder, queueing <- cache    families <- embed
+    analysis <- figures    ui <- app.py
 
 Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
 """
@@ -31,11 +32,12 @@ class Layer:
 
 
 LAYERS = {
-    # Copied alone the encoder works without the hub's patience, which it asks for where the file lies beside it.
+    # Copied alone the encoder works without the hub's patience and the GPU's kernels, which it takes from beside it.
     f"{PACKAGE}.encoder": Layer(
-        project=(f"{PACKAGE}.hub",),
+        project=(f"{PACKAGE}.hub", f"{PACKAGE}.cuda"),
         packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm"),
     ),
+    f"{PACKAGE}.cuda": Layer(packages=("torch", "triton", "numpy")),
     f"{PACKAGE}.direct_writes": Layer(project=(f"{PACKAGE}.encoder",), packages=("torch", "numpy")),
     f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
     f"{PACKAGE}.errors": Layer(),

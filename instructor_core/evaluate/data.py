@@ -3,7 +3,7 @@
 One JSON object per line. A label set: ``{"text": "...", "labels": {"topic": "food", ...}}``; a text may lack some of
 the labels. Pairs: ``{"a": "...", "b": "...", "score": 3.5, "set": "part"}``; ``set`` is optional. The wordings are one
 JSON file: ``{"axes": {axis: {"plain": "...", "free": [...], "labels": [names of columns]}}, "neutral": [...],
-"unknown": [...]}``.
+"unknown": [...], "contrasts": [...]}``; the last, optional, are sentences with {wanted} and {unwanted} in them.
 """
 
 from __future__ import annotations
@@ -54,12 +54,14 @@ class AxisWordings:
 class Wordings:
     """Instructions to evaluate with, each ready to be put before a text.
 
-    The neutral ones ask for similarity, retrieval or nothing at all, the unknown ones for something no axis covers.
+    The neutral ones ask for similarity, retrieval or nothing at all, the unknown ones for something no axis covers. A
+    contrast has places for the names of two axes, {wanted} and {unwanted}.
     """
 
     axes: Mapping[str, AxisWordings]
     neutral: tuple[str, ...]
     unknown: tuple[str, ...]
+    contrasts: tuple[str, ...] = ()
 
     def axis_of(self, column: str) -> str | None:
         """The axis that answers for labels of this name, or None."""
@@ -84,12 +86,13 @@ def read_wordings(path: Path | None = None) -> Wordings:
         }
         neutral = tuple(_joinable(wording) for wording in content["neutral"])
         unknown = tuple(_joinable(wording) for wording in content["unknown"])
+        contrasts = tuple(_joinable(wording) for wording in content.get("contrasts", ()))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path.name} is not a file of wordings: it needs axes (each with plain and free), neutral and unknown; "
             f"stopped at {type(error).__name__}: {error}. Compare it with the bundled wordings.json."
         ) from error
-    return Wordings(axes, neutral, unknown)
+    return Wordings(axes, neutral, unknown, contrasts)
 
 
 def read_data(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from pathlib import PurePath
 from typing import Protocol
@@ -18,6 +19,7 @@ from instructor_core.analysis.label_task import label_task
 from instructor_core.analysis.metrics import nearest_agreement, v_measure
 from instructor_core.errors import UserError
 from instructor_core.evaluate.data import LabelSet, PairSet, Wordings
+from instructor_core.evaluate.reading import contrasts, shuffled
 from instructor_core.evaluate.report import (
     Beside,
     Column,
@@ -131,13 +133,18 @@ def _evaluate_set(
             for name, rows in kept.items()
         }
 
+    @cache
+    def encode(wording: str) -> Embeddings:
+        return model.encode([(wording, text) for text in label_set.texts])
+
     asked: list[tuple[Kind, str, str]] = []
-    for axis in dict.fromkeys(column.axis for column in columns if column.axis):
+    axes = list(dict.fromkeys(column.axis for column in columns if column.axis))
+    for axis in axes:
         entry = wordings.axes[axis]
         asked.append((Kind.PLAIN, axis, entry.plain))
         asked += [(Kind.FREE, axis, wording) for wording in entry.free[:n_free]]
     asked.append((Kind.NONE, "", ""))
-    found = [model.encode([(wording, text) for text in label_set.texts]) for _, _, wording in asked]
+    found = [encode(wording) for _, _, wording in asked]
     rows = [InstructionResult(*each, scores(embeddings)) for each, embeddings in zip(asked, found, strict=True)]
     under = {
         (kind, axis): [embeddings for each, embeddings in zip(asked, found, strict=True) if each[:2] == (kind, axis)]
@@ -152,7 +159,9 @@ def _evaluate_set(
             one = agreement(embeddings, other.encode([(wording, text) for text in label_set.texts]))
             beside.append(Beside(kind, axis, wording, one.overlap, one.k, one.cka, one.flipped))
     size = len(label_set.texts), label_set.n_in_file
-    return SetResult(label_set.name, *size, columns, tuple(rows), followed, tuple(beside))
+    named = tuple(contrasts(encode, label_set, columns, kept, wordings.contrasts))
+    mixed = shuffled(encode, axes, wordings, n_free)
+    return SetResult(label_set.name, *size, columns, tuple(rows), followed, tuple(beside), named, mixed)
 
 
 def _followed(

@@ -26,6 +26,12 @@ _FOLLOWING = (
     "embeddings that take no notice of the instruction. Harmonic: of the shares under each (InBedder, arXiv "
     "2402.09642); 0.50 at most without notice of the instruction."
 )
+_READING = (
+    "Two axes in one sentence: mean agreement, under {n} sentences that want one and do not want the other, with the "
+    "label that is wanted and with the one that is not; ignoring the second gives its chance. Shuffled: "
+    "mean cosine of the embeddings under an instruction to those under its words in another order, for the plain and "
+    "the free wordings of a set's axes; between axes: the same for the plain wordings of two axes."
+)
 _BESIDE = (
     "Neighbours: the mean share of the {n} nearest texts that both checkpoints have, and what chance would give. CKA: "
     "how alike all their cosines are, bias-corrected; 0 for unrelated embeddings. Flips: the share of triplets of at "
@@ -59,6 +65,10 @@ def to_markdown(report: EvaluationReport, *, matrices: bool = True) -> str:
         parts += ["### Own axis of every label set", _how_to_read(report), _summary(report)]
     if any(result.followed for result in report.sets):
         parts += ["### Are instructions followed?", _FOLLOWING, _followed(report)]
+    if any(result.contrasts for result in report.sets):
+        sentences = max(len(each.wanted) for result in report.sets for each in result.contrasts)
+        read = _READING.format(n=sentences)
+        parts += ["### Is the instruction read?", read, _contrasts(report), _shuffled(report)]
     if any(result.beside for result in report.sets):
         n = " or ".join(dict.fromkeys(str(one.k) for result in report.sets for one in result.beside))
         parts += [f"### {report.checkpoint} beside {report.other}", _BESIDE.format(n=n), _beside(report)]
@@ -114,6 +124,25 @@ def _followed(report: EvaluationReport) -> str:
     lines.append([f"mean of the {len(every)}", "", *_cells([_mean(column) for column in zip(*every, strict=False)])])
     head = ["set: labels", "triplets", "both, plain", "harmonic, plain", "both, free, mean", "both, free, lowest"]
     return _table(head, lines)
+
+
+def _contrasts(report: EvaluationReport) -> str:
+    lines, every = [], []
+    for result in report.sets:
+        chances = {column.name: column.chance for column in result.columns}
+        for each in result.contrasts:
+            wanted, unwanted = each.columns
+            figures = [_mean(each.wanted), min(each.wanted), _mean(each.unwanted), chances[unwanted]]
+            lines.append([f"{result.name}: {wanted}, not {unwanted}", *_cells(figures)])
+            every.append(figures)
+    lines.append([f"mean of the {len(every)}", *_cells([_mean(column) for column in zip(*every, strict=True)])])
+    return _table(["set: wanted, not unwanted", "wanted", "wanted, lowest", "unwanted", "chance of unwanted"], lines)
+
+
+def _shuffled(report: EvaluationReport) -> str:
+    found = [(result.name, result.shuffled) for result in report.sets if result.shuffled]
+    lines = [[name, *(f"{x:.3f}" for x in (each.mean, each.lowest, each.between_axes))] for name, each in found]
+    return _table(["set", "shuffled", "shuffled, lowest", "between axes"], lines)
 
 
 def _beside(report: EvaluationReport) -> str:

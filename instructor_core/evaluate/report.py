@@ -69,6 +69,24 @@ class Followed:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """Agreement with two columns, wanted and unwanted, under each sentence that names both and wants the first."""
+
+    columns: tuple[str, str]
+    wanted: tuple[float, ...]
+    unwanted: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Mean and lowest cosine of embeddings under a wording and under its words shuffled; and between plain wordings."""
+
+    mean: float
+    lowest: float
+    between_axes: float
+
+
+@dataclass(frozen=True)
 class Beside:
     """How far another checkpoint agrees on the texts of a set under one instruction; see `analysis.checkpoints`."""
 
@@ -92,6 +110,8 @@ class SetResult:
     rows: tuple[InstructionResult, ...]
     followed: tuple[Followed, ...] = ()
     beside: tuple[Beside, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
+    shuffled: Shuffled | None = None
 
     def plain(self, axis: str) -> InstructionResult | None:
         """The row of the plain wording of an axis."""

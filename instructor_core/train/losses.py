@@ -99,13 +99,3 @@ def relational(embeddings: Tensor, targets: Tensor, mask: Tensor | None = None, 
     # 0 (log 0 - log 0) is 0 in a divergence and nan in floating point.
     differences = torch.where(mask, teacher - student, 0.0)
     return _rows_mean((teacher.exp() * differences).sum(dim=-1), mask.sum(dim=-1) >= 2)
-
-
-def distillation(embeddings: Tensor, targets: Tensor, *, temperature: float, scale: float) -> Tensor:
-    """Copy a teacher (N, D) of the same width: ``scale * (1 - cosine)``, plus ``relational`` over the whole batch.
-
-    The first term is that of Reimers and Gurevych 2020 (arXiv 2004.09813) with the cosine in place of the squared
-    distance.
-    """
-    distance: Tensor = 1 - torch.linalg.vecdot(embeddings, targets).mean()
-    return scale * distance + relational(embeddings, targets, temperature=temperature)

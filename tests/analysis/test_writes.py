@@ -13,7 +13,7 @@ from instructor_core import InstructorModel
 from instructor_core.analysis.writes import WriteShares, read_groups, write_shares
 from instructor_core.direct_writes import direct_writes
 from instructor_core.encoder import EncoderError
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 
 INSTRUCTION = "Represent the review for its mood: "
 PAIR = [(INSTRUCTION, "The soup was cold."), (INSTRUCTION, "What a wonderful evening, 日本!")]

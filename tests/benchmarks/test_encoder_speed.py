@@ -70,6 +70,22 @@ def test_the_padding_is_what_the_batches_hold(timings: dict[str, encoder_speed.T
     )
 
 
+def test_of_many_pairs_slower_engines_encode_a_part_and_rates_are_compared(
+    checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
+    monkeypatch.setattr(encoder_speed, "WINDOW", 16)
+    model, engine = encoder_speed.ours(checkpoint_a, "cpu", "float32")
+    engines = [encoder_speed.reference(checkpoint_a, "cpu", "float32"), engine]
+    theirs, ours = encoder_speed.measure(model, engines, "a", "short", 32, repeats=1)
+    assert (theirs.n_pairs, ours.n_pairs) == (2, 4)  # a sixteenth, an eighth
+    lengths = encoder_speed.count_tokens(model, encoder_speed.make_pairs(32, "short"))
+    assert (theirs.n_tokens, ours.n_tokens) == (lengths[:2].sum(), lengths[:4].sum())
+    assert ours.ratio[1] == pytest.approx(ours.tokens_per_second / theirs.tokens_per_second)
+    assert theirs.ratio == (1, 1, 1) and 0 < ours.prepared < 1 and np.isnan(theirs.prepared)
+    assert ours.max_difference < 1e-5
+
+
 def test_options_choose_a_part_and_every_engine_has_a_row(
     checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from instructor_core.embed.__main__ import main
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 
 ROOT = Path(__file__).parents[2]
 INSTRUCTION = "Represent the sentence: "

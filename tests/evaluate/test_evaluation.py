@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.suggest import bundled
 from instructor_core.evaluate import LabelSet, PairSet, Recovery, Wordings, evaluate_checkpoint, to_json, to_markdown
 from instructor_core.evaluate.data import AxisWordings, read_data, read_wordings
+from instructor_core.evaluate.reading import reorder
 from instructor_core.evaluate.report import Column, EvaluationReport, InstructionResult, Kind, SetResult
 
 COLOURS, SHAPES = ("red", "green", "blue"), ("round", "square")
@@ -226,3 +229,29 @@ def test_the_bundled_checkpoint_follows_a_plain_wording(mini: InstructorModel) -
     assert sentiment is not None and none is not None
     assert sentiment.scores["sentiment"].agreement > none.scores["sentiment"].agreement
     assert sentiment.scores["topic"].agreement < none.scores["topic"].agreement
+
+
+def test_a_model_that_reads_order_is_told_from_one_that_reads_key_words() -> None:
+    wordings = Wordings(
+        {axis: WORDINGS.axes[axis] for axis in ("colour", "shape")}, (), (), ("by {wanted}, never {unwanted}: ",)
+    )
+    reader = Planted({**GOOD.looks_at, "by colour, never shape: ": 0, "by shape, never colour: ": 1})
+    key_words = Planted({**GOOD.looks_at, "by colour, never shape: ": 0, "by shape, never colour: ": 0})
+    read, guessed = (evaluate_checkpoint(model, [THINGS], wordings) for model in (reader, key_words))
+    assert [(each.columns, each.wanted) for each in read.sets[0].contrasts] == [
+        (("colour", "shape"), (1.0,)),
+        (("shape", "colour"), (1.0,)),
+    ]
+    assert guessed.sets[0].contrasts[1].unwanted == (1.0,)  # the colour, though the shape was wanted
+    assert "| things: shape, not colour | 1.00 | 1.00 |" in to_markdown(read)
+
+
+def test_words_in_another_order_are_compared_with_the_wording() -> None:
+    report = evaluate_checkpoint(BLIND, [THINGS], replace(WORDINGS, contrasts=("{wanted} over {unwanted}: ",)))
+    shuffled = report.sets[0].shuffled
+    assert shuffled is not None
+    assert shuffled.between_axes == pytest.approx(1)  # it sees the colour under both
+    assert shuffled.lowest < 0.5  # and noise under words that it does not know
+    assert f"| things | {shuffled.mean:.3f} | {shuffled.lowest:.3f} | 1.000 |\n" in to_markdown(report)
+    assert reorder("one ") is None
+    assert sorted(str(reorder("not this but that")).split()) == ["but", "not", "that", "this"]

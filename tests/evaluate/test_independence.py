@@ -36,6 +36,7 @@ def evaluation_wordings() -> list[str]:
     return [
         *wordings.neutral,
         *wordings.unknown,
+        *(frame.format(wanted="", unwanted="") for frame in wordings.contrasts),
         *chain.from_iterable(entry.free for entry in wordings.axes.values()),
     ]
 

@@ -12,7 +12,7 @@ from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.train import RecordSource, TrainingSettings, train
 from instructor_core.train.held_out import HeldOutEvaluation
 from instructor_core.train.records import Record, set_aside
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 from tests.train.planted import INSTRUCTIONS, planted_records
 
 

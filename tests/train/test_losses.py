@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from instructor_core.train.losses import (
     contrastive,
-    distillation,
     relational,
     supervised_contrastive,
     triplet_softmax,
@@ -87,14 +86,6 @@ def test_relations_are_compared_within_the_mask() -> None:
         student = torch.softmax(torch.stack([e[i] @ e[j] for j in others]) / 0.1, 0)
         rows.append(float((teacher * (teacher / student).log()).sum()))
     assert float(relational(e, t, mask, temperature=0.1)) == pytest.approx(sum(rows) / 3)
-
-
-def test_distillation_adds_the_cosine_to_the_relations() -> None:
-    e, t = unit(5, 0), unit(5, 1)
-    cosine = sum(float(e[i] @ t[i]) for i in range(5)) / 5
-    expected = 3 * (1 - cosine) + float(relational(e, t, temperature=0.1))
-    assert float(distillation(e, t, temperature=0.1, scale=3.0)) == pytest.approx(expected)
-    assert float(distillation(e, e, temperature=0.1, scale=3.0)) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_rows_without_a_term_give_gradients_of_zero_and_not_nan() -> None:

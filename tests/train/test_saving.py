@@ -15,7 +15,7 @@ from instructor_core import InstructorModel
 from instructor_core.encoder import EncoderError
 from instructor_core.errors import UserError
 from instructor_core.train.saving import save_checkpoint
-from tests.conftest import MINI
+from tests.checkpoints import MINI
 
 PAIRS = [
     ("Represent the review for its sentiment: ", "The soup was cold and the waiter rude."),

@@ -1,18 +1,24 @@
-"""``python -m instructor_core.train`` from a file of records to a checkpoint with a model card."""
+"""The two commands of training, from files to a checkpoint with a model card."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
 from instructor_core.train.__main__ import main
 from instructor_core.train.card import model_card
+from instructor_core.train.mini import __main__ as mini
 from instructor_core.train.records import read_records
-from instructor_core.train.trainer import TrainingReport, TrainingSettings
-from tests.conftest import make_checkpoint
+from instructor_core.train.settings import TrainingSettings
+from instructor_core.train.trainer import TrainingReport
+from tests.checkpoints import make_checkpoint
 from tests.train.planted import planted_records
 
 
@@ -87,3 +93,47 @@ def test_a_mistake_ends_with_a_sentence_and_no_traceback(
         told = capsys.readouterr().err
         assert told.startswith("python -m instructor_core.train: ") and message in told
         assert not (tmp_path / "out").exists()
+
+
+class LetterTeacher:
+    """Embeds a text by the letters in it."""
+
+    dim, block, device = 64, 500, torch.device("cpu")
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float16]:
+        counts = np.stack([np.bincount([ord(letter) % 64 for letter in f"{text}."], minlength=64) for text in texts])
+        return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float16)
+
+
+@pytest.mark.parametrize("licences", ["all", "open"])
+def test_one_command_makes_a_checkpoint_from_raw_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], licences: str
+) -> None:
+    monkeypatch.setattr(mini, "Teacher", LetterTeacher)
+    start = make_checkpoint(tmp_path / "random", d_model=32, d_ff=48, num_layers=1, num_heads=2)
+    sources, out = tmp_path / "sources", tmp_path / "out"
+    (sources / "lines").mkdir(parents=True)
+    ends = ("was late.", "is good, I think.", "never starts!", "stood at the corner?")
+    lines = [f"The {thing} {end} {i}" for i in range(40) for thing in ("soup", "train", "novel") for end in ends]
+    (sources / "corpus.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (sources / "lines" / "wordnet.txt").write_text("\n".join(lines[:200]) + "\n", encoding="utf-8")  # an open source
+    command = ["make", str(sources), "--teacher", "none", "--out", str(out), "--start", str(start), "--generated", "12"]
+    command += ["--steps", "3", "--tokens", "300", "--licences", licences, "--batches", "2", "--processes", "2"]
+    assert mini.main(command) == 0
+    told = capsys.readouterr()
+    assert "3/3" in told.err and "scores" in told.err and "480 of them in the corpus" in told.out
+    assert InstructorModel(out / "checkpoint", device="cpu").encode([("", "text")]).shape == (1, 64)
+    card = (out / "checkpoint" / "README.md").read_text(encoding="utf-8")
+    assert f"texts with {licences} licences" in card and str(tmp_path) not in card
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [entry["step"] for entry in log if "loss" in entry] == [1, 2, 3]
+    assert mini.main(command) == 0  # what is made is not made again
+    assert "resumed at step 3 of 3" in capsys.readouterr().err
+    if licences == "open":
+        (sources / "lines" / "wordnet.txt").unlink()
+        assert mini.main(["build", str(sources), "--generated", "12"]) == 0
+        assert mini.main(command) == 2
+        assert "none has a known source" in capsys.readouterr().err

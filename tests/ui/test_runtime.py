@@ -27,7 +27,7 @@ from instructor_core.ui.fetching import without_paths
 from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.progress import described, finished
 from instructor_core.ui.runtime import MAX_LOADED, Runtime
-from tests.conftest import make_checkpoint
+from tests.checkpoints import make_checkpoint
 from tests.ui.fake_hub import COMMIT, Hub, serve
 
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]

@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
-from instructor_core.encoder import EncoderError, InstructorModel
+from instructor_core.encoder import EncoderError, InstructorModel, find_checkpoint
 from instructor_core.errors import UserError
+from instructor_core.train.mini.building import Sizes, build_material
+from instructor_core.train.mini.deeper import deepen
 from instructor_core.train.mini.initial import make_checkpoint
-from instructor_core.train.mini.material import Material, load_material
-from instructor_core.train.mini.medi import read_sources
-from instructor_core.train.mini.mixture import Mixture, MixtureSettings
-from instructor_core.train.mini.quick import QuickEvaluation
-from instructor_core.train.mini.teacher import Teacher, embed_file
+from instructor_core.train.mini.material import Material, read_material, summary, write_material
+from instructor_core.train.mini.mixture import Mixture
+from instructor_core.train.mini.shares import MixtureSettings
+from instructor_core.train.mini.sources import licences
+from instructor_core.train.mini.taught import read_taught, teach
+from instructor_core.train.mini.teacher import Teacher, pack_teacher
 from instructor_core.train.mini.wordings import TrainingWordings
 from instructor_core.train.saving import save_checkpoint
 from instructor_core.train.settings import TrainingSettings
-from instructor_core.train.trainer import TrainingReport, train
+from instructor_core.train.trainer import Evaluate, TrainingReport, train
 
 _DESCRIPTION = """\
-The recipe of instructor-mini: a small INSTRUCTOR checkpoint, trained on a CPU within hours.
+The recipe of instructor-mini: a small INSTRUCTOR checkpoint, trained on a CPU within hours or on a GPU within minutes.
 
 Files in the folder SOURCES:
-  corpus.txt       sentences, one a line, in random order
-  corpus.npy       the teacher's embeddings of them (made by `embed`)
-  train.jsonl.gz   optional: tasks in the MEDI format; `licences` prints the ones that are known
+  corpus.txt       sentences, one a line
+  train.jsonl.gz   optional: tasks in the MEDI format; `licences` lists the ones that are known
+  public/          optional: published label sets; `licences` says where they are from and how their files are named
+  lines/           optional: texts of one source each, which tell where lines of the corpus come from
+  material/        made by `build`: all texts with their sources, and what is known about them
+  taught/          made by `teach`: the teacher's embeddings and what follows from them
 
-Order of the steps:
-  python -m instructor_core.train.mini embed SOURCES --teacher FOLDER
+One command, going on from the bundled checkpoint or from scratch:
+  python -m instructor_core.train.mini make SOURCES --teacher FOLDER --out OUT [--from-scratch]
+
+Its steps, one at a time:
+  python -m instructor_core.train.mini build SOURCES
+  python -m instructor_core.train.mini teach SOURCES --teacher FOLDER
   python -m instructor_core.train.mini initial SOURCES --teacher FOLDER --out START   (only to start from scratch)
-  python -m instructor_core.train.mini run SOURCES --start START --out OUT
+  python -m instructor_core.train.mini run SOURCES --start START --from-scratch --out OUT
 
 Speed on a CPU: these settings of the memory allocator, made before Python starts, keep it from returning and fetching
 gigabytes at every step; the last one is for a machine that does other work, too, where waiting threads must not spin:
@@ -50,116 +61,205 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
-    embed = commands.add_parser("embed", help="embed the corpus with the teacher; goes on where it was stopped")
-    embed.add_argument("sources", type=Path, metavar="SOURCES")
-    embed.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
-    embed.add_argument("--device", default="cpu")
+    def command(name: str, text: str, *options: Callable[[argparse.ArgumentParser], None]) -> None:
+        added = commands.add_parser(name, help=text)
+        added.add_argument("sources", type=Path, metavar="SOURCES")
+        added.add_argument("--seed", type=int, default=0)
+        added.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+        for add in options:
+            add(added)
 
-    initial = commands.add_parser("initial", help="make the checkpoint that a run from scratch starts from")
-    initial.add_argument("sources", type=Path, metavar="SOURCES")
-    initial.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
-    initial.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
-
-    run = commands.add_parser(
-        "run", help="train; started again with the same arguments it goes on where it was stopped"
-    )
-    run.add_argument("sources", type=Path, metavar="SOURCES")
-    run.add_argument("--start", default="instructor-mini", help="checkpoint to start from (default: the bundled one)")
-    run.add_argument("--out", type=Path, required=True, help="folder of the result and of the training state")
-    run.add_argument("--steps", type=int, default=8000, help="steps of the whole run (default: %(default)s)")
-    run.add_argument("--tokens", type=int, default=7000, help="tokens of a batch (default: %(default)s)")
-    run.add_argument(
-        "--chunk-tokens", type=int, default=768, help="padded tokens per forward pass (default: %(default)s)"
-    )
-    run.add_argument("--learning-rate", type=float, default=4e-4, help="default: %(default)s")
-    run.add_argument("--embedding-learning-rate", type=float, default=1e-3, help="default: %(default)s")
-    run.add_argument("--decay", type=float, default=0.6, help="share of the steps, at the end, with a falling rate")
-    run.add_argument(
-        "--licences",
-        choices=("open", "all"),
-        default="all",
-        help="open: leave out tasks whose texts have terms that do not let a trained model be passed on; corpus.txt "
-        "does not say where its lines come from and is used whole in both cases (default: %(default)s)",
-    )
-    run.add_argument(
-        "--known",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="the start checkpoint knows plain wordings and teaches free ones (--no-known after `initial`)",
-    )
-    run.add_argument("--generated", type=int, default=12_000, help="sentences per kind of the generator")
-    run.add_argument("--sts", type=Path, help="scored pairs for the quick evaluation (.jsonl: a, b, score)")
-    run.add_argument("--label-sets", type=Path, help="folder of label sets (.jsonl: text, labels) for the same")
-    run.add_argument("--evaluate-every", type=int, default=500, metavar="STEPS", help="default: %(default)s")
-    run.add_argument("--save-every", type=int, default=250, metavar="STEPS", help="default: %(default)s")
-    run.add_argument("--seed", type=int, default=0)
-    run.add_argument("--threads", type=int, help="CPU threads (default: as many as PyTorch takes)")
-    run.add_argument("--device", default="cpu")
-
-    commands.add_parser("licences", help="print the tasks that are known and the terms of their texts")
+    command("build", "make SOURCES/material: all texts with their sources, and all labelled sets", _build_options)
+    command("teach", "make SOURCES/taught; goes on where it was stopped", _teacher_option)
+    used = _licences_option, _out_option
+    command("initial", "make the checkpoint that a run from scratch starts from", _teacher_option, *used)
+    command("run", "train; the same command again goes on where it was stopped", *used, _run_options)
+    command("make", "all of these, one after the other", _build_options, _teacher_option, *used, _run_options)
+    pack = commands.add_parser("pack-teacher", help="copy the teacher small (19 MB compressed), to take it elsewhere")
+    _teacher_option(pack)
+    _out_option(pack)
+    commands.add_parser("licences", help="print all sources with their terms and what is made of them")
     return parser
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    wordings = TrainingWordings()
-    material = load_material(
-        arguments.sources,
-        only_open=arguments.licences == "open",
-        seed=arguments.seed,
-        n_generated=arguments.generated,
+def _build_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--corpus-lines", type=int, default=0, help="how many, drawn at random (default: all)")
+    parser.add_argument("--generated", type=int, default=16_000, help="sentences of one kind (default: %(default)s)")
+
+
+def _teacher_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+
+
+def _out_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder of the result, and of the state of a run")
+
+
+def _licences_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--licences",
+        choices=("open", "all"),
+        default="all",
+        help="open: leave out texts whose terms do not let a trained model be passed on (default: %(default)s)",
     )
-    known = InstructorModel(arguments.start, device=arguments.device) if arguments.known else None
-    source = Mixture(material, wordings, MixtureSettings(seed=arguments.seed, tokens=arguments.tokens), known=known)
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--start", default="instructor-mini", help="checkpoint to start from (default: the bundled one)")
+    add("--from-scratch", action="store_true", help="the start checkpoint is one that `initial` made")
+    add("--layers", type=int, metavar="N", help="let the start checkpoint grow to so many (default: as it is)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, default=8000, help="length of the run (default: %(default)s)")
+    length.add_argument("--seconds", type=float, help="length by the clock, in place of steps")
+    add("--tokens", type=int, help="tokens of a batch (default: 7000, on a GPU 14000)")
+    add("--batches", type=int, help="batches of a step (default: 1, on a GPU 8)")
+    add("--processes", type=int, help="that make batches ahead (default: 0, on a GPU all cores but two)")
+    add("--chunk-tokens", type=int, default=768, help="padded tokens per pass on a CPU (default: %(default)s)")
+    add("--learning-rate", type=float, default=4e-4, help="default: %(default)s")
+    add("--embedding-learning-rate", type=float, default=1e-3, help="default: %(default)s")
+    add("--query-key-scale", type=float, default=0.2, help="share of the rate of queries and keys (%(default)s)")
+    add("--warmup", type=int, help="steps with a rising rate (default: 60, on a GPU 250)")
+    add("--decay", type=float, default=0.7, help="share of the run, at the end, with a falling rate (%(default)s)")
+    add("--average", type=float, default=0.998, help="decay of the averaged weights (default: %(default)s)")
+    add("--max-score", type=float, help="attention score at which a run goes back (default: four times the start's)")
+    add("--float32", action="store_true", help="compute in float32 and not in bfloat16")
+    add("--sts", type=Path, help="scored pairs for the quick evaluation (.jsonl: a, b, score)")
+    add("--label-sets", type=Path, help="folder of label sets (.jsonl: text, labels) for the same")
+    add("--evaluate-every", type=int, default=0, metavar="STEPS", help="default: only at the end")
+    add("--save-every", type=int, default=250, metavar="STEPS", help="default: %(default)s")
+    add("--log-every", type=int, default=20, metavar="STEPS", help="default: %(default)s")
+    add("--threads", type=int, help="CPU threads (default: as many as PyTorch takes)")
+
+
+def _build(options: argparse.Namespace) -> None:
+    sizes = Sizes(corpus_lines=options.corpus_lines, generated=options.generated)
+    material = build_material(options.sources, sizes, options.seed)
+    write_material(material, options.sources / "material")
+    print(summary(material))
+
+
+def _material(options: argparse.Namespace) -> Material:
+    material = read_material(options.sources / "material", only_open=options.licences == "open")
+    if not material.n_corpus:
+        raise UserError(
+            "Texts of the corpus are needed to keep plain similarity: none has a known source whose terms let a model "
+            f"be passed on. Put texts of known sources into {options.sources / 'lines'} and build again."
+        )
+    return material
+
+
+def _teach(options: argparse.Namespace) -> None:
+    teacher = Teacher(options.teacher, device=options.device)
+    teach(read_material(options.sources / "material"), teacher, options.sources / "taught", seed=options.seed)
+
+
+def _initial(options: argparse.Namespace, out: Path) -> None:
+    material, taught = _material(options), read_taught(options.sources / "taught")
+    embeddings = taught.embeddings[material.lines[: material.n_corpus]]
+    teacher = Teacher(options.teacher, device=options.device)
+    make_checkpoint(material.texts[: material.n_corpus], embeddings, teacher, out, seed=options.seed)
+
+
+def _run(options: argparse.Namespace) -> None:
+    on_gpu = torch.device(options.device).type == "cuda"
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    material = _material(options)
+    taught = read_taught(options.sources / "taught")
+    wordings = TrainingWordings(near=taught.near)
+    processes = options.processes
+    if processes is None:
+        processes = max(1, (os.cpu_count() or 1) - 2) if on_gpu else 0
+    # A checkpoint that teaches wordings is asked at every step, which processes that feed a GPU have no time for.
+    known = None if options.from_scratch or processes else InstructorModel(options.start, device=options.device)
+    mixture = MixtureSettings(
+        seed=options.seed, tokens=options.tokens or (14_000 if on_gpu else 7000), warm=not options.from_scratch
+    )
+    source = Mixture(material, taught, wordings, mixture, known=known)
+    warmup = options.warmup if options.warmup is not None else 250 if on_gpu else 60
     settings = TrainingSettings(
-        n_steps=arguments.steps,
-        learning_rate=arguments.learning_rate,
-        embedding_learning_rate=arguments.embedding_learning_rate,
-        warmup_steps=min(60, arguments.steps // 10),
-        decay=arguments.decay,
-        save_every=arguments.save_every,
-        evaluate_every=arguments.evaluate_every,
-        chunk_tokens=arguments.chunk_tokens,
+        n_steps=None if options.seconds else options.steps,
+        seconds=options.seconds,
+        learning_rate=options.learning_rate,
+        embedding_learning_rate=options.embedding_learning_rate,
+        query_key_scale=options.query_key_scale,
+        warmup_steps=warmup if options.seconds else min(warmup, options.steps // 10),
+        decay=options.decay,
+        fall="cosine",
+        min_scale=0.01,
+        average=options.average,
+        max_score=options.max_score,
+        bfloat16=not options.float32,
+        batches_per_step=options.batches or (8 if on_gpu else 1),
+        prepare_processes=processes,
+        save_every=options.save_every,
+        keep_copies=4,
+        evaluate_every=options.evaluate_every,
+        log_every=options.log_every,
+        chunk_tokens=options.chunk_tokens,
         max_tokens=96,  # as many as the teacher read
-        seed=arguments.seed,
+        seed=options.seed,
     )
-    evaluate = None
-    if arguments.sts is not None or arguments.label_sets is not None:
-        evaluate = QuickEvaluation(wordings, sts=arguments.sts, label_sets=arguments.label_sets)
-    model = InstructorModel(arguments.start, device=arguments.device, trainable=True)
-    report = train(model, source, settings, arguments.out, evaluate=evaluate)
-    save_checkpoint(model, arguments.out / "checkpoint", card=_card(arguments, material, report))
+    start = options.start
+    if options.layers:
+        start = options.out / "start"
+        if not start.is_dir():
+            deepen(find_checkpoint(options.start), start, options.layers)
+    model = InstructorModel(start, device=options.device, trainable=True)
+    report = train(model, source, settings, options.out, evaluate=_evaluation(options, wordings))
+    save_checkpoint(model, options.out / "checkpoint", card=_card(options, material, report))
 
 
-def _card(arguments: argparse.Namespace, material: Material, report: TrainingReport) -> str:
-    """Model card of what a run made: how it was trained, on which tasks, with what quick scores."""
+def _evaluation(options: argparse.Namespace, wordings: TrainingWordings) -> Evaluate | None:
+    if options.sts is None and options.label_sets is None:
+        return None
+    # Reads tables and the like, which a machine that only trains need not have.
+    from instructor_core.train.mini.quick import QuickEvaluation
+
+    return QuickEvaluation(wordings, sts=options.sts, label_sets=options.label_sets)
+
+
+def _make(options: argparse.Namespace) -> None:
+    if not (options.sources / "material" / "sets.json").is_file():
+        _build(options)
+    _teach(options)
+    if options.from_scratch:
+        options.start = options.out / "scratch"
+        if not options.start.is_dir():
+            _initial(options, options.start)
+    _run(options)
+
+
+def _card(options: argparse.Namespace, material: Material, report: TrainingReport) -> str:
+    """Model card of what a run made: how it was trained, on what, with what quick scores."""
     scores = "".join(f"| {name} | {value:.3f} |\n" for name, value in report.evaluation.items())
-    names = [task.name for task in material.labelled] + [task.name for task in material.triplets]
-    tasks = sorted({*names, *(task.name for task in material.pairs)})
+    names = [one.name for one in material.labelled] + [one.name for one in material.triplets]
+    sets = sorted([*names, *(one.name for one in material.pairs)])
+    start = Path(options.start).name
     return (
         "---\nlibrary_name: sentence-transformers\npipeline_tag: sentence-similarity\nlicense: other\n---\n"
         "# INSTRUCTOR embeddings, trained with the recipe of instructor-mini\n\n"
-        f"{report.steps:,} steps, {report.tokens:,} tokens, seed {arguments.seed}, started from {arguments.start}; "
-        f"tasks with {arguments.licences} licences; distilled from all-MiniLM-L6-v2.\n\n"
-        f"| quick evaluation | value |\n|---|---|\n{scores}\nTasks: {', '.join(tasks)}.\n"
+        f"{report.steps:,} steps, {report.tokens:,} tokens, seed {options.seed}, started from {start}; "
+        f"texts with {options.licences} licences; distilled from all-MiniLM-L6-v2.\n\n"
+        f"| quick evaluation | value |\n|---|---|\n{scores}\nSets: {', '.join(sets)}.\n"
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status."""
-    arguments = _parser().parse_args(argv)
+    options = _parser().parse_args(argv)
+    commands: dict[str, Callable[[], None]] = {
+        "build": lambda: _build(options),
+        "teach": lambda: _teach(options),
+        "initial": lambda: _initial(options, options.out),
+        "run": lambda: _run(options),
+        "make": lambda: _make(options),
+        "pack-teacher": lambda: pack_teacher(options.teacher, options.out),
+        "licences": lambda: print(licences()),
+    }
     try:
-        if arguments.command == "embed":
-            embed_file(arguments.sources / "corpus.txt", Teacher(arguments.teacher, device=arguments.device))
-        elif arguments.command == "initial":
-            make_checkpoint(arguments.sources / "corpus.txt", Teacher(arguments.teacher), arguments.out)
-        elif arguments.command == "licences":
-            for source in read_sources().values():
-                kept = "open" if source.open_licence else "-"
-                print(f"{source.task:40} {source.axis or 'pairs':14} {kept:5} {source.terms}")
-        else:
-            _run(arguments)
+        commands[options.command]()
     except (UserError, EncoderError) as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 2

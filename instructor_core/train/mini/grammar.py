@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from instructor_core.train.mini.scenes import SLOTS
+
 ENTRIES = ("names", "clauses", "questions", "phrases", "subjects")
 _CLASS_SETS = ("adjectives", "people", "nouns")
 KEPT = {
@@ -83,14 +85,14 @@ class Filler:
         if slot == "these":
             return rng.choice(("these", "them", "the texts"))
         if slot in ("and", "or"):
-            return _join(self._classes(), slot)
+            return join(self._classes(), slot)
         if slot in ("vs", "from"):
             return rng.choice((" vs ", " versus ") if slot == "vs" else (" from ",)).join(self._classes(2))
         if slot == "slash":
             return rng.choice((" / ", ", ", " | ", " or ", "; ")).join(self._bare_classes())
         if slot in ("adj", "adj_or"):
             chosen = self._subset(rng.choice(self.vocabulary.sets["adjectives"]))
-            return chosen[0] if slot == "adj" else _join(chosen, "or")
+            return chosen[0] if slot == "adj" else join(chosen, "or")
         return rng.choice(self.words[slot])
 
     def _texts(self, determiner: str) -> str:
@@ -172,5 +174,36 @@ def _plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
 
 
-def _join(items: Sequence[str], word: str) -> str:
-    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+def join(items: Sequence[str], word: str) -> str:
+    """Return items as a list in a sentence: "a, b or c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def class_words(label: str) -> str:
+    """Return a label of a data set as words: `not_urgent` and `NotUrgent` become "not urgent"."""
+    return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[_+:|]+", " ", label).lower().split())
+
+
+def slot_lists(slots: Mapping[str, Any], slot: str) -> dict[str, Any]:
+    """Return the lists of one axis of what a text mentions, as the grammar file has them for other axes."""
+    names, words = slots["names"][slot], SLOTS[slot]
+    lists = {
+        key: [frame.replace("{name}", name) for frame in slots[key] for name in names]
+        for key in ("clauses", "questions", "phrases")
+    }
+    classes = [words[i : i + 4] for i in range(0, len(words) - 3, 4)]
+    return {"names": names, **lists, "nouns": [*classes, words[::3], words[1::3]]}
+
+
+def usable(wordings: Sequence[str], never: set[str]) -> list[str]:
+    """Return wordings written by hand without their colon or full stop: endings are drawn."""
+    bare = (wording.strip().rstrip(":.;").rstrip() for wording in wordings)
+    return [wording for wording in bare if wording and not contains(wording, never)]
+
+
+def contains(wording: str, entries: set[str]) -> bool:
+    """Whether a wording holds one of some normalised entries."""
+    if not entries:
+        return False
+    text = normalise(wording)
+    return any(entry in text for entry in entries)

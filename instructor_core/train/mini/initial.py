@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from torch import nn
 from transformers import T5Config, T5EncoderModel
 
-from instructor_core.train.mini.teacher import Teacher, read_embeddings, read_texts
+from instructor_core.train.mini.teacher import Teacher
 from instructor_core.train.saving import write_json, write_layout
 
 _SPECIAL = ("<pad>", "</s>", "<unk>")
@@ -46,21 +47,34 @@ class Shape:
     max_tokens: int = 512
 
 
-def make_checkpoint(corpus: Path, teacher: Teacher, out: Path, *, shape: Shape | None = None, seed: int = 0) -> None:
-    """Write a checkpoint in the hub's layout, made from a corpus, the embeddings beside it and the teacher."""
+def make_checkpoint(
+    texts: Sequence[str],
+    embeddings: NDArray[np.float16],
+    teacher: Teacher,
+    out: Path,
+    *,
+    shape: Shape | None = None,
+    seed: int = 0,
+) -> None:
+    """Write a checkpoint in the hub's layout, made from texts, their (N, D) embeddings and the teacher."""
     shape = shape or Shape()
-    texts = read_texts(corpus)
-    embeddings = read_embeddings(corpus, len(texts))
-    tokenizer = train_tokenizer(texts[:400_000], shape.vocabulary)
+    # Texts of one origin stand side by side: a sample of them all is needed, not the first.
+    order = np.random.default_rng(seed).permutation(len(texts))[:400_000]
+    sample = [texts[row] for row in order.tolist()]
+    tokenizer = train_tokenizer(sample, shape.vocabulary)
     ids = tokenizer.get_vocab()
     names = sorted(ids, key=ids.__getitem__)
     vectors = teacher.encode([name.replace("▁", "") or "." for name in names]).astype(np.float32)
     counts = np.bincount(
-        np.concatenate([np.asarray(entry.ids) for entry in tokenizer.encode_batch(texts[:200_000])]),
+        np.concatenate([np.asarray(entry.ids) for entry in tokenizer.encode_batch(sample[:200_000])]),
         minlength=len(names),
     )
     tokens, projection = static_vectors(
-        vectors, counts, embeddings[:60_000].astype(np.float32), width=shape.width, directions=shape.directions
+        vectors,
+        counts,
+        embeddings[np.sort(order[:60_000])].astype(np.float32),
+        width=shape.width,
+        directions=shape.directions,
     )
     torch.manual_seed(seed)
     network = T5EncoderModel(_config(shape, len(names)))

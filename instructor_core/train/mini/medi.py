@@ -11,142 +11,50 @@ import gzip
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from instructor_core.errors import UserError
-from instructor_core.train.mini.tasks import HELD_OUT_AXES, LabelledTask, PairTask, TripletTask
+from instructor_core.train.mini.material import HELD_OUT_AXES
+from instructor_core.train.mini.sources import TaskSource, read_tasks
 
-_SOURCES = Path(__file__).parent / "data" / "sources.json"
 _MAX_RECOVERED = 10  # classes; with more, few groups are set apart from all the others
 _MIN_RECOVERED = 400  # texts with a label, below which the triplets say more
-_TOPICAL = frozenset({"topic", "domain", "event", "product", "entity", "relation", "genre", "intent"})
-"""Axes that the topic of a text nearly decides: texts of few topics would be texts of few classes."""
 
 Triplet = tuple[str, str, str]
+Record = tuple[tuple[str, str], ...]
+"""Two or three pairs of instruction and text: a query, its positive, and for a task with an axis its negative."""
 
 
-@dataclass(frozen=True)
-class TaskSource:
-    """What the recipe knows about one task of the file: the terms of its texts, and what they are trained for.
-
-    Pairs have no axis. A recovered class gets its name by the `cues`.
-    """
-
-    task: str
-    terms: str
-    open_licence: bool
-    axis: str
-    n_classes: int
-    weight: float
-    text_types: tuple[str, ...]
-    cues: Mapping[str, Sequence[str]]
-
-
-def read_sources() -> dict[str, TaskSource]:
-    """Return what is known about each task, by its name; a task that is not listed is not trained on."""
-    listed: dict[str, Any] = json.loads(_SOURCES.read_text(encoding="utf-8"))
-    sources = {}
-    for entry in listed["tasks"]:
-        licence = listed["licences"][entry["licence"]]
-        sources[entry["task"]] = TaskSource(
-            task=entry["task"],
-            terms=licence["terms"],
-            open_licence=licence["open"],
-            axis=entry.get("axis", ""),
-            n_classes=entry.get("n_classes", 0),
-            weight=entry["weight"],
-            text_types=tuple(entry["text_types"]),
-            cues=entry.get("cues", {}),
-        )
-    return sources
-
-
-def read_medi(
-    path: Path,
-    *,
-    only_open: bool,
-    row_of: Mapping[str, int],
-    coarse_topics: NDArray[np.int32],
-) -> tuple[list[LabelledTask], list[TripletTask], list[PairTask]]:
-    """Read the tasks of a ``.jsonl.gz`` file, without the held-out axes.
-
-    `row_of` gives the corpus line of a text, for those that the corpus holds; `coarse_topics` (N,) is the cluster of
-    each line, which crosses the axes that are not about content.
-    """
-    sources = {name: source for name, source in read_sources().items() if source.open_licence or not only_open}
-    records: dict[str, list[tuple[tuple[str, str], ...]]] = defaultdict(list)
+def read_medi(path: Path) -> list[tuple[TaskSource, list[Record]]]:
+    """Read the records of a ``.jsonl.gz`` file by their task, without unlisted tasks and held-out axes."""
+    tasks = {name: task for name, task in read_tasks().items() if task.axis not in HELD_OUT_AXES}
+    records: dict[str, list[Record]] = defaultdict(list)
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
-                source = sources.get(record["task_name"])
-                if source is not None and source.axis not in HELD_OUT_AXES:
-                    roles = ("query", "pos", "neg") if source.axis else ("query", "pos")
-                    records[source.task].append(tuple((record[role][0], record[role][1]) for role in roles))
+                task = tasks.get(record["task_name"])
+                if task is not None:
+                    roles = ("query", "pos", "neg") if task.axis else ("query", "pos")
+                    records[task.task].append(tuple((record[role][0], record[role][1]) for role in roles))
             except (ValueError, KeyError, TypeError, IndexError) as error:
                 raise UserError(
                     f"{path.name}, line {number}: expected a JSON record with task_name and [instruction, text] under "
                     f"query, pos and neg, got {line[:60]!r}. Correct the line."
                 ) from error
-    labelled: list[LabelledTask] = []
-    triplets: list[TripletTask] = []
-    pairs: list[PairTask] = []
-    for name, rows in records.items():
-        source = sources[name]
-        if not source.axis:
-            left, right = [row[0] for row in rows], [row[1] for row in rows]
-            symmetric = all(a[0] == b[0] for a, b in zip(left, right, strict=True))
-            pairs.append(PairTask(name, left, right, symmetric, source.weight))
-            continue
-        made = _supervised(source, [(row[0][1], row[1][1], row[2][1]) for row in rows], row_of, coarse_topics)
-        if isinstance(made, LabelledTask):
-            labelled.append(made)
-        else:
-            triplets.append(made)
-    return labelled, triplets, pairs
+    return [(tasks[name], rows) for name, rows in records.items()]
 
 
-def _supervised(
-    source: TaskSource, triplets: Sequence[Triplet], row_of: Mapping[str, int], coarse_topics: NDArray[np.int32]
-) -> LabelledTask | TripletTask:
-    def rows(texts: Sequence[str]) -> NDArray[np.int64]:
-        return np.asarray([row_of.get(text, -1) for text in texts], dtype=np.int64)
-
-    if 2 <= source.n_classes <= _MAX_RECOVERED:
-        label_of = recover_labels(triplets, source.n_classes)
-        if len(label_of) >= _MIN_RECOVERED:
-            texts = list(label_of)
-            lines = rows(texts)
-            known = (lines >= 0) & (source.axis not in _TOPICAL)
-            crossing = np.where(known, coarse_topics[np.maximum(lines, 0)], -1).astype(np.int32)
-            return LabelledTask(
-                name=source.task,
-                axis=source.axis,
-                texts=texts,
-                labels=np.asarray([label_of[text] for text in texts], dtype=np.int32),
-                classes=name_classes(label_of, source.n_classes, source.cues),
-                crossings=(crossing,) if len(np.unique(crossing[crossing >= 0])) >= 2 else (),
-                text_types=source.text_types,
-                weight=source.weight,
-                rows=lines,
-            )
-    columns = [list(column) for column in zip(*triplets, strict=True)]
-    return TripletTask(
-        name=source.task,
-        axis=source.axis,
-        texts=columns[0],
-        positives=columns[1],
-        negatives=columns[2],
-        n_classes=source.n_classes,
-        text_types=source.text_types,
-        weight=source.weight,
-        rows=np.stack([rows(column) for column in columns]),
-    )
+def find_labels(task: TaskSource, triplets: Sequence[Triplet]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the labels of the texts and the names of the classes, both empty where they do not follow."""
+    if not 2 <= task.n_classes <= _MAX_RECOVERED:
+        return {}, ()
+    label_of = recover_labels(triplets, task.n_classes)
+    if len(label_of) < _MIN_RECOVERED:
+        return {}, ()
+    return label_of, name_classes(label_of, task.n_classes, task.cues)
 
 
 def recover_labels(triplets: Sequence[Triplet], n_classes: int) -> dict[str, int]:
