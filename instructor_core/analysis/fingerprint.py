@@ -69,8 +69,13 @@ class Fingerprint:
     @property
     def verdict(self) -> Effect:
         """Whether both the vectors and the order of the pairs change by more than edits without meaning change them."""
-        moves = self.distance > self.noise and self.order_change > self.order_noise
+        moves = self._is_further and self.order_change > self.order_noise
         return "moves" if moves else "hardly changes anything"
+
+    @property
+    def _is_further(self) -> bool:
+        """Whether the move exceeds the noise in the two decimals that are shown of both."""
+        return round(self.distance, 2) > round(self.noise, 2)
 
 
 def sample_texts(n: int) -> NDArray[np.int64]:
@@ -122,7 +127,7 @@ def describe(result: Fingerprint) -> str:
     """The fingerprint in one line: `moves the texts .21 (punctuation .01) · like "topic"`."""
     moved, noise = share(result.distance), share(result.noise)
     if result.verdict != "moves":
-        alike = ": all move alike, who is near whom stays" if result.distance > result.noise else ""
+        alike = ": all move alike, who is near whom stays" if result._is_further else ""
         return f"hardly changes anything ({moved}; punctuation {noise}){alike}"
     size = f"{moved} (punctuation {noise})"
     if not result.named:

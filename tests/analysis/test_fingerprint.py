@@ -72,7 +72,10 @@ def test_a_move_that_an_edit_without_meaning_makes_as_well_is_nothing() -> None:
     result = made(trembling, [trembling, space(5, 0.4)])
     assert result.order_change <= result.order_noise
     assert result.verdict == "hardly changes anything" and result.named == ()
-    assert made(trembling).verdict == "moves"
+    shaking = made(space(1, 0.4))
+    assert shaking.verdict == "moves"
+    # Both are shown as .02.
+    assert replace(shaking, distance=0.022, noise=0.018).verdict == "hardly changes anything"
     # Far, but all alike: no figure would show anything else.
     alike = replace(result, distance=0.09, noise=0.01)
     said = "hardly changes anything (.09; punctuation .01): all move alike, who is near whom stays"
@@ -139,23 +142,24 @@ def on_reviews(encoder: CachedEncoder, *instructions: str, texts: Sequence[str] 
 @pytest.mark.parametrize(
     ("instruction", "named"),
     [
-        ("Is the author happy or annoyed?", {"sentiment"}),
-        ("Do not use sentiment:", {"sentiment"}),  # the opposite was meant
-        ("what is it about?", {"topic"}),
-        ("question or not:", {"question type", "sentence type"}),
-        ("group by mood:", {"question type", "sentence type", "grammatical person"}),  # it sorts questions
-        ("Ignore the topic and look only at the emotion:", set()),  # four fifths of the order of no instruction stay
-        ("star rating 1 to 5:", set()),
+        ("Is the author happy or annoyed?", "sentiment"),
+        ("Do not use sentiment:", "sentiment"),  # the opposite was meant
+        ("By sentiment, not by topic:", "sentiment"),
+        ("By topic, not by sentiment:", "topic"),
+        ("what is it about?", "topic"),
+        ("question or not:", "sentence type"),
+        ("group by mood:", "sentence type"),  # it sorts questions: the mood of grammarians
+        ("Ignore the topic and look only at the emotion:", "emotion"),
     ],
 )
-def test_an_instruction_is_named_by_what_it_does(encoder: CachedEncoder, instruction: str, named: set[str]) -> None:
+def test_an_instruction_is_named_by_what_it_does(encoder: CachedEncoder, instruction: str, named: str) -> None:
     (result,) = on_reviews(encoder, instruction)
     assert result is not None and result.verdict == "moves"
-    assert set(result.named) == named
+    assert result.named[0] == named
 
 
 def test_words_without_a_wish_hardly_change_anything(encoder: CachedEncoder) -> None:
-    for result in on_reviews(encoder, "banana banana banana", "by length:", "", ":", "?!"):
+    for result in on_reviews(encoder, "Represent this:", "Hello there:", "star rating 1 to 5:", "", ":", "?!"):
         assert result is not None and result.verdict == "hardly changes anything"
     assert on_reviews(encoder, "by topic:", texts=["a", "b", "c", "a", "b"]) == [None]  # four different texts at least
 

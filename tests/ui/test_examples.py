@@ -164,7 +164,7 @@ def test_the_cashier_leaves_the_musical_note_for_the_bank(mini: InstructorModel)
     assert len(music) == 2
     plain, by_topic = (vectors @ vectors[cashier] for vectors in vectors_of(mini, example))
     assert by_topic[loan] > by_topic[music].max() + 0.1
-    assert plain[loan] < plain[music].max() - 0.03
+    assert plain[loan] < plain[music].max()
 
 
 def test_edits_of_marks_and_word_order_stay_below_the_effect_of_the_instruction(
@@ -213,9 +213,12 @@ def test_an_objective_is_marked_as_working_where_it_clearly_beats_no_instruction
 ) -> None:
     labels, texts = zip(*PROBES[entry.axis], strict=True)
     with_it, without = encode(mini, f"Represent the text for {entry.objective}: ", texts), encode(mini, "", texts)
-    neighbours = agreement(with_it, labels) - agreement(without, labels)
-    clearer = separation(with_it, labels) > max(0.7, separation(without, labels) + 0.1)
-    assert (neighbours > 0.2 and clearer) is entry.mini
+    found, before = agreement(with_it, labels), agreement(without, labels)
+    apart, left = separation(with_it, labels), 1 - separation(without, labels)  # what is left to gain
+    if entry.mini:
+        assert found >= 0.65 and found > before + 0.1 and apart > max(0.7, 1 - 0.6 * left)
+    else:
+        assert found < 0.8 or found < before + 0.2 or apart < max(0.7, 1 - 0.4 * left)
 
 
 def test_the_examples_are_sound_and_short_enough_to_read_in_a_matrix() -> None:

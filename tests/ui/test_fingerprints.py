@@ -30,7 +30,7 @@ TEXTS = load_examples()[0].texts
 
 
 def test_each_instruction_is_told_by_what_it_does_to_the_texts(encoder: CachedEncoder):
-    instructions = ("banana banana banana: ", "Is the author happy or annoyed? ", "", "Do not use sentiment: ")
+    instructions = ("Represent this: ", "Is the author happy or annoyed? ", "", "Do not use sentiment: ")
     nothing, mood, control, opposite = fingerprint_lines(encoder.encode, Inputs("mini", instructions, TEXTS, None))
     assert re.search(r"hardly changes anything \(\.\d\d; punctuation \.\d\d\)", nothing)
     assert re.search(r"moves the texts \.\d\d \(punctuation \.\d\d\) · like .*sentiment", mood)
