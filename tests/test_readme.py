@@ -91,7 +91,7 @@ def test_the_table_of_checkpoints_states_the_sizes_of_the_registry() -> None:
     assert len(rows) == len(CHECKPOINTS)
     for (name, parameters, _, download), checkpoint in zip(rows, CHECKPOINTS, strict=True):
         assert f"`{checkpoint.source}`" in name
-        assert parameters == f"{checkpoint.n_parameters / 1e6:.0f} M"
+        assert parameters == f"{checkpoint.n_parameters / 1e6:g} M"
         if checkpoint.download_mb:
             assert f"(download {download})" in checkpoint.label
     bundled = find_checkpoint(CHECKPOINTS[0].source)

@@ -16,17 +16,18 @@ _PAIRS = [("Represent the review for classifying its sentiment: ", "The soup was
 
 def test_new_blocks_change_no_embedding(tmp_path: Path) -> None:
     start = find_checkpoint("instructor-mini")
-    deepen(start, tmp_path, 8)
-    old, new = InstructorModel(start, device="cpu"), InstructorModel(tmp_path, device="cpu")
-    assert (old.n_layers, new.n_layers) == (6, 8)
+    old = InstructorModel(start, device="cpu")
+    deepen(start, tmp_path, old.n_layers + 2)
+    new = InstructorModel(tmp_path, device="cpu")
+    assert new.n_layers == old.n_layers + 2
     np.testing.assert_allclose(new.encode(_PAIRS), old.encode(_PAIRS), atol=1e-6)
 
 
-def test_a_new_block_receives_gradients_where_it_writes(tmp_path: Path) -> None:
-    deepen(find_checkpoint("instructor-mini"), tmp_path, 7)
+def test_a_new_block_receives_gradients_where_it_writes(mini: InstructorModel, tmp_path: Path) -> None:
+    deepen(find_checkpoint("instructor-mini"), tmp_path, mini.n_layers + 1)
     model = InstructorModel(tmp_path, device="cpu", trainable=True).train()
     torch.linalg.vecdot(model(_PAIRS)[0][0], torch.arange(384.0)).backward()
-    grown = model.transformer.encoder.block[6]  # spread puts the one new block at the end
+    grown = model.transformer.encoder.block[-1]  # spread puts the one new block at the end
     assert not grown.layer[0].SelfAttention.o.weight.any()
     assert bool(grown.layer[0].SelfAttention.o.weight.grad.any())
     assert bool(grown.layer[1].DenseReluDense.wo.weight.grad.any())

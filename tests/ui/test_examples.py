@@ -95,6 +95,13 @@ def test_texts_group_by_what_the_instruction_asks_for_and_by_nothing_else(
             assert gap(vectors, groupings[other]) < 0.05
 
 
+def test_under_the_instruction_about_the_speaker_no_nearest_neighbour_is_from_the_same_event(
+    mini: InstructorModel,
+) -> None:
+    example = EXAMPLES["person"]
+    assert agreement(vectors_of(mini, example)[2], runs_of(3, len(example.texts))) == 0
+
+
 def test_without_an_instruction_reviews_do_not_group_by_sentiment(mini: InstructorModel) -> None:
     assert agreement(encode(mini, "", EXAMPLES["reviews"].texts), labels_of(EXAMPLES["reviews"])) < 0.7
 
@@ -135,7 +142,7 @@ def test_questions_find_their_documents_unless_compared_by_kind_of_question(mini
     as_query, as_document, by_kind = vectors_of(mini, example)
     plain = encode(mini, "", example.texts)
     assert hits(as_query, as_document, 8) >= 7
-    assert hits(plain, plain, 8) >= 7
+    assert hits(plain, plain, 8) >= 7  # nearly all of both, and so about as many
     assert hits(by_kind, by_kind, 8) <= 5
 
 
