@@ -680,17 +680,21 @@ class InstructorModel(nn.Module):
                 return positions, embeddings.cpu().numpy()
 
         start = 0
-        while pairs := list(islice(reader, min(_WINDOW, _FIRST + start) if on_gpu else _WINDOW)):
-            prepared = self.prepare(pairs)
-            for batch in self._split(prepared.lengths):
-                with torch.inference_mode():
-                    embeddings = self._run(prepared, batch)[0]
-                    embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
-                event = torch.cuda.current_stream(self.device).record_event() if on_gpu else None
-                running.append((np.concatenate(batch) + start, embeddings, event))
-                if len(running) > _AHEAD.get(self.device.type, 0):
-                    yield arrived(*running.popleft())
-            start += len(pairs)
+        try:
+            while pairs := list(islice(reader, min(_WINDOW, _FIRST + start) if on_gpu else _WINDOW)):
+                prepared = self.prepare(pairs)
+                for batch in self._split(prepared.lengths):
+                    with torch.inference_mode():
+                        embeddings = self._run(prepared, batch)[0]
+                        embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
+                    event = torch.cuda.current_stream(self.device).record_event() if on_gpu else None
+                    running.append((np.concatenate(batch) + start, embeddings, event))
+                    if len(running) > _AHEAD.get(self.device.type, 0):
+                        yield arrived(*running.popleft())
+                start += len(pairs)
+        except Exception:  # comes after all that came before it
+            yield from (arrived(*batch) for batch in running)
+            raise
         yield from (arrived(*batch) for batch in running)
 
     @torch.inference_mode()

@@ -119,6 +119,11 @@ class TestEncode:
         assert [positions.tolist() for positions, _ in found] == [positions for positions, _ in expected]
         for (_, rows), (_, wanted) in zip(found, expected, strict=True):
             np.testing.assert_array_equal(rows, wanted)
+        monkeypatch.setattr(encoder_module, "_WINDOW", len(PAIRS))
+        batches = model.encode_batches([*PAIRS, ("word " * 600, "")])
+        assert [next(batches)[0].tolist() for _ in expected] == [positions for positions, _ in expected]
+        with pytest.raises(EncoderError, match="leaves no room"):
+            next(batches)
 
     def test_gradients_flow_in_training_mode_alone_which_a_merged_model_refuses(
         self, checkpoint_a: Path, model: InstructorModel
