@@ -246,14 +246,13 @@ class _Tokenizer:
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # per batch, padding included; small ones stay inside a CPU's cache
 _CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as one more call of attention per layer
+_SCORES = 1 << 18  # of attention in bfloat16 on a CPU at a time: larger temporaries leave its cache
 _PACKED_TOKENS = 65536  # per batch where ``cuda.py`` runs it: without padding, and with one call for all
 _WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
 _FIRST = 1024  # of them in the first window on a GPU, which waits meanwhile
 _AHEAD = {"cuda": 8}  # batches given to a device before the first is read: meanwhile the next are prepared
 
-Batch = list[
-    NDArray[np.int64]
-]  # runs of pairs that go through attention together, each padded to its longest, the first
+Batch = list[NDArray[np.int64]]  # runs of pairs that go through attention together, padded to the first, its longest
 Record = tuple[list[Tensor], list[list[Tensor]]]  # residual stream, attention weights by block and sequence
 
 
@@ -303,6 +302,9 @@ class T5:
                 "If its files are whole, install a version whose parts of T5 are known here, 5.0 to 5.23."
             ) from error
         self._is_merged, self._bias = merge_on is not None, torch.empty(0, 0)
+        on_cpu = merge_on is not None and merge_on.type == "cpu"
+        native = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)  # private: it may be gone
+        self._in_products = on_cpu and dtype == torch.bfloat16 and native()
 
     def run(self, ids: Tensor, runs: Sequence[Sequence[int]], record: Record | None = None) -> Tensor:
         """Return the last hidden states ``(R, h)`` float32 of the ``(R,)`` ids of runs of sequences of these lengths.
@@ -321,10 +323,13 @@ class T5:
             for lengths, bias, part in zip(runs, biases, torch.split(products, sizes), strict=True):
                 # Each (n, heads, width, d_kv).
                 query, key, value = part.view(len(lengths), lengths[0], 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+                # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
                 if record is not None:
                     weights += torch.softmax((query @ key.transpose(2, 3) + bias).float(), dim=-1)
-                # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
-                out = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout, scale=1.0)
+                if self._in_products:
+                    out = _attend(query, key, value, bias)
+                else:
+                    out = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout, scale=1.0)
                 mixed.append(out.transpose(1, 2).reshape(len(part), -1))
             if record is not None:
                 record[0].append(states)
@@ -346,6 +351,7 @@ class T5:
         bias, width = self._bias, lengths[0]
         if bias.shape[-1] < width:
             bias = self.position_table(self.position_buckets(width, device)).permute(2, 0, 1)[None]
+            bias = bias.float() if self._in_products else bias
             self._bias = bias if self._is_merged else self._bias  # training changes the table
         bias = bias[..., :width, :width]  # it depends on distances alone
         if lengths[-1] == width:
@@ -380,6 +386,16 @@ class T5:
                     fused = name == "wi" and isinstance(feed.act, nn.ReLU)
                     setattr(feed, name, _Product(getattr(feed, name).weight, device, relu=fused))
                     feed.act = nn.Identity() if fused else feed.act
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attention in two products of bfloat16 and a softmax of float32: on a CPU, PyTorch's fused one takes twice that.
+
+    All are ``(n, heads, width, d_kv)`` but the bias, of float32, to which scores are promoted. A few heads at a time.
+    """
+    step = max(1, _SCORES // (len(query) * query.shape[2] ** 2))
+    parts = zip(*(torch.split(part, step, dim=1) for part in (query, key, value, bias)), strict=True)
+    return torch.cat([torch.softmax(q @ k.mT + added, dim=-1).to(v.dtype) @ v for q, k, v, added in parts], dim=1)
 
 
 class _Product(nn.Module):

@@ -21,6 +21,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, normalizers
 from tokenizers import pre_tokenizers as cuts
+from torch.nn import functional as F
 
 import instructor_core.encoder as encoder_module
 from instructor_core import EncoderError, InstructorModel, Segment
@@ -403,6 +404,15 @@ class TestOwnProducts:
                 patch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", broken)
                 np.testing.assert_array_equal(InstructorModel(folder, "cpu").encode(PAIRS), vectors[False])
             encoder_module._packing_pays.cache_clear()
+
+    @pytest.mark.parametrize("at_a_time", [1, 500, 1 << 18])  # one head, two, all three
+    def test_attention_in_products_is_attention(self, at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(encoder_module, "_SCORES", at_a_time)
+        query, key, value = torch.randn(3, 2, 3, 11, 8, generator=torch.Generator().manual_seed(0))
+        for bias in (torch.randn(1, 3, 11, 11), torch.randn(2, 3, 11, 11)):
+            bias[-1, :, :, 9:] = torch.finfo(bias.dtype).min
+            expected = F.scaled_dot_product_attention(query, key, value, bias, scale=1.0)
+            torch.testing.assert_close(encoder_module._attend(query, key, value, bias), expected)
 
     def test_a_transformers_with_other_names_is_reported(
         self, checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch

@@ -65,6 +65,7 @@ def test_the_inputs_are_those_of_the_encoder_token_by_token(
         onnx_inputs(tokenizer, [("a " * 600, "text")])
 
 
+@pytest.mark.parametrize("exported", ["checkpoint_b"], indirect=True)
 def test_an_exported_checkpoint_runs_without_pytorch(exported: tuple[Path, Path]) -> None:
     code = """
 import json, sys, onnxruntime, tokenizers
@@ -81,9 +82,7 @@ print(json.dumps([list(embeddings.shape), sorted({"torch", "transformers"} & set
         text=True,
         check=True,
     )
-    (n, width), imported = json.loads(done.stdout)
-    assert (n, imported) == (1, [])
-    assert width in (64, 48)
+    assert json.loads(done.stdout) == [[1, 48], []]
 
 
 def test_what_cannot_be_exported_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

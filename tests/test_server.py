@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numba
 import numpy as np
 import pytest
 from mcp import ClientSession
@@ -21,6 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent, Tool
 
 from instructor_core import InstructorModel
+from instructor_core.analysis.reduction import prepare_numba
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS
 from tests import fuzz, load
 from tests.serving import ROOT, Server, serving
@@ -57,11 +59,16 @@ def server(
 ) -> Iterator[Server]:
     """The app on a small checkpoint: its writes are noted, and all but its own folder is read-only where possible."""
     folder = tmp_path_factory.mktemp("server")
-    (folder / "temporary").mkdir()
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    prepare_numba()
+    compiled = Path(numba.config.CACHE_DIR)
+    if compiled.is_dir():  # what other tests had compiled of UMAP
+        shutil.copytree(compiled, temporary / compiled.name)
     environment = SMALL | {
         "WRITES_LOG": str(folder / WRITES),
         "HOME": str(home),
-        "TMPDIR": str(folder / "temporary"),
+        "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": str(ROOT / "tests" / "offline"),
     }

@@ -60,29 +60,42 @@ def cut_runs(lengths: NDArray[np.int64], *, share: float = 0.0025, least: int = 
 
 
 def pack(tokens: Tokens, *, pad: int, device: torch.device) -> Packed:
-    """Lay the pairs of a step out in runs, on the device."""
+    """Lay the pairs of a step out in runs, on the device; the processor only sorts the lengths."""
     order = np.argsort(-tokens.lengths, kind="stable")
     lengths = tokens.lengths[order]
     runs = cut_runs(lengths)
     widths = np.repeat([width for _, width in runs], [count for count, _ in runs])
-    starts = np.cumsum(widths) - widths
-    # Where each token comes from and goes to.
-    position = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    source = np.repeat((np.cumsum(tokens.lengths) - tokens.lengths)[order], lengths) + position
-    place = np.repeat(starts, lengths) + position
-    total = int(widths.sum())
-    ids, hidden = np.full(total, pad, dtype=np.int64), np.full(total, _HIDDEN, dtype=np.float32)
-    ids[place], hidden[place] = tokens.ids[source], 0
-    weights = np.zeros(total, dtype=np.float32)
-    masked = np.repeat(tokens.masked[order], lengths)
-    weights[place] = (position >= masked) / np.repeat(lengths - tokens.masked[order], lengths)
-    pairs = np.repeat(order, widths)
+    n_tokens, n_padded = int(lengths.sum()), int(widths.sum())
+    numbers = np.stack(
+        [
+            lengths,
+            tokens.masked[order],
+            np.cumsum(widths) - widths,  # where a pair begins among the padded tokens
+            (np.cumsum(tokens.lengths) - tokens.lengths)[order],  # and among those of the step
+            np.cumsum(lengths) - lengths,
+            order,
+            widths,
+        ]
+    )
 
     def move(array: NDArray[np.generic]) -> Tensor:
         tensor = torch.from_numpy(array)
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
-    return Packed(runs, move(ids), move(hidden), move(weights), move(pairs))
+    columns = move(numbers)
+    count, masked, place, source, first = columns[:5].repeat_interleave(columns[0], dim=1, output_size=n_tokens)
+    position = torch.arange(n_tokens, device=device) - first
+    place = place + position
+    given = move(tokens.ids.astype(np.int64))
+    ids = torch.full((n_padded,), pad, device=device).index_copy_(0, place, given.index_select(0, source + position))
+    weights = (position >= masked) / (count - masked)
+    return Packed(
+        runs,
+        ids,
+        torch.full((n_padded,), _HIDDEN, device=device).index_fill_(0, place, 0.0),
+        torch.zeros(n_padded, device=device).index_copy_(0, place, weights),
+        columns[5].repeat_interleave(columns[6], output_size=n_padded),
+    )
 
 
 class PackedNetwork:

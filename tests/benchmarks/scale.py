@@ -121,9 +121,9 @@ def steps_of(n: int) -> Iterator[Step]:
         runtime.grid(inputs)
         return rows_json(inputs)
 
-    def drawn(tab: str, selected: Selected, options: dict[str, object]) -> str:
+    def drawn(tab: str, selected: Selected, options: dict[str, object], view: str = "") -> str:
         named = {f"{tab}.{option}": value for option, value in options.items()}
-        panels = view_of(tab).draw(Context(runtime, inputs, selected, named)).panels
+        panels = view_of(tab, view).draw(Context(runtime, inputs, selected, named)).panels
         return "" if panels is None else panels.to_json()
 
     def leaderboard() -> str:
@@ -137,6 +137,7 @@ def steps_of(n: int) -> Iterator[Step]:
     yield measure("encode", n, encode)
     for name, selected in (("similarity", Selected()), ("another text", Selected(5, 1, 0))):
         yield measure(name, n, lambda selected=selected: drawn("similarity", selected, MATRICES))
+    yield measure("another option", n, lambda: drawn("similarity", Selected(), MATRICES, "difference"))
     yield measure("map", n, lambda: drawn("map", Selected(), {**view_of("map").defaults, "method": "umap"}))
     yield measure("leaderboard", n, leaderboard)
 

@@ -33,12 +33,19 @@ def test_operations_are_two_per_weight_and_token_plus_attention(checkpoint_a: Pa
 
 
 @pytest.fixture(scope="module")
-def timings(checkpoint_a: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, encoder_speed.Timing]:
+def loaded(
+    checkpoint_a: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[InstructorModel, list[encoder_speed.Engine]]:
+    """All engines on one checkpoint, which is exported for them."""
+    return encoder_speed.load_engines(checkpoint_a, "cpu", tmp_path_factory.mktemp("exported"))
+
+
+@pytest.fixture(scope="module")
+def timings(loaded: tuple[InstructorModel, list[encoder_speed.Engine]]) -> dict[str, encoder_speed.Timing]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
         patch.setattr(encoder_speed, "SECONDS", 0.05)
-        model, engines = encoder_speed.load_engines(checkpoint_a, "cpu", tmp_path_factory.mktemp("exported"))
-        measured = encoder_speed.measure(model, engines, "a", "mixed", 12, repeats=2)
+        measured = encoder_speed.measure(*loaded, "a", "mixed", 12, repeats=2)
     assert all(timing.gemm_share > 0 or timing.dtype == "int8" for timing in measured)
     assert all(len(timing.seconds) == 2 for timing in measured)
     return {f"{timing.engine}, {timing.dtype}": timing for timing in measured}
@@ -91,11 +98,13 @@ def test_of_many_pairs_slower_engines_encode_a_part_and_rates_are_compared(
 
 
 def test_options_choose_a_part_and_every_engine_has_a_row(
-    checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    loaded: tuple[InstructorModel, list[encoder_speed.Engine]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(encoder_speed, "GEMM_SECONDS", 0.01)
     monkeypatch.setattr(encoder_speed, "SECONDS", 0.0)
-    monkeypatch.setattr(encoder_speed, "find_checkpoint", lambda name: checkpoint_a)
+    monkeypatch.setattr(encoder_speed, "load_engines", lambda *_: loaded)
     threads = str(torch.get_num_threads())
     encoder_speed.main(["--quick", "--shape", "mini", "--texts", "short", "--pairs", "1", "2", "--threads", threads])
     printed = capsys.readouterr().out

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 Matrix = NDArray[np.float64]
 
-# Where on the screen the cell of two texts is, from the axes that Plotly drew.
-CELL_AT = """([panel, row, column]) => {
-  const gd = document.querySelectorAll('#similarity-plots .ic-plot')[panel];
+# Where on the screen the cell of two texts is, or of a row and a column, from the axes that Plotly drew.
+CELL_AT = """([view, panel, row, column]) => {
+  const gd = document.querySelectorAll(`#${view} .ic-plot`)[panel];
   gd.scrollIntoView({block: 'center'});
-  const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout, {rows, columns} = gd.data[0].meta;
-  return [box.left + xaxis._offset + xaxis.d2p(columns.indexOf(column)),
-    box.top + yaxis._offset + yaxis.d2p(rows.indexOf(row))];
+  const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout, {rows, columns} = gd.data[0].meta ?? {};
+  return [box.left + xaxis._offset + xaxis.d2p(columns ? columns.indexOf(column) : column),
+    box.top + yaxis._offset + yaxis.d2p(rows ? rows.indexOf(row) : row)];
 }"""
 # Where on the screen the point of a text is in a map; without a text that of the one which is furthest from any other.
-POINT_AT = """([panel, text]) => {
-  const gd = document.querySelectorAll('#map-plots .ic-plot')[panel], {xaxis, yaxis} = gd._fullLayout;
+POINT_AT = """([view, panel, text]) => {
+  const gd = document.querySelectorAll(`#${view} .ic-plot`)[panel], {xaxis, yaxis} = gd._fullLayout;
   gd.scrollIntoView({block: 'center'});
   const box = gd.getBoundingClientRect();
   const all = gd.data.filter(trace => trace.meta?.kind === 'points').flatMap(({x, y, customdata}) =>
@@ -168,9 +168,14 @@ def choose(page: Page, menu: Locator, option: str) -> None:
     page.get_by_role("option", name=option).first.click()
 
 
-def point_at(page: Page, panel: int, text: int | None = None) -> tuple[float, float, int]:
+def cell_at(page: Page, panel: int, row: int, column: int, view: str = "similarity-plots") -> list[float]:
+    """Brings a matrix to the middle: left, top of the cell of two texts."""
+    return at_rest(page, CELL_AT, [view, panel, row, column])
+
+
+def point_at(page: Page, panel: int, text: int | None = None, view: str = "map-plots") -> tuple[float, float, int]:
     """Brings the point of a text on a map to the middle: left, top, text; the loneliest point if none is named."""
-    left, top, item = at_rest(page, POINT_AT, [panel, text])
+    left, top, item = at_rest(page, POINT_AT, [view, panel, text])
     return left, top, int(item)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,28 +11,19 @@ from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.components_app import HOSTILE, SENTENCES, N
-from tests.browser.conftest import FINGER, MOVING, PHONE
-from tests.browser.reading import at_rest
+from tests.browser.conftest import FINGER, MOVING
+from tests.browser.reading import POINT_AT, cell_at, point_at
 from tests.serving import Server
 
 pytestmark = pytest.mark.browser
 
-# Where on the screen a cell of a matrix is, and where a text is in a flat map, from the axes that Plotly drew.
-CELL_AT = """([view, panel, row, column]) => {
-  const gd = document.querySelectorAll(`#${view} .ic-plot`)[panel], box = gd.getBoundingClientRect();
-  const {xaxis, yaxis} = gd._fullLayout;
-  return [box.left + xaxis._offset + xaxis.d2p(column), box.top + yaxis._offset + yaxis.d2p(row)];
-}"""
-POINT_AT = """([view, panel, item]) => {
-  const gd = document.querySelectorAll(`#${view} .ic-plot`)[panel], box = gd.getBoundingClientRect();
-  const {xaxis, yaxis} = gd._fullLayout;
-  const trace = gd.data.find(trace => trace.customdata.includes(item)), i = trace.customdata.indexOf(item);
-  return [box.left + xaxis._offset + xaxis.d2p(trace.x[i]), box.top + yaxis._offset + yaxis.d2p(trace.y[i])];
-}"""
-MARK_OF_CELL = """([view, panel]) => {
-  const box = document.querySelectorAll(`#${view} .ic-overlay`)[panel].querySelector('rect.ic-at');
-  return box && [box.getBoundingClientRect().x + box.getBoundingClientRect().width / 2,
-                 box.getBoundingClientRect().y + box.getBoundingClientRect().height / 2];
+# The row and the column that are marked in a matrix.
+MARK_OF_CELL = """panel => {
+  const mark = document.querySelectorAll('#matrices .ic-overlay')[panel].querySelector('rect.ic-at');
+  if (!mark) return null;
+  const gd = document.querySelectorAll('#matrices .ic-plot')[panel], {xaxis, yaxis} = gd._fullLayout;
+  const {left, top} = gd.getBoundingClientRect(), {x, y, width, height} = mark.getBoundingClientRect();
+  return [yaxis.p2d(y + height / 2 - top - yaxis._offset), xaxis.p2d(x + width / 2 - left - xaxis._offset)];
 }"""
 
 
@@ -70,20 +60,19 @@ def tooltip(page: Page) -> Locator:
 
 def test_a_click_on_a_cell_reaches_python_with_row_column_and_value(page: Page):
     matrices(page)
-    page.mouse.click(*at_rest(page, CELL_AT, ["matrices", 1, 3, 7]))
+    page.mouse.click(*cell_at(page, 1, 3, 7, "matrices"))
     value = page.evaluate("document.querySelectorAll('#matrices .ic-plot')[1].data[0].z[3][7]")
     python_got(page, instruction=1, kind="matrix", row=3, column=7, value=value)
 
 
 def test_hovering_a_cell_marks_the_same_cell_everywhere_and_shows_both_texts(page: Page):
     matrices(page)
-    page.mouse.move(*at_rest(page, CELL_AT, ["matrices", 0, 2, 9]))
+    page.mouse.move(*cell_at(page, 0, 2, 9, "matrices"))
     expect(tooltip(page)).to_contain_text(SENTENCES[2])
     expect(tooltip(page)).to_contain_text(SENTENCES[9])
     for panel in range(3):
-        where = at_rest(page, CELL_AT, ["matrices", panel, 2, 9])
-        page.wait_for_function(f"({MARK_OF_CELL})(['matrices', {panel}])")
-        assert page.evaluate(MARK_OF_CELL, ["matrices", panel]) == pytest.approx(where, abs=2)
+        page.wait_for_function(f"({MARK_OF_CELL})({panel})")
+        assert page.evaluate(MARK_OF_CELL, panel) == pytest.approx([2, 9], abs=0.2)
     values = page.evaluate("[...document.querySelectorAll('#matrices .ic-plot')].map(gd => gd.data[0].z[2][9])")
     shown = tooltip(page).locator(".ic-tip-values b").all_text_contents()
     assert shown == [f"{value:.3f}".replace("-", "\u2212") for value in values]
@@ -101,7 +90,7 @@ def test_a_list_marks_its_text_in_the_figures(page: Page):
 
 def test_zoom_node_and_selection_survive_new_values(page: Page):
     matrices(page)
-    page.mouse.click(*at_rest(page, CELL_AT, ["matrices", 0, 1, 2]))
+    page.mouse.click(*cell_at(page, 0, 1, 2, "matrices"))
     python_got(page, row=1, column=2)
     page.evaluate("""() => {
       const gd = document.querySelector('#matrices .ic-plot');
@@ -127,7 +116,7 @@ def test_zoom_node_and_selection_survive_new_values(page: Page):
 def test_a_double_click_takes_the_zoom_back(page: Page):
     matrices(page)
     page.evaluate("Plotly.relayout(document.querySelector('#matrices .ic-plot'), {'xaxis.range': [2.5, 6.5]})")
-    page.mouse.dblclick(*at_rest(page, CELL_AT, ["matrices", 0, 5, 4]))
+    page.mouse.dblclick(*cell_at(page, 0, 5, 4, "matrices"))
     page.wait_for_function(f"document.querySelector('#matrices .ic-plot')._fullLayout.xaxis.range[1] == {N - 0.5}")
 
 
@@ -171,10 +160,10 @@ def test_numbers_in_cells_can_be_read_on_every_colour(page: Page):
 def test_hostile_texts_are_shown_and_never_run(page: Page):
     matrices(page)
     for row in range(N - len(HOSTILE), N):
-        page.mouse.move(*at_rest(page, CELL_AT, ["matrices", 0, row, row]))
+        page.mouse.move(*cell_at(page, 0, row, row, "matrices"))
         expect(tooltip(page)).to_contain_text(HOSTILE[row - N + len(HOSTILE)])
     open_tab(page, "Map", "#bars .main-svg")
-    page.mouse.move(*at_rest(page, POINT_AT, ["maps", 0, N - 1]))
+    page.mouse.move(*point_at(page, 0, N - 1, "maps")[:2])
     expect(tooltip(page)).to_contain_text(HOSTILE[-1])
     open_tab(page, "Tokens", "#tokens .ic-token")
     expect(page.locator("#tokens .ic-piece", has_text="onerror=alert(1)>")).to_be_visible()
@@ -205,7 +194,7 @@ def test_a_click_on_a_point_reaches_python_and_a_box_around_all_marks_them(page:
     matrices(page)
     open_tab(page, "Map", "#maps .main-svg")
     page.locator("#bars .main-svg").first.wait_for()
-    page.mouse.click(*at_rest(page, POINT_AT, ["maps", 1, 10]))
+    page.mouse.click(*point_at(page, 1, 10, "maps")[:2])
     python_got(page, panel="B", instruction=1, kind="points", item=10)
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-chosen, circle.ic-at")).to_have_count(1)
     page.evaluate("Plotly.relayout(document.querySelector('#maps .ic-plot'), {dragmode: 'select'})")
@@ -218,22 +207,11 @@ def test_a_click_on_a_point_reaches_python_and_a_box_around_all_marks_them(page:
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-chosen")).to_have_count(N)
 
 
-def test_keys_walk_through_points_in_the_order_of_the_texts(page: Page):
-    matrices(page)
-    open_tab(page, "Map", "#bars .main-svg")
-    page.locator("#maps .ic-figure").first.focus()
-    for _ in range(5):
-        page.keyboard.press("ArrowRight")
-    expect(tooltip(page)).to_contain_text(SENTENCES[5])
-    page.keyboard.press("Enter")
-    python_got(page, panel="A", item=5)
-
-
 def test_the_tooltip_of_a_plain_figure_shows_its_lines_literally(page: Page):
     matrices(page)
     open_tab(page, "Map", "#bars .main-svg")
     page.locator("#bars .ic-plot").scroll_into_view_if_needed()
-    page.mouse.move(*at_rest(page, CELL_AT, ["bars", 0, 1, 6]))
+    page.mouse.move(*cell_at(page, 0, 1, 6, "bars"))
     expect(tooltip(page).locator("p").nth(1)).to_have_text("<i>6</i>")
     assert page.evaluate("document.querySelector('#bars .ic-plot')._transitionData._frames.length") == 2
 
@@ -282,27 +260,10 @@ def test_modebars_have_few_buttons_and_none_that_sends_data_away(page: Page):
     assert not [title for title in titles if "hare" in title or "loud" in title or "lotly" in title]
 
 
-@pytest.mark.parametrize("page", [PHONE], indirect=True)
-def test_a_phone_never_scrolls_sideways_and_panels_stack(page: Page, screenshot: Callable[..., object]):
-    matrices(page)
-    boxes = [figure.bounding_box() for figure in page.locator("#matrices .ic-figure").all()]
-    assert len({box["x"] for box in boxes if box}) == 1
-    for name, ready in (("Similarity", "#matrices .main-svg"), ("Map", "#maps .main-svg"), ("Tokens", ".ic-token")):
-        open_tab(page, name, ready)
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE.width
-        screenshot(page, f"components-{name.lower()}-phone", full_page=True)
-
-
-def scroll_to(page: Page, figure: str) -> None:
-    page.locator(figure).first.evaluate("node => node.scrollIntoView({block: 'center', behavior: 'instant'})")
-
-
 @pytest.mark.parametrize("page", [FINGER], indirect=True)
 def test_a_tap_names_both_texts_until_the_next_tap_inside_the_window(page: Page):
     figures = matrices(page)
-    scroll_to(page, "#matrices .ic-figure")
-    page.wait_for_timeout(300)
-    page.touchscreen.tap(*at_rest(page, CELL_AT, ["matrices", 0, 2, 9]))
+    page.touchscreen.tap(*cell_at(page, 0, 2, 9, "matrices"))
     python_got(page, kind="matrix", row=2, column=9)
     for text in (SENTENCES[2], SENTENCES[9]):
         expect(tooltip(page)).to_contain_text(text)
@@ -312,7 +273,7 @@ def test_a_tap_names_both_texts_until_the_next_tap_inside_the_window(page: Page)
     assert box["x"] >= 0 and box["x"] + box["width"] <= FINGER.width
     assert box["y"] >= 0 and box["y"] + box["height"] <= FINGER.height
     expect(figures.first.locator("rect.ic-chosen")).to_have_count(1)
-    page.touchscreen.tap(*at_rest(page, CELL_AT, ["matrices", 0, 4, 6]))
+    page.touchscreen.tap(*cell_at(page, 0, 4, 6, "matrices"))
     expect(tooltip(page)).to_contain_text(SENTENCES[6])
     python_got(page, kind="matrix", row=4, column=6)
     page.locator("#matrices .ic-scale-label").tap()
@@ -323,10 +284,8 @@ def test_a_tap_names_both_texts_until_the_next_tap_inside_the_window(page: Page)
 def test_two_taps_on_points_select_a_pair_and_a_tap_on_a_token_tells_of_it(page: Page):
     matrices(page)
     open_tab(page, "Map", "#bars .main-svg")
-    scroll_to(page, "#maps .ic-figure")
-    page.wait_for_timeout(300)
     for item in (9, 15):  # apart from all others
-        page.touchscreen.tap(*at_rest(page, POINT_AT, ["maps", 0, item]))
+        page.touchscreen.tap(*point_at(page, 0, item, "maps")[:2])
         expect(tooltip(page)).to_contain_text(SENTENCES[item])
         python_got(page, kind="points", item=item)
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-halo")).to_have_count(2)
@@ -365,9 +324,9 @@ def places(page: Page, panel: int) -> NDArray[np.float64]:
 
 def own_places(page: Page, panel: int) -> NDArray[np.float64]:
     """(N, 2) px of the points of a map by its axes."""
+    found = np.array([page.evaluate(POINT_AT, ["maps", panel, item])[:2] for item in range(N)])
     box = page.locator("#maps .ic-figure").nth(panel).bounding_box()
     assert box is not None
-    found = np.array([page.evaluate(POINT_AT, ["maps", panel, item]) for item in range(N)])
     return found - (box["x"], box["y"])
 
 
@@ -381,7 +340,7 @@ def test_points_travel_from_the_first_map_at_the_opening_and_from_where_they_wer
     assert np.abs(first - second).max() > 20
     np.testing.assert_allclose(places(page, 0), first, atol=1.5)
     np.testing.assert_allclose(places(page, 1), first, atol=1.5)
-    page.mouse.click(*at_rest(page, POINT_AT, ["maps", 1, 10]))
+    page.mouse.click(*point_at(page, 1, 10, "maps")[:2])
     python_got(page, panel="B", kind="points", item=10)
     ring = page.locator("#maps .ic-overlay").nth(1).locator("circle.ic-chosen, circle.ic-at").last.bounding_box()
     box = page.locator("#maps .ic-figure").nth(1).bounding_box()

@@ -9,8 +9,7 @@ from playwright.sync_api import Page, expect
 from instructor_core import InstructorModel
 from instructor_core.ui.examples import load_examples
 from tests.browser.reading import (
-    CELL_AT,
-    at_rest,
+    cell_at,
     choose,
     cosine_matrices,
     cosines,
@@ -27,8 +26,7 @@ FIRST = load_examples()[0]
 
 def test_a_clicked_cell_opens_the_ledger_whose_terms_add_up_to_its_cosine(page: Page, mini: InstructorModel) -> None:
     shown = cosine_matrices(page, 2)
-    x, y = at_rest(page, CELL_AT, [1, 4, 9])  # panel B, text 5 x text 10
-    page.mouse.click(x, y)
+    page.mouse.click(*cell_at(page, 1, 4, 9))
     expect(page.locator("#why-card h3")).to_contain_text("Why texts 5 and 10 ")
     page.locator("#why-pair").click()
     expected = cosines(mini, FIRST.instructions[1], FIRST.texts)[4, 9]

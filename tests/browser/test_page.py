@@ -14,8 +14,8 @@ from instructor_core import InstructorModel
 from instructor_core.ui.examples import load_examples
 from tests.browser.conftest import DARK, FINGER, PHONE, Screen
 from tests.browser.reading import (
-    CELL_AT,
     at_rest,
+    cell_at,
     choose,
     cosine_matrices,
     cosines,
@@ -183,7 +183,7 @@ def test_clicks_and_keys_select_two_texts_everywhere_and_the_why_card_answers(pa
     expect_pair(page, truth, 14, 15)
     open_tab(page, "Matrix")
     drawn(page, "similarity-plots", K)
-    page.mouse.click(*at_rest(page, CELL_AT, [1, 6, 10]))
+    page.mouse.click(*cell_at(page, 1, 6, 10))
     expect_pair(page, truth, 6, 10)
     page.locator("#text-list [data-item='4']").click()
     expect_pair(page, truth, 4, 6)

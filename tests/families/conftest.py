@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from instructor_core.hub import local_checkpoint
-from instructor_core.ui.runtime import Runtime
 from tests.families.checkpoints import RECIPES, make
 
 
@@ -16,9 +14,3 @@ def family_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The folders of all families."""
     folder = tmp_path_factory.mktemp("families")
     return {family: make(family, folder) for family in RECIPES}
-
-
-@pytest.fixture(scope="session")
-def small_runtime(checkpoint_a: Path) -> Runtime:
-    """INSTRUCTOR, with random weights."""
-    return Runtime((local_checkpoint(checkpoint_a),), device="cpu")

@@ -16,6 +16,7 @@ from instructor_core.ui.run import RunStep, run
 from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link import decode_scene, encode_scene
+from instructor_core.ui.scene.stage import Stage
 from tests.ui.inside import stage_of
 
 OWN = "Instruct: {instruction}\nQuery: {text}"
@@ -26,6 +27,11 @@ MINE = "About {instruction}\n{text}"
 def runtime(family_folders: dict[str, Path], checkpoint_a: Path) -> Runtime:
     folders = (family_folders["e5"], family_folders["gemma"], checkpoint_a)
     return Runtime(tuple(map(local_checkpoint, folders)), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def stage(runtime: Runtime) -> Stage:
+    return stage_of(build_demo(runtime))
 
 
 def typed(runtime: Runtime, before: Inputs, template: str) -> RunStep:
@@ -48,7 +54,9 @@ def test_what_is_typed_in_the_field_joins_every_pair(runtime: Runtime) -> None:
     assert typed(runtime, instructor, MINE).inputs.template == ""  # left over from another checkpoint
 
 
-def test_the_field_is_seen_with_checkpoints_that_have_a_template_and_says_who_says_so(runtime: Runtime) -> None:
+def test_the_field_is_seen_with_checkpoints_that_have_a_template_and_says_who_says_so(
+    runtime: Runtime, stage: Stage
+) -> None:
     shown = {}
     for checkpoint in runtime.checkpoints:
         inputs = Inputs(checkpoint.id, ("",), ("text",), None)
@@ -60,12 +68,10 @@ def test_the_field_is_seen_with_checkpoints_that_have_a_template_and_says_who_sa
     assert instructor[0] is False
     (mine,) = template_field(runtime, Inputs(f"{runtime.checkpoints[0].id}\n{MINE}", ("",), ("text",), None))
     assert (mine["value"], mine["label"]) == (MINE, "Template (as you wrote it)")
-    stage = stage_of(build_demo(runtime))
     assert (stage.sidebar.template.value, stage.sidebar.template.visible) == (OWN, True)
 
 
-def test_links_and_the_page_bring_a_template_back(runtime: Runtime) -> None:
-    stage = stage_of(build_demo(runtime))
+def test_links_and_the_page_bring_a_template_back(runtime: Runtime, stage: Stage) -> None:
     start: Inputs = stage.page.inputs.value
     scene = Scene(replace(start, checkpoint_id=f"{start.checkpoint}\n{MINE}"), "map")
     names = [checkpoint.id for checkpoint in runtime.checkpoints]

@@ -13,6 +13,9 @@ from pathlib import Path
 from threading import Event, Thread
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
 COMMIT = "c" * 40
 PIECE = 1 << 20  # bytes sent at once
 
@@ -116,13 +119,23 @@ def handler_of(hub: Hub) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the hub client of this process ask there."""
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+
+
 @contextmanager
-def serve(folder: Path, repository: str) -> Iterator[Hub]:
-    """Serve a folder as a repository until the block ends."""
+def serve(folder: Path, repository: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Serve a folder as a repository until the block ends, to the hub client as the real hub; its cache is `cache`."""
     hub = Hub(folder, repository)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(hub))
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    point_to(hub.url, monkeypatch)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

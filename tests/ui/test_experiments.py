@@ -50,11 +50,6 @@ from instructor_core.ui.trial.search import search
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 
 
-@pytest.fixture(scope="module")
-def runtime() -> Runtime:
-    return Runtime(CHECKPOINTS[:1], device="cpu")
-
-
 def answer(
     experiment: Experiment, runtime: Runtime, inputs: Inputs, request: Request, book: ScoreBook | None = None
 ) -> tuple[Finding, list[str]]:

@@ -158,7 +158,7 @@ def test_display_options_make_no_model_call(runtime: Runtime, monkeypatch: pytes
 
     model = runtime.encoder(inputs.checkpoint_id).model
     monkeypatch.setattr(model, "encode", refuse)
-    monkeypatch.setattr(model, "encode_batches", refuse)
+    monkeypatch.setattr(model, "_encode", refuse)
     for change in ({"scale": "each"}, {"order": "label"}, {"view": "difference"}, {"view": "cross"}):
         similar(runtime, inputs, **change)
     assert similar(runtime, inputs, second=0)[1] == shared  # so it is not sent

@@ -49,20 +49,20 @@ class Counted:
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Counted:
     """One pair at a time, each written down."""
-    counted, original = Counted(), InstructorModel.encode_batches
+    counted, original = Counted(), InstructorModel._encode
 
-    def encode_batches(
-        model: InstructorModel, pairs: Iterator[tuple[str, str]], *, normalize: bool = True
+    def encode(
+        model: InstructorModel, pairs: Iterator[tuple[str, str]], normalize: bool
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         given = list(pairs)
-        for positions, vectors in original(model, given, normalize=normalize):
+        for positions, vectors in original(model, iter(given), normalize):
             assert counted.permits is None or counted.permits.acquire(timeout=30)
             if counted.fail:
                 raise ZeroDivisionError("secret detail")
             counted.pairs += [given[int(i)] for i in positions]
             yield positions, vectors
 
-    monkeypatch.setattr(InstructorModel, "encode_batches", encode_batches)
+    monkeypatch.setattr(InstructorModel, "_encode", encode)
     return counted
 
 
