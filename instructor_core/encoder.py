@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +30,7 @@ from itertools import islice
 from pathlib import Path
 from reprlib import repr as shortened
 from timeit import timeit
-from typing import Any, NamedTuple, Never
+from typing import Any, Never
 
 import numpy as np
 import torch
@@ -128,6 +130,9 @@ def _members(thing: Any, what: str) -> Iterator[Any]:
 def read_pairs(pairs: Any) -> Iterator[tuple[str, str]]:
     """Yield (instruction, text) from any ordered iterable of pairs, by name where a pair has these names."""
     for position, entry in enumerate(_members(pairs, "got")):
+        if type(entry) is tuple and len(entry) == 2 and type(entry[0]) is type(entry[1]) is str:  # as nearly always
+            yield well_formed(entry[0]), well_formed(entry[1])
+            continue
         named = hasattr(entry, "instruction") and hasattr(entry, "text")
         members = (entry.instruction, entry.text) if named else _members(entry, f"pair {position} is")
         pair = tuple(islice(members, 3))
@@ -137,14 +142,25 @@ def read_pairs(pairs: Any) -> Iterator[tuple[str, str]]:
         yield well_formed(str.__str__(pair[0])), well_formed(str.__str__(pair[1]))
 
 
-class Item(NamedTuple):
-    """A pair as the network sees it: its ids, and those of their positions that enter the mean."""
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """N pairs as the network sees them, and which of their tokens enter the mean."""
 
-    position: int
-    instruction: str
-    text: str
-    ids: list[int]
-    pooled: slice
+    pairs: list[tuple[str, str]]
+    ids: NDArray[np.int32]  # of all pairs one behind the other, and between them those that the window cuts off
+    starts: NDArray[np.int64]  # (N,) place of the first id of each
+    lengths: NDArray[np.int64]  # (N,) numbers of ids, </s> included
+    edges: NDArray[np.int64]  # (N,) number of leading ones that stay out of the mean, those of the instruction
+
+    def rows(self) -> list[NDArray[np.int32]]:
+        """Return the ids of each pair."""
+        return [self.ids[start : start + n] for start, n in zip(self.starts, self.lengths, strict=True)]
+
+
+_SPACES = ("", " ", "of the", " Of  the ", "a\tb \n c ,d", "\u00a0 no\u00a0 \u00a8 x\u00b4 ½ ", "e.g. <unk>x_y 1 2")
+# Letters, digits and punctuation of Latin, Greek and Cyrillic, and CJK: no marks that combine with a space.
+_PLAIN = re.compile("[\0-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u20a0-\u20bf\u4e00-\u9fff]*").fullmatch
+_KNOWN_CHARACTERS = 2_000_000  # of words whose ids are kept; then the memory of words begins anew
 
 
 class _Tokenizer:
@@ -157,8 +173,12 @@ class _Tokenizer:
         if not self.full.is_fast or self.full("a")["input_ids"][-1] != self.full.eos_token_id:
             raise EncoderError(f"The tokenizer in {folder} does not end a sequence with </s>, as T5's does.")
         self._special = set(self.full.added_tokens_decoder) - {self.full.unk_token_id}
+        self._end = array("i", [self.full.eos_token_id]).tobytes()
         self.full.backend_tokenizer.no_truncation()  # a tokenizer.json may ask for either
         self.full.backend_tokenizer.no_padding()
+        self._known, self._n_characters = dict[str, bytes](), 0  # parts of strings with their ids, and their size
+        self._by_word = False
+        self._by_word = self._has_words()
 
     def rows(self, string: str) -> list[tuple[int, str, tuple[int, int]]]:
         """Tokenize to (id, piece, character span), ``</s>`` last, nothing truncated."""
@@ -178,15 +198,48 @@ class _Tokenizer:
                 rows.append((char_id, char, (place, place + 1)))
         return [*rows, (encoding.ids[-1], encoding.tokens[-1], (-1, -1))]
 
-    def ids(self, strings: Sequence[str]) -> list[list[int]]:
-        """Tokenize to ids alone, as ``rows`` does and faster."""
+    def ids(self, strings: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Tokenize to ids alone, those of all strings one behind the other, and their numbers: as ``rows``, and faster.
+
+        Where a tokenizer cuts at spaces before anything else, a word that has been seen is looked up.
+        """
+        if self._n_characters > _KNOWN_CHARACTERS:
+            self._known, self._n_characters = {}, 0
+        known, rows, late = self._known, list[bytes](), list[int]()
+        for at, string in enumerate(strings):
+            try:
+                rows.append(b"".join([known[part] for part in self._parts(string)]))
+            except KeyError:
+                rows.append(b"")
+                late.append(at)
+        new = list({part for at in late for part in self._parts(strings[at])}.difference(known))
+        self._n_characters += sum(map(len, new))
         backend = self.full.backend_tokenizer
         backend.encode_special_tokens = True
-        out = [encoding.ids for encoding in backend.encode_batch_fast(list(strings))]
-        return [
-            [row[0] for row in self.rows(string)] if self._special.intersection(ids[:-1]) else ids
-            for string, ids in zip(strings, out, strict=True)
-        ]
+        for part, encoding in zip(new, backend.encode_batch_fast(new), strict=True):
+            ids = encoding.ids[:-1]
+            if not self._special.isdisjoint(ids):
+                ids = [row[0] for row in self.rows(part)[:-1]]
+            known[part] = array("i", ids).tobytes()
+        for at in late:
+            rows[at] = b"".join([known[part] for part in self._parts(strings[at])])
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows)) // 4 + 1
+        return np.frombuffer(bytearray(b"".join([row + self._end for row in rows])), np.int32), lengths
+
+    def _parts(self, string: str) -> list[str]:
+        """Cut a string into words where that changes no id: no character may join the space before or behind it."""
+        return string.split(" ") if self._by_word and (string.isascii() or _PLAIN(string)) else [string]
+
+    def _has_words(self) -> bool:
+        """Return whether what stands between spaces is tokenized by itself, as T5's tokenizers do."""
+        cut = self.full.backend_tokenizer.pre_tokenizer
+        if cut is None or [place for _, (place, _) in cut.pre_tokenize_str("of the")][1:] not in ([2], [3]):
+            return False  # a piece may hold a space
+        if not all(token.special for token in self.full.added_tokens_decoder.values()):
+            return False  # and so may an added token
+        whole = [self.ids([string])[0].tolist() for string in _SPACES]
+        words = [[row[0] for word in string.split(" ") for row in self.rows(word)[:-1]] for string in _SPACES]
+        return [ids[:-1] for ids in whole] == words
 
 
 # ---- ids to states ---------------------------------------------------------------------------------------------------
@@ -196,27 +249,29 @@ _CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as on
 _SCORES = 1 << 18  # of attention in bfloat16 on a CPU at a time: larger temporaries leave its cache
 _PACKED_TOKENS = 65536  # per batch where ``cuda.py`` runs it: without padding, and with one call for all
 _WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
+_FIRST = 1024  # of them in the first window on a GPU, which waits meanwhile
 _AHEAD = {"cuda": 8}  # batches given to a device before the first is read: meanwhile the next are prepared
 
-Batch = list[list[Item]]  # runs of pairs that go through attention together, each padded to the first, its longest
+Batch = list[NDArray[np.int64]]  # runs of pairs that go through attention together, padded to the first, its longest
 Record = tuple[list[Tensor], list[list[Tensor]]]  # residual stream, attention weights by block and sequence
 
 
-def _batches(items: Sequence[Item], budget: int, call: int) -> Iterator[Batch]:
+def _batches(lengths: NDArray[np.int64], budget: int, call: int) -> Iterator[Batch]:
     """Yield batches of runs, longest first; another run begins where padding the rest would cost more than a call."""
-    items = sorted(items, key=lambda item: -len(item.ids))
+    order = np.argsort(-lengths, kind="stable")
+    widths = lengths[order].tolist()
     batch: Batch = []
     start = used = 0
-    while start < len(items):
-        width = len(items[start].ids)
+    while start < len(widths):
+        width = widths[start]
         if batch and used + width > budget:
             yield batch
             batch, used = [], 0
-        end = min(len(items), start + max(1, (budget - used) // width))
+        end = min(len(widths), start + max(1, (budget - used) // width))
         stop = start + 1
-        while stop < end and (end - stop) * (width - len(items[stop].ids)) <= call:
+        while stop < end and (end - stop) * (width - widths[stop]) <= call:
             stop += 1
-        batch.append(items[start:stop])
+        batch.append(order[start:stop])
         used += width * (stop - start)
         start = stop
     if batch:
@@ -503,26 +558,26 @@ class InstructorModel(nn.Module):
 
     def count_tokens(self, strings: Sequence[str]) -> list[int]:
         """Return the number of tokens of each string on its own, without ``</s>``."""
-        return [len(ids) - 1 for ids in self._tokenizer.ids([well_formed(string) for string in strings])]
+        return (self._tokenizer.ids([well_formed(string) for string in strings])[1] - 1).tolist()  # type: ignore[no-any-return]
 
-    def prepare(self, pairs: Iterable[tuple[str, str]], start: int = 0) -> list[Item]:
-        """Join, tokenize and truncate what ``read_pairs`` gave; ``start`` is the position of the first pair."""
+    def prepare(self, pairs: Iterable[tuple[str, str]]) -> Prepared:
+        """Join, tokenize and truncate what ``read_pairs`` gave."""
         pairs = list(pairs)
-        instructions = list(dict.fromkeys(instruction for instruction, _ in pairs))
-        lengths = dict(zip(instructions, self.count_tokens([entry.strip() for entry in instructions]), strict=True))
+        instructions = list(dict.fromkeys([instruction for instruction, _ in pairs]))
+        counts = dict(zip(instructions, self.count_tokens([entry.strip() for entry in instructions]), strict=True))
         room = self.max_seq_length - 1
-        for instruction, length in lengths.items():
-            if length >= room:
+        for instruction, count in counts.items():
+            if count >= room:
                 raise EncoderError(
-                    f"The instruction leaves no room for a text: it has {length} tokens, and the window is "
+                    f"The instruction leaves no room for a text: it has {count} tokens, and the window is "
                     f"{self.max_seq_length} with </s>. Shorten the instruction {instruction[:40]!r}..."
                 )
-        joined = self._tokenizer.ids([instruction + text.strip() for instruction, text in pairs])
-        return [
-            # Pooled is what follows the instruction, and </s> in any case: the references would divide by zero there.
-            Item(start + at, *pair, [*ids[:-1][:room], ids[-1]], slice(min(lengths[pair[0]], len(ids) - 1), None))
-            for at, (pair, ids) in enumerate(zip(pairs, joined, strict=True))
-        ]
+        ids, whole = self._tokenizer.ids([instruction + text.strip() for instruction, text in pairs])
+        starts, lengths = np.cumsum(whole) - whole, np.minimum(whole, room + 1)
+        ids[starts + lengths - 1] = ids[starts + whole - 1]
+        # The mean begins behind the instruction, and has </s> in any case: the references would divide by zero there.
+        edges = np.minimum(np.array([counts[instruction] for instruction, _ in pairs], dtype=np.int64), whole - 1)
+        return Prepared(pairs, ids, starts, lengths, edges)
 
     @cached_property
     def _packed(self) -> Any:
@@ -541,34 +596,38 @@ class InstructorModel(nn.Module):
         logging.getLogger(__name__).warning("Encoding on %s with padding, which is slower: %s", self.device, reason)
         return None
 
-    def _split(self, items: Sequence[Item], budget: int | None = None) -> Iterator[Batch]:
+    def _split(self, lengths: NDArray[np.int64], budget: int | None = None) -> Iterator[Batch]:
         """Yield batches of a size that suits the device, or of at most ``budget`` tokens."""
         if self._packed:
-            return _batches(items, budget or _PACKED_TOKENS, 0)
+            return _batches(lengths, budget or _PACKED_TOKENS, 0)
         kind = self.device.type if self.device.type in _BATCH_TOKENS else "cpu"
-        return _batches(items, budget or _BATCH_TOKENS[kind], _CALL_TOKENS[kind])
+        return _batches(lengths, budget or _BATCH_TOKENS[kind], _CALL_TOKENS[kind])
 
-    def _send(self, numbers: list[int]) -> Tensor:
-        """Return numbers as a tensor on the device, without waiting for a GPU that is busy."""
-        on_gpu = self.device.type == "cuda"
-        return torch.tensor(numbers, pin_memory=on_gpu).to(self.device, non_blocking=on_gpu)
+    def _send(self, *arrays: NDArray[np.integer]) -> tuple[Tensor, ...]:
+        """Return numbers as tensors on the device, by one copy that does not wait for a GPU that is busy."""
+        joined = torch.from_numpy(np.concatenate(arrays, dtype=np.int32))
+        if self.device.type == "cuda":
+            joined = joined.pin_memory().to(self.device, non_blocking=True)
+        return torch.split(joined.to(self.device), [array.size for array in arrays])
 
-    def _run(self, batch: Batch, record: Record | None = None) -> tuple[Tensor, Tensor, list[tuple[Item, slice]]]:
-        """Run a batch: ``(b, D)`` embeddings, not normalised; ``(R, h)`` last hidden states; the rows of each item."""
-        ids, edges, places = list[int](), list[int](), list[tuple[Item, slice]]()
-        for items in batch:
-            for item in items:
-                first, end = len(ids), len(ids) + len(item.ids)
-                places.append((item, slice(first, end)))
-                edges += first, first + item.pooled.start, end
-                ids += item.ids + [self.pad_id] * (len(items[0].ids) - len(item.ids))
-        runs = [[len(item.ids) for item in items] for items in batch]
-        hidden = (self._packed or self.backbone).run(self._send(ids), runs, record)
+    def _run(self, prepared: Prepared, batch: Batch, record: Record | None = None) -> tuple[Tensor, Tensor, list[int]]:
+        """Run a batch: ``(b, D)`` embeddings, not normalised; ``(R, h)`` last hidden states; first row of each pair."""
+        runs = [prepared.lengths[rows] for rows in batch]
+        rows, lengths = np.concatenate(batch), np.concatenate(runs)
+        widths = np.repeat([run[0] for run in runs], [len(run) for run in runs])
+        firsts = np.cumsum(widths) - widths
+        places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        ids = np.full(widths.sum(), self.pad_id, dtype=np.int32)
+        ids[np.repeat(firsts, lengths) + places] = prepared.ids[np.repeat(prepared.starts[rows], lengths) + places]
+        # Three means of each: instruction, text and end, padding.
+        edges = np.stack([firsts, firsts + prepared.edges[rows], firsts + lengths], axis=1).ravel()
+        sent, bags = self._send(ids, edges)
+        hidden = (self._packed or self.backbone).run(sent, [run.tolist() for run in runs], record)
         # The instruction has done its work inside attention; its own tokens stay out of the mean, or texts under one
-        # instruction would be alike merely by sharing it. Three means each: instruction, text and end, padding.
-        rows = torch.arange(len(ids), device=self.device)
-        means = F.embedding_bag(rows, hidden, self._send(edges), mode="mean")[1::3]
-        return self.dense(means), hidden, places
+        # instruction would be alike merely by sharing it.
+        numbers = torch.arange(len(ids), dtype=bags.dtype, device=self.device)
+        means = F.embedding_bag(numbers, hidden, bags, mode="mean")[1::3]
+        return self.dense(means), hidden, firsts.tolist()
 
     def forward(self, pairs: Pairs, normalize: bool = True) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Embed ``N`` pairs in one batch, whole and token by token; gradients are recorded in ``train()`` mode alone.
@@ -578,15 +637,17 @@ class InstructorModel(nn.Module):
             text's and, last, ``</s>``; and those of the instruction's tokens, ``(m_i, h)``. All have unit length if
             ``normalize``; else an embedding is the linear layer applied to the mean of its averaged states.
         """
-        if not (prepared := self.prepare(read_pairs(pairs))):
+        prepared = self.prepare(read_pairs(pairs))
+        if not (n := len(prepared.pairs)):
             return torch.zeros(0, self.dim, device=self.device), [], []
-        (batch,) = self._split(prepared, budget=len(prepared) * self.max_seq_length)
+        (batch,) = self._split(prepared.lengths, budget=n * self.max_seq_length)
         with torch.inference_mode(not self.training):
-            embeddings, hidden, places = self._run(batch)
+            embeddings, hidden, firsts = self._run(prepared, batch)
             if normalize:
                 embeddings, hidden = F.normalize(embeddings, dim=-1), F.normalize(hidden, dim=-1)
-            order = sorted(range(len(places)), key=lambda i: places[i][0].position)
-            parts = [torch.tensor_split(hidden[rows], [item.pooled.start]) for item, rows in sorted(places)]
+            order = np.argsort(np.concatenate(batch))
+            rows = zip((firsts[at] for at in order), prepared.lengths.tolist(), prepared.edges.tolist(), strict=True)
+            parts = [torch.tensor_split(hidden[first : first + length], [edge]) for first, length, edge in rows]
             return embeddings[order], [text for _, text in parts], [instruction for instruction, _ in parts]
 
     def encode(
@@ -623,55 +684,66 @@ class InstructorModel(nn.Module):
     def _encode(
         self, reader: Iterator[tuple[str, str]], normalize: bool
     ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        start, running, on_gpu = 0, deque[tuple[list[int], Tensor, Any]](), self.device.type == "cuda"
+        on_gpu = self.device.type == "cuda"
+        # Brings back a batch while the next ones run; pinned memory of that size would have to be allocated first.
+        side = torch.cuda.Stream(self.device) if on_gpu else None  # type: ignore[no-untyped-call]
+        running = deque[tuple[NDArray[np.int64], Tensor, Any]]()
 
-        def arrived(positions: list[int], vectors: Tensor, event: Any) -> tuple[NDArray[np.int64], Vectors]:
-            if event:
-                event.synchronize()
-            return np.asarray(positions, dtype=np.int64), vectors.numpy()
+        def arrived(positions: NDArray[np.int64], embeddings: Tensor, event: Any) -> tuple[NDArray[np.int64], Vectors]:
+            with torch.cuda.stream(side):
+                if side:
+                    side.wait_event(event)
+                return positions, embeddings.cpu().numpy()
 
-        while prepared := self.prepare(islice(reader, _WINDOW), start):
-            start += len(prepared)
-            for batch in self._split(prepared):
-                with torch.inference_mode():
-                    embeddings, _, places = self._run(batch)
-                    embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
-                    here = torch.empty(embeddings.shape, pin_memory=on_gpu).copy_(embeddings, non_blocking=on_gpu)
-                event = torch.cuda.current_stream(self.device).record_event() if on_gpu else None
-                running.append(([item.position for item, _ in places], here, event))
-                if len(running) > _AHEAD.get(self.device.type, 0):
-                    yield arrived(*running.popleft())
+        start = 0
+        try:
+            while pairs := list(islice(reader, min(_WINDOW, _FIRST + start) if on_gpu else _WINDOW)):
+                prepared = self.prepare(pairs)
+                for batch in self._split(prepared.lengths):
+                    with torch.inference_mode():
+                        embeddings = self._run(prepared, batch)[0]
+                        embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
+                    event = torch.cuda.current_stream(self.device).record_event() if on_gpu else None
+                    running.append((np.concatenate(batch) + start, embeddings, event))
+                    if len(running) > _AHEAD.get(self.device.type, 0):
+                        yield arrived(*running.popleft())
+                start += len(pairs)
+        except Exception:  # comes after all that came before it
+            yield from (arrived(*batch) for batch in running)
+            raise
         yield from (arrived(*batch) for batch in running)
 
     @torch.inference_mode()
     def encode_tokens(self, pairs: Pairs, *, layers: bool = False, attentions: bool = False) -> list[TokenEncoding]:
         """Return every token's place and vectors for each pair, in the order given; on request those inside as well."""
         results: dict[int, TokenEncoding] = {}
-        for batch in self._split(self.prepare(read_pairs(pairs))):
+        prepared = self.prepare(read_pairs(pairs))
+        for batch in self._split(prepared.lengths):
             streams, maps = list[Tensor](), list[list[Tensor]]()
-            _, hidden, places = self._run(batch, (streams, maps) if layers or attentions else None)
+            _, hidden, firsts = self._run(prepared, batch, (streams, maps) if layers or attentions else None)
             projected = self.dense(hidden)
-            for i, (item, rows) in enumerate(places):
-                n = len(item.ids)
-                joined, edge = item.instruction + item.text.strip(), len(item.instruction)
+            for i, position in enumerate(np.concatenate(batch).tolist()):
+                (instruction, text), n = prepared.pairs[position], int(prepared.lengths[position])
+                rows, n_instruction = slice(firsts[i], firsts[i] + n), int(prepared.edges[position])
+                joined, edge = instruction + text.strip(), len(instruction)
                 *pieces, end = self._tokenizer.rows(joined)
                 token_ids, tokens, spans = zip(*pieces[: n - 1], end, *pieces[n - 1 :], strict=True)  # cut ones last
                 segments = [
                     Segment.TEXT if start >= edge else Segment.INSTRUCTION if stop <= edge else Segment.STRADDLING
                     for start, stop in spans[: n - 1]
                 ]
-                results[item.position] = TokenEncoding(
-                    instruction=item.instruction,
-                    text=item.text,
+                results[position] = TokenEncoding(
+                    instruction=instruction,
+                    text=text,
                     joined=joined,
                     token_ids=np.asarray(token_ids, dtype=np.int64),
                     tokens=tokens,
                     spans=np.asarray(spans, dtype=np.int64),
                     segments=(*segments, Segment.END, *[Segment.CUT] * (len(spans) - n)),
-                    pooling_mask=np.isin(np.arange(n), np.arange(n)[item.pooled]),
+                    pooling_mask=np.arange(n) >= n_instruction,
                     hidden=hidden[rows].cpu().numpy(),
                     projected=projected[rows].cpu().numpy(),
-                    n_instruction_tokens=item.pooled.start,
+                    n_instruction_tokens=n_instruction,
                     max_seq_length=self.max_seq_length,
                     layers=torch.stack([part[rows].float() for part in streams]).cpu().numpy() if layers else None,
                     attentions=torch.stack([part[i][:, :n, :n] for part in maps]).cpu().numpy() if attentions else None,

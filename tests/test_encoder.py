@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer, normalizers
+from tokenizers import pre_tokenizers as cuts
 from torch.nn import functional as F
 
 import instructor_core.encoder as encoder_module
@@ -118,6 +120,11 @@ class TestEncode:
         assert [positions.tolist() for positions, _ in found] == [positions for positions, _ in expected]
         for (_, rows), (_, wanted) in zip(found, expected, strict=True):
             np.testing.assert_array_equal(rows, wanted)
+        monkeypatch.setattr(encoder_module, "_WINDOW", len(PAIRS))
+        batches = model.encode_batches([*PAIRS, ("word " * 600, "")])
+        assert [next(batches)[0].tolist() for _ in expected] == [positions for positions, _ in expected]
+        with pytest.raises(EncoderError, match="leaves no room"):
+            next(batches)
 
     def test_gradients_flow_in_training_mode_alone_which_a_merged_model_refuses(
         self, checkpoint_a: Path, model: InstructorModel
@@ -222,6 +229,55 @@ CONTAINERS: dict[str, Callable[[], object]] = {
     "rows of a database": lambda: DATABASE.execute("VALUES ('Topic: ', 'Soup'), (?, 'Rain again')", [REVIEW]),
     "records": lambda: [SimpleNamespace(text=text, instruction=instruction) for instruction, text in TWO],
 }
+
+
+# How T5's own tokenizers cut, as the hub has them and as they are converted today; and one whose pieces hold spaces.
+CUTS: dict[str, tuple[bool, Any, Any]] = {
+    "mini's": (True, None, None),
+    "words": (True, normalizers.NFKC(), cuts.Sequence([cuts.WhitespaceSplit(), cuts.Metaspace()])),
+    "spaces": (False, normalizers.NFKC(), cuts.Metaspace()),
+    "whole": (False, normalizers.NFKC(), cuts.Metaspace(split=False)),
+}
+
+
+class TestKnownWords:
+    @pytest.mark.parametrize("cut", CUTS)
+    def test_what_has_been_seen_gives_the_ids_of_whole_strings(
+        self, cut: str, checkpoint_b: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        by_word, normalizer, pre_tokenizer = CUTS[cut]
+        folder = shutil.copytree(checkpoint_b, tmp_path / "copy")
+        if pre_tokenizer:
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, pre_tokenizer
+            tokenizer.save(str(folder / "tokenizer.json"))
+        read = InstructorModel(folder)._tokenizer
+        assert read._by_word is by_word
+        rng = np.random.default_rng(0)
+        # Spaces of all kinds, marks that combine with one, and what normalising turns into one.
+        odd = [
+            *"a b c  Z9.,-_'é½²ßΣς你ก",
+            " ",
+            " ",
+            "\t",
+            "\n",
+            "\r\n",
+            "\x1c",
+            "\x0b",
+            "\u00a0",
+            "\u3000",
+            "\u2028",
+            "\u00ad",
+        ]
+        odd += ["\u0301", "\u200d", "\u0600", "\u00b4", "\u00a8", "\u3099", "▁", "</s>", "<pad>", "<unk>", "the", "ing"]
+        strings = ["".join(rng.choice(odd, size=n)) for n in rng.integers(0, 12, size=600)]
+        expected = [[row[0] for row in read.rows(string)] for string in strings]
+        for known in (10, 10**6, 10**6):  # forgotten at once, new, seen
+            monkeypatch.setattr(encoder_module, "_KNOWN_CHARACTERS", known)
+            for some in (slice(0, 300), slice(0, 600)):
+                ids, lengths = read.ids(strings[some])
+                found = np.split(ids, np.cumsum(lengths)[:-1])
+                assert [row.tolist() for row in found] == expected[some]
 
 
 class TestPairs:

@@ -56,10 +56,11 @@ def test_the_inputs_are_those_of_the_encoder_token_by_token(
         monkeypatch.setattr(mini, "max_seq_length", window)
         inputs = onnx_inputs(tokenizer, PAIRS, window)
         assert {array.shape for array in inputs.values()} == {(len(PAIRS), window)}
-        for row, item in enumerate(mini.prepare(read_pairs(PAIRS))):
+        prepared = mini.prepare(read_pairs(PAIRS))
+        for row, (ids, edge) in enumerate(zip(prepared.rows(), prepared.edges, strict=True)):
             n = inputs["attention_mask"][row].sum()
-            assert inputs["input_ids"][row, :n].tolist() == item.ids
-            assert np.flatnonzero(inputs["pooling_mask"][row]).tolist() == list(range(n))[item.pooled]
+            assert inputs["input_ids"][row, :n].tolist() == ids.tolist()
+            assert np.flatnonzero(inputs["pooling_mask"][row]).tolist() == list(range(edge, n))
     with pytest.raises(UserError, match="no room for a text: it has 600 tokens, and the window is 512"):
         onnx_inputs(tokenizer, [("a " * 600, "text")])
 

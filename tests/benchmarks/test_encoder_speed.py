@@ -60,6 +60,10 @@ def test_engines_agree_and_ratios_are_relative_to_the_reference(timings: dict[st
     assert 0.99 < timings["onnxruntime, int8"].min_cosine < 0.99999
     ratios = [a / b for a, b in zip(theirs.seconds, ours.seconds, strict=True)]
     assert ours.ratio == pytest.approx((min(ratios), np.median(ratios), max(ratios)))
+    if half := timings.get("sentence-transformers, bfloat16"):
+        assert half.ratio_bfloat16 == 1
+        ratios = [a / b for a, b in zip(half.seconds, ours.seconds, strict=True)]
+        assert ours.ratio_bfloat16 == pytest.approx(np.median(ratios))
 
 
 def test_the_padding_is_what_the_batches_hold(timings: dict[str, encoder_speed.Timing], mini: InstructorModel) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from instructor_core import InstructorModel
-from instructor_core.encoder import EncoderError, read_pairs
+from instructor_core.encoder import EncoderError
 from instructor_core.train.batch import Batch
 from instructor_core.train.chunked import ChunkedNetwork
 from instructor_core.train.network import TrainingNetwork
@@ -167,13 +167,12 @@ def test_words_that_are_known_give_the_ids_of_inference(max_tokens: int | None) 
     pairs = [(instruction, text) for text in odd for instruction in (*INSTRUCTIONS[:3], " two  spaces ", "tab\t")]
     pairs += some_pairs(40)
     tokenizer = PairTokenizer(model, max_tokens)
-    whole = model.prepare(read_pairs(pairs))
-    for take in (pairs, [pair for pair in pairs if pair[0][-1:] in ("", " ")]):
-        tokens = tokenizer(take)
-        for ids, masked, pair in zip(tokens.rows(), tokens.masked, take, strict=True):
-            item = whole[pairs.index(pair)]
-            kept = item.ids if max_tokens is None else [*item.ids[:-1][: item.pooled.start + max_tokens], item.ids[-1]]
-            assert (ids.tolist(), int(masked)) == (kept, item.pooled.start), pair
+    tokens = tokenizer(pairs)
+    for ids, masked, pair in zip(tokens.rows(), tokens.masked, pairs, strict=True):
+        (whole,) = model.encode_tokens([pair])
+        *kept, end = whole.token_ids[: whole.n_encoded].tolist()
+        kept = kept if max_tokens is None else kept[: whole.n_instruction_tokens + max_tokens]
+        assert (ids.tolist(), int(masked)) == ([*kept, end], whole.n_instruction_tokens), pair
     with pytest.raises(EncoderError, match="no room"):
         tokenizer([("word " * 600, "text")])
 

@@ -17,7 +17,7 @@ from instructor_core.train.mini.deeper import deepen
 from instructor_core.train.mini.initial import make_checkpoint
 from instructor_core.train.mini.material import Material, read_material, summary, write_material
 from instructor_core.train.mini.mixture import Mixture
-from instructor_core.train.mini.shares import MixtureSettings
+from instructor_core.train.mini.shares import SHARES, MixtureSettings
 from instructor_core.train.mini.sources import licences
 from instructor_core.train.mini.taught import read_taught, teach
 from instructor_core.train.mini.teacher import Teacher, pack_teacher
@@ -114,6 +114,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--seconds", type=float, help="length by the clock, in place of steps")
     add("--tokens", type=int, help="tokens of a batch (default: 7000, on a GPU 14000)")
     add("--batches", type=int, help="batches of a step (default: 1, on a GPU 8)")
+    add("--shares", nargs="+", type=_share, default=[], metavar="KIND=SHARE", help="of batches, in place of the usual")
     add("--processes", type=int, help="that make batches ahead (default: 0, on a GPU all cores but two)")
     add("--chunk-tokens", type=int, default=768, help="padded tokens per pass on a CPU (default: %(default)s)")
     add("--learning-rate", type=float, default=4e-4, help="default: %(default)s")
@@ -130,6 +131,14 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--save-every", type=int, default=250, metavar="STEPS", help="default: %(default)s")
     add("--log-every", type=int, default=20, metavar="STEPS", help="default: %(default)s")
     add("--threads", type=int, help="CPU threads (default: as many as PyTorch takes)")
+
+
+def _share(text: str) -> tuple[str, float]:
+    """Read `plain=0.3`."""
+    kind, _, share = text.partition("=")
+    if kind not in SHARES:
+        raise argparse.ArgumentTypeError(f"{kind!r} is no kind of batch. Kinds: {', '.join(SHARES)}.")
+    return kind, float(share)
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -174,7 +183,10 @@ def _run(options: argparse.Namespace) -> None:
     # A checkpoint that teaches wordings is asked at every step, which processes that feed a GPU have no time for.
     known = None if options.from_scratch or processes else InstructorModel(options.start, device=options.device)
     mixture = MixtureSettings(
-        seed=options.seed, tokens=options.tokens or (14_000 if on_gpu else 7000), warm=not options.from_scratch
+        seed=options.seed,
+        tokens=options.tokens or (14_000 if on_gpu else 7000),
+        warm=not options.from_scratch,
+        shares=dict(options.shares) or None,
     )
     source = Mixture(material, taught, wordings, mixture, known=known)
     warmup = options.warmup if options.warmup is not None else 250 if on_gpu else 60
