@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.metrics import nearest_agreement as agreement
 from instructor_core.analysis.suggest import Objective, load_builder
+from instructor_core.cache import CachedEncoder
+from instructor_core.hub import BUNDLED
 from instructor_core.ui.examples import Example, load_examples
+from instructor_core.ui.fingerprints import fingerprints
 from instructor_core.ui.inputs import MAX_INSTRUCTIONS
 
 if TYPE_CHECKING:
@@ -93,6 +96,15 @@ def test_texts_group_by_what_the_instruction_asks_for_and_by_nothing_else(
         assert agreement(vectors, groupings[grouping]) >= 0.85 and gap(vectors, groupings[grouping]) > 0.2
         for other in set(wanted) - {grouping}:
             assert gap(vectors, groupings[other]) < 0.05
+
+
+@pytest.mark.parametrize("name", [name for name, _ in GROUPED])
+def test_the_line_under_each_instruction_that_groups_says_that_it_moves_the_texts(
+    encoder: CachedEncoder, name: str
+) -> None:
+    inputs = EXAMPLES[name].inputs(BUNDLED)
+    found = zip(inputs.instructions, fingerprints(encoder.encode, inputs), strict=True)
+    assert all(result is not None and result.verdict == "moves" for instruction, result in found if instruction)
 
 
 def test_under_the_instruction_about_the_speaker_no_nearest_neighbour_is_from_the_same_event(
