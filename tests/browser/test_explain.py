@@ -52,7 +52,7 @@ def test_every_question_is_answered_in_words_and_figures(page: Page, mini: Instr
         ("drop or delete a word", 1, "the cosine goes from"),
         ("what the instruction moved", 1, "of the move"),
         ("where it enters", 1, "They start equal, at 0"),
-        ("similarity by layer", 2, "Layer 0 of 6"),
+        ("similarity by layer", 2, f"Layer 0 of {mini.n_layers}"),
         ("attention", 2, "attention"),
         ("boundary and pooling", 1, "instruction 8 + text 11"),
     ):
