@@ -8,7 +8,8 @@ compute, whatever the dtype of the weights: bfloat16 then rounds only what enter
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 import triton
 import triton.language as tl
+from numpy.typing import NDArray
 from torch import Tensor
 
 _REACH = 512  # distances that the table of biases covers at first
@@ -25,6 +27,7 @@ _OPTIONS: dict[torch.dtype, dict[str, Any]] = {
     torch.float32: {"PRECISION": "tf32x3", "num_warps": 4, "num_stages": 2},
     torch.bfloat16: {"PRECISION": "ieee", "num_warps": 2, "num_stages": 2},
 }
+_AHEAD = 8  # batches given to a GPU before the first is read: meanwhile the next are prepared
 _BLOCK = 32  # queries, and keys, at a time
 _TOLERANCE = {torch.float32: 1e-2, torch.bfloat16: 0.2}  # of the self-check: relative, a wrong kernel is off by 1
 
@@ -180,12 +183,38 @@ class Packed:
             self._bias = (table.float() * math.log2(math.e)).t().contiguous()
         return self._bias
 
+    @classmethod
     @torch.inference_mode()
-    def is_right(self) -> bool:
-        """Return whether this GPU and these versions give what plain PyTorch gives, tried on some short sequences."""
+    def checked(cls, t5: Any) -> Packed:
+        """Return one that gives what plain PyTorch gives on this GPU with these versions, tried on short sequences."""
+        packed = cls(t5)
         for runs in ([[130], [64, 64], [33, 33], [3]], [[32], [9, 9]]):
-            ids = torch.arange(sum(map(sum, runs)), device=self._device) % self._t5.config.vocab_size
-            fast, plain = self.run(ids, runs), self._t5.run(ids, runs)
-            if not (fast - plain).norm() < _TOLERANCE[self._dtype] * plain.norm():
-                return False
-        return True
+            ids = torch.arange(sum(map(sum, runs)), device=packed._device) % t5.config.vocab_size
+            fast, plain = packed.run(ids, runs), t5.run(ids, runs)
+            if not (fast - plain).norm() < _TOLERANCE[packed._dtype] * plain.norm():
+                raise RuntimeError("it does not give what plain PyTorch gives here")
+        return packed
+
+
+def bring_back(
+    batches: Iterable[tuple[NDArray[np.int64], Tensor]], device: torch.device
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield positions and embeddings in main memory, while the GPU has the next batches to work on."""
+    # Beside the stream that computes; pinned memory of that size would have to be allocated first.
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    running = deque[tuple[NDArray[np.int64], Tensor, Any]]()
+
+    def arrived(positions: NDArray[np.int64], embeddings: Tensor, event: Any) -> tuple[NDArray[np.int64], Any]:
+        with torch.cuda.stream(side):
+            side.wait_event(event)
+            return positions, embeddings.cpu().numpy()
+
+    try:
+        for positions, embeddings in batches:
+            running.append((positions, embeddings, torch.cuda.current_stream(device).record_event()))
+            if len(running) > _AHEAD:
+                yield arrived(*running.popleft())
+    except Exception:  # comes after all that came before it
+        yield from (arrived(*batch) for batch in running)
+        raise
+    yield from (arrived(*batch) for batch in running)

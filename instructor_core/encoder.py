@@ -10,26 +10,23 @@ Su et al. 2023, "One Embedder, Any Task" (arXiv 2212.09741), is five steps, and 
 
 Callers use ``InstructorModel``, at the end. Where published implementations disagree this follows InstructorEmbedding
 1.0.1 and sentence-transformers, but for what it says there. Copied alone elsewhere the file works, with PyTorch and
-Transformers, but without ``hub.py`` (the bundled checkpoint by name, a dead hub reported within seconds) and
-``cuda.py`` (a GPU without padding).
+Transformers, and gives the same embeddings, but without ``hub.py`` (the bundled checkpoint by name, a dead hub reported
+within seconds) and what makes it fast: ``words.py`` (strings to ids), ``products.py`` (a CPU), ``cuda.py`` (a GPU).
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 from array import array
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from reprlib import repr as shortened
-from timeit import timeit
 from typing import Any, Never
 
 import numpy as np
@@ -46,6 +43,7 @@ from transformers import AutoTokenizer, T5EncoderModel
 Pair = Sequence[str]
 Pairs = Iterable[Pair]
 Vectors = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 
 class EncoderError(ValueError):
@@ -148,19 +146,13 @@ class Prepared:
 
     pairs: list[tuple[str, str]]
     ids: NDArray[np.int32]  # of all pairs one behind the other, and between them those that the window cuts off
-    starts: NDArray[np.int64]  # (N,) place of the first id of each
-    lengths: NDArray[np.int64]  # (N,) numbers of ids, </s> included
-    edges: NDArray[np.int64]  # (N,) number of leading ones that stay out of the mean, those of the instruction
+    starts: Integers  # (N,) place of the first id of each
+    lengths: Integers  # (N,) numbers of ids, </s> included
+    edges: Integers  # (N,) number of leading ones that stay out of the mean, those of the instruction
 
     def rows(self) -> list[NDArray[np.int32]]:
         """Return the ids of each pair."""
         return [self.ids[start : start + n] for start, n in zip(self.starts, self.lengths, strict=True)]
-
-
-_SPACES = ("", " ", "of the", " Of  the ", "a\tb \n c ,d", "\u00a0 no\u00a0 \u00a8 x\u00b4 ½ ", "e.g. <unk>x_y 1 2")
-# Letters, digits and punctuation of Latin, Greek and Cyrillic, and CJK: no marks that combine with a space.
-_PLAIN = re.compile("[\0-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u20a0-\u20bf\u4e00-\u9fff]*").fullmatch
-_KNOWN_CHARACTERS = 2_000_000  # of words whose ids are kept; then the memory of words begins anew
 
 
 class _Tokenizer:
@@ -176,9 +168,11 @@ class _Tokenizer:
         self._end = array("i", [self.full.eos_token_id]).tobytes()
         self.full.backend_tokenizer.no_truncation()  # a tokenizer.json may ask for either
         self.full.backend_tokenizer.no_padding()
-        self._known, self._n_characters = dict[str, bytes](), 0  # parts of strings with their ids, and their size
-        self._by_word = False
-        self._by_word = self._has_words()
+        self._fast: Callable[[Sequence[str]], list[bytes]] = self._tokenize
+        with suppress(ImportError):  # in a copy of this file alone
+            from .words import by_word
+
+            self._fast = by_word(self._tokenize, self.full)
 
     def rows(self, string: str) -> list[tuple[int, str, tuple[int, int]]]:
         """Tokenize to (id, piece, character span), ``</s>`` last, nothing truncated."""
@@ -198,65 +192,38 @@ class _Tokenizer:
                 rows.append((char_id, char, (place, place + 1)))
         return [*rows, (encoding.ids[-1], encoding.tokens[-1], (-1, -1))]
 
-    def ids(self, strings: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Tokenize to ids alone, those of all strings one behind the other, and their numbers: as ``rows``, and faster.
-
-        Where a tokenizer cuts at spaces before anything else, a word that has been seen is looked up.
-        """
-        if self._n_characters > _KNOWN_CHARACTERS:
-            self._known, self._n_characters = {}, 0
-        known, rows, late = self._known, list[bytes](), list[int]()
-        for at, string in enumerate(strings):
-            try:
-                rows.append(b"".join([known[part] for part in self._parts(string)]))
-            except KeyError:
-                rows.append(b"")
-                late.append(at)
-        new = list({part for at in late for part in self._parts(strings[at])}.difference(known))
-        self._n_characters += sum(map(len, new))
-        backend = self.full.backend_tokenizer
+    def _tokenize(self, strings: Sequence[str]) -> list[bytes]:
+        """Tokenize to the bytes of the ids alone, without ``</s>``: as ``rows``, and faster."""
+        backend, rows = self.full.backend_tokenizer, []
         backend.encode_special_tokens = True
-        for part, encoding in zip(new, backend.encode_batch_fast(new), strict=True):
+        for string, encoding in zip(strings, backend.encode_batch_fast(list(strings)), strict=True):
             ids = encoding.ids[:-1]
             if not self._special.isdisjoint(ids):
-                ids = [row[0] for row in self.rows(part)[:-1]]
-            known[part] = array("i", ids).tobytes()
-        for at in late:
-            rows[at] = b"".join([known[part] for part in self._parts(strings[at])])
+                ids = [row[0] for row in self.rows(string)[:-1]]
+            rows.append(array("i", ids).tobytes())
+        return rows
+
+    def ids(self, strings: Sequence[str]) -> tuple[NDArray[np.int32], Integers]:
+        """Return the ids of all strings one behind the other, ``</s>`` after each, and how many each string has."""
+        rows = self._fast(strings)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows)) // 4 + 1
         return np.frombuffer(bytearray(b"".join([row + self._end for row in rows])), np.int32), lengths
-
-    def _parts(self, string: str) -> list[str]:
-        """Cut a string into words where that changes no id: no character may join the space before or behind it."""
-        return string.split(" ") if self._by_word and (string.isascii() or _PLAIN(string)) else [string]
-
-    def _has_words(self) -> bool:
-        """Return whether what stands between spaces is tokenized by itself, as T5's tokenizers do."""
-        cut = self.full.backend_tokenizer.pre_tokenizer
-        if cut is None or [place for _, (place, _) in cut.pre_tokenize_str("of the")][1:] not in ([2], [3]):
-            return False  # a piece may hold a space
-        if not all(token.special for token in self.full.added_tokens_decoder.values()):
-            return False  # and so may an added token
-        whole = [self.ids([string])[0].tolist() for string in _SPACES]
-        words = [[row[0] for word in string.split(" ") for row in self.rows(word)[:-1]] for string in _SPACES]
-        return [ids[:-1] for ids in whole] == words
 
 
 # ---- ids to states ---------------------------------------------------------------------------------------------------
 
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}  # per batch, padding included; small ones stay inside a CPU's cache
-_CALL_TOKENS = {"cpu": 8, "cuda": 1024}  # padded tokens that cost as much as one more call of attention per layer
-_SCORES = 1 << 18  # of attention in bfloat16 on a CPU at a time: larger temporaries leave its cache
-_PACKED_TOKENS = 65536  # per batch where ``cuda.py`` runs it: without padding, and with one call for all
+# Tokens per batch, padding included, and how many cost as much as one more call of attention per layer: on a CPU, whose
+# cache holds small batches; on a GPU; and there without padding, by ``cuda.py``, with one call for all.
+_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384, "packed": 65536}
+_CALL_TOKENS = {"cpu": 8, "cuda": 1024, "packed": 0}
 _WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
-_FIRST = 1024  # of them in the first window on a GPU, which waits meanwhile
-_AHEAD = {"cuda": 8}  # batches given to a device before the first is read: meanwhile the next are prepared
+_FIRST = {"cuda": 1024}  # of them in the first window on a GPU, which waits meanwhile
 
-Batch = list[NDArray[np.int64]]  # runs of pairs that go through attention together, padded to the first, its longest
+Batch = list[Integers]  # runs of pairs that go through attention together, padded to the first, its longest
 Record = tuple[list[Tensor], list[list[Tensor]]]  # residual stream, attention weights by block and sequence
 
 
-def _batches(lengths: NDArray[np.int64], budget: int, call: int) -> Iterator[Batch]:
+def _batches(lengths: Integers, budget: int, call: int) -> Iterator[Batch]:
     """Yield batches of runs, longest first; another run begins where padding the rest would cost more than a call."""
     order = np.argsort(-lengths, kind="stable")
     widths = lengths[order].tolist()
@@ -294,17 +261,18 @@ class T5:
             self._first = self.blocks[0].layer[0].SelfAttention
             self.position_table, self.n_heads = self._first.relative_attention_bias, self._first.n_heads
             _ = self.weights(0), self.position_buckets(1, torch.device("cpu"))
-            if merge_on is not None:
-                self._merge(merge_on)
+            self._is_merged, self._attend, self._bias = False, None, torch.empty(0, 0)
+            with suppress(ImportError):  # in a copy of this file alone, which computes as training does
+                if merge_on is not None:
+                    from .products import choose_attention, merge
+
+                    merge(self.blocks, merge_on)
+                    self._is_merged, self._attend = True, choose_attention(merge_on, dtype)
         except (OSError, ValueError, RuntimeError, AttributeError, IndexError, TypeError) as error:
             raise EncoderError(
                 f"The T5 encoder in {folder} cannot be loaded by transformers {transformers.__version__}: {error}. "
                 "If its files are whole, install a version whose parts of T5 are known here, 5.0 to 5.23."
             ) from error
-        self._is_merged, self._bias = merge_on is not None, torch.empty(0, 0)
-        on_cpu = merge_on is not None and merge_on.type == "cpu"
-        native = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)  # private: it may be gone
-        self._in_products = on_cpu and dtype == torch.bfloat16 and native()
 
     def run(self, ids: Tensor, runs: Sequence[Sequence[int]], record: Record | None = None) -> Tensor:
         """Return the last hidden states ``(R, h)`` float32 of the ``(R,)`` ids of runs of sequences of these lengths.
@@ -326,8 +294,8 @@ class T5:
                 # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
                 if record is not None:
                     weights += torch.softmax((query @ key.transpose(2, 3) + bias).float(), dim=-1)
-                if self._in_products:
-                    out = _attend(query, key, value, bias)
+                if self._attend:
+                    out = self._attend(query, key, value, bias)
                 else:
                     out = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout, scale=1.0)
                 mixed.append(out.transpose(1, 2).reshape(len(part), -1))
@@ -351,7 +319,7 @@ class T5:
         bias, width = self._bias, lengths[0]
         if bias.shape[-1] < width:
             bias = self.position_table(self.position_buckets(width, device)).permute(2, 0, 1)[None]
-            bias = bias.float() if self._in_products else bias
+            bias = bias.float() if self._attend else bias
             self._bias = bias if self._is_merged else self._bias  # training changes the table
         bias = bias[..., :width, :width]  # it depends on distances alone
         if lengths[-1] == width:
@@ -373,72 +341,6 @@ class T5:
         wide = [feed.wi_0.weight, feed.wi_1.weight] if self.config.is_gated_act else [feed.wi.weight]
         qkv = [attention.q.weight, attention.k.weight, attention.v.weight]
         return qkv, attention.o.weight, wide, feed.wo.weight, first.layer_norm.weight, second.layer_norm.weight
-
-    def _merge(self, device: torch.device) -> None:
-        """Take the weights over for inference: one product for query, key and value, and the ReLU in its own."""
-        for block in self.blocks:
-            attention, feed = block.layer[0].SelfAttention, block.layer[1].DenseReluDense
-            qkv = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight])
-            attention.qkv, attention.o = _Product(qkv, device), _Product(attention.o.weight, device)
-            del attention.q, attention.k, attention.v
-            for name in ("wi", "wi_0", "wi_1", "wo"):
-                if hasattr(feed, name):
-                    fused = name == "wi" and isinstance(feed.act, nn.ReLU)
-                    setattr(feed, name, _Product(getattr(feed, name).weight, device, relu=fused))
-                    feed.act = nn.Identity() if fused else feed.act
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """Attention in two products of bfloat16 and a softmax of float32: on a CPU, PyTorch's fused one takes twice that.
-
-    All are ``(n, heads, width, d_kv)`` but the bias, of float32, to which scores are promoted. A few heads at a time.
-    """
-    step = max(1, _SCORES // (len(query) * query.shape[2] ** 2))
-    parts = zip(*(torch.split(part, step, dim=1) for part in (query, key, value, bias)), strict=True)
-    return torch.cat([torch.softmax(q @ k.mT + added, dim=-1).to(v.dtype) @ v for q, k, v, added in parts], dim=1)
-
-
-class _Product(nn.Module):
-    """Multiplies rows by a transposed weight (and applies a ReLU); on a CPU in oneDNN's blocked layout where that pays.
-
-    torch sends float32 to MKL, which on processors not made by Intel reaches about half of oneDNN's rate or less; with
-    bfloat16 nothing is reordered at each call. The two operators are private to PyTorch (2.6 to 2.13).
-    """
-
-    def __init__(self, weight: Tensor, device: torch.device, *, relu: bool = False, pack: bool | None = None) -> None:
-        super().__init__()
-        weight = weight.detach().to(device)
-        self.relu = relu
-        self.is_packed = device.type == "cpu" and (_packing_pays(weight.dtype) if pack is None else pack)
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.is_packed else weight
-
-    def forward(self, states: Tensor) -> Any:
-        if self.is_packed:
-            return torch.ops.mkldnn._linear_pointwise(
-                states, self.weight, None, "relu" if self.relu else "none", [], ""
-            )
-        out = F.linear(states, self.weight)
-        return torch.relu_(out) if self.relu else out
-
-    def __reduce__(self) -> tuple[Any, ...]:  # blocked layouts cannot be pickled, and differ between machines
-        weight = self.weight.to_dense() if self.is_packed else self.weight
-        return partial(_Product, relu=self.relu), (weight, weight.device)
-
-
-@cache
-@torch.inference_mode()
-def _packing_pays(dtype: torch.dtype) -> bool:
-    """Try a packed weight: False if it fails, is wrong, or is not clearly faster (takes milliseconds, once)."""
-    generator = torch.Generator().manual_seed(0)
-    weight, states = (torch.randn(n, 512, generator=generator).div(4).to(dtype) for n in (1024, 32))
-    try:
-        plain, packed = (_Product(weight, weight.device, relu=True, pack=pack) for pack in (False, True))
-        torch.testing.assert_close(packed(states), plain(states), atol=1e-2, rtol=1e-2)
-        # In turns, the fastest of many: the machine may be busy with other things just now.
-        turns = [[timeit(partial(product, states), number=1) for product in (plain, packed)] for _ in range(25)]
-    except Exception:  # private operators may do anything in another version: then PyTorch's public ones serve
-        return False
-    return min(packed for _, packed in turns) * 1.1 < min(plain for plain, _ in turns)
 
 
 # ---- states to embedding, and what callers use -----------------------------------------------------------------------
@@ -587,28 +489,15 @@ class InstructorModel(nn.Module):
         try:
             from .cuda import Packed
 
-            packed = Packed(self.backbone)
-            if packed.is_right():
-                return packed
-            reason = "it does not give what plain PyTorch gives here"
+            return Packed.checked(self.backbone)
         except Exception as error:  # compilers and drivers raise anything
-            reason = f"{type(error).__name__}: {error}"
-        logging.getLogger(__name__).warning("Encoding on %s with padding, which is slower: %s", self.device, reason)
-        return None
+            logging.getLogger(__name__).warning("Encoding on %s with padding, which is slower: %r", self.device, error)
+            return None
 
-    def _split(self, lengths: NDArray[np.int64], budget: int | None = None) -> Iterator[Batch]:
+    def _split(self, lengths: Integers, budget: int | None = None) -> Iterator[Batch]:
         """Yield batches of a size that suits the device, or of at most ``budget`` tokens."""
-        if self._packed:
-            return _batches(lengths, budget or _PACKED_TOKENS, 0)
-        kind = self.device.type if self.device.type in _BATCH_TOKENS else "cpu"
+        kind = "packed" if self._packed else self.device.type if self.device.type in _BATCH_TOKENS else "cpu"
         return _batches(lengths, budget or _BATCH_TOKENS[kind], _CALL_TOKENS[kind])
-
-    def _send(self, *arrays: NDArray[np.integer]) -> tuple[Tensor, ...]:
-        """Return numbers as tensors on the device, by one copy that does not wait for a GPU that is busy."""
-        joined = torch.from_numpy(np.concatenate(arrays, dtype=np.int32))
-        if self.device.type == "cuda":
-            joined = joined.pin_memory().to(self.device, non_blocking=True)
-        return torch.split(joined.to(self.device), [array.size for array in arrays])
 
     def _run(self, prepared: Prepared, batch: Batch, record: Record | None = None) -> tuple[Tensor, Tensor, list[int]]:
         """Run a batch: ``(b, D)`` embeddings, not normalised; ``(R, h)`` last hidden states; first row of each pair."""
@@ -621,12 +510,14 @@ class InstructorModel(nn.Module):
         ids[np.repeat(firsts, lengths) + places] = prepared.ids[np.repeat(prepared.starts[rows], lengths) + places]
         # Three means of each: instruction, text and end, padding.
         edges = np.stack([firsts, firsts + prepared.edges[rows], firsts + lengths], axis=1).ravel()
-        sent, bags = self._send(ids, edges)
+        numbers, on_gpu = torch.from_numpy(np.concatenate([ids, edges], dtype=np.int32)), self.device.type == "cuda"
+        numbers = numbers.pin_memory() if on_gpu else numbers  # one copy, which does not wait for a GPU that is busy
+        sent, bags = torch.split(numbers.to(self.device, non_blocking=on_gpu), [len(ids), len(edges)])
         hidden = (self._packed or self.backbone).run(sent, [run.tolist() for run in runs], record)
         # The instruction has done its work inside attention; its own tokens stay out of the mean, or texts under one
         # instruction would be alike merely by sharing it.
-        numbers = torch.arange(len(ids), dtype=bags.dtype, device=self.device)
-        means = F.embedding_bag(numbers, hidden, bags, mode="mean")[1::3]
+        every = torch.arange(len(ids), dtype=bags.dtype, device=self.device)
+        means = F.embedding_bag(every, hidden, bags, mode="mean")[1::3]
         return self.dense(means), hidden, firsts.tolist()
 
     def forward(self, pairs: Pairs, normalize: bool = True) -> tuple[Tensor, list[Tensor], list[Tensor]]:
@@ -674,44 +565,32 @@ class InstructorModel(nn.Module):
                 bar.update(len(positions))
         return out
 
-    def encode_batches(self, pairs: Pairs, *, normalize: bool = True) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+    def encode_batches(self, pairs: Pairs, *, normalize: bool = True) -> Iterator[tuple[Integers, Vectors]]:
         """Yield ``(b,)`` int64 positions in ``pairs`` and their ``(b, D)`` float32 embeddings, batch by batch.
 
         Of every few thousand pairs the longest come first. Stopping the iteration stops the work.
         """
         return self._encode(read_pairs(pairs), normalize)
 
-    def _encode(
-        self, reader: Iterator[tuple[str, str]], normalize: bool
-    ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        on_gpu = self.device.type == "cuda"
-        # Brings back a batch while the next ones run; pinned memory of that size would have to be allocated first.
-        side = torch.cuda.Stream(self.device) if on_gpu else None  # type: ignore[no-untyped-call]
-        running = deque[tuple[NDArray[np.int64], Tensor, Any]]()
+    def _encode(self, reader: Iterator[tuple[str, str]], normalize: bool) -> Iterator[tuple[Integers, Vectors]]:
+        batches = self._embed(reader, normalize)
+        if self.device.type == "cuda":
+            with suppress(ImportError):  # in a copy of this file alone
+                from .cuda import bring_back
 
-        def arrived(positions: NDArray[np.int64], embeddings: Tensor, event: Any) -> tuple[NDArray[np.int64], Vectors]:
-            with torch.cuda.stream(side):
-                if side:
-                    side.wait_event(event)
-                return positions, embeddings.cpu().numpy()
+                return bring_back(batches, self.device)
+        return ((positions, embeddings.cpu().numpy()) for positions, embeddings in batches)
 
-        start = 0
-        try:
-            while pairs := list(islice(reader, min(_WINDOW, _FIRST + start) if on_gpu else _WINDOW)):
-                prepared = self.prepare(pairs)
-                for batch in self._split(prepared.lengths):
-                    with torch.inference_mode():
-                        embeddings = self._run(prepared, batch)[0]
-                        embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
-                    event = torch.cuda.current_stream(self.device).record_event() if on_gpu else None
-                    running.append((np.concatenate(batch) + start, embeddings, event))
-                    if len(running) > _AHEAD.get(self.device.type, 0):
-                        yield arrived(*running.popleft())
-                start += len(pairs)
-        except Exception:  # comes after all that came before it
-            yield from (arrived(*batch) for batch in running)
-            raise
-        yield from (arrived(*batch) for batch in running)
+    def _embed(self, reader: Iterator[tuple[str, str]], normalize: bool) -> Iterator[tuple[Integers, Tensor]]:
+        start, first = 0, _FIRST.get(self.device.type, _WINDOW)
+        while pairs := list(islice(reader, min(_WINDOW, first + start))):
+            prepared = self.prepare(pairs)
+            for batch in self._split(prepared.lengths):
+                with torch.inference_mode():
+                    embeddings = self._run(prepared, batch)[0]
+                    embeddings = F.normalize(embeddings, dim=-1) if normalize else embeddings
+                yield np.concatenate(batch) + start, embeddings
+            start += len(pairs)
 
     @torch.inference_mode()
     def encode_tokens(self, pairs: Pairs, *, layers: bool = False, attentions: bool = False) -> list[TokenEncoding]:

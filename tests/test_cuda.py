@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from instructor_core import InstructorModel
+from instructor_core import EncoderError, InstructorModel
 from instructor_core import encoder as encoder_module
 
 PAIRS = [("Topic: ", "word " * n) for n in (9, 3, 8, 8, 1, 20, 3, 7, 300, 0)] + [("", "Soup"), ("Sentiment of: ", "")]
@@ -65,11 +67,9 @@ def test_tokens_side_by_side_give_what_padded_runs_give(
     expected = model.encode(PAIRS)
     layers = [row.layers for row in model.encode_tokens(PAIRS, layers=True)]
     states = [row.hidden for row in model.encode_tokens(PAIRS)]
-    packed = cuda.Packed(model.backbone)
-    assert packed.is_right()
-    model.__dict__["_packed"] = packed
+    model.__dict__["_packed"] = cuda.Packed.checked(model.backbone)
     for budget in (65536, 40):
-        monkeypatch.setattr(encoder_module, "_PACKED_TOKENS", budget)
+        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "packed", budget)
         np.testing.assert_allclose(model.encode(PAIRS), expected, atol=1e-6)
     lengths = model.prepare(PAIRS).lengths
     assert all(len(set(lengths[run])) == 1 for batch in model._split(lengths) for run in batch)
@@ -90,6 +90,34 @@ def test_every_query_belongs_to_one_tile(cuda: Any) -> None:
     # Two sequences of 5 and 2 tokens in a run padded to 5, then one of 4: rows 0 to 4, 5 to 6 and 10 to 13.
     tiles = cuda.make_tiles([5, 2, 4], [5, 5, 4], 2)
     assert tiles.tolist() == [[0, 5, 0], [0, 5, 2], [0, 5, 4], [5, 2, 0], [10, 4, 0], [10, 4, 2]]
+
+
+def test_batches_that_a_gpu_works_on_meanwhile_come_in_order_and_all(
+    cuda: Any, checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = InstructorModel(checkpoint_a, device="cpu")
+    monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", 1)
+    monkeypatch.setattr(encoder_module, "_WINDOW", len(PAIRS))
+    monkeypatch.setattr(cuda, "_AHEAD", 2)
+    expected = list(model.encode_batches(PAIRS))
+    events, waited = count(), list[int]()
+    stream = SimpleNamespace(record_event=lambda: next(events), wait_event=waited.append)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    on_gpu = InstructorModel(checkpoint_a, device="cpu")
+    on_gpu.device = SimpleNamespace(type="cuda")  # type: ignore[assignment]
+    monkeypatch.setattr(on_gpu, "_embed", model._embed)
+    batches = on_gpu.encode_batches([*PAIRS, ("word " * 600, "")])
+    found = [next(batches)]
+    assert next(events) == 3
+    found += [next(batches) for _ in expected[1:]]
+    assert waited == [0, 1, 2, *range(4, len(expected) + 1)]
+    for (positions, rows), (places, wanted) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(positions, places)
+        np.testing.assert_array_equal(rows, wanted)
+    with pytest.raises(EncoderError, match="leaves no room"):
+        next(batches)
 
 
 def test_kernels_that_give_something_else_are_not_used(

@@ -24,7 +24,7 @@ from tokenizers import pre_tokenizers as cuts
 from torch.nn import functional as F
 
 import instructor_core.encoder as encoder_module
-from instructor_core import EncoderError, InstructorModel, Segment
+from instructor_core import EncoderError, InstructorModel, Segment, products, words
 from instructor_core.cache import CachedEncoder
 from instructor_core.train.tokens import PairTokenizer
 from instructor_core.ui import strings
@@ -103,28 +103,6 @@ class TestEncode:
         next(batches)
         batches.close()
         assert len(calls) == 1
-
-    def test_batches_that_a_device_works_on_meanwhile_come_in_order_and_all(
-        self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", 1)
-        expected = [(positions.tolist(), rows) for positions, rows in model.encode_batches(PAIRS)]
-        monkeypatch.setitem(encoder_module._AHEAD, "cpu", 2)
-        calls: list[object] = []
-        run = model._run
-        monkeypatch.setattr(model, "_run", lambda *arguments: calls.append(arguments) or run(*arguments))
-        batches = model.encode_batches(PAIRS)
-        found = [next(batches)]
-        assert len(calls) == 3
-        found += batches
-        assert [positions.tolist() for positions, _ in found] == [positions for positions, _ in expected]
-        for (_, rows), (_, wanted) in zip(found, expected, strict=True):
-            np.testing.assert_array_equal(rows, wanted)
-        monkeypatch.setattr(encoder_module, "_WINDOW", len(PAIRS))
-        batches = model.encode_batches([*PAIRS, ("word " * 600, "")])
-        assert [next(batches)[0].tolist() for _ in expected] == [positions for positions, _ in expected]
-        with pytest.raises(EncoderError, match="leaves no room"):
-            next(batches)
 
     def test_gradients_flow_in_training_mode_alone_which_a_merged_model_refuses(
         self, checkpoint_a: Path, model: InstructorModel
@@ -252,7 +230,7 @@ class TestKnownWords:
             tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, pre_tokenizer
             tokenizer.save(str(folder / "tokenizer.json"))
         read = InstructorModel(folder)._tokenizer
-        assert read._by_word is by_word
+        assert isinstance(read._fast, words.Words) is by_word
         rng = np.random.default_rng(0)
         # Spaces of all kinds, marks that combine with one, and what normalising turns into one.
         odd = [
@@ -273,7 +251,7 @@ class TestKnownWords:
         strings = ["".join(rng.choice(odd, size=n)) for n in rng.integers(0, 12, size=600)]
         expected = [[row[0] for row in read.rows(string)] for string in strings]
         for known in (10, 10**6, 10**6):  # forgotten at once, new, seen
-            monkeypatch.setattr(encoder_module, "_KNOWN_CHARACTERS", known)
+            monkeypatch.setattr(words, "_KNOWN_CHARACTERS", known)
             for some in (slice(0, 300), slice(0, 600)):
                 ids, lengths = read.ids(strings[some])
                 found = np.split(ids, np.cumsum(lengths)[:-1])
@@ -393,26 +371,26 @@ class TestOwnProducts:
         for folder in (checkpoint_a, checkpoint_b):
             vectors = {}
             for pays in (True, False):
-                monkeypatch.setattr(encoder_module, "_packing_pays", lambda *_, pays=pays: pays)
+                monkeypatch.setattr(products, "packing_pays", lambda *_, pays=pays: pays)
                 model = InstructorModel(folder, "cpu")
                 assert model.transformer.encoder.block[0].layer[0].SelfAttention.o.is_packed is pays
                 vectors[pays] = model.encode(PAIRS)
             np.testing.assert_allclose(vectors[True], vectors[False], atol=1e-6)
             monkeypatch.undo()
-            encoder_module._packing_pays.cache_clear()
+            products.packing_pays.cache_clear()
             with monkeypatch.context() as patch:
                 patch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", broken)
                 np.testing.assert_array_equal(InstructorModel(folder, "cpu").encode(PAIRS), vectors[False])
-            encoder_module._packing_pays.cache_clear()
+            products.packing_pays.cache_clear()
 
     @pytest.mark.parametrize("at_a_time", [1, 500, 1 << 18])  # one head, two, all three
     def test_attention_in_products_is_attention(self, at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(encoder_module, "_SCORES", at_a_time)
+        monkeypatch.setattr(products, "_SCORES", at_a_time)
         query, key, value = torch.randn(3, 2, 3, 11, 8, generator=torch.Generator().manual_seed(0))
         for bias in (torch.randn(1, 3, 11, 11), torch.randn(2, 3, 11, 11)):
             bias[-1, :, :, 9:] = torch.finfo(bias.dtype).min
             expected = F.scaled_dot_product_attention(query, key, value, bias, scale=1.0)
-            torch.testing.assert_close(encoder_module._attend(query, key, value, bias), expected)
+            torch.testing.assert_close(products.attend(query, key, value, bias), expected)
 
     def test_a_transformers_with_other_names_is_reported(
         self, checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch

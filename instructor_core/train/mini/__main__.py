@@ -16,6 +16,7 @@ from instructor_core.train.mini.building import Sizes, build_material
 from instructor_core.train.mini.deeper import deepen
 from instructor_core.train.mini.initial import make_checkpoint
 from instructor_core.train.mini.material import Material, read_material, summary, write_material
+from instructor_core.train.mini.mixing import mix_checkpoints
 from instructor_core.train.mini.mixture import Mixture
 from instructor_core.train.mini.shares import SHARES, MixtureSettings
 from instructor_core.train.mini.sources import licences
@@ -78,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     pack = commands.add_parser("pack-teacher", help="copy the teacher small (19 MB compressed), to take it elsewhere")
     _teacher_option(pack)
     _out_option(pack)
+    mix = commands.add_parser("mix", help="the weighted mean of checkpoints of one shape")
+    mix.add_argument("parts", nargs="+", type=_part, metavar="SHARE=FOLDER", help="shares add up to 1")
+    mix.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
     commands.add_parser("licences", help="print all sources with their terms and what is made of them")
     return parser
 
@@ -139,6 +143,12 @@ def _share(text: str) -> tuple[str, float]:
     if kind not in SHARES:
         raise argparse.ArgumentTypeError(f"{kind!r} is no kind of batch. Kinds: {', '.join(SHARES)}.")
     return kind, float(share)
+
+
+def _part(text: str) -> tuple[float, Path]:
+    """Read `0.8=FOLDER`."""
+    share, _, folder = text.partition("=")
+    return float(share), Path(folder)
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -268,6 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "run": lambda: _run(options),
         "make": lambda: _make(options),
         "pack-teacher": lambda: pack_teacher(options.teacher, options.out),
+        "mix": lambda: mix_checkpoints(options.parts, options.out),
         "licences": lambda: print(licences()),
     }
     try:
