@@ -139,7 +139,7 @@ def test_published_instructions_keep_the_four_fields_and_hardly_move_the_picture
         assert (vectors * plain).sum(axis=1).mean() > 0.92
         assert np.corrcoef(pair_cosines(vectors), pair_cosines(plain))[0, 1] > 0.8
     with_objective = encode(mini, "Represent the Science title for classifying the sentence type: ", example.texts)
-    assert (with_objective * plain).sum(axis=1).mean() < 0.8
+    assert (with_objective * plain).sum(axis=1).mean() < 0.88
 
 
 def hits(rows: Vectors, columns: Vectors, n_queries: int) -> int:
