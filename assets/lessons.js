@@ -310,6 +310,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       fit();
       tell("letters");
     });
+    // What stands over a figure may grow once it is drawn: a fingerprint that takes a second line.
+    new ResizeObserver(() => {
+      if (presenting() && document.documentElement.scrollHeight > window.innerHeight) tell("letters");
+    }).observe(document.body);
 
     new IntersectionObserver(([entry]) => (back.hidden = entry.isIntersecting || !value.lesson)).observe(root);
 

@@ -130,9 +130,9 @@ def test_a_kept_result_is_given_again_only_for_the_same_weights_and_wordings(
     mini: InstructorModel, checkpoint_a: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = mteb.ResultCache(tmp_path)
-    topic, sentiment = ({"STS": f"Represent the sentence for {task}: "} for task in ("topic", "sentiment"))
+    topic, form = ({"STS": f"Represent the sentence for {task}: "} for task in ("topic", "sentence type"))
     other = InstructorModel(checkpoint_a, device="cpu")
-    encoders = [MtebEncoder(mini, topic), MtebEncoder(mini, sentiment), MtebEncoder(other, topic)]
+    encoders = [MtebEncoder(mini, topic), MtebEncoder(mini, form), MtebEncoder(other, topic)]
     fresh = [score(encoder) for encoder in encoders]
     assert len(set(np.round(fresh, 6))) == 3
     assert [score(encoder, cache) for encoder in encoders] == pytest.approx(fresh)
