@@ -11,8 +11,8 @@ from dataclasses import replace
 gc.disable()  # until the page is built: nothing of it is garbage, and looking for some takes a quarter of the start
 
 from instructor_core.ui.demo import build_demo, build_runtime  # noqa: E402
-from instructor_core.ui.serve import launch  # noqa: E402
-from instructor_core.ui.settings import (  # noqa: E402
+from instructor_core.ui.server.serve import launch  # noqa: E402
+from instructor_core.ui.server.settings import (  # noqa: E402
     DTYPES,
     VARIABLES,
     Settings,

@@ -31,7 +31,7 @@ if not HUB:
 if TYPE_CHECKING:
     from instructor_core import InstructorModel
     from instructor_core.cache import CachedEncoder
-    from instructor_core.ui.runtime import Runtime
+    from instructor_core.ui.server.runtime import Runtime
 
 torch.set_num_threads(min(2, os.cpu_count() or 1))  # small models: more threads wait for each other
 slow_machine = [hypothesis.HealthCheck.too_slow]
@@ -84,7 +84,7 @@ def encoder(mini: InstructorModel) -> CachedEncoder:
 def small_runtime(checkpoint_a: Path) -> Runtime:
     """`checkpoint_a` alone, as the page has it."""
     from instructor_core.hub import local_checkpoint
-    from instructor_core.ui.runtime import Runtime
+    from instructor_core.ui.server.runtime import Runtime
 
     return Runtime((local_checkpoint(checkpoint_a),), device="cpu")
 

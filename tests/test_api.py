@@ -20,11 +20,11 @@ from instructor_core.analysis.similarity import self_similarity
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint
-from instructor_core.ui.api import Api, register_api
-from instructor_core.ui.api_schema import for_programs
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.progress import finished
-from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.server.api import Api, register_api
+from instructor_core.ui.server.api_schema import for_programs
+from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request

@@ -27,7 +27,7 @@ import instructor_core.encoder as encoder_module
 from instructor_core import EncoderError, InstructorModel, Segment, products, words
 from instructor_core.cache import CachedEncoder
 from instructor_core.train.tokens import PairTokenizer
-from instructor_core.ui import strings
+from instructor_core.ui.data import strings
 
 REVIEW = "Represent the review for classifying its sentiment: "
 PAIRS = [

@@ -19,7 +19,7 @@ from huggingface_hub.errors import GatedRepoError
 
 from instructor_core import EncoderError, InstructorModel
 from instructor_core.hub import CHECKPOINTS
-from tests.ui import fake_hub
+from tests.ui.server import fake_hub
 
 REVISIONS = {checkpoint.source: checkpoint.revision for checkpoint in CHECKPOINTS}
 YAMS = (

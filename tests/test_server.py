@@ -23,7 +23,7 @@ from mcp.types import CallToolResult, TextContent, Tool
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.reduction import prepare_numba
-from instructor_core.ui.inputs import MAX_INSTRUCTIONS
+from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS
 from tests import fuzz, load
 from tests.serving import ROOT, Server, serving
 
@@ -104,7 +104,7 @@ def memory_mb(server: Server) -> float:
 def own_frames(log: str) -> list[str]:
     """Lines of tracebacks that lie in this project, the gate left out: whatever a route raises passes through it."""
     frames = re.findall(r'File "\S*?/((?:instructor_core/|app\.py)\S*?)", line \d+', log)
-    return [frame for frame in frames if frame != "instructor_core/ui/gate.py"]
+    return [frame for frame in frames if frame != "instructor_core/ui/server/gate.py"]
 
 
 # ------------------------------------------------------------------------------------------------------------- health

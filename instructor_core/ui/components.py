@@ -24,7 +24,7 @@ from instructor_core.figures import theme
 from instructor_core.figures.labels import label_names
 from instructor_core.figures.panels import PanelSet, inert_json, shortened
 from instructor_core.figures.token_rows import TokenRows
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.data.inputs import Inputs
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"

@@ -19,16 +19,19 @@ import gradio as gr
 
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui import trial
-from instructor_core.ui.api import register_api
 from instructor_core.ui.components import HELP_SWITCH, mark_json, selection_mark
-from instructor_core.ui.draft import build_draft
-from instructor_core.ui.examples import Example, load_examples
-from instructor_core.ui.export_menu import build_export
+from instructor_core.ui.data.examples import Example, load_examples
+from instructor_core.ui.data.export_menu import build_export
+from instructor_core.ui.data.fingerprints import follow_fingerprints
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.data.printing import connect_printing
+from instructor_core.ui.data.sidebar import build_sidebar
+from instructor_core.ui.data.text_warnings import follow_warnings
+from instructor_core.ui.data.upload_menu import build_upload
 from instructor_core.ui.feedback import note, status
-from instructor_core.ui.fingerprints import follow_fingerprints
 from instructor_core.ui.gradio_patches import report_no_progress
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.options import TabOption
+from instructor_core.ui.learn import place as learn
+from instructor_core.ui.look.views import VIEW_TABS, VIEWS
 from instructor_core.ui.page import (
     EACH,
     IN_TURN,
@@ -46,20 +49,18 @@ from instructor_core.ui.page import (
     select_by,
     together,
 )
-from instructor_core.ui.printing import connect_printing
-from instructor_core.ui.run import run
-from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS
+from instructor_core.ui.scene.draft import build_draft
 from instructor_core.ui.scene.link_menu import build_link
+from instructor_core.ui.scene.options import TabOption
 from instructor_core.ui.scene.selection import build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, Updates, follow_words
-from instructor_core.ui.settings import Settings
-from instructor_core.ui.sidebar import build_sidebar
-from instructor_core.ui.tabs import lab, learn
-from instructor_core.ui.text_warnings import follow_warnings
+from instructor_core.ui.server.api import register_api
+from instructor_core.ui.server.run import run
+from instructor_core.ui.server.runtime import Runtime
+from instructor_core.ui.server.settings import Settings
+from instructor_core.ui.trial import place as lab
 from instructor_core.ui.trial.decision import merge_labels
-from instructor_core.ui.upload_menu import build_upload
-from instructor_core.ui.views import VIEW_TABS, VIEWS
 
 if TYPE_CHECKING:
     from instructor_core.families.templates import Template

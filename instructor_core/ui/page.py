@@ -15,10 +15,10 @@ import gradio as gr
 from instructor_core.analysis.grid import letter
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.theme import shorten
+from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary, status
 from instructor_core.ui.gradio_patches import event_data
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.server.runtime import Runtime
 
 MAX_LISTED = 200  # texts in a menu
 # Options of an event whose progress is not shown. LATEST: of many in a row the last one counts. EACH: every one counts,

@@ -13,8 +13,8 @@ from instructor_core.analysis.fingerprint import MAX_TEXTS, Fingerprint, Likenes
 from instructor_core.analysis.suggest import yardsticks
 from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
-from instructor_core.ui.fingerprints import fingerprints
-from instructor_core.ui.inputs import Inputs, join_ready
+from instructor_core.ui.data.fingerprints import fingerprints
+from instructor_core.ui.data.inputs import Inputs, join_ready
 
 REVIEWS = json.loads((Path(__file__).parents[2] / "assets/examples/01_reviews.json").read_text(encoding="utf-8"))
 NAMES = ("topic", "mood", "form")

@@ -28,13 +28,13 @@ from playwright.sync_api import sync_playwright
 
 from instructor_core.analysis.projection import warm_up
 from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.canvas import Drawn, changed
+from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import note
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.look.canvas import Drawn, changed
+from instructor_core.ui.look.views import view_of
 from instructor_core.ui.page import Selected
-from instructor_core.ui.run import run
-from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.views import view_of
+from instructor_core.ui.server.run import run
+from instructor_core.ui.server.runtime import Runtime
 from tests.browser.chromium import find_chromium
 from tests.serving import serving
 from tests.ui.stages import draw as draw_view

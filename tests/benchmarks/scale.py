@@ -100,15 +100,15 @@ def steps_of(n: int) -> Iterator[Step]:
     """Do what the page does with n texts, step by step."""
     from instructor_core.analysis.projection import warm_up
     from instructor_core.hub import CHECKPOINTS
-    from instructor_core.ui.canvas import Context
     from instructor_core.ui.components import rows_json
-    from instructor_core.ui.inputs import parse_inputs
+    from instructor_core.ui.data.inputs import parse_inputs
+    from instructor_core.ui.look.canvas import Context
+    from instructor_core.ui.look.views import view_of
     from instructor_core.ui.page import Selected
-    from instructor_core.ui.runtime import Runtime
+    from instructor_core.ui.server.runtime import Runtime
     from instructor_core.ui.trial.boards import compare_instructions
     from instructor_core.ui.trial.comparison import ScoreBook
     from instructor_core.ui.trial.request import Request
-    from instructor_core.ui.views import view_of
 
     texts, labels = made_texts(n)
     typed = "\n".join(f"{text}\t{label}" for text, label in zip(texts, labels, strict=True))

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from instructor_core.analysis.suggest import WordedTask
 from instructor_core.evaluate import read_wordings
 from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import comparison
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.comparison import ScoreBook

@@ -17,7 +17,7 @@ from instructor_core.figures import theme
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, Selection
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 from instructor_core.ui.components import plot_view, script_routes, text_list, token_view
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.theme import page_head, page_theme
 
 HOSTILE = (

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from instructor_core import InstructorModel
-from instructor_core.ui.examples import load_examples
+from instructor_core.ui.data.examples import load_examples
 from tests.browser.reading import (
     cell_at,
     choose,

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from instructor_core.analysis.decision import lead_needed
 from instructor_core.analysis.suggest import load_builder
-from instructor_core.ui.examples import load_examples
+from instructor_core.ui.data.examples import load_examples
 from tests.browser.reading import choose, drawn, instruction, open_panel, open_tab, texts
 
 pytestmark = pytest.mark.browser

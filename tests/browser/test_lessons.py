@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from instructor_core.ui.inputs import format_texts
-from instructor_core.ui.lessons import Lesson, Step, load_lessons
+from instructor_core.ui.data.inputs import format_texts
+from instructor_core.ui.learn.lessons import Lesson, Step, load_lessons
 from tests.browser.conftest import PHONE, Problems, Screen
 from tests.browser.reading import at_rest, choose, open_panel, open_tab
 from tests.browser.test_accessibility import violations

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.exports import Export
-from instructor_core.ui.report import report_html
+from instructor_core.ui.data.exports import Export
+from instructor_core.ui.data.report import report_html
 from tests.browser.reading import offline
 
 HOSTILE = (

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from instructor_core.hub import local_checkpoint
+from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs
 from instructor_core.ui.demo import build_demo, template_field
-from instructor_core.ui.inputs import MAX_INSTRUCTIONS, Inputs
-from instructor_core.ui.run import RunStep, run
-from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link import decode_scene, encode_scene
 from instructor_core.ui.scene.stage import Stage
+from instructor_core.ui.server.run import RunStep, run
+from instructor_core.ui.server.runtime import Runtime
 from tests.ui.inside import stage_of
 
 OWN = "Instruct: {instruction}\nQuery: {text}"

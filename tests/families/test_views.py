@@ -17,21 +17,21 @@ from instructor_core.encoder import Segment
 from instructor_core.errors import UserError
 from instructor_core.families import open_checkpoint
 from instructor_core.hub import local_checkpoint
-from instructor_core.ui.canvas import Context, Drawing
+from instructor_core.ui.data.examples import load_examples
+from instructor_core.ui.data.export_menu import code
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.data.text_warnings import text_warnings
 from instructor_core.ui.demo import build_demo, facts
-from instructor_core.ui.examples import load_examples
-from instructor_core.ui.export_menu import code
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.lessons import judge, load_lessons
+from instructor_core.ui.learn.lessons import judge, load_lessons
+from instructor_core.ui.look.canvas import Context, Drawing
+from instructor_core.ui.look.views import VIEWS, view_of
 from instructor_core.ui.page import Selected
-from instructor_core.ui.progress import finished
-from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.selection import describe_why
-from instructor_core.ui.text_warnings import text_warnings
+from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.closer import EXPERIMENTS
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request
-from instructor_core.ui.views import VIEWS, view_of
 from tests.families.checkpoints import RECIPES
 from tests.ui.inside import stage_of
 

@@ -7,7 +7,7 @@ import pytest
 
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.demo import build_demo
-from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.server.runtime import Runtime
 
 
 @pytest.fixture(scope="session")

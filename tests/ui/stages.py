@@ -10,15 +10,15 @@ import gradio as gr
 
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.hub import CHECKPOINTS
-from instructor_core.ui.canvas import Context, Drawing
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.options import TabOption
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.data.sidebar import build_sidebar
+from instructor_core.ui.look.canvas import Context, Drawing
+from instructor_core.ui.look.views import view_of
 from instructor_core.ui.page import Page, Selected
-from instructor_core.ui.runtime import Runtime
 from instructor_core.ui.scene.link_menu import build_link
+from instructor_core.ui.scene.options import TabOption
 from instructor_core.ui.scene.stage import Stage
-from instructor_core.ui.sidebar import build_sidebar
-from instructor_core.ui.views import view_of
+from instructor_core.ui.server.runtime import Runtime
 
 PLACES = ("similarity", "map", "tokens")
 INPUTS = Inputs("instructor-mini", ("Represent the text: ", ""), ("One.", "Two."), ("a", ""), (("x", "y"),))

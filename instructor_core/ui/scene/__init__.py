@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from instructor_core.ui.inputs import Inputs
+from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.page import Selected
 
 Option = str | int | float | bool | None

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from instructor_core.errors import UserError
-from instructor_core.ui.inputs import (
+from instructor_core.ui.data.inputs import (
     MAX_CHARACTERS,
     MAX_INSTRUCTION,
     MAX_INSTRUCTIONS,
@@ -23,9 +23,9 @@ from instructor_core.ui.inputs import (
     Inputs,
     join_ready,
 )
+from instructor_core.ui.data.strings import one_line
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Option, Scene
-from instructor_core.ui.strings import one_line
 
 VERSION = 3  # 2 knew one checkpoint alone; in 1 the place was called a tab: both are read as well
 MAX_LINK = 7_000  # characters of the parameter: every browser, server and proxy on the way takes 8,000 in all

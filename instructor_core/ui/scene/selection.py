@@ -15,11 +15,11 @@ from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.why import Tie, WhyUnder, why
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.data.samples import sample
 from instructor_core.ui.feedback import boundary, chip, note
-from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, bring_to_front, follow, listen, news
-from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.samples import sample
+from instructor_core.ui.server.runtime import Runtime
 
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
 N_TIES = 3  # pairs of words that are named

@@ -9,13 +9,13 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.numbers import counted
-from instructor_core.ui.examples import Example
+from instructor_core.ui.data.examples import Example
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.data.sidebar import Sidebar, fill
 from instructor_core.ui.feedback import note
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.options import Options
 from instructor_core.ui.page import Page, follow, news
 from instructor_core.ui.scene import Scene
-from instructor_core.ui.sidebar import Sidebar, fill
+from instructor_core.ui.scene.options import Options
 
 Updates = dict[Any, Any]
 

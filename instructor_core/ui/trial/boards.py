@@ -19,8 +19,8 @@ from instructor_core.figures.charts import one_line
 from instructor_core.figures.checkpoints import on_one_axis, side_by_side
 from instructor_core.figures.panels import PanelSet
 from instructor_core.hub import BUNDLED
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.comparison import MAX_PAIRS, Comparison, ScoreBook, compare, worded
 from instructor_core.ui.trial.request import Finding, Request, Steps
 

@@ -10,11 +10,11 @@ import gradio as gr
 
 from instructor_core.analysis.label_task import Metric
 from instructor_core.ui.components import plot_view, token_view
+from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
-from instructor_core.ui.inputs import Inputs
 from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Page, Selected, instruction_choices, menu
-from instructor_core.ui.progress import described
-from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.server.progress import described
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions, show_scores
 from instructor_core.ui.trial.comparison import ScoreBook

@@ -21,10 +21,10 @@ from instructor_core.analysis.suggest import WordedTask, worded_tasks
 from instructor_core.analysis.wordings import WordingSpread, wording_spread
 from instructor_core.cache import BoundedStore
 from instructor_core.errors import UserError
-from instructor_core.ui.inputs import Inputs, join_ready
-from instructor_core.ui.progress import encode_grid
-from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.samples import only, sample
+from instructor_core.ui.data.inputs import Inputs, join_ready
+from instructor_core.ui.data.samples import only, sample
+from instructor_core.ui.server.progress import encode_grid
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.request import Request
 
 MAX_CANDIDATES = 24

@@ -27,10 +27,10 @@ from instructor_core.figures import morph as morph_figures
 from instructor_core.figures import ranks as rank_figures
 from instructor_core.figures import theme
 from instructor_core.figures import variance as variance_figures
-from instructor_core.ui.inputs import Inputs
-from instructor_core.ui.progress import encode_grid
-from instructor_core.ui.runtime import Runtime
-from instructor_core.ui.samples import relinked, sample
+from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.data.samples import relinked, sample
+from instructor_core.ui.server.progress import encode_grid
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.comparison import MAX_LABELLED, ScoreBook, candidates_of
 from instructor_core.ui.trial.request import Finding, Request, Steps
 

@@ -14,9 +14,9 @@ from instructor_core.analysis.retrieval import Retrieval, p_mrr, quality, retrie
 from instructor_core.errors import UserError
 from instructor_core.figures import ranks as rank_figures
 from instructor_core.figures.panels import PanelSet
-from instructor_core.ui.inputs import Inputs, parse_texts
-from instructor_core.ui.progress import encode_grid
-from instructor_core.ui.runtime import Runtime
+from instructor_core.ui.data.inputs import Inputs, parse_texts
+from instructor_core.ui.server.progress import encode_grid
+from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Finding, Request, Steps
 

@@ -1,0 +1,1 @@
+"""Look: the views of one run, drawn on one canvas."""

@@ -1,0 +1,1 @@
+"""What runs behind the page: checkpoints and their queue, the gate, settings, and the API."""

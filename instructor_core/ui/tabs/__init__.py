@@ -1,1 +1,0 @@
-"""One module per tab: what happens (handlers), then what it looks like (components and their events)."""

@@ -1,0 +1,202 @@
+"""The place Test laid out and connected: which instruction is good for my data."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from instructor_core.analysis.label_task import Metric
+from instructor_core.analysis.numbers import counted
+from instructor_core.analysis.suggest import load_builder, suggest
+from instructor_core.ui.components import code_view, component, plot_view
+from instructor_core.ui.data.downloads import SAVE_FILE
+from instructor_core.ui.data.inputs import Inputs, join_ready
+from instructor_core.ui.data.instructions import add_instruction, objective_choices, show_rows
+from instructor_core.ui.data.sidebar import Sidebar
+from instructor_core.ui.feedback import boundary, note, status
+from instructor_core.ui.gradio_patches import cache_folder, event_data
+from instructor_core.ui.look.similarity import TAB as SIMILARITY
+from instructor_core.ui.page import (
+    EACH,
+    HIDDEN,
+    IN_TURN,
+    KEEP,
+    LATEST,
+    QUIET,
+    Listener,
+    Page,
+    connect_stop,
+    follow_instructions,
+    listen,
+    news,
+    show_controls_for,
+)
+from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.trial.closer import Closer, look_closer, show_controls
+from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.decision import DecisionView, decide, merge_labels, save_rows, subject
+
+METRICS = [(metric.value, metric.name) for metric in Metric]
+
+
+@boundary(lambda words: (KEEP, note(words, error=True)))
+def suggest_candidates(typed: str, domains: list[str], text_types: list[str], objectives: list[str]) -> tuple[str, str]:
+    """Return the candidates with all combinations of the chosen slots added, and a note."""
+    new = suggest(domains=domains or [""], text_types=text_types, objectives=objectives)
+    lines = dict.fromkeys([*(line.strip() for line in typed.splitlines()), *(entry.strip() for entry in new)])
+    return "\n".join(line for line in lines if line), note(f"{counted(len(new), 'candidate')} added to the list.")
+
+
+def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
+    """Return the matrix, brought to the front, and the fields of instructions with the instruction among them."""
+    known = {join_ready(entry) for entry in typed[:count]}
+    is_new = instruction and instruction not in known
+    rows = add_instruction(instruction.strip(), count, *typed) if is_new else show_rows(count, typed)
+    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *rows]
+
+
+def clicked(event: gr.EventData) -> int:
+    """Return the number of the button of a row of buttons that was pressed, −1 for none."""
+    chip = event_data(event).get("chip")
+    return chip if isinstance(chip, int) and not isinstance(chip, bool) else -1
+
+
+def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[str, TabOption]:
+    """Lay out the place and connect it; returns its options, by names that stay the same between versions."""
+    findings = gr.HTML(elem_id="lab-findings", elem_classes=["ic-decision"])
+    plots = plot_view(elem_id="lab-plots", label="Accuracy of the instructions", empty="")
+    with gr.Row(elem_classes=["ic-status-row"]):
+        more = gr.Button("Try more wordings", variant="primary", size="sm", min_width=130, elem_id="try-wordings")
+        stop = gr.Button("Stop", size="sm", min_width=60, elem_id="lab-stop", visible=False)
+        line = gr.HTML(status(""), elem_id="lab-status")
+    merges = _buttons("lab-merges", "ic-chips")
+    explanation = gr.HTML(elem_id="lab-note")
+    reasons = gr.HTML(elem_id="lab-reasons")
+    snippet = code_view(label="Use it in Python", elem_id="lab-snippet", lines=8, visible=False)
+    with gr.Accordion("all rows", open=False, elem_classes=["ic-fold"], elem_id="lab-table-fold"):
+        table = _buttons("lab-table", "ic-table")
+        with gr.Row(elem_classes=["ic-status-row"]):
+            use = gr.Button("Open the decision's matrix and map", size="sm", elem_id="open-instruction")
+            save = gr.Button("Rows as CSV", size="sm", elem_id="save-rows")
+            file = gr.DownloadButton(visible="hidden", elem_id="lab-file")
+    with gr.Accordion("add candidates", open=False, elem_classes=["ic-fold"], elem_id="lab-candidates"):
+        candidates = gr.Textbox(
+            label="More candidates, one per line (the instructions above take part)", lines=2, max_lines=8
+        )
+        suggested_now = _suggestions(candidates)
+        metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Rank by", min_width=200)
+    view = DecisionView(
+        more=more,
+        line=line,
+        stop=stop,
+        findings=findings,
+        plots=plots,
+        note=explanation,
+        reasons=reasons,
+        table=table,
+        snippet=snippet,
+        rows=gr.State([]),
+        instruction=gr.State(""),
+        merges=merges,
+        key=gr.State(None),
+    )
+    closer = Closer.build(start)
+    tried, book = gr.State(""), ScoreBook()
+
+    again = gr.State("")  # news: the decision is asked for
+    deciding = Listener(
+        partial(decide, page, book),
+        [page.active, page.inputs, view.key, tried, words, candidates, metric],
+        view,
+    )
+    looking = Listener(
+        partial(look_closer, page, book),
+        [
+            *(page.active, page.inputs, page.selected, closer.answer.key, tried),
+            *(closer.question, candidates, closer.queries, metric, closer.a, closer.b, closer.row),
+        ],
+        closer.answer,
+    )
+    show_controls_for(page, closer.question, show_controls, [closer.queries, closer.a, closer.b])
+    closer.question.input(lambda: "", None, closer.row, **EACH)  # another question: of no row
+    shared = [page.active.change, page.inputs.change, page.restored.change]
+    job: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "concurrency_id": "lab"}
+    decision = listen([*shared, candidates.blur, candidates.submit, metric.input, again.change], [deciding], **job)
+    more.click(lambda inputs: (subject(inputs), news()), page.inputs, [tried, again], **LATEST)
+    suggested_now.then(news, None, again, **QUIET)
+    asked = [page.selected.change, closer.row.change, closer.question.input, closer.a.input, closer.b.input]
+    asked.append(view.key.change)  # what the decision was made for, which scores and label columns follow
+    looked = listen([*shared, *asked, closer.queries.blur, closer.queries.submit], [looking], **job)
+    connect_stop(stop, [decision], line)
+    connect_stop(closer.answer.stop, [looked], closer.answer.line)
+    stop.click(lambda: (HIDDEN, ""), None, [stop, tried], **LATEST)
+    closer.answer.stop.click(lambda: HIDDEN, None, closer.answer.stop, **LATEST)
+
+    def open_row(event: gr.EventData, rows: list[list[str | float]]) -> dict[Any, Any]:
+        at = clicked(event)
+        if not 0 <= at < len(rows):
+            return {closer.row: KEEP}
+        return {closer.question: "confusions", closer.row: str(rows[at][0])}
+
+    def merge(event: gr.EventData, inputs: Inputs) -> list[Any]:
+        return [*merge_labels(inputs, clicked(event)), news()]
+
+    table.pick(open_row, view.rows, [closer.question, closer.row], **EACH)
+    merges.pick(merge, page.inputs, [sidebar.texts, line, page.restored], **EACH)
+    saved = save.click(
+        partial(save_rows, page.runtime, cache_folder()), [page.inputs, view.rows], [file, line], **LATEST
+    )
+    saved.then(None, file, js=SAVE_FILE, **LATEST)
+    follow_instructions(page, closer.a, closer.b)
+    use.click(
+        lambda *typed: [*open_instruction(*typed), news()],
+        [view.instruction, sidebar.count, *sidebar.fields],
+        [page.tabs, page.active, sidebar.count, *sidebar.rows, *sidebar.fields, page.restored],
+        **IN_TURN,
+    )
+    return {
+        "lab.question": TabOption(closer.question),
+        "lab.candidates": TabOption(candidates),
+        "lab.queries": TabOption(closer.queries),
+        "lab.metric": TabOption(metric),
+        "lab.first": TabOption(closer.a, names_instruction=True),
+        "lab.second": TabOption(closer.b, names_instruction=True),
+        "lab.row": TabOption(closer.row),
+        "lab.many": TabOption(tried),
+    }
+
+
+def _buttons(elem_id: str, elem_class: str) -> gr.HTML:
+    """A part of the page whose buttons, `data-chip`, send their number by its event `pick`."""
+    script = "InstructorShell.chips(element, trigger, 'pick');"
+    return component("${value}", script, "", elem_id=elem_id, elem_classes=[elem_class])
+
+
+def _suggestions(candidates: gr.Textbox) -> gr.events.Dependency:
+    """The form that proposes candidates by domain, text type and objective; returns the event that added some."""
+    lists = load_builder()
+    with gr.Row(elem_classes=["ic-options"]):
+        domains = gr.Dropdown(
+            list(lists.domains), value=[], multiselect=True, label="domains (optional)", min_width=180
+        )
+        text_types = gr.Dropdown(
+            list(lists.text_types), value=["review"], multiselect=True, label="text types", min_width=180
+        )
+        objectives = gr.Dropdown(
+            objective_choices(),
+            value=[lists.objectives[0].objective],
+            multiselect=True,
+            label="objectives (· works on instructor-mini)",
+            min_width=260,
+        )
+    add = gr.Button("Add all combinations", size="sm", elem_id="suggest")
+    message = gr.HTML()
+    added: gr.events.Dependency = add.click(
+        suggest_candidates,
+        [candidates, domains, text_types, objectives],
+        [candidates, message],
+        **LATEST,
+    )
+    return added
