@@ -13,8 +13,6 @@ from tests.browser.conftest import PHONE
 from tests.browser.reading import choose, drawn, is_narrow, open_panel, open_tab, status
 from tests.serving import Server, serving
 
-pytestmark = pytest.mark.browser
-
 SUBTITLES = "[...document.querySelectorAll('#{} .ic-panel-subtitle')].map(node => node.textContent.split(' · ')[0])"
 
 

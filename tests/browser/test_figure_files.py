@@ -16,8 +16,6 @@ from tests.browser.components_app import HOSTILE, SENTENCES, TEXTS
 from tests.browser.reading import offline
 from tests.serving import Server
 
-pytestmark = pytest.mark.browser
-
 
 @pytest.fixture
 def server(components: Server) -> Server:

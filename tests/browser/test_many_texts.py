@@ -12,8 +12,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import FINGER
 from tests.browser.reading import embed, is_narrow, open_tab, status, texts
 
-pytestmark = pytest.mark.browser
-
 N = 1200
 SUBJECTS = ("soup", "film", "room", "phone")
 

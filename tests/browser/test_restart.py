@@ -13,8 +13,6 @@ from tests.browser.conftest import Problems
 from tests.browser.reading import instruction, texts
 from tests.serving import Server, free_port, serving
 
-pytestmark = pytest.mark.browser
-
 TEXTS = "A text of my own.\nAnother one\tlabel"
 INSTRUCTION = "Represent what I typed:"
 

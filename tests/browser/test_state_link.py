@@ -23,8 +23,6 @@ from tests.browser.reading import (
 )
 from tests.serving import serving
 
-pytestmark = pytest.mark.browser
-
 CANDIDATES = "Represent the review for its mood:\nMood:"
 SUBJECTS = {"food": ("soup", "bread", "rice", "tea"), "film": ("film", "scene", "actor", "plot")}
 TEXTS = [f"The {word} was fine.\t{label}" for label, words in SUBJECTS.items() for word in words]
