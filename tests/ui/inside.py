@@ -17,6 +17,16 @@ JSON = st.recursive(
 )
 
 
+def event(**values: Any) -> gr.EventData:
+    """What a component of the page sends."""
+    return gr.EventData(None, values)
+
+
+def options_of(demo: gr.Blocks) -> dict[str, Any]:
+    """The options of the page as they stand at first."""
+    return {name: option.component.value for name, option in stage_of(demo).options.items()}
+
+
 def handler(demo: gr.Blocks, name: str) -> Any:
     """The function of an event."""
     return next(function.fn for function in demo.fns.values() if function.name == name)
