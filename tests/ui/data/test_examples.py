@@ -66,7 +66,6 @@ def pair_cosines(vectors: Vectors) -> Vectors:
 
 
 def labels_of(example: Example) -> tuple[str, ...]:
-    assert example.labels is not None
     return example.labels
 
 

@@ -32,6 +32,7 @@ from instructor_core.ui.page import Selected, choose_text
 from instructor_core.ui.server import run as run_module
 from instructor_core.ui.server.run import run, summary_of
 from instructor_core.ui.server.runtime import Runtime
+from tests.ui.inside import event
 
 EIGHT = ("one", "two", "three", "", "", "", "", "")
 SKIP = gr.skip()
@@ -81,10 +82,6 @@ def before(runtime: Runtime) -> Inputs:
 def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, checkpoint: str = "") -> Any:
     fields = [*instructions, *[""] * (MAX_INSTRUCTIONS - len(instructions))]
     return run(runtime, before, checkpoint or before.checkpoint_id, "", texts, len(instructions), *fields)
-
-
-def event(**data: Any) -> gr.EventData:
-    return gr.EventData(None, data)
 
 
 def nothing_but_status(step: list[Any]) -> bool:

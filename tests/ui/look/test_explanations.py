@@ -32,14 +32,13 @@ def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
         json.loads(answer.rows.to_json())
 
 
-def test_the_same_instruction_twice_gives_one_ledger_and_no_move(runtime: Runtime) -> None:
+def test_the_same_instruction_twice_gives_one_ledger_and_opening_one_again_encodes_nothing(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     same = Question(4, 9, 1, 1)
     pair = explanations.explain_pair(runtime, INPUTS, same)
     assert pair.panels is not None and len(pair.panels.panels) == 1
     assert "nan" not in " ".join(explanations.explain_movement(runtime, INPUTS, same).sentences).lower()
-
-
-def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     explanations.explain_pair(runtime, INPUTS, ASKED)
     model = runtime.encoder(INPUTS.checkpoint_id).model
 

@@ -27,7 +27,8 @@ from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request
 from instructor_core.ui.trial.search import MAX_QUERIES, search
-from tests.ui.look.test_tabs import event, similar
+from tests.ui.inside import event
+from tests.ui.look.test_tabs import similar
 from tests.ui.stages import holding
 
 LABELS = ("good", "bad", "rare")
