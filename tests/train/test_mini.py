@@ -35,7 +35,6 @@ from tests.train.planted import LetterTeacher
 THINGS = ("soup", "train", "match", "engine", "garden", "novel")
 ENDS = (" was late again.", " is good, I think.", " never starts", "?", " at the corner, as always.")
 STARTS = ("The", "Is the", "Can you see the", "I like my")
-FORMS = ("statement", "question", "question", "statement")
 
 
 class KnownModel:
