@@ -1,7 +1,5 @@
 """What the encoder returns, refuses and never changes, beyond parity with the references."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

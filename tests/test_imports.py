@@ -6,8 +6,6 @@
 Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import shutil

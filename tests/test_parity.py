@@ -4,8 +4,6 @@ With random weights one token more or less in the mean moves an embedding by far
 agreement to 1e-5 pins the joint, the mask, truncation, pooling, projection and normalisation.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The app as a process: health, MCP, hostile input, many visitors, and where it writes."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

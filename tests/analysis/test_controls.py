@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from instructor_core.analysis.controls import UNRELATED_INSTRUCTION, Role, one_space, shuffled_words, with_controls

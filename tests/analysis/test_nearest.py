@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 
 from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change, nearest_of_all

@@ -1,7 +1,5 @@
 """A page with both browser components on made-up data; the tests of the components drive it. Run it to look at it."""
 
-from __future__ import annotations
-
 import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

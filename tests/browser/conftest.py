@@ -1,7 +1,5 @@
 """The running app, and a Chromium in which no foreign host, console error or error toast goes unnoticed."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator

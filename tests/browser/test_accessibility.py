@@ -1,7 +1,5 @@
 """The page for everyone: axe-core in every place and view, help by one switch, and everything by keyboard alone."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Two checkpoints side by side on the page: chosen in the menu, in a link, and back to one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The plot view and the token view in a real browser, on the made-up page of components_app.py."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """What was typed outlives a reload of the page; a new page starts afresh."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect

@@ -1,7 +1,5 @@
 """What stands on the page says whether it is of what stands in the fields, and the drawer is where texts are mended."""
 
-from __future__ import annotations
-
 import numpy as np
 from playwright.sync_api import Page, expect
 

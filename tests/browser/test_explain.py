@@ -1,7 +1,5 @@
 """Explain on the page: the ledger opens from a cell, its sum is the cosine, and every question gets an answer."""
 
-from __future__ import annotations
-
 import pytest
 from playwright.sync_api import Page, expect
 

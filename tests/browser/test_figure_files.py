@@ -1,7 +1,5 @@
 """Figures as files: what the menu over a figure saves holds the figure, opens offline and runs no text."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Test on the page: from labelled texts to a defensible choice of instruction."""
 
-from __future__ import annotations
-
 import re
 
 from playwright.sync_api import Locator, Page, expect

@@ -1,7 +1,5 @@
 """How the page is laid out: nothing lies on anything, panels stand in line, and fill the room that they have."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

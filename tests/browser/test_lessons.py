@@ -1,7 +1,5 @@
 """Lessons run from start to finish on the live page, on a screen and on a phone, before an audience and on paper."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import replace

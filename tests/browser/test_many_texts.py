@@ -1,7 +1,5 @@
 """More than a thousand texts: nearest texts and blocks instead of a matrix, pages and a search in the list, WebGL."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The page as a visitor finds it: figures at once, views and options that show the same run, any screen, any input."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

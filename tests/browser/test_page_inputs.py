@@ -1,7 +1,5 @@
 """What visitors type reaches the figures exactly, mistakes lose nothing, and long work can be stopped."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The server is killed and started again while a page is open: the page says so, and nothing typed is lost."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A link made on one server sets up the page on another: inputs, selection and the options of the tabs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The job on a real Ray cluster of two nodes: one is killed in the middle, and nothing is lost, doubled or changed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

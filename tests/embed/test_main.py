@@ -1,7 +1,5 @@
 """The command: what it writes, what it refuses, and that a kill costs nothing but the part at hand."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Any range of rows of any format is the same slice of the same table, and reading it holds little in memory."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A planted model whose answer is known, through the whole evaluation, to Markdown and to JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

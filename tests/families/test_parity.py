@@ -3,8 +3,6 @@
 The weights are random and large: a token more or less in the mean moves an embedding by far more than the tolerance.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

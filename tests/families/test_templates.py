@@ -1,7 +1,5 @@
 """Every template as the string that the network reads, and what is refused with its reason."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every view of the page works with every family, or says in a sentence why it cannot."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

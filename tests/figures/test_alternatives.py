@@ -1,7 +1,5 @@
 """The sentences that stand for figures: computed, and true of the numbers that the figures draw."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

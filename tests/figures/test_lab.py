@@ -1,7 +1,5 @@
 """The smaller figures of the lab: variance, ranks, calibration, retrieval, morph."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

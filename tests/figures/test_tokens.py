@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 
 from instructor_core.analysis.tokens import token_dimensions, token_similarity

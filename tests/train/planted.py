@@ -1,7 +1,5 @@
 """A planted task, whose texts carry two systems of labels of which an instruction names one, and a planted teacher."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Losses against loops that follow the formulas one term at a time."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """The recipe of instructor-mini on planted files: what the teacher says, the batches, their objectives."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import random

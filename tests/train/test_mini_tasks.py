@@ -1,7 +1,5 @@
 """The material: texts with their sources, labelled sets of several axes, twins, and a part that is open."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import random

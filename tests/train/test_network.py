@@ -1,7 +1,5 @@
 """The forward and backward passes for training against inference and against autograd."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Records in the MEDI format: every shape that is allowed, and a helpful word about every other."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from pathlib import Path

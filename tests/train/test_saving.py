@@ -1,7 +1,5 @@
 """Saved checkpoints: the hub's layout, equal embeddings here and in sentence-transformers, whole or not there."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The generator of labelled sentences: labels, split, balance; and the rules that label real text."""
 
-from __future__ import annotations
-
 import random
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Batches of records: one task each, everything once an epoch, decided by step and seed alone."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest

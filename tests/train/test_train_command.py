@@ -1,7 +1,5 @@
 """The two commands of training, from files to a checkpoint with a model card."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The training loop: what it does in a step, what it leaves on disk, and that a killed run goes on exactly."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """A look into the page: the functions of its events, and the stage that its scenes are shown on."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Any
 

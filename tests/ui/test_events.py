@@ -1,7 +1,5 @@
 """How the listeners of the page wait for each other: nothing that a visitor does is lost, nothing goes on for ever."""
 
-from __future__ import annotations
-
 import inspect
 from collections import defaultdict
 from collections.abc import Callable

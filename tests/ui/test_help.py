@@ -1,7 +1,5 @@
 """Help for every control and figure of the page, at its place."""
 
-from __future__ import annotations
-
 import gradio as gr
 
 from instructor_core.ui.theme import help_words

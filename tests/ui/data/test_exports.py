@@ -1,7 +1,5 @@
 """Exports of a run: the numbers come back, and nothing that a visitor typed runs anywhere."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

@@ -1,7 +1,5 @@
 """Files from visitors: what is read is what is written there, and nothing hostile gets further than a message."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The line under each instruction: what it does to the texts, said by what was measured."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is typed or pasted becomes texts, labels and instructions, and comes back as it was."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The handlers of the left column, called with plain values: what a run yields, what the buttons do to the fields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

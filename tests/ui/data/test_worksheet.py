@@ -1,7 +1,5 @@
 """Lessons and views on paper: every view can be printed, answers stay hidden until they are asked for."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import re

@@ -1,7 +1,5 @@
 """A lesson cannot say what the model does not do: every step's claim is evaluated on the bundled checkpoint."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

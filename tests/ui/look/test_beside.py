@@ -1,7 +1,5 @@
 """Two checkpoints side by side: chosen in the menu, embedded in one run, drawn in pairs, decided apart."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The views of Explain answer from the run on screen, encode nothing twice, and say what they do not show."""
 
-from __future__ import annotations
-
 import json
 import re
 

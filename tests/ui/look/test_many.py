@@ -1,7 +1,5 @@
 """Thousands of texts: what is sent stays small, what is computed stays bounded, and samples are seeded and said."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Similarity, Map and Tokens from plain values: the figures hold the encoder's numbers, the notes say the rest."""
 
-from __future__ import annotations
-
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """A draft from a browser shows the page as it was, and anything else changes nothing."""
 
-from __future__ import annotations
-
 import json
 
 import gradio as gr

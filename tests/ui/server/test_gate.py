@@ -1,7 +1,5 @@
 """What makes no sense or is too large is refused in words, before a route of Gradio's fails over it."""
 
-from __future__ import annotations
-
 import json
 import logging
 from typing import Any

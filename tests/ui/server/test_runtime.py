@@ -1,7 +1,5 @@
 """Checkpoints are loaded from the registry alone, once for all who ask, and a few at a time."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The experiments of the Lab: what they encode, what they refuse, and that their words come from the numbers."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import replace
