@@ -282,7 +282,7 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
         (
             pooling_figures.window_sentence(found),
             pooling_figures.boundary_sentence(found),
-            *(f"{result.name}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
+            *(f"{result.recipe}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
         ),
         TokenRows((*tokens.rows, *recipes.rows), recipes.scale),
     )
@@ -294,7 +294,7 @@ def _explain_mistakes(runtime: Runtime, inputs: Inputs, instruction: str, text: 
     encoded = encoder.encode_tokens(mistaken_pairs(instruction, text))
     results = compare_mistakes(encoded)
     sentences = [pooling_figures.prompt_sentence(encoded[0].instruction)]
-    sentences += [f"{result.name}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]]
+    sentences += [f"{result.recipe}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]]
     return Drawing(
         (pooling_figures.MISTAKES_NOT_SHOWN,),
         pooling_figures.recipe_panels(results),

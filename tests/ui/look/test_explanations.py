@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.pooling import RECIPE_NAMES
+from instructor_core.analysis.pooling import Recipe
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.data.examples import load_examples
 from instructor_core.ui.look import explanations
@@ -75,5 +75,5 @@ def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: p
 
 def test_every_recipe_is_named_beside_its_cosine(runtime: Runtime) -> None:
     sentences = explanations.explain_boundary(runtime, INPUTS, ASKED).sentences
-    for name in list(RECIPE_NAMES.values())[1:]:
+    for name in list(Recipe)[1:]:
         assert any(sentence.startswith(f"{name}: ") for sentence in sentences)
