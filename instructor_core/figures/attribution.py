@@ -38,7 +38,7 @@ def ledger_panels(
     """One heatmap per ledger, and the difference of two if it is given, on one scale; bars are the totals."""
     tables: list[Contributions] = [*ledgers, *([] if difference is None else [difference])]
     limit = max((table.limit for table in tables), default=1.0)
-    scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)
+    scale = ColorScale.signed(limit, "contribution to the cosine")
     panels = []
     for table, k in zip(ledgers, which, strict=True):
         subtitle = f"{table.values.size} terms, sum {number(table.total)} = cosine {number(table.cosine)}"
@@ -48,7 +48,7 @@ def ledger_panels(
         subtitle = f"sum {signed(difference.total)} = {number(difference.first)} − {number(difference.second)}"
         figure = _figure(difference, scale)
         panels.append(Panel("-", f"{name}: what each term gains", figure, subtitle, aspect=_aspect(difference)))
-    return PanelSet(tuple(panels), (), scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
+    return PanelSet(tuple(panels), scale=scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
 
 
 def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
@@ -59,7 +59,7 @@ def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
         tips = [_total_tip(total, ledger.cosine) for total in totals.tolist()]
         rows.append(TokenRow(title, unit_tokens(units, totals.tolist(), tips), note=f"sum {number(totals.sum())}"))
     largest = float(np.abs(np.concatenate([totals for _, totals in sides])).max()) or 1.0
-    return TokenRows(tuple(rows), ColorScale(theme.DIVERGING, -largest, largest, "adds to the cosine", midpoint=0.0))
+    return TokenRows(tuple(rows), ColorScale.signed(largest, "adds to the cosine"))
 
 
 def term_sentence(ledger: Ledger, term: Term) -> str:

@@ -46,7 +46,7 @@ def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence
         panels.append(instruction_panel(k, instruction, figure, subtitle, what="curve"))
     medians = ", ".join(f"{letter(k)} {number(each.quantiles[2], 2)}" for k, each in enumerate(backgrounds))
     alt = f"Share of unrelated sentence pairs below each cosine, by instruction. Median cosine: {medians}."
-    return PanelSet(tuple(panels), (), min_width=260, alt=alt)
+    return PanelSet(tuple(panels), min_width=260, alt=alt)
 
 
 def percentile_panels(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
 from instructor_core.analysis.numbers import number, span
+from instructor_core.analysis.similarity import extreme_cell
 from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, rows_chart
-from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
+from instructor_core.figures.matrix import Side, matrix_figure, pair_words
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet
 
 DIVERGENCE_NOT_SHOWN = (
@@ -60,7 +61,7 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
         f"({result.tokens[token].plain}, {layer_name(layer)})."
     )
     aspect = float(np.clip(len(layers) / len(names), 0.2, 1.0))
-    return PanelSet((Panel("divergence", title, figure, subtitle, aspect=aspect),), (), scale, alt=alt)
+    return PanelSet((Panel("divergence", title, figure, subtitle, aspect=aspect),), scale=scale, alt=alt)
 
 
 def layer_similarity_panels(
@@ -84,7 +85,7 @@ def layer_similarity_panels(
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
     for layer in layers:
         if (cell := extreme_cell(result.matrices[layer])) is not None:
-            alt += f" Most similar, {layer_name(layer)}: text {cell[0] + 1} and text {cell[1] + 1} ({number(cell[2])})."
+            alt += f" Most similar, {layer_name(layer)}: {pair_words(cell)}."
     return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 
 
@@ -113,7 +114,7 @@ def attention_panels(result: SegmentAttention) -> PanelSet:
         f"Shares of attention of the text's tokens in {len(blocks)} layers. The instruction gets {first:.0%} in the "
         f"first and {final:.0%} in the last; {result.even[0]:.0%} if every token got the same."
     )
-    return PanelSet(panels, (), scale, alt=alt)
+    return PanelSet(panels, scale=scale, alt=alt)
 
 
 def hatched(values: NDArray[np.floating], tips: Sequence[str], color: str, pattern: str, name: str) -> go.Bar:

@@ -47,7 +47,7 @@ def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tupl
     length = 2 * _NAME_LENGTH if len(metrics) == 1 else _LABEL_LENGTH  # several stand beside each other
     panels = tuple(_metric_panel(board, rows, metric, length) for metric in metrics)
     alt = f"{len(metrics)} scores of {len(rows)} instructions with intervals. {board.decision.headline}"
-    return PanelSet(panels, (), min_width=260, alt=alt)
+    return PanelSet(panels, min_width=260, alt=alt)
 
 
 def confusion_panels(result: Confusion, row: Row) -> PanelSet:
@@ -62,7 +62,7 @@ def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     subtitle = f"{one_line(row.entry.instruction)} · {right} of {total} texts right"
     alt = f"Labels against the labels of the nearest neighbours under {row.name}: {right} of {total} texts are right."
     panel = Panel("confusion", f"Labels that {row.name} confuses", figure, subtitle, aspect=1.0)
-    return PanelSet((panel,), (), bar, alt=alt)
+    return PanelSet((panel,), scale=bar, alt=alt)
 
 
 def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> PanelSet:
@@ -84,7 +84,7 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
     alt = f"{result.metric.value} of {len(rows)} instructions on {len(columns)} label columns, "
     alt += f"{span(values.min(), values.max())}. Best instruction by column: {best}."
     title = f"{result.metric.value} by instruction and label column"
-    return PanelSet((Panel("labels", title, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
+    return PanelSet((Panel("labels", title, figure, aspect=len(rows) / len(columns)),), scale=bar, alt=alt)
 
 
 def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: int) -> Panel:

@@ -13,6 +13,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from instructor_core.analysis.numbers import number
+from instructor_core.analysis.similarity import TextPair
 from instructor_core.figures import theme
 from instructor_core.figures.panels import ColorScale
 
@@ -162,12 +164,6 @@ def _block_names(side: Side, axis: str) -> list[dict[str, object]]:
     ]
 
 
-def extreme_cell(matrix: NDArray[np.floating], *, lowest: bool = False) -> tuple[int, int, float] | None:
-    """Row, column and value of the largest (or lowest) finite cell of an (N, N) matrix off its diagonal, or None."""
-    candidates = np.where(np.isfinite(matrix), matrix, np.nan).astype(np.float64)
-    np.fill_diagonal(candidates, np.nan)
-    if np.isnan(candidates).all():
-        return None
-    flat = int(np.nanargmin(candidates) if lowest else np.nanargmax(candidates))
-    row, column = divmod(flat, candidates.shape[1])
-    return row, column, float(candidates[row, column])
+def pair_words(pair: TextPair, value: str = "") -> str:
+    """Both texts by their number on screen, and the value, with three decimals unless given."""
+    return f"text {pair.first + 1} and text {pair.second + 1} ({value or number(pair.value)})"

@@ -65,7 +65,7 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     figure.update_yaxes(ticktext=[theme.escape(name) for name in names])
     sentences = " ".join(f"{result.recipe}: {recipe_sentence(result)}" for result in results)
     alt = f"Cosine to this app's embedding. {sentences}"
-    return PanelSet((Panel("recipes", "Other ways to pool", figure),), (), alt=alt)
+    return PanelSet((Panel("recipes", "Other ways to pool", figure),), alt=alt)
 
 
 def recipe_sentence(result: RecipeResult) -> str:

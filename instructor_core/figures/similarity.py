@@ -11,11 +11,17 @@ import numpy as np
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted, number, span
-from instructor_core.analysis.similarity import CrossSimilarity, Difference, InstructionSimilarity, Similarity, TextPair
+from instructor_core.analysis.similarity import (
+    CrossSimilarity,
+    Difference,
+    InstructionSimilarity,
+    Similarity,
+    extreme_cell,
+)
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
-from instructor_core.figures.matrix import Block, Side, extreme_cell, matrix_figure
+from instructor_core.figures.matrix import Block, Side, matrix_figure, pair_words
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 Scale = Literal["shared", "each"]
@@ -64,12 +70,12 @@ def difference_panels(
     rows, columns = _text_sides(texts, labels, groups, shown)
     a, b = letter(result.a), letter(result.b)
     name = f"{a} − {b}"
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
+    bar = ColorScale.signed(result.limit, f"cosine, {name}")
     figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar, f"cosine {name}")
     subtitle = f"positive: more similar under {a}; negative: more similar under {b}"
     alt = f"Difference {name} of the similarity of {counted(len(texts), 'text')}."
     if result.largest is not None:
-        alt += f" The largest change is {_pair(result.largest, signed=True)}."
+        alt += f" The largest change is {pair_words(result.largest, f'{result.largest.value:+.3f}')}."
     panel = Panel(f"{a}-{b}", name, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
@@ -93,8 +99,8 @@ def instruction_panels(
             subtitle = theme.shorten(texts[result.text], 90)
         panels.append(Panel(key, title, figure, subtitle, aspect=1.0))
         told.append(f"{title}: cosines of {counted(n, 'instruction')}, {span(result.low, result.high)}.")
-        if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
-            told.append(f"Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({number(cell[2])}).")
+        if (cell := extreme_cell(-result.matrix, result.matrix)) is not None:
+            told.append(f"Furthest apart: {letter(cell.first)} and {letter(cell.second)} ({number(cell.value)}).")
     return PanelSet(tuple(panels), tuple(texts), bar, alt=" ".join(told))
 
 
@@ -117,8 +123,8 @@ def cross_panels(
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
     alt = f"Similarity of {counted(len(texts), 'text')}. {title}. Cosines {span(result.low, result.high)}."
     if (cell := extreme_cell(result.matrix)) is not None:
-        i, j, cosine = cell
-        alt += f" Most similar: text {i + 1} under {row} and text {j + 1} under {column} ({number(cosine)})."
+        alt += f" Most similar: text {cell.first + 1} under {row} and text {cell.second + 1} under {column} "
+        alt += f"({number(cell.value)})."
     panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
@@ -166,14 +172,8 @@ def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, 
     return tuple(Block(group.name, end - n, end, group.color) for (group, n), end in zip(runs, ends, strict=True))
 
 
-def _pair(pair: TextPair, *, signed: bool = False) -> str:
-    """Both texts by their number on screen, and the value with three decimals."""
-    value = f"{pair.value:+.3f}" if signed else f"{number(pair.value)}"
-    return f"text {pair.first + 1} and text {pair.second + 1} ({value})"
-
-
 def _similarity_alt(result: Similarity, n_texts: int) -> str:
     """Text alternative: what is drawn, over which range, and the closest pair of each instruction."""
     words = f"Cosine similarity of {counted(n_texts, 'text')}, {span(result.low, result.high)}."
-    closest = [f"under {letter(k)} {_pair(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
+    closest = [f"under {letter(k)} {pair_words(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
     return f"{words} Most similar: {', '.join(closest)}." if closest else words

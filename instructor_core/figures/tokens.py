@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import number, span
+from instructor_core.analysis.similarity import extreme_cell
 from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
 from instructor_core.figures import theme
-from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
+from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
 
 _ROW_HEIGHT = 16  # px, a token keeps its label
@@ -26,7 +27,7 @@ def token_dimension_panels(
     """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`."""
     names = tuple(f"dimension {int(d)}" for d in result.dimensions)
     columns = Side(tuple(str(int(d)) for d in result.dimensions), names=names)
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
+    bar = ColorScale.signed(result.limit, "token vector, W h")
     panels = []
     for k, instruction in enumerate(instructions):
         n = len(result.values[k])
@@ -34,7 +35,7 @@ def token_dimension_panels(
         figure = matrix_figure(result.values[k], rows, columns, bar, "value", numbers=False, separator=_SEPARATOR)
         aspect = n * _ROW_HEIGHT / _WIDTH
         panels.append(instruction_panel(k, instruction, figure, aspect=aspect))
-    return PanelSet(tuple(panels), (), bar, alt=_dimensions_alt(result))
+    return PanelSet(tuple(panels), scale=bar, alt=_dimensions_alt(result))
 
 
 def token_similarity_panels(
@@ -56,9 +57,9 @@ def token_similarity_panels(
     alt = f"Cosines among the tokens of {len(results)} sequences, {span(low, high)}."
     for k, result in enumerate(results):
         if (cell := extreme_cell(result.matrix)) is not None:
-            first, second = (tokens[k][at].removeprefix("▁") for at in cell[:2])
-            alt += f" Most similar under {letter(k)}: {first} and {second} ({number(cell[2])})."
-    return PanelSet(tuple(panels), (), bar, alt=alt)
+            first, second = (tokens[k][at].removeprefix("▁") for at in (cell.first, cell.second))
+            alt += f" Most similar under {letter(k)}: {first} and {second} ({number(cell.value)})."
+    return PanelSet(tuple(panels), scale=bar, alt=alt)
 
 
 def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:

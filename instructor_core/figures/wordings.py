@@ -61,4 +61,4 @@ def wording_panels(
     title = f"{n_wordings} wordings of {len(names)} tasks"
     alt = f"kNN accuracy of {title}. {spread.about(spread.order[0])}"
     subtitle = "a dot per wording, a tick at the mean; dashed: no instruction; dotted: the most frequent label"
-    return PanelSet((Panel("wordings", title, figure, subtitle),), (), alt=alt)
+    return PanelSet((Panel("wordings", title, figure, subtitle),), alt=alt)

@@ -31,7 +31,7 @@ def write_panels(shares: Sequence[WriteShares], which: Sequence[int], instructio
     for panel in panels:  # bars of one length are one share
         panel.figure.update_xaxes(range=[1.05 * min(low for low, _ in ends), 1.05 * max(high for _, high in ends)])
     limit = max((float(np.abs(result.heads[:, :, 0]).max()) for result in shares), default=0.0) or 1.0
-    scale = ColorScale(theme.DIVERGING, -limit, limit, "adds to the cosine", midpoint=0.0)
+    scale = ColorScale.signed(limit, "adds to the cosine")
     for result, k in zip(shares, which, strict=True):
         read = result.heads[:, :, 0]
         figure = heads_figure(read, scale, "from the instruction")
@@ -39,7 +39,7 @@ def write_panels(shares: Sequence[WriteShares], which: Sequence[int], instructio
         title = f"{letter(k)}: read from the instruction, by head"
         panels.append(Panel(f"{letter(k)} heads", title, figure, f"sum {signed(read.sum())}", aspect=0.7))
     alt = " ".join(f"Under {letter(k)}, {write_sentence(result)}" for result, k in zip(shares, which, strict=True))
-    return PanelSet(tuple(panels), (), scale, alt=alt)
+    return PanelSet(tuple(panels), scale=scale, alt=alt)
 
 
 def write_sentence(shares: WriteShares) -> str:
