@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
-from instructor_core.analysis.similarity import cosine_range, self_similarity
+from instructor_core.analysis.similarity import TextPair, cosine_range, extreme_cell, self_similarity
 from instructor_core.analysis.units import EncodedPair, Unit, refuse_different_tokens, units
 from instructor_core.errors import UserError
 
@@ -41,6 +41,10 @@ class LayerSimilarity:
 
     matrices: NDArray[np.float32]  # (L + 1, N, N) in [-1, 1], the last one that of the embeddings
     ranges: NDArray[np.float64]  # (L + 1, 2) colour range of each layer alone: their cosines lie in different bands
+
+    def closest(self, layer: int) -> TextPair | None:
+        """The two texts of the highest cosine at a layer."""
+        return extreme_cell(self.matrices[layer])
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,24 +60,37 @@ class Difference:
 
 
 @dataclass(frozen=True, eq=False)
-class InstructionSimilarity:
-    """Instruction x instruction cosines of the same text."""
+class CosineMatrix:
+    """Cosines (n, n) in [-1, 1] of one kind of thing among themselves, or in rows and columns of two kinds."""
 
-    text: int | None  # None for the mean over all texts
-    matrix: NDArray[np.float32]  # (K, K) in [-1, 1], symmetric, the diagonal exactly 1
+    matrix: NDArray[np.float32]
     low: float  # of the colour range
     high: float
 
+    @property
+    def closest(self) -> TextPair | None:
+        """The highest cosine off the diagonal."""
+        return extreme_cell(self.matrix)
+
 
 @dataclass(frozen=True, eq=False)
-class CrossSimilarity:
+class InstructionSimilarity(CosineMatrix):
+    """Instruction x instruction cosines of the same text: symmetric, the diagonal exactly 1."""
+
+    text: int | None  # None for the mean over all texts
+
+    @property
+    def furthest(self) -> TextPair | None:
+        """The two instructions of the lowest cosine."""
+        return extreme_cell(-self.matrix, self.matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossSimilarity(CosineMatrix):
     """Texts under one instruction (say, for queries) against texts under another (for documents)."""
 
     rows: int
     columns: int
-    matrix: NDArray[np.float32]  # (N, N) in [-1, 1]; not symmetric unless `rows == columns`
-    low: float  # of the colour range
-    high: float
 
 
 def cosine_matrix(rows: NDArray[np.floating], columns: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -134,7 +147,7 @@ def instruction_similarity(grid: EmbeddingGrid, text: int | None = None) -> Inst
         cosines = np.einsum("nd,nd->n", chosen[a], chosen[b])
         matrix[a, b] = matrix[b, a] = np.clip(cosines, -1.0, 1.0).mean(dtype=np.float64) if len(cosines) else 0.0
     low, high = cosine_range(matrix[~np.eye(len(matrix), dtype=np.bool_)])
-    return InstructionSimilarity(text, matrix, low, high)
+    return InstructionSimilarity(matrix, low, high, text)
 
 
 def cross_similarity(grid: EmbeddingGrid, *, rows: int, columns: int) -> CrossSimilarity:
@@ -144,7 +157,7 @@ def cross_similarity(grid: EmbeddingGrid, *, rows: int, columns: int) -> CrossSi
     else:
         matrix = cosine_matrix(grid.vectors[rows], grid.vectors[columns])
     low, high = cosine_range(matrix[_different_strings(grid.texts)])
-    return CrossSimilarity(rows, columns, matrix, low, high)
+    return CrossSimilarity(matrix, low, high, rows, columns)
 
 
 def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:

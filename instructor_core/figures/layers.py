@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import LayerDivergence, LayerSimilarity, SegmentAttention
 from instructor_core.analysis.numbers import number, span
-from instructor_core.analysis.similarity import extreme_cell
 from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure, pair_words
@@ -84,7 +83,7 @@ def layer_similarity_panels(
     shown = ", ".join(layer_name(layer) for layer in layers)
     alt = f"Similarity of {len(texts)} texts read out at {shown} of {last} blocks."
     for layer in layers:
-        if (cell := extreme_cell(result.matrices[layer])) is not None:
+        if (cell := result.closest(layer)) is not None:
             alt += f" Most similar, {layer_name(layer)}: {pair_words(cell)}."
     return PanelSet(tuple(panels), tuple(texts), scale if len(layers) == 1 else None, alt=alt)
 

@@ -11,13 +11,7 @@ import numpy as np
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted, number, span
-from instructor_core.analysis.similarity import (
-    CrossSimilarity,
-    Difference,
-    InstructionSimilarity,
-    Similarity,
-    extreme_cell,
-)
+from instructor_core.analysis.similarity import CrossSimilarity, Difference, InstructionSimilarity, Similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
@@ -99,7 +93,7 @@ def instruction_panels(
             subtitle = theme.shorten(texts[result.text], 90)
         panels.append(Panel(key, title, figure, subtitle, aspect=1.0))
         told.append(f"{title}: cosines of {counted(n, 'instruction')}, {span(result.low, result.high)}.")
-        if (cell := extreme_cell(-result.matrix, result.matrix)) is not None:
+        if (cell := result.furthest) is not None:
             told.append(f"Furthest apart: {letter(cell.first)} and {letter(cell.second)} ({number(cell.value)}).")
     return PanelSet(tuple(panels), tuple(texts), bar, alt=" ".join(told))
 
@@ -122,7 +116,7 @@ def cross_panels(
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
     alt = f"Similarity of {counted(len(texts), 'text')}. {title}. Cosines {span(result.low, result.high)}."
-    if (cell := extreme_cell(result.matrix)) is not None:
+    if (cell := result.closest) is not None:
         alt += f" Most similar: text {cell.first + 1} under {row} and text {cell.second + 1} under {column} "
         alt += f"({number(cell.value)})."
     panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import number, span
-from instructor_core.analysis.similarity import extreme_cell
-from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
+from instructor_core.analysis.similarity import CosineMatrix
+from instructor_core.analysis.tokens import TokenDimensions
 from instructor_core.figures import theme
 from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
@@ -39,7 +39,7 @@ def token_dimension_panels(
 
 
 def token_similarity_panels(
-    results: Sequence[TokenSimilarity],
+    results: Sequence[CosineMatrix],
     tokens: Sequence[Sequence[str]],
     segments: Sequence[Sequence[str]],
     instructions: Sequence[str],
@@ -56,7 +56,7 @@ def token_similarity_panels(
         panels.append(instruction_panel(k, instructions[k], figure, aspect=1.0))
     alt = f"Cosines among the tokens of {len(results)} sequences, {span(low, high)}."
     for k, result in enumerate(results):
-        if (cell := extreme_cell(result.matrix)) is not None:
+        if (cell := result.closest) is not None:
             first, second = (tokens[k][at].removeprefix("▁") for at in (cell.first, cell.second))
             alt += f" Most similar under {letter(k)}: {first} and {second} ({number(cell.value)})."
     return PanelSet(tuple(panels), scale=bar, alt=alt)

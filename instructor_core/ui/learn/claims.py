@@ -24,7 +24,7 @@ from instructor_core.analysis.layers import layer_divergence, pooled_layers
 from instructor_core.analysis.leaderboard import intervals
 from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.analysis.movement import movement
-from instructor_core.analysis.nearest import nearest_of_all
+from instructor_core.analysis.neighbors import nearest_of_all
 from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.projection import project
 from instructor_core.analysis.retrieval import retrieve
