@@ -12,9 +12,8 @@ from instructor_core.analysis.attribution import Contributions, Ledger, LedgerDi
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.units import Unit
-from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, signed_colors
-from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
+from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 from instructor_core.figures.token_rows import TokenRow, TokenRows, unit_tokens
 
@@ -108,11 +107,9 @@ def blocks_sentence(ledger: Ledger, blocks: NDArray[np.float64]) -> str:
 
 def _figure(table: Contributions, scale: ColorScale) -> go.Figure:
     """Heatmap of the terms with bars of the totals on top and at the right."""
-    figure = matrix_figure(table.values, _side(table.rows), _side(table.columns), scale, "contribution", numbers=False)
-    (heatmap,) = figure.data
-    heatmap.z = table.values  # the terms of long texts are smaller than what matrices are rounded to
-    if max(table.values.shape) <= MAX_NUMBERED:
-        heatmap.update(texttemplate="%{z:.3f}", textfont={"size": theme.SIZE_SMALL})
+    sides = _side(table.rows), _side(table.columns)
+    # The terms of long texts are smaller than what matrices are rounded to.
+    figure = matrix_figure(table.values, *sides, scale, "contribution", digits=3, exact=True)
     rows, columns = table.row_totals, table.column_totals
     figure.add_trace(_total_bars(columns, table, table.columns, horizontal=False))
     figure.add_trace(_total_bars(rows, table, table.rows, horizontal=True))

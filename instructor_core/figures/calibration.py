@@ -1,23 +1,17 @@
-"""Backgrounds of unrelated sentences as curves, and similarity matrices coloured by percentile."""
+"""Backgrounds of unrelated sentences as curves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import number, span
-from instructor_core.analysis.similarity import Similarity
 from instructor_core.figures import theme
 from instructor_core.figures.charts import dots, framed, mark_value
-from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
-from instructor_core.figures.similarity import similarity_panels
+from instructor_core.figures.panels import PanelSet, instruction_panel
 
 HOW_TO_READ = (
     "The curve says for every cosine how many unrelated pairs of sentences stay at or below it under this instruction. "
@@ -47,29 +41,3 @@ def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence
     medians = ", ".join(f"{letter(k)} {number(each.quantiles[2], 2)}" for k, each in enumerate(backgrounds))
     alt = f"Share of unrelated sentence pairs below each cosine, by instruction. Median cosine: {medians}."
     return PanelSet(tuple(panels), min_width=260, alt=alt)
-
-
-def percentile_panels(
-    result: Similarity,
-    percentiles: NDArray[np.float32],
-    texts: Sequence[str],
-    labels: Sequence[str] | None,
-    instructions: Sequence[str],
-    *,
-    order: Sequence[int] | None = None,
-    groups: Groups | None = None,
-) -> PanelSet:
-    """Matrices coloured by percentiles (K, N, N) in [0, 100], cosines in the cells; further as `similarity_panels`."""
-    drawn = similarity_panels(result, texts, labels, instructions, order=order, groups=groups)
-    shown = list(range(len(texts))) if order is None else [int(i) for i in order]
-    for panel, values in zip(drawn.panels, percentiles, strict=True):
-        (heatmap,) = panel.figure.data
-        printed = heatmap.texttemplate is not None
-        heatmap.update(text=np.round(heatmap.z, 2) if printed else None, zmin=0.0, zmax=100.0)
-        heatmap.update(z=np.round(values[np.ix_(shown, shown)].astype(np.float64), 1))
-        heatmap.update(meta=heatmap.meta | {"value": "percentile"})
-        if printed:
-            heatmap.update(texttemplate="%{text}")
-    bar = ColorScale(theme.SEQUENTIAL, 0.0, 100.0, "percentile among unrelated pairs", midpoint=50.0)
-    alt = f"{drawn.alt} Colours are percentiles among unrelated sentence pairs under the same instruction."
-    return replace(drawn, scale=bar, alt=alt)

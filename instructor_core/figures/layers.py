@@ -50,8 +50,8 @@ def divergence_panels(result: LayerDivergence, *, a: int, b: int) -> PanelSet:
     scale = ColorScale(theme.SEQUENTIAL, 0.0, high, f"1 − cosine of states under {letter(a)} and {letter(b)}")
     ticks = tuple(unit.plain for unit in result.tokens)
     columns = Side(ticks, names=names, separators=(len(names) - 1,) if len(names) > 1 else ())
-    figure = matrix_figure(result.values, Side(layers, names=layers), columns, scale, "1 − cosine")
-    figure.data[0].z = result.values  # early layers differ by less than what matrices are rounded to
+    # Early layers differ by less than what matrices are rounded to.
+    figure = matrix_figure(result.values, Side(layers, names=layers), columns, scale, "1 − cosine", exact=True)
     title = f"{letter(a)} against {letter(b)}"
     subtitle = "the token embedding is exactly 0: the same tokens start out the same"
     layer, token = (int(i) for i in np.unravel_index(result.values.argmax(), result.values.shape))
@@ -140,9 +140,5 @@ def heads_figure(values: NDArray[np.floating], scale: ColorScale, what: str) -> 
     """Layer x head heatmap, the first layer on top; `what` is measured."""
     blocks = tuple(layer_name(layer + 1) for layer in range(len(values)))
     heads = tuple(str(head + 1) for head in range(values.shape[1]))
-    names = tuple(f"head {head}" for head in heads)
-    rows = Side(blocks, names=blocks)
-    columns = Side(heads, names=names, title="head")
-    figure = matrix_figure(values, rows, columns, scale, what)
-    figure.data[0].z = values  # smaller than what matrices are rounded to
-    return figure
+    columns = Side(heads, names=tuple(f"head {head}" for head in heads), title="head")
+    return matrix_figure(values, Side(blocks, names=blocks), columns, scale, what, exact=True)

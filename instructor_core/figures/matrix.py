@@ -54,10 +54,11 @@ def matrix_figure(
     scale: ColorScale,
     value: str = "cosine",
     *,
-    numbers: bool = True,
+    digits: int = 2,
+    exact: bool = False,
     separator: str | None = None,
 ) -> go.Figure:
-    """A heatmap of values (r, c), the first row on top, with two decimals in the cells of a small one."""
+    """A heatmap of values (r, c), to four decimals unless exact, first row on top; a small one has numbers in its cells."""
     n_rows, n_columns = values.shape
     meta: dict[str, object] = {"kind": "matrix", "value": value}
     for axis, side in (("row", rows), ("column", columns)):
@@ -65,7 +66,7 @@ def matrix_figure(
         if side.names is not None:
             meta[f"{axis}_names"] = list(side.names)
     heatmap = go.Heatmap(
-        z=np.round(values.astype(np.float64), 4),
+        z=values if exact else np.round(values.astype(np.float64), 4),
         x=np.arange(n_columns),
         y=np.arange(n_rows),
         colorscale=theme.colorscale(scale.colors),
@@ -75,8 +76,8 @@ def matrix_figure(
         hoverinfo="none",
         meta=meta,
     )
-    if numbers and max(values.shape) <= MAX_NUMBERED:
-        heatmap.update(texttemplate="%{z:.2f}", textfont={"size": theme.SIZE_SMALL})
+    if digits and max(values.shape) <= MAX_NUMBERED:
+        heatmap.update(texttemplate=f"%{{z:.{digits}f}}", textfont={"size": theme.SIZE_SMALL})
     figure = go.Figure(heatmap)
     figure.update_layout(
         xaxis=_axis(columns, [-0.5, n_columns - 0.5]),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, groupby
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
@@ -34,21 +36,32 @@ def similarity_panels(
     order: Sequence[int] | None = None,
     groups: Groups | None = None,
     scale: Scale = "shared",
+    percentiles: NDArray[np.float32] | None = None,
 ) -> PanelSet:
-    """One heatmap per instruction, in instruction order, all with the texts in the same order."""
+    """One heatmap per instruction, all with the texts in one order, coloured by cosine or by percentiles (K, N, N)."""
     shown = _shown(order, len(texts))
     rows, columns = _text_sides(texts, labels, groups, shown)
+    bar, alt = (
+        ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity"),
+        _similarity_alt(result, texts),
+    )
+    if percentiles is not None:
+        bar = ColorScale(theme.SEQUENTIAL, 0.0, 100.0, "percentile among unrelated pairs", midpoint=50.0)
+        alt += " Colours are percentiles among unrelated sentence pairs under the same instruction."
     panels = []
     for k, instruction in enumerate(instructions):
-        low, high = (result.low, result.high) if scale == "shared" else result.ranges[k].tolist()
-        colors = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
-        figure = matrix_figure(result.matrices[k][np.ix_(shown, shown)], rows, columns, colors)
-        subtitle = "" if scale == "shared" else f"colours {span(low, high)}"
+        colors, subtitle, cosines = bar, "", result.matrices[k][np.ix_(shown, shown)]
+        if scale == "each":
+            low, high = result.ranges[k].tolist()
+            colors, subtitle = replace(bar, low=low, high=high), f"colours {span(low, high)}"
+        figure = matrix_figure(cosines, rows, columns, colors)
+        if percentiles is not None:
+            heatmap, values = figure.data[0], percentiles[k][np.ix_(shown, shown)].astype(np.float64)
+            if heatmap.texttemplate is not None:
+                heatmap.update(text=np.round(heatmap.z, 2), texttemplate="%{text}")
+            heatmap.update(z=np.round(values, 1), meta=heatmap.meta | {"value": "percentile"})
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
-    shared = bar if scale == "shared" else None
-    alt = _similarity_alt(result, len(texts))
-    return PanelSet(tuple(panels), tuple(texts), shared, min_width=_MIN_WIDTH, alt=alt)
+    return PanelSet(tuple(panels), tuple(texts), None if scale == "each" else bar, min_width=_MIN_WIDTH, alt=alt)
 
 
 def difference_panels(
@@ -166,8 +179,8 @@ def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, 
     return tuple(Block(group.name, end - n, end, group.color) for (group, n), end in zip(runs, ends, strict=True))
 
 
-def _similarity_alt(result: Similarity, n_texts: int) -> str:
+def _similarity_alt(result: Similarity, texts: Sequence[str]) -> str:
     """Text alternative: what is drawn, over which range, and the closest pair of each instruction."""
-    words = f"Cosine similarity of {counted(n_texts, 'text')}, {span(result.low, result.high)}."
+    words = f"Cosine similarity of {counted(len(texts), 'text')}, {span(result.low, result.high)}."
     closest = [f"under {letter(k)} {pair_words(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
     return f"{words} Most similar: {', '.join(closest)}." if closest else words

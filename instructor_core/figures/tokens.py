@@ -32,7 +32,7 @@ def token_dimension_panels(
     for k, instruction in enumerate(instructions):
         n = len(result.values[k])
         rows = _token_side(tokens[k][:n], segments[k][:n])
-        figure = matrix_figure(result.values[k], rows, columns, bar, "value", numbers=False, separator=_SEPARATOR)
+        figure = matrix_figure(result.values[k], rows, columns, bar, "value", digits=0, separator=_SEPARATOR)
         aspect = n * _ROW_HEIGHT / _WIDTH
         panels.append(instruction_panel(k, instruction, figure, aspect=aspect))
     return PanelSet(tuple(panels), scale=bar, alt=_dimensions_alt(result))
