@@ -25,8 +25,7 @@ from instructor_core.encoder import (
     well_formed,
 )
 from instructor_core.families.layout import load_dense, read_layout
-from instructor_core.families.network import load
-from instructor_core.families.tokenizing import Row, segment_of, tokenize
+from instructor_core.families.network import Row, load, segment_of, tokenize
 
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}  # padding included
 _WINDOW = 4096  # pairs tokenized and sorted together

@@ -58,7 +58,7 @@ def matrix_figure(
     exact: bool = False,
     separator: str | None = None,
 ) -> go.Figure:
-    """A heatmap of values (r, c), to four decimals unless exact, first row on top; a small one has numbers in its cells."""
+    """A heatmap of values (r, c), to four decimals unless exact, first row on top; a small one has numbers in cells."""
     n_rows, n_columns = values.shape
     meta: dict[str, object] = {"kind": "matrix", "value": value}
     for axis, side in (("row", rows), ("column", columns)):

@@ -41,10 +41,8 @@ def similarity_panels(
     """One heatmap per instruction, all with the texts in one order, coloured by cosine or by percentiles (K, N, N)."""
     shown = _shown(order, len(texts))
     rows, columns = _text_sides(texts, labels, groups, shown)
-    bar, alt = (
-        ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity"),
-        _similarity_alt(result, texts),
-    )
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    alt = _similarity_alt(result, texts)
     if percentiles is not None:
         bar = ColorScale(theme.SEQUENTIAL, 0.0, 100.0, "percentile among unrelated pairs", midpoint=50.0)
         alt += " Colours are percentiles among unrelated sentence pairs under the same instruction."
