@@ -1,4 +1,4 @@
-"""Similarity matrices: one per instruction, the difference of two, instructions among themselves, across two."""
+"""Similarity matrices: per instruction, the difference of two, among instructions, across two; and where zero is."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ from itertools import accumulate, groupby
 from typing import Literal
 
 import numpy as np
+import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted, number, span
 from instructor_core.analysis.similarity import CrossSimilarity, Difference, InstructionSimilarity, Similarity
 from instructor_core.figures import theme
-from instructor_core.figures.charts import one_line
+from instructor_core.figures.charts import dots, framed, mark_value, one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
 from instructor_core.figures.matrix import Block, Side, matrix_figure, pair_words
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 Scale = Literal["shared", "each"]
+
+CALIBRATION_HOW_TO_READ = (
+    "The curve says for every cosine how many unrelated pairs of sentences stay at or below it under this instruction. "
+    "The dashed line is their median: a cosine there means nothing yet."
+)
+CALIBRATION_NOT_SHOWN = (
+    "A high percentile says more alike than unrelated short English sentences, not that two texts mean the same. "
+    "The same cosine can be ordinary under one instruction and rare under another."
+)
 
 _MAX_WORDED = 24  # texts up to which row labels carry the beginning of the text
 _LABEL_LENGTH = 20  # characters of a row label after its number
@@ -132,6 +143,26 @@ def cross_panels(
         alt += f"({number(cell.value)})."
     panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
+
+
+def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence[str]) -> PanelSet:
+    """One curve per instruction, all with the same axes."""
+    low = min(float(background.curve[0, 0]) for background in backgrounds)
+    panels = []
+    for k, (background, instruction) in enumerate(zip(backgrounds, instructions, strict=True)):
+        tips = [f"cosine {number(x)}\n{number(y, 1)} % of unrelated pairs are not higher" for x, y in background.curve]
+        line = {"color": theme.accent(k), "width": theme.LINE_WIDTH}
+        figure = go.Figure(dots(background.curve[:, 0], background.curve[:, 1], tips, mode="lines", line=line))
+        median = float(background.quantiles[QUANTILES.index(0.5)])
+        mark_value(figure, median, dash="dash")
+        framed(figure, height=220)
+        figure.update_xaxes(title_text="cosine", range=[low - 0.02, 1.02])
+        figure.update_yaxes(title_text="percentile", range=[-2, 102])
+        subtitle = f"unrelated pairs: half of them {span(background.quantiles[1], background.quantiles[3])}"
+        panels.append(instruction_panel(k, instruction, figure, subtitle, what="curve"))
+    medians = ", ".join(f"{letter(k)} {number(each.quantiles[2], 2)}" for k, each in enumerate(backgrounds))
+    alt = f"Share of unrelated sentence pairs below each cosine, by instruction. Median cosine: {medians}."
+    return PanelSet(tuple(panels), min_width=260, alt=alt)
 
 
 def label_order(labels: Sequence[str]) -> list[int]:

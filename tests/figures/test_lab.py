@@ -15,10 +15,9 @@ from instructor_core.analysis.ranks import neighbor_ranks, rank_flips
 from instructor_core.analysis.retrieval import retrieve
 from instructor_core.analysis.similarity import similarity
 from instructor_core.analysis.variance import variance_split
-from instructor_core.figures.calibration import calibration_panels
 from instructor_core.figures.morph import N_STEPS, morph_panels
 from instructor_core.figures.ranks import bump_panels, flip_panels, rank_change_panels, result_panels
-from instructor_core.figures.similarity import similarity_panels
+from instructor_core.figures.similarity import calibration_panels, similarity_panels
 from instructor_core.figures.variance import variance_panels
 
 TEXTS = tuple(f"text <i>{i}</i>" for i in range(10))
