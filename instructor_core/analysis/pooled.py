@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.attribution import Contributions
 from instructor_core.analysis.numbers import number
 from instructor_core.analysis.pooling import Mistake, Recipe, RecipeResult, apply_recipe
-from instructor_core.analysis.units import EncodedPair, Unit
+from instructor_core.analysis.units import EncodedPair
 
 BLOCKS = ("instruction", "text")
 
@@ -43,14 +43,11 @@ def blocks(terms: Contributions) -> NDArray[np.float64]:
 
     A token across the joint counts as the text's; terms with marks are in none of the four.
     """
-    sides = [np.array([_block(unit) for unit in units]) for units in (terms.rows, terms.columns)]
+    place = {"instruction": 0, "text": 1, "straddling": 1}
+    sides = [np.array([place.get(unit.segment, 2) for unit in units]) for units in (terms.rows, terms.columns)]
     inside = [(side[:, None] == np.arange(2)).astype(np.float64) for side in sides]
     found: NDArray[np.float64] = inside[0].T @ terms.values.astype(np.float64) @ inside[1]
     return found
-
-
-def _block(unit: Unit) -> int:
-    return {"instruction": 0, "text": 1, "straddling": 1}.get(unit.segment, 2)
 
 
 def mistaken_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:

@@ -53,7 +53,9 @@ def similarity_panels(
     shown = _shown(order, len(texts))
     rows, columns = _text_sides(texts, labels, groups, shown)
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
-    alt = _similarity_alt(result, texts)
+    alt = f"Cosine similarity of {counted(len(texts), 'text')}, {span(result.low, result.high)}."
+    closest = [f"under {letter(k)} {pair_words(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
+    alt += f" Most similar: {', '.join(closest)}." if closest else ""
     if percentiles is not None:
         bar = ColorScale(theme.SEQUENTIAL, 0.0, 100.0, "percentile among unrelated pairs", midpoint=50.0)
         alt += " Colours are percentiles among unrelated sentence pairs under the same instruction."
@@ -206,10 +208,3 @@ def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, 
         return ()
     ends = list(accumulate(length for _, length in runs))
     return tuple(Block(group.name, end - n, end, group.color) for (group, n), end in zip(runs, ends, strict=True))
-
-
-def _similarity_alt(result: Similarity, texts: Sequence[str]) -> str:
-    """Text alternative: what is drawn, over which range, and the closest pair of each instruction."""
-    words = f"Cosine similarity of {counted(len(texts), 'text')}, {span(result.low, result.high)}."
-    closest = [f"under {letter(k)} {pair_words(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
-    return f"{words} Most similar: {', '.join(closest)}." if closest else words

@@ -35,7 +35,13 @@ def token_dimension_panels(
         figure = matrix_figure(result.values[k], rows, columns, bar, "value", digits=0, separator=_SEPARATOR)
         aspect = n * _ROW_HEIGHT / _WIDTH
         panels.append(instruction_panel(k, instruction, figure, aspect=aspect))
-    return PanelSet(tuple(panels), scale=bar, alt=_dimensions_alt(result))
+    how = {"seriation": "similar ones side by side", "variance": "most variable first", "index": "by number"}
+    counts = ", ".join(str(len(values)) for values in result.values)
+    alt = (
+        f"Values of the {len(result.dimensions)} most variable dimensions ({how[result.order]}) for the tokens "
+        f"of {len(result.values)} sequences ({counts} tokens)."
+    )
+    return PanelSet(tuple(panels), scale=bar, alt=alt)
 
 
 def token_similarity_panels(
@@ -68,13 +74,3 @@ def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:
     inside = [segment == "instruction" for segment in segments]  # true for a member of a string enumeration as well
     ends = tuple(i for i in range(1, len(names)) if inside[i - 1] and not inside[i])
     return Side(tuple(name.removeprefix("▁") or "space" for name in names), names=names, separators=ends)
-
-
-def _dimensions_alt(result: TokenDimensions) -> str:
-    """Text alternative: how much is drawn and how it is ordered."""
-    how = {"seriation": "similar ones side by side", "variance": "most variable first", "index": "by number"}
-    counts = ", ".join(str(len(values)) for values in result.values)
-    return (
-        f"Values of the {len(result.dimensions)} most variable dimensions ({how[result.order]}) for the tokens "
-        f"of {len(result.values)} sequences ({counts} tokens)."
-    )
