@@ -1,6 +1,6 @@
 import numpy as np
 
-from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change, nearest_of_all
+from instructor_core.analysis.neighbors import describe_agreement, describe_change, nearest_change, nearest_of_all
 
 
 def circle(*degrees: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.writes import WriteShares, read_groups, write_shares
+from instructor_core.analysis.layers import WriteShares, read_groups, write_shares
 from instructor_core.direct_writes import direct_writes
 from instructor_core.encoder import EncoderError
 from tests.checkpoints import make_checkpoint

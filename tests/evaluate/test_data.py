@@ -9,8 +9,7 @@ import pytest
 
 from instructor_core.analysis.suggest import bundled
 from instructor_core.errors import UserError
-from instructor_core.evaluate import read_data, read_wordings
-from instructor_core.evaluate.data import LabelSet
+from instructor_core.evaluate.data import LabelSet, read_data, read_wordings
 from instructor_core.table import Notes
 
 

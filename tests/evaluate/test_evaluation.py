@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.suggest import bundled
-from instructor_core.evaluate import LabelSet, PairSet, Recovery, Wordings, evaluate_checkpoint, to_json, to_markdown
-from instructor_core.evaluate.data import AxisWordings, read_data, read_wordings
+from instructor_core.evaluate.data import AxisWordings, LabelSet, PairSet, Wordings, read_data, read_wordings
+from instructor_core.evaluate.evaluation import evaluate_checkpoint
+from instructor_core.evaluate.markdown import to_markdown
 from instructor_core.evaluate.reading import reorder
-from instructor_core.evaluate.report import Column, EvaluationReport, InstructionResult, Kind, SetResult
+from instructor_core.evaluate.report import (
+    Column,
+    EvaluationReport,
+    InstructionResult,
+    Kind,
+    Recovery,
+    SetResult,
+    to_json,
+)
 
 COLOURS, SHAPES = ("red", "green", "blue"), ("round", "square")
 TEXTS = [f"{colour} {shape} {copy}" for colour in COLOURS for shape in SHAPES for copy in range(4)]

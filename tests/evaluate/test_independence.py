@@ -11,7 +11,7 @@ import pytest
 
 import instructor_core
 from instructor_core.analysis.suggest import bundled
-from instructor_core.evaluate import read_data, read_wordings
+from instructor_core.evaluate.data import read_data, read_wordings
 
 TRAINING = Path(instructor_core.__file__).parent / "train"
 

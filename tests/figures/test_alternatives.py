@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.similarity import cross_similarity, instruction_similarity
+from instructor_core.analysis.similarity import TextPair, cross_similarity, extreme_cell, instruction_similarity
 from instructor_core.analysis.tokens import token_similarity
-from instructor_core.figures.matrix import extreme_cell
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import cross_panels, instruction_panels
 from instructor_core.figures.tokens import token_similarity_panels
@@ -33,10 +32,10 @@ def value(words: str) -> float:
 
 def test_the_cell_that_stands_out_is_found_off_the_diagonal() -> None:
     matrix = np.array([[1.0, 0.2, np.nan], [0.7, 1.0, -0.4], [0.1, np.inf, 1.0]])
-    assert extreme_cell(matrix) == (1, 0, 0.7)
-    assert extreme_cell(matrix, lowest=True) == (1, 2, -0.4)
-    assert extreme_cell(np.ones((1, 1))) is None
-    assert extreme_cell(np.full((2, 2), np.nan)) is None
+    assert extreme_cell(matrix) == TextPair(1, 0, 0.7)
+    assert extreme_cell(-matrix, matrix) == TextPair(1, 2, -0.4)
+    for nothing in (np.ones((1, 1)), np.full((2, 2), np.nan)):
+        assert extreme_cell(nothing) is None
 
 
 def test_matrices_are_told_by_the_closest_pair_of_texts_and_the_two_instructions_that_are_furthest_apart() -> None:

@@ -13,9 +13,9 @@ from instructor_core.analysis.ranks import neighbor_ranks, rank_flips
 from instructor_core.analysis.retrieval import retrieve
 from instructor_core.analysis.similarity import similarity
 from instructor_core.analysis.variance import variance_split
-from instructor_core.figures.calibration import calibration_panels, percentile_panels
 from instructor_core.figures.morph import N_STEPS, morph_panels
 from instructor_core.figures.ranks import bump_panels, flip_panels, rank_change_panels, result_panels
+from instructor_core.figures.similarity import calibration_panels, similarity_panels
 from instructor_core.figures.variance import variance_panels
 
 TEXTS = tuple(f"text <i>{i}</i>" for i in range(10))
@@ -81,7 +81,7 @@ def test_percentiles_colour_the_cells_and_the_numbers_stay_cosines(grid: Embeddi
     backgrounds = [background(vectors, [str(i) for i in range(10)]) for vectors in grid.vectors]
     percentiles = percentile_matrices(result.matrices, backgrounds)
     order = list(range(9, -1, -1))
-    panels = percentile_panels(result, percentiles, TEXTS, None, INSTRUCTIONS, order=order)
+    panels = similarity_panels(result, TEXTS, None, INSTRUCTIONS, order=order, percentiles=percentiles)
     for k, panel in enumerate(panels.panels):
         (heatmap,) = panel.figure.data
         np.testing.assert_allclose(heatmap.z, percentiles[k][np.ix_(order, order)], atol=0.051)

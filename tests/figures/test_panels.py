@@ -152,9 +152,9 @@ def test_stylesheet_and_templates_have_the_colours_of_both_themes():
     for name in vars(theme.DARK):
         assert re.search(rf"--ic-{name}: #", root)
         assert f"--ic-{name}: {getattr(theme.DARK, name)};" in dark
-    light = theme.light_template()["layout"]
+    light = theme.template()["layout"]
     assert light["font"]["color"] == theme.LIGHT.ink and light["paper_bgcolor"] == "rgba(0,0,0,0)"
-    assert go.layout.Template(theme.dark_template()).layout.font.color == theme.DARK.ink
+    assert go.layout.Template(theme.template(theme.DARK)).layout.font.color == theme.DARK.ink
 
 
 def test_items_are_sent_whole_while_they_are_few_and_cut_alike_when_they_are_many() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
-from instructor_core.table import Reading, TableFile, is_blank, open_table, read_values
+from instructor_core.table import Reading, TableFile, is_blank, read_values
 
 Rows = list[tuple[str, ...]]
 # Cells as people write them: quotation marks, delimiters, line ends of all kinds, other scripts; no lone surrogates.
@@ -32,7 +32,7 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 def read(folder: Path, name: str, content: str | bytes, **options: Any) -> tuple[TableFile, Rows]:
-    table = open_table(written(folder, name, content), Reading(**options))
+    table = TableFile(written(folder, name, content), Reading(**options))
     return table, [cells for _, cells in table.rows()]
 
 
@@ -248,12 +248,12 @@ def test_parquet_of_any_types_is_a_table_of_strings(tmp_path: Path) -> None:
 
     columns = [["One.", None], [7, 8], [True, None], [1.5, float("nan")], [b"a\xff", b""]]
     pq.write_table(pa.table(columns, names=["text", "id", "text", "x", "raw"]), tmp_path / "a.parquet")
-    table = open_table(tmp_path / "a.parquet")
+    table = TableFile(tmp_path / "a.parquet")
     assert table.columns == ("text", "id", "text (2)", "x", "raw")
     assert [cells for _, cells in table.rows()] == [("One.", "7", "true", "1.5", "a\ufffd"), ("", "8", "", "", "")]
     pq.write_table(pa.table({"text": pa.array(["x" * 1_000_000] * 60).dictionary_encode()}), tmp_path / "bomb.parquet")
     with pytest.raises(UserError, match="unpack"):
-        list(open_table(tmp_path / "bomb.parquet", Reading(most=50_000_000)).rows())
+        list(TableFile(tmp_path / "bomb.parquet", Reading(most=50_000_000)).rows())
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_memory_does_not_grow_with_the_file(
         with path.open("w") as file:
             file.writelines(lines(n))
         tracemalloc.start()
-        assert sum(1 for _ in open_table(path).rows()) == n
+        assert sum(1 for _ in TableFile(path).rows()) == n
         held = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return held

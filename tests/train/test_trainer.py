@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from instructor_core import InstructorModel
 from instructor_core.errors import UserError
@@ -18,7 +19,6 @@ from instructor_core.train import trainer as trainer_module
 from instructor_core.train.batch import Batch
 from instructor_core.train.chunked import Workers
 from instructor_core.train.records import Record
-from instructor_core.train.saving import read_copy
 from instructor_core.train.settings import TrainingSettings
 from instructor_core.train.source import RecordSource
 from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, train
@@ -183,7 +183,7 @@ def test_a_wild_step_is_left_out_and_changes_no_weight(checkpoint: Path, tmp_pat
     report = run(checkpoint, tmp_path, source=broken(bad=frozenset({11})), save_every=11, keep_copies=9)
     state = torch.load(tmp_path / STATE_FILE, weights_only=True)
     model = InstructorModel(checkpoint, trainable=True, device="cpu")
-    read_copy(model, tmp_path / "step-000011.safetensors")
+    model.load_state_dict(load_file(tmp_path / "step-000011.safetensors"), strict=False)
     assert [math.isfinite(loss) for loss in report.losses] == [True] * 11 + [False]
     assert [entry.get("left out", False) for entry in logged(tmp_path)] == [False] * 11 + [True]
     for name, tensor in model.state_dict().items():
@@ -287,7 +287,7 @@ def test_averaged_weights_are_evaluated_kept_in_copies_and_left_in_the_model(che
     torch.testing.assert_close(seen[3], raw + (seen[2] - raw) * 4 / 14)
     assert torch.equal(model.dense.weight, seen[3])
     assert sorted(path.stem for path in tmp_path.glob("step-*")) == ["step-000003", "step-000004"]
-    read_copy(model, tmp_path / "step-000003.safetensors")
+    model.load_state_dict(load_file(tmp_path / "step-000003.safetensors"), strict=False)
     torch.testing.assert_close(model.dense.weight.detach(), seen[2].half().float())
 
 
