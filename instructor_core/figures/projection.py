@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -26,6 +27,7 @@ _MANY = ((60, theme.MARKER_SIZE), (600, 7))  # points up to which markers have a
 _SMALLEST = 5  # px, the markers of more points
 _MARGIN_SHARE = 0.12  # room for the numbers beside the outermost points
 _SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open")  # the few shapes there are in 3D
+_BARE, _TITLED = {"l": 1, "r": 1, "t": 4, "b": 1}, {"l": 26, "r": 8, "t": 8, "b": 26}  # margins, px
 _EYE = {"x": 1.6, "y": 1.6, "z": 1.1}  # far enough for the axis titles to stay in the panel
 
 
@@ -54,106 +56,122 @@ def projection_panels(
     aspect = float(np.clip((spans[:, 1] / spans[:, 0]).max(initial=0.0), 0.6, 1.0))
     panels = []
     for k, instruction in enumerate(instructions):
-        draw = _flat_map if n_components == 2 else _solid_map
-        figure = draw(result.coordinates[k], boxes[k], texts, namings)
-        if nearest is not None:
-            for trace in figure.data:
-                trace.meta = {**trace.meta, "nearest": nearest[k, list(trace.customdata)].tolist()}
         ratio = result.explained_variance_ratio(k)
         quality = _quality(result.trustworthiness[k], result.trust_neighbors[k])
         subtitle = f"{NAMES[result.method]} · {quality}"
+        titles = _axis_titles(ratio)
         if ratio is not None and (result.turned and n_components == 2):
             subtitle += f" · {100 * float(ratio.sum()):.0f} % of variance"
-        else:
-            _name_axes(figure, ratio, n_components)
+            titles = []
+        common = [_common(group, None if nearest is None else nearest[k]) for group in drawn]
+        draw = _flat_map if n_components == 2 else _solid_map
+        figure = draw(result.coordinates[k], boxes[k], texts, namings, common, titles)
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=aspect))
     return PanelSet(tuple(panels), tuple(texts), min_width=_MIN_WIDTH, alt=_alt(result, labels))
 
 
 def _flat_map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
+    points: NDArray[np.float32],
+    box: NDArray[np.float64],
+    texts: Sequence[str],
+    namings: Sequence[Sequence[LabelGroup]],
+    common: Sequence[dict[str, Any]],
+    titles: Sequence[str],
 ) -> go.Figure:
     """Scatter of one panel in two dimensions, one trace per group; a name where a group has a place of its own."""
     pixels = (points - box[0]) / float((box[1] - box[0]).max()) * PANEL_WIDTH
-    groups = namings[0]
     placed = [place_names(pixels, naming) for naming in namings]
     names, taken = next((one for one in placed if len(one[0]) > 1), placed[0])
     words, places = place_words(pixels, texts, taken)
     size = next((size for most, size in _MANY if len(points) <= most), _SMALLEST)
-    trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
-    figure = go.Figure()
-    for group in groups:
+    traces = []
+    for group, shared in zip(namings[0], common, strict=True):
         members = list(group.members)
-        figure.add_trace(
-            trace(
-                x=points[members, 0],
-                y=points[members, 1],
-                mode="markers+text" if words else "markers",
-                text=[theme.escape(words[i]) for i in members] if words else None,
-                textposition=[places[i] for i in members] if words else None,
-                textfont={"size": theme.SIZE_SMALL},
-                marker={"color": group.color, "symbol": group.symbol, "size": size, "opacity": 0.9},
-                **_common(group),
-            )
+        worded: dict[str, Any] = {"mode": "markers"}
+        if words:
+            worded = {"mode": "markers+text", "text": [theme.escape(words[i]) for i in members]}
+            worded["textposition"] = [places[i] for i in members]
+        traces.append(
+            {
+                "type": "scattergl" if len(points) > MAX_SVG_POINTS else "scatter",
+                "x": points[members, 0],
+                "y": points[members, 1],
+                **worded,
+                "marker": {"color": group.color, "symbol": group.symbol, "size": size, "opacity": 0.9},
+                **shared,
+            }
         )
     low, high = box
     hidden = dict.fromkeys(("showticklabels", "zeroline", "showgrid"), False)
     axis = {**hidden, "ticks": "", "showline": True, "mirror": True}
     scale = float((high - low).max()) / PANEL_WIDTH
-    figure.update_layout(
-        xaxis=axis | {"range": [low[0], high[0]]},
-        yaxis=axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
-        annotations=[_name(group, low[0] + x * scale, low[1] + y * scale) for group, x, y in names],
-    )
-    return _finished(figure, groups)
+    layout: dict[str, Any] = {
+        "xaxis": axis | {"range": [low[0], high[0]]},
+        "yaxis": axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
+        "annotations": [_name(group, low[0] + x * scale, low[1] + y * scale) for group, x, y in names],
+        "margin": _TITLED if titles else _BARE,
+    }
+    for name, title in zip(("xaxis", "yaxis"), titles, strict=False):
+        layout[name]["title"] = {"text": title}
+    return _figure(traces, layout, namings[0])
 
 
 def _solid_map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
+    points: NDArray[np.float32],
+    box: NDArray[np.float64],
+    texts: Sequence[str],
+    namings: Sequence[Sequence[LabelGroup]],
+    common: Sequence[dict[str, Any]],
+    titles: Sequence[str],
 ) -> go.Figure:
     """Scatter of one panel in three dimensions, one trace per group; points have their numbers."""
-    groups, numbered = namings[0], len(texts) <= MAX_NUMBERED
-    figure = go.Figure()
-    for group in groups:
+    numbered = len(texts) <= MAX_NUMBERED
+    traces = []
+    for group, shared in zip(namings[0], common, strict=True):
         members = list(group.members)
         symbol = _SYMBOLS_3D[group.rank] if group.rank < MAX_SYMBOLS else "circle"
-        figure.add_trace(
-            go.Scatter3d(
-                x=points[members, 0],
-                y=points[members, 1],
-                z=points[members, 2],
-                mode="markers+text" if numbered else "markers",
-                text=[str(i + 1) for i in members] if numbered else None,
-                textfont={"size": theme.SIZE_SMALL},
-                marker={"color": group.color, "symbol": symbol, "size": theme.MARKER_SIZE / 2, "opacity": 0.9},
-                **_common(group),
-            )
+        traces.append(
+            {
+                "type": "scatter3d",
+                "x": points[members, 0],
+                "y": points[members, 1],
+                "z": points[members, 2],
+                "mode": "markers+text" if numbered else "markers",
+                **({"text": [str(i + 1) for i in members]} if numbered else {}),
+                "marker": {"color": group.color, "symbol": symbol, "size": theme.MARKER_SIZE / 2, "opacity": 0.9},
+                **shared,
+            }
         )
     axes = {
         f"{axis}axis": {"showticklabels": False, "title": {"text": ""}, "range": [low, high], "zeroline": False}
         for axis, low, high in zip("xyz", *box, strict=True)
     }
-    figure.update_layout(scene={**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}})
-    return _finished(figure, groups)
+    for axis, title in zip(axes.values(), titles, strict=False):  # short: in perspective a long one runs out
+        axis["title"] = {"text": title.removesuffix(" of variance"), "font": {"size": theme.SIZE_SMALL}}
+    scene = {**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}}
+    return _figure(traces, {"scene": scene, "margin": _BARE}, namings[0])
 
 
-def _common(group: LabelGroup) -> dict[str, object]:
+def _common(group: LabelGroup, nearest: NDArray[np.integer] | None) -> dict[str, Any]:
     """What traces in two and in three dimensions have in common."""
+    members = list(group.members)
     return {
         "name": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
-        "customdata": list(group.members),
-        "meta": {"kind": "points"},
+        "textfont": {"size": theme.SIZE_SMALL},
+        "customdata": members,
+        "meta": {"kind": "points"} | ({} if nearest is None else {"nearest": nearest[members].tolist()}),
         "hovertext": group.name,  # the component writes it as plain text
         "hoverinfo": "none",
     }
 
 
-def _finished(figure: go.Figure, groups: Sequence[LabelGroup]) -> go.Figure:
-    """The figure with thin margins, and a legend where there are a few groups."""
+def _figure(traces: list[dict[str, Any]], layout: dict[str, Any], groups: Sequence[LabelGroup]) -> go.Figure:
+    """The figure, with a legend where there are a few groups; made at once: an update costs more than all of it."""
     n_named = sum(group.named for group in groups)
     if n_named == 0:
-        figure.update_traces(hovertext=None)
-    return figure.update_layout(showlegend=0 < n_named <= MAX_LEGEND, margin={"l": 1, "r": 1, "t": 4, "b": 1})
+        for trace in traces:
+            del trace["hovertext"]
+    return go.Figure(traces, {**layout, "showlegend": 0 < n_named <= MAX_LEGEND})
 
 
 def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -179,18 +197,11 @@ def _name(group: LabelGroup, x: float, y: float) -> dict[str, object]:
     }
 
 
-def _name_axes(figure: go.Figure, ratio: NDArray[np.float64] | None, n_components: int) -> None:
+def _axis_titles(ratio: NDArray[np.float64] | None) -> list[str]:
     """Titles of the principal axes with their share of the variance; other axes have no name."""
-    if ratio is None:
-        return
-    titles = [f"PC {axis + 1} · {100 * share:.0f} % of variance" for axis, share in enumerate(ratio)]
-    if n_components == 2:
-        margin = {"l": 26, "r": 8, "t": 8, "b": 26}
-        figure.update_layout(xaxis_title_text=titles[0], yaxis_title_text=titles[1], margin=margin)
-        return
-    for axis, title in zip("xyz", titles, strict=True):  # short: in perspective a long title runs out of the panel
-        words = {"text": title.removesuffix(" of variance"), "font": {"size": theme.SIZE_SMALL}}
-        figure.update_layout({f"scene_{axis}axis_title": words})
+    return [
+        f"PC {axis + 1} · {100 * share:.0f} % of variance" for axis, share in enumerate(() if ratio is None else ratio)
+    ]
 
 
 def _quality(value: float | None, n_neighbors: int) -> str:
