@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Collection
 from copy import copy
@@ -71,6 +72,8 @@ def prepare(demo: gr.Blocks) -> None:
             *(gr.__version__, ", ".join(missing), RIGHT_FOR),
         )
     _open_no_addresses()
+    if find_spec("matplotlib") is None:  # Gradio imports it before and after each step of an event
+        sys.modules["matplotlib"] = None  # type: ignore[assignment]  # not looked for again: that takes 1 ms
     if not missing:
         share_descriptions(demo)
         leave_skipped_alone(demo)
