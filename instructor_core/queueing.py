@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from typing import Any, TypeVar
 
 from instructor_core.errors import UserError
@@ -24,6 +24,7 @@ Run = Callable[[list[Any]], Sequence[Any]]
 MAX_REQUESTS = 32
 SLICE_COST = 4096
 HEARTBEAT_S = 0.25  # how soon a request notices that its visitor has gone, while others are served
+MAX_HEARTBEATS = 20  # a second, of all requests together: each may cost a report to its visitor
 IDLE_S = 10.0  # how long the thread outlives the last request
 
 
@@ -34,6 +35,7 @@ class _Request:
     group: Hashable
     run: Run
     waiting: dict[Any, int]  # item to cost, costly first: a slice holds items of like cost, which are padded little
+    changed: Condition  # of the lock of all, but heard by this one alone: the results of one wake nobody else
     context: Context = field(default_factory=copy_context)
     ready: dict[Any, Any] = field(default_factory=dict)
     error: Exception | None = None
@@ -46,7 +48,8 @@ class ModelQueue:
         self.max_requests = max_requests
         self.slice_cost = slice_cost
         self._requests: list[_Request] = []  # the next turn is that of the first
-        self._changed = Condition()
+        self._lock = Lock()
+        self._entered = Condition(self._lock)
         self._thread: Thread | None = None
 
     @property
@@ -63,15 +66,15 @@ class ModelQueue:
         of equal groups are run together: their ``run`` must do the same. What it raises for these items is raised here.
         """
         dear_first = dict(sorted(items.items(), key=lambda entry: -entry[1]))
-        request = _Request(group, run, dear_first)
+        request = _Request(group, run, dear_first, Condition(self._lock))
         n_left = len(items)
         if n_left:
             self._enter(request)
         try:
             while n_left:
-                with self._changed:
+                with self._lock:
                     if not request.ready and request.error is None:
-                        self._changed.wait(HEARTBEAT_S)
+                        request.changed.wait(max(HEARTBEAT_S, len(self._requests) / MAX_HEARTBEATS))
                     part, request.ready = request.ready, {}
                     error = request.error
                 if error is not None and not part:
@@ -79,11 +82,11 @@ class ModelQueue:
                 n_left -= len(part)
                 yield part
         finally:
-            with self._changed:
+            with self._lock:
                 self._leave([request])
 
     def _enter(self, request: _Request) -> None:
-        with self._changed:
+        with self._lock:
             if len(self._requests) >= self.max_requests:
                 raise UserError(
                     f"The server is busy: it works on {self.max_requests} requests at a time and has as many. "
@@ -93,7 +96,7 @@ class ModelQueue:
             if self._thread is None:
                 self._thread = Thread(target=self._serve, name="model-queue", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            self._entered.notify()
 
     def _leave(self, requests: Iterable[_Request]) -> None:
         for request in requests:
@@ -102,8 +105,8 @@ class ModelQueue:
 
     def _serve(self) -> None:
         while True:
-            with self._changed:
-                if not self._requests and not self._changed.wait_for(lambda: self._requests, IDLE_S):
+            with self._lock:
+                if not self._requests and not self._entered.wait_for(lambda: self._requests, IDLE_S):
                     self._thread = None
                     return
                 owners = self._next_slice()
@@ -135,21 +138,22 @@ class ModelQueue:
             results = dict(zip(items, first.context.run(first.run, items), strict=True))
         except Exception as error:  # handed to the thread that waits, which raises it
             if len(owners) == 1:
-                with self._changed:
+                with self._lock:
                     first.error = error
                     self._leave([first])
-                    self._changed.notify_all()
+                    first.changed.notify()
             else:  # one request's trouble is not the others'
                 for request, own in owners.items():
                     self._run({request: own})
             return
-        with self._changed:
+        with self._lock:
             alike = [request for request in self._requests if request.group == first.group]
             for request in alike:
                 for item in results.keys() & request.waiting.keys():
                     del request.waiting[item]
                     request.ready[item] = results[item]
+                if request.ready:
+                    request.changed.notify()
             self._leave([request for request in alike if not request.waiting])
             # To the end of the line, behind those that came meanwhile. The sort is stable: the others keep their order.
             self._requests.sort(key=lambda request: request in owners)
-            self._changed.notify_all()

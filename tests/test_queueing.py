@@ -53,6 +53,7 @@ class Caller(Thread):
         super().__init__(daemon=True)
         self.items = items.split() if isinstance(items, str) else items
         self.found: dict[str, str] = {}
+        self.n_parts = 0
         self.error: Exception | None = None
         self.steps = queue.work(group, dict.fromkeys(self.items, cost), model.run)
         before = queue.n_requests
@@ -64,6 +65,7 @@ class Caller(Thread):
         try:
             for part in self.steps:
                 self.found.update(part)
+                self.n_parts += 1
         except (UserError, ValueError) as error:
             self.error = error
 
@@ -261,3 +263,18 @@ def test_many_threads_get_what_they_asked_for() -> None:
             assert not thread.is_alive()
     assert wrong == []
     assert queue.n_requests == 0
+
+
+def test_a_request_that_waits_is_not_woken_by_the_results_of_others(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "HEARTBEAT_S", WITHIN_S)
+    queue = ModelQueue(slice_cost=1)
+    with busy(queue, model):
+        others = [Caller(queue, model, word, group=word) for word in ("a", "b", "c")]
+        last = Caller(queue, model, "d")
+    model.let_go(4)
+    assert last.answer() == {"d": "dd"}
+    assert last.n_parts == 1
+    for other in others:
+        other.answer()

@@ -78,19 +78,18 @@ def matrix_figure(
     )
     if digits and max(values.shape) <= MAX_NUMBERED:
         heatmap.update(texttemplate=f"%{{z:.{digits}f}}", textfont={"size": theme.SIZE_SMALL})
-    figure = go.Figure(heatmap)
-    figure.update_layout(
-        xaxis=_axis(columns, [-0.5, n_columns - 0.5]),
-        yaxis=_axis(rows, [n_rows - 0.5, -0.5]),
-        margin={"l": 6, "r": _BAND if rows.blocks else 6, "t": _BAND if columns.blocks else 6, "b": 6},
-        shapes=[
+    layout = {  # given at once: an update of a figure costs more than all of it
+        "xaxis": _axis(columns, [-0.5, n_columns - 0.5]),
+        "yaxis": _axis(rows, [n_rows - 0.5, -0.5]),
+        "margin": {"l": 6, "r": _BAND if rows.blocks else 6, "t": _BAND if columns.blocks else 6, "b": 6},
+        "shapes": [
             *_lines(columns.separators, "x", separator),
             *_lines(rows.separators, "y", separator),
             *(shape for side, axis in ((columns, "x"), (rows, "y")) for shape in _bands(side, axis)),
         ],
-        annotations=[note for side, axis in ((columns, "x"), (rows, "y")) for note in _block_names(side, axis)],
-    )
-    return figure
+        "annotations": [note for side, axis in ((columns, "x"), (rows, "y")) for note in _block_names(side, axis)],
+    }
+    return go.Figure(heatmap, layout)
 
 
 def _axis(side: Side, limits: list[float]) -> dict[str, object]:

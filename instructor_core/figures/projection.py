@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -26,6 +27,7 @@ _MANY = ((60, theme.MARKER_SIZE), (600, 7))  # points up to which markers have a
 _SMALLEST = 5  # px, the markers of more points
 _MARGIN_SHARE = 0.12  # room for the numbers beside the outermost points
 _SYMBOLS_3D = ("circle", "square", "diamond", "cross", "x", "circle-open")  # the few shapes there are in 3D
+_BARE, _TITLED = {"l": 1, "r": 1, "t": 4, "b": 1}, {"l": 26, "r": 8, "t": 8, "b": 26}  # margins, px
 _EYE = {"x": 1.6, "y": 1.6, "z": 1.1}  # far enough for the axis titles to stay in the panel
 
 
@@ -54,26 +56,28 @@ def projection_panels(
     aspect = float(np.clip((spans[:, 1] / spans[:, 0]).max(initial=0.0), 0.6, 1.0))
     panels = []
     for k, instruction in enumerate(instructions):
-        figure = _map(result.coordinates[k], boxes[k], texts, namings)
-        if nearest is not None:
-            for trace in figure.data:
-                trace.meta = {**trace.meta, "nearest": nearest[k, list(trace.customdata)].tolist()}
         ratio = result.explained_variance_ratio(k)
         quality = _quality(result.trustworthiness[k], result.trust_neighbors[k])
         subtitle = f"{NAMES[result.method]} · {quality}"
+        titles = _axis_titles(ratio)
         if ratio is not None and (result.turned and n_components == 2):
             subtitle += f" · {100 * float(ratio.sum()):.0f} % of variance"
-        else:
-            _name_axes(figure, ratio, n_components)
+            titles = []
+        figure = _map(result.coordinates[k], boxes[k], texts, namings, None if nearest is None else nearest[k], titles)
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=aspect))
     return PanelSet(tuple(panels), tuple(texts), min_width=_MIN_WIDTH, alt=_alt(result, labels))
 
 
 def _map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
+    points: NDArray[np.float32],
+    box: NDArray[np.float64],
+    texts: Sequence[str],
+    namings: Sequence[Sequence[LabelGroup]],
+    nearest: NDArray[np.integer] | None,
+    titles: Sequence[str],
 ) -> go.Figure:
     """Scatter of one panel, one trace per group; in two dimensions a name where a group has a place of its own."""
-    figure, groups, flat = go.Figure(), namings[0], points.shape[1] == 2
+    groups, flat = namings[0], points.shape[1] == 2
     symbols = {group.rank: group.symbol for group in groups}
     if flat:
         pixels = (points - box[0]) / float((box[1] - box[0]).max()) * PANEL_WIDTH
@@ -81,41 +85,44 @@ def _map(
         names, taken = next((one for one in placed if len(one[0]) > 1), placed[0])
         words, places = place_words(pixels, texts, taken)
         size: float = next((size for most, size in _MANY if len(points) <= most), _SMALLEST)
-        trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
-        figure.update_layout(_flat_axes(box, names))
+        kind = "scattergl" if len(points) > MAX_SVG_POINTS else "scatter"
+        layout = _flat_layout(box, names, titles)
     else:
         words, places = [str(i + 1) for i in range(len(texts))] if len(texts) <= MAX_NUMBERED else [], []
-        size, trace = theme.MARKER_SIZE / 2, go.Scatter3d
+        size, kind = theme.MARKER_SIZE / 2, "scatter3d"
         symbols |= dict(enumerate(_SYMBOLS_3D))
-        figure.update_layout(scene=_solid_axes(box))
+        layout = _solid_layout(box, titles)
     n_named = sum(group.named for group in groups)
-    for group in groups:
-        members = list(group.members)
-        figure.add_trace(
-            trace(
-                **dict(zip("xyz", points[members].T, strict=False)),
-                mode="markers+text" if words else "markers",
-                text=[theme.escape(words[i]) for i in members] if words else None,
-                **({"textposition": [places[i] for i in members]} if places else {}),
-                textfont={"size": theme.SIZE_SMALL},
-                marker={"color": group.color, "symbol": symbols[group.rank], "size": size, "opacity": 0.9},
-                name=theme.escape(theme.shorten(group.name, NAME_LENGTH)),
-                customdata=members,
-                meta={"kind": "points"},
-                hovertext=group.name if n_named else None,  # the component writes it as plain text
-                hoverinfo="none",
-            )
-        )
-    return figure.update_layout(showlegend=0 < n_named <= MAX_LEGEND, margin={"l": 1, "r": 1, "t": 4, "b": 1})
+    traces = [
+        {
+            "type": kind,
+            **dict(zip("xyz", points[members].T, strict=False)),
+            "mode": "markers+text" if words else "markers",
+            "text": [theme.escape(words[i]) for i in members] if words else None,
+            "textposition": [places[i] for i in members] if places else None,
+            "textfont": {"size": theme.SIZE_SMALL},
+            "marker": {"color": group.color, "symbol": symbols[group.rank], "size": size, "opacity": 0.9},
+            "name": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
+            "customdata": members,
+            "meta": {"kind": "points"} | ({} if nearest is None else {"nearest": nearest[members].tolist()}),
+            "hovertext": group.name if n_named else None,  # the component writes it as plain text
+            "hoverinfo": "none",
+        }
+        for group, members in ((group, list(group.members)) for group in groups)
+    ]
+    # Made at once: an update of a figure costs more than all of it.
+    return go.Figure(traces, {**layout, "showlegend": 0 < n_named <= MAX_LEGEND})
 
 
-def _flat_axes(box: NDArray[np.float64], names: Sequence[tuple[LabelGroup, float, float]]) -> dict[str, object]:
+def _flat_layout(
+    box: NDArray[np.float64], names: Sequence[tuple[LabelGroup, float, float]], titles: Sequence[str]
+) -> dict[str, Any]:
     """Layout of two dimensions, with the names of groups; the component gives them ink and halo of the page."""
     low, high = box
     hidden = dict.fromkeys(("showticklabels", "zeroline", "showgrid"), False)
     axis = {**hidden, "ticks": "", "showline": True, "mirror": True}
     scale = float((high - low).max()) / PANEL_WIDTH
-    return {
+    layout: dict[str, Any] = {
         "xaxis": axis | {"range": [low[0], high[0]]},
         "yaxis": axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
         "annotations": [
@@ -129,15 +136,23 @@ def _flat_axes(box: NDArray[np.float64], names: Sequence[tuple[LabelGroup, float
             }
             for group, x, y in names
         ],
+        "margin": _TITLED if titles else _BARE,
     }
+    for name, title in zip(("xaxis", "yaxis"), titles, strict=False):
+        layout[name]["title"] = {"text": title}
+    return layout
 
 
-def _solid_axes(box: NDArray[np.float64]) -> dict[str, object]:
+def _solid_layout(box: NDArray[np.float64], titles: Sequence[str]) -> dict[str, Any]:
+    """Layout of three dimensions."""
     axes = {
         f"{axis}axis": {"showticklabels": False, "title": {"text": ""}, "range": [low, high], "zeroline": False}
         for axis, low, high in zip("xyz", *box, strict=True)
     }
-    return {**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}}
+    for axis, title in zip(axes.values(), titles, strict=False):  # short: in perspective a long one runs out
+        axis["title"] = {"text": title.removesuffix(" of variance"), "font": {"size": theme.SIZE_SMALL}}
+    scene = {**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}}
+    return {"scene": scene, "margin": _BARE}
 
 
 def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -151,18 +166,11 @@ def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.stack([low - extra, high + extra])
 
 
-def _name_axes(figure: go.Figure, ratio: NDArray[np.float64] | None, n_components: int) -> None:
+def _axis_titles(ratio: NDArray[np.float64] | None) -> list[str]:
     """Titles of the principal axes with their share of the variance; other axes have no name."""
-    if ratio is None:
-        return
-    titles = [f"PC {axis + 1} · {100 * share:.0f} % of variance" for axis, share in enumerate(ratio)]
-    if n_components == 2:
-        margin = {"l": 26, "r": 8, "t": 8, "b": 26}
-        figure.update_layout(xaxis_title_text=titles[0], yaxis_title_text=titles[1], margin=margin)
-        return
-    for axis, title in zip("xyz", titles, strict=True):  # short: in perspective a long title runs out of the panel
-        words = {"text": title.removesuffix(" of variance"), "font": {"size": theme.SIZE_SMALL}}
-        figure.update_layout({f"scene_{axis}axis_title": words})
+    return [
+        f"PC {axis + 1} · {100 * share:.0f} % of variance" for axis, share in enumerate(() if ratio is None else ratio)
+    ]
 
 
 def _quality(value: float | None, n_neighbors: int) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import gradio as gr
 import plotly
+import plotly.io
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -40,6 +41,7 @@ FILE_POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 A_YEAR = 31_536_000  # seconds
+plotly.io.templates.default = None  # the page brings its own; Plotly would copy one of 7 kB into each figure, and out
 # Chromium compiles a script that begins so on a thread of its own while it arrives; Plotly holds up the page .5 s less.
 COMPILE_AT_ONCE = b"//# allFunctionsCalledOnLoad\n"
 # assets/help.js makes it explain the page.

@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Collection
 from copy import copy
@@ -50,7 +51,7 @@ def missing_names() -> list[str]:
         "Blocks": (page, ["default_config", "mcp_server_obj", "postprocess_data"]),
         "Blocks.default_config": (page.default_config, ["blocks", "config_for_block"]),
         "StateHolder": (holder, ["session_data", "time_last_used", "lock"]),
-        "SessionState": (session, ["state_data", "blocks_config"]),
+        "SessionState": (session, ["state_data", "blocks_config", "config_values", "_update_value_in_config"]),
     }
     if mcp_is_installed():
         from gradio.mcp import GradioMCPServer
@@ -71,6 +72,8 @@ def prepare(demo: gr.Blocks) -> None:
             *(gr.__version__, ", ".join(missing), RIGHT_FOR),
         )
     _open_no_addresses()
+    if find_spec("matplotlib") is None:  # Gradio imports it before and after each step of an event
+        sys.modules["matplotlib"] = None  # type: ignore[assignment]  # not looked for again: that takes 1 ms
     if not missing:
         share_descriptions(demo)
         leave_skipped_alone(demo)
@@ -78,22 +81,27 @@ def prepare(demo: gr.Blocks) -> None:
 
 
 def share_descriptions(demo: gr.Blocks) -> None:
-    """Have sessions copy what describes the components of the page; each is described once.
+    """Have sessions share what describes the components of the page; each is described once.
 
     Gradio describes all of them anew for each session, and each call of the API is one: 30 ms in which nobody else is
-    answered. A session writes to the properties alone.
+    answered. A session writes values alone, each into a copy of its own.
     """
     config: Any = type(demo.default_config)
     describe, described = config.config_for_block, dict[int, dict[str, Any]]()
 
-    def copied(number: int, rendered: list[int], block: Any, renderable: Any = None) -> dict[str, Any]:
+    def shared(number: int, rendered: list[int], block: Any, renderable: Any = None) -> dict[str, Any]:
         if renderable is not None or demo.default_config.blocks.get(number) is not block:
             return describe(number, rendered, block, renderable)  # type: ignore[no-any-return]
         if number not in described:
             described[number] = describe(number, rendered, block)
-        return {**described[number], "props": {**described[number]["props"]}}
+        return described[number]
 
-    config.config_for_block = staticmethod(copied)
+    def write(session: Any, number: int, value: Any) -> None:
+        of_all = session.config_values[number]
+        session.config_values[number] = {**of_all, "props": {**of_all["props"], "value": value}}
+
+    config.config_for_block = staticmethod(shared)
+    setattr(state_holder.SessionState, "_update_value_in_config", write)  # noqa: B010
 
 
 def leave_skipped_alone(demo: gr.Blocks) -> None:

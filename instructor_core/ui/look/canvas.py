@@ -115,6 +115,7 @@ class Gallery:
         self.most = most
         self._lock = Lock()
         self._drawings: OrderedDict[Hashable, Future[list[str | None]]] = OrderedDict()
+        self._size = 0  # characters of those that are made
 
     def get(self, key: Hashable, make: Callable[[], list[str | None]]) -> list[str | None]:
         """Return what was made for a key, or make it."""
@@ -127,19 +128,20 @@ class Gallery:
         if found is not None:
             return found.result()
         try:
-            mine.set_result(make())
+            made = make()
         except BaseException as error:
             with self._lock:
                 self._drawings.pop(key, None)
             mine.set_exception(error)
+            raise
         with self._lock:
-            sizes = {key: _size(drawing) for key, drawing in self._drawings.items()}
-            total = sum(sizes.values())
-            for old, size in sizes.items():  # the one asked for longest ago goes first
-                if total > self.most and self._drawings[old].done():
-                    del self._drawings[old]
-                    total -= size
-        return mine.result()
+            mine.set_result(made)
+            self._size += _size(mine)
+            if self._size > self.most:
+                oldest = iter([old for old, drawing in self._drawings.items() if drawing.done()])  # asked for, first
+                while self._size > self.most:
+                    self._size -= _size(self._drawings.pop(next(oldest)))
+        return made
 
 
 def frozen(value: Any) -> Hashable:
@@ -152,8 +154,8 @@ def frozen(value: Any) -> Hashable:
 
 
 def _size(drawing: Future[list[str | None]]) -> int:
-    """Characters of a drawing; 0 while it is being made."""
-    return sum(len(part or "") for part in drawing.result()) if drawing.done() else 0
+    """Characters of a drawing."""
+    return sum(len(part or "") for part in drawing.result())
 
 
 def draw(view: View, context: Context) -> Drawing:
