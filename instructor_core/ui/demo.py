@@ -52,9 +52,8 @@ from instructor_core.ui.page import (
 from instructor_core.ui.scene import TABS
 from instructor_core.ui.scene.draft import build_draft
 from instructor_core.ui.scene.link_menu import build_link
-from instructor_core.ui.scene.options import TabOption
 from instructor_core.ui.scene.selection import build_bottom, build_selection
-from instructor_core.ui.scene.stage import Stage, Updates, follow_words
+from instructor_core.ui.scene.stage import Stage, TabOption, Updates, follow_words
 from instructor_core.ui.server.api import register_api
 from instructor_core.ui.server.run import run
 from instructor_core.ui.server.runtime import Runtime

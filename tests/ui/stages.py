@@ -16,8 +16,7 @@ from instructor_core.ui.look.canvas import Context, Drawing
 from instructor_core.ui.look.views import view_of
 from instructor_core.ui.page import Page, Selected
 from instructor_core.ui.scene.link_menu import build_link
-from instructor_core.ui.scene.options import TabOption
-from instructor_core.ui.scene.stage import Stage
+from instructor_core.ui.scene.stage import Stage, TabOption
 from instructor_core.ui.server.runtime import Runtime
 
 PLACES = ("similarity", "map", "tokens")

@@ -11,9 +11,11 @@ import gradio as gr
 
 from instructor_core.table import has_pyarrow
 from instructor_core.ui.components import code_view
-from instructor_core.ui.data.downloads import SAVE_FILE, new_path, size_of
 from instructor_core.ui.data.exports import (
+    SAVE_FILE,
     Export,
+    new_path,
+    size_of,
     snippet,
     write_embeddings_csv,
     write_npz,

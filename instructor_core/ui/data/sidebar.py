@@ -16,7 +16,7 @@ from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.charts import NO_INSTRUCTION
 from instructor_core.ui.components import component, text_list
-from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_texts
+from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, one_line, parse_texts
 from instructor_core.ui.data.instructions import (
     CHIPS,
     add_built,
@@ -27,7 +27,6 @@ from instructor_core.ui.data.instructions import (
     remove_instruction,
     try_chip,
 )
-from instructor_core.ui.data.strings import one_line
 from instructor_core.ui.feedback import chip, status
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.page import EACH, KEEP, LATEST, news

@@ -12,18 +12,22 @@ from instructor_core.analysis.numbers import counted
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.data.examples import load_examples
-from instructor_core.ui.data.files import MAX_FILE_BYTES, MAX_ROWS, UPLOAD_TYPES, Table, read_table
 from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
 from instructor_core.ui.data.instructions import instruction_fields
 from instructor_core.ui.data.sidebar import Sidebar
 from instructor_core.ui.data.tables import (
+    MAX_FILE_BYTES,
+    MAX_ROWS,
     SEED,
+    UPLOAD_TYPES,
     Sample,
+    Table,
     TooLong,
     guess_columns,
     guess_instructions,
     instructions_of,
     propose_instructions,
+    read_table,
     to_lines,
     too_long_texts,
 )

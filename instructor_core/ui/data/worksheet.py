@@ -33,9 +33,8 @@ from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.closer import DECISION, EXPERIMENTS, QUESTIONS
-from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.comparison import Request, ScoreBook
 from instructor_core.ui.trial.decision import subject
-from instructor_core.ui.trial.request import Request
 
 STYLE = """
 @page { size: A4; margin: 14mm; }

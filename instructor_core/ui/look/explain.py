@@ -33,7 +33,7 @@ from instructor_core.ui.page import (
     options_menu,
     text_choices,
 )
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.scene.stage import TabOption
 from instructor_core.ui.server.runtime import Runtime
 
 TAB = "explain"

@@ -15,7 +15,7 @@ from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.look.canvas import Canvas, Drawing, View, redraw
 from instructor_core.ui.page import Page, Selected, select_by
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.scene.stage import TabOption
 
 TAB = "nearest"
 N_NEAREST = 20

@@ -32,7 +32,7 @@ from instructor_core.ui.page import (
     options_menu,
     select_by,
 )
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.scene.stage import TabOption
 
 TAB = "map"
 METHODS = [("PCA, then UMAP", "auto"), ("PCA", "pca"), ("UMAP", "umap")]

@@ -50,7 +50,7 @@ from instructor_core.ui.page import (
     options_menu,
     select_by,
 )
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.scene.stage import TabOption
 
 TAB = "similarity"
 SCALE, ORDER, FIRST, SECOND = (f"{TAB}.{name}" for name in ("scale", "order", "first", "second"))  # options

@@ -14,10 +14,10 @@ import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from instructor_core.errors import UserError
+from instructor_core.table.cells import well_formed
 from instructor_core.ui.components import component
 from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
 from instructor_core.ui.data.instructions import instruction_fields
-from instructor_core.ui.data.strings import well_formed
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.page import KEEP, LATEST, QUIET

@@ -22,8 +22,8 @@ from instructor_core.ui.data.inputs import (
     MAX_TEXTS,
     Inputs,
     join_ready,
+    one_line,
 )
-from instructor_core.ui.data.strings import one_line
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Option, Scene
 

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.numbers import counted
-from instructor_core.ui.data.downloads import SAVE_FILE, new_path, size_of
+from instructor_core.ui.data.exports import SAVE_FILE, new_path, size_of
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
 from instructor_core.ui.page import KEEP, QUIET

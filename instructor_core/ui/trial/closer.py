@@ -17,7 +17,7 @@ from instructor_core.ui.server.progress import described
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions, show_scores
-from instructor_core.ui.trial.comparison import ScoreBook
+from instructor_core.ui.trial.comparison import Request, ScoreBook, Steps
 from instructor_core.ui.trial.decision import subject
 from instructor_core.ui.trial.effects import (
     compare_label_columns,
@@ -27,7 +27,6 @@ from instructor_core.ui.trial.effects import (
     split_variance,
     take_apart,
 )
-from instructor_core.ui.trial.request import Request, Steps
 from instructor_core.ui.trial.search import search
 
 Experiment = Callable[[Runtime, ScoreBook, Inputs, Request], Steps]

@@ -15,8 +15,7 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.labels import Merge, label_issues, merged
 from instructor_core.analysis.leaderboard import Standing, Verdict
 from instructor_core.analysis.numbers import counted, number
-from instructor_core.ui.data.downloads import new_path
-from instructor_core.ui.data.exports import write_table_csv
+from instructor_core.ui.data.exports import new_path, write_table_csv
 from instructor_core.ui.data.inputs import Inputs, format_texts
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
 from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Page
@@ -25,8 +24,7 @@ from instructor_core.ui.server.progress import described
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import TABLE_HEADERS, compare_instructions
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Finding, Request
+from instructor_core.ui.trial.comparison import Finding, Request, ScoreBook
 
 UNLABELLED = (
     "No decision without labels: nothing says which texts belong together.",

@@ -11,7 +11,7 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.ui.components import code_view, component, plot_view
-from instructor_core.ui.data.downloads import SAVE_FILE
+from instructor_core.ui.data.exports import SAVE_FILE
 from instructor_core.ui.data.inputs import Inputs, join_ready
 from instructor_core.ui.data.instructions import add_instruction, objective_choices, show_rows
 from instructor_core.ui.data.sidebar import Sidebar
@@ -33,7 +33,7 @@ from instructor_core.ui.page import (
     news,
     show_controls_for,
 )
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.scene.stage import TabOption
 from instructor_core.ui.trial.closer import Closer, look_closer, show_controls
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.decision import DecisionView, decide, merge_labels, save_rows, subject

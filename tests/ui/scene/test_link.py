@@ -16,8 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
-from instructor_core.ui.data.inputs import MAX_TEXTS, Inputs, join_ready
-from instructor_core.ui.data.strings import one_line
+from instructor_core.ui.data.inputs import MAX_TEXTS, Inputs, join_ready, one_line
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import (

@@ -34,7 +34,7 @@ from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB, comparison
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.closer import EXPERIMENTS, Experiment
-from instructor_core.ui.trial.comparison import ScoreBook, candidates_of
+from instructor_core.ui.trial.comparison import Finding, Request, ScoreBook, candidates_of
 from instructor_core.ui.trial.decision import (
     decide,
     decided,
@@ -45,7 +45,6 @@ from instructor_core.ui.trial.decision import (
     table_html,
 )
 from instructor_core.ui.trial.effects import compare_label_columns
-from instructor_core.ui.trial.request import Finding, Request
 from instructor_core.ui.trial.search import search
 
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
