@@ -33,7 +33,7 @@ VIEWS = (
         "Nearest",
         TAB,
         lambda context: Drawing((NEAREST_HOW_TO_READ,), draw(context.grid, context.selected)),
-        follows_selection=lambda _: True,
+        follows_selection=True,
         of_two=True,
     ),
 )

@@ -195,7 +195,15 @@ VIEWS = (
     View("matrices", "One matrix per instruction", TAB, draw_matrices, (SCALE, ORDER), of_two=True),
     View("difference", "Difference of two", TAB, draw_difference, (ORDER, FIRST, SECOND), of_two=True),
     View("cross", "Rows and columns apart", TAB, draw_cross, (ORDER, FIRST, SECOND), of_two=True),
-    View("instructions", "Instruction × instruction", TAB, draw_instructions, (ORDER,), lambda _: True, of_two=True),
+    View(
+        "instructions",
+        "Instruction × instruction",
+        TAB,
+        draw_instructions,
+        (ORDER,),
+        follows_selection=True,
+        of_two=True,
+    ),
     View("unrelated", "Unrelated sentences: where zero is", TAB, draw_unrelated, of_two=True),
 )
 

@@ -41,7 +41,7 @@ def _draw(view: str, context: Context) -> Drawing:
     """The token rows and the heatmaps of the selected text under every instruction."""
     inputs, selected = context.inputs, context.selected
     pairs = [(instruction, inputs.texts[selected.row]) for instruction in inputs.instructions]
-    encodings = context.runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    encodings = context.encoder.encode_tokens(pairs)
     clipped = [min(encoding.n_encoded, MAX_TOKENS) for encoding in encodings]
     vectors = [encoding.projected[:n] for encoding, n in zip(encodings, clipped, strict=True)]
     tokens = [encoding.tokens[:n] for encoding, n in zip(encodings, clipped, strict=True)]
@@ -60,7 +60,7 @@ def _draw(view: str, context: Context) -> Drawing:
 
 
 VIEWS = tuple(
-    View(name, title, TAB, partial(_draw, name), ("tokens.order", "tokens.n_dimensions"), lambda _: True)
+    View(name, title, TAB, partial(_draw, name), ("tokens.order", "tokens.n_dimensions"), follows_selection=True)
     for name, title in (("dimensions", "token × dimension"), ("similarity", "token × token"))
 )
 

@@ -12,15 +12,19 @@ from instructor_core import InstructorModel
 from instructor_core.analysis.pooling import RECIPE_NAMES
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.data.examples import load_examples
-from instructor_core.ui.look import explanations
+from instructor_core.ui.look.canvas import Drawing
 from instructor_core.ui.look.explain import TAB, VIEWS
-from instructor_core.ui.look.explanations import Question
 from instructor_core.ui.page import Selected
 from instructor_core.ui.server.runtime import Runtime
 from tests.ui.stages import draw
 
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
-ASKED = Question(first=4, second=9, a=0, b=1)
+
+
+def ask(runtime: Runtime, view: str, a: int = 0, b: int = 1, by: str = "word") -> Drawing:
+    """What a view says of texts 5 and 10 under two instructions."""
+    options = {"second_instruction": b, "by": by, "layer": 0}
+    return draw(runtime, INPUTS, Selected(4, 9, a), TAB, view, options)
 
 
 def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
@@ -30,8 +34,7 @@ def cosine(model: InstructorModel, k: int, i: int, j: int) -> float:
 
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
 def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(runtime: Runtime, view: str) -> None:
-    options = {"second_instruction": ASKED.b, "by": "word", "layer": 0}
-    answer = draw(runtime, INPUTS, Selected(ASKED.first, ASKED.second, ASKED.a), TAB, view, options)
+    answer = ask(runtime, view)
     assert answer.sentences and all(answer.sentences)
     assert re.search(r"\bnot\b", " ".join(answer.note))
     assert answer.panels is not None and answer.panels.panels
@@ -42,7 +45,7 @@ def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
 
 @pytest.mark.parametrize("by", ["token", "word"])
 def test_the_ledger_adds_up_to_the_cosine_of_the_matrix(runtime: Runtime, mini: InstructorModel, by: str) -> None:
-    answer = explanations.explain_pair(runtime, INPUTS, Question(4, 9, 1, 0, by=by))  # type: ignore[arg-type]
+    answer = ask(runtime, "pair", 1, 0, by)
     assert re.fullmatch(
         r"`.+` × `.+` (ties them|keeps them apart) most: .+ of " + f"{cosine(mini, 1, 4, 9):.3f}\\.",
         answer.sentences[0],
@@ -55,25 +58,24 @@ def test_the_ledger_adds_up_to_the_cosine_of_the_matrix(runtime: Runtime, mini: 
 
 
 def test_the_same_instruction_twice_gives_one_ledger_and_no_move(runtime: Runtime) -> None:
-    same = Question(4, 9, 1, 1)
-    pair = explanations.explain_pair(runtime, INPUTS, same)
+    pair = ask(runtime, "pair", 1, 1)
     assert pair.panels is not None and len(pair.panels.panels) == 1
-    assert "nan" not in " ".join(explanations.explain_movement(runtime, INPUTS, same).sentences).lower()
+    assert "nan" not in " ".join(ask(runtime, "movement", 1, 1).sentences).lower()
 
 
 def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    explanations.explain_pair(runtime, INPUTS, ASKED)
+    ask(runtime, "pair")
     model = runtime.encoder(INPUTS.checkpoint_id).model
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the pair was encoded before")
 
     monkeypatch.setattr(model, "encode_tokens", refuse)
-    explanations.explain_pair(runtime, INPUTS, Question(4, 9, 0, 1, by="token"))
-    explanations.explain_movement(runtime, INPUTS, ASKED)
+    ask(runtime, "pair", by="token")
+    ask(runtime, "movement")
 
 
 def test_every_recipe_is_named_beside_its_cosine(runtime: Runtime) -> None:
-    sentences = explanations.explain_boundary(runtime, INPUTS, ASKED).sentences
+    sentences = ask(runtime, "boundary").sentences
     for name in list(RECIPE_NAMES.values())[1:]:
         assert any(sentence.startswith(f"{name}: ") for sentence in sentences)
