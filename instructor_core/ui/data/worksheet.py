@@ -12,7 +12,6 @@ from urllib.parse import urlencode, urlsplit
 import segno
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.label_task import Metric
 from instructor_core.errors import UserError
 from instructor_core.figures import paper
 from instructor_core.figures.charts import one_line
@@ -33,8 +32,7 @@ from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.closer import DECISION, EXPERIMENTS, QUESTIONS
-from instructor_core.ui.trial.comparison import Request, ScoreBook
-from instructor_core.ui.trial.decision import subject
+from instructor_core.ui.trial.comparison import ScoreBook, request_of
 
 STYLE = """
 @page { size: A4; margin: 14mm; }
@@ -269,9 +267,11 @@ def _content_of(printer: Printer, scene: Scene) -> _Content:
     inputs, options = scene.inputs, {**printer.defaults, **(scene.options or {})}
     name = str(options.get(VIEW_OPTIONS.get(scene.place, ""), ""))
     if scene.place == TAB:
-        asked = next(words for question, words, _ in QUESTIONS if question == name)
+        asked = next(question.words for question in QUESTIONS if question.name == name)
         title = "Which instruction is better?" if name == DECISION else asked
-        finding = finished(EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, _request(scene, options)))
+        finding = finished(
+            EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, request_of(inputs, scene.selected, options))
+        )
         panels = replace(finding.panels, panels=finding.panels.panels[:1])
         return _Content(title, panels, finding.rows, finding.sentences, (finding.how_to_read,))
     view = view_of(scene.place, name)
@@ -282,18 +282,3 @@ def _content_of(printer: Printer, scene: Scene) -> _Content:
     title = TABS[scene.place] if view.title == TABS[scene.place] else f"{TABS[scene.place]}: {view.title}"
     last_line = (describe_two(printer.runtime, inputs),) if inputs.beside_id else ()
     return _Content(title, drawing.panels, drawing.rows, drawing.sentences, (*drawing.note, *last_line))
-
-
-def _request(scene: Scene, options: Mapping[str, Any]) -> Request:
-    """What Test is asked by its options."""
-    first, second = (min(options[f"lab.{name}"], len(scene.inputs.instructions) - 1) for name in ("first", "second"))
-    return Request(
-        first,
-        second,
-        scene.selected.within(scene.inputs).row,
-        options["lab.candidates"] or "",
-        options["lab.queries"] or "",
-        Metric[options["lab.metric"]],
-        options["lab.row"],
-        options["lab.many"] == subject(scene.inputs),
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs, join_ready
 from instructor_core.ui.data.samples import only, sample
+from instructor_core.ui.page import Selected
 from instructor_core.ui.server.progress import encode_grid
 from instructor_core.ui.server.runtime import Runtime
 
@@ -46,6 +48,26 @@ class Request:
     row: str = ""  # name of the leaderboard row whose confusion is shown; "" for that of the decision
     many: bool = False  # whether many wordings of each task are tried
     columns: tuple[str, ...] = ()  # names of the columns that the labels came from, as far as they are known
+
+
+def subject(inputs: Inputs) -> str:
+    """Return what many wordings are tried for: they are not tried on other texts by themselves."""
+    return hashlib.sha256(repr((inputs.checkpoint_id, inputs.texts, inputs.labels)).encode()).hexdigest()[:16]
+
+
+def request_of(inputs: Inputs, selected: Selected, options: Mapping[str, Any]) -> Request:
+    """Return what the options of Test ask: a menu may lag behind the run, and a field that was never shown has None."""
+    last = len(inputs.instructions) - 1
+    return Request(
+        min(options["lab.first"] or 0, last),
+        min(options["lab.second"] or 0, last),
+        selected.within(inputs).row,
+        options["lab.candidates"] or "",
+        options["lab.queries"] or "",
+        Metric[options["lab.metric"]],
+        options["lab.row"],
+        options["lab.many"] == subject(inputs),
+    )
 
 
 @dataclass(frozen=True, eq=False)
