@@ -13,8 +13,7 @@ from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.data.examples import load_examples
 from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
-from instructor_core.ui.data.instructions import instruction_fields
-from instructor_core.ui.data.sidebar import Sidebar
+from instructor_core.ui.data.sidebar import Sidebar, show_rows
 from instructor_core.ui.data.tables import (
     MAX_FILE_BYTES,
     MAX_ROWS,
@@ -221,7 +220,7 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
         if used.lines is not None:
             updates |= {words: used.words, sidebar.texts: used.lines}
         if used.instructions is not None:
-            updates |= zip(sidebar.instructions, instruction_fields(used.instructions), strict=True)
+            updates |= zip(sidebar.instructions, show_rows(used.instructions), strict=True)
         return updates
 
     chosen = [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows]

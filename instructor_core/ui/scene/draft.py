@@ -17,7 +17,7 @@ from instructor_core.errors import UserError
 from instructor_core.table.cells import well_formed
 from instructor_core.ui.components import component
 from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
-from instructor_core.ui.data.instructions import instruction_fields
+from instructor_core.ui.data.sidebar import show_rows
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.page import KEEP, LATEST, QUIET
@@ -54,7 +54,7 @@ def restore(stage: Stage, sent: object, places: Collection[str]) -> Updates:
     scene = Scene(inputs, page.active.value, page.selected.value, options=None)
     if draft.scene is not None:
         scene, _ = scene_of(draft.scene, inputs, places=places)
-    typed = [*instruction_fields(instructions), texts]
+    typed = [*show_rows(instructions), texts]
     return {**stage.show(scene, note(RESTORED)), **dict(zip(stage.sidebar.entries, typed, strict=True))}
 
 

@@ -13,8 +13,7 @@ from instructor_core.analysis.suggest import load_builder, suggest
 from instructor_core.ui.components import code_view, component, plot_view, token_view
 from instructor_core.ui.data.exports import SAVE_FILE
 from instructor_core.ui.data.inputs import Inputs, join_ready
-from instructor_core.ui.data.instructions import add_instruction, objective_choices, show_rows
-from instructor_core.ui.data.sidebar import Sidebar
+from instructor_core.ui.data.sidebar import Sidebar, add_instruction, objective_choices, show_rows
 from instructor_core.ui.feedback import boundary, note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
 from instructor_core.ui.look.similarity import TAB as SIMILARITY
@@ -53,10 +52,9 @@ def suggest_candidates(typed: str, domains: list[str], text_types: list[str], ob
 
 def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
     """Return the matrix, brought to the front, and the fields of instructions with the instruction among them."""
-    known = {join_ready(entry) for entry in typed[:count]}
-    is_new = instruction and instruction not in known
-    rows = add_instruction(instruction.strip(), count, *typed) if is_new else show_rows(count, typed)
-    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *rows]
+    is_new = instruction and instruction not in map(join_ready, typed[:count])
+    shown = add_instruction(typed[:count], instruction) if is_new else typed[:count]
+    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *show_rows(shown)]
 
 
 def clicked(event: gr.EventData) -> int:
@@ -182,7 +180,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     use.click(
         lambda *typed: [*open_instruction(*typed), news()],
         [instruction, sidebar.count, *sidebar.fields],
-        [page.tabs, page.active, sidebar.count, *sidebar.rows, *sidebar.fields, page.restored],
+        [page.tabs, page.active, *sidebar.instructions, page.restored],
         **IN_TURN,
     )
     return options
