@@ -126,7 +126,7 @@ def rows_json(inputs: Inputs) -> str:
     )
 
 
-def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
+def selection_mark(*, elem_id: str) -> gr.HTML:
     """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
     return component(
         "<span></span>",
@@ -134,7 +134,6 @@ def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
         "const mark = () => { if (!document.querySelector('.ic-list > *')) setTimeout(mark, 50);"
         " else if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
         "watch('value', mark); mark();",
-        value,
         elem_id=elem_id,
         elem_classes=["ic-hidden"],
         scripts=("figure.js", "linking.js"),

@@ -39,14 +39,9 @@ from instructor_core.ui.page import (
     LATEST,
     QUIET,
     Page,
-    Selected,
-    bring_to_front,
     choose_text,
-    connect_listeners,
     connect_stop,
-    follow,
     news,
-    select_by,
     together,
 )
 from instructor_core.ui.scene import TABS
@@ -62,7 +57,7 @@ from instructor_core.ui.trial import place as lab
 from instructor_core.ui.trial.decision import merge_labels
 
 if TYPE_CHECKING:
-    from instructor_core.families.templates import Template
+    pass
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
@@ -86,13 +81,8 @@ def template_field(runtime: Runtime, inputs: Inputs) -> list[Any]:
     """Return the field of the template in step with the run; it is seen with checkpoints that have one."""
     template = runtime.template(inputs.checkpoint_id)
     if template is None:
-        return [gr.update(value="", visible=False)]
-    return [gr.update(value=template.string, visible=True, label=template_label(template))]
-
-
-def template_label(template: Template) -> str:
-    """Return what stands over the field: where the template comes from."""
-    return f"Template ({template.source})"
+        return [gr.update(value="", visible=False)]  # INSTRUCTOR
+    return [gr.update(value=template.string, visible=True, label=f"Template ({template.source})")]
 
 
 def build_runtime(settings: Settings) -> Runtime:
@@ -130,14 +120,10 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
-        sidebar.facts.value = facts(runtime, start)
-        if own := runtime.template(start.checkpoint_id):
-            sidebar.template.value, sidebar.template.visible = own.string, True
-            sidebar.template.label = template_label(own)
         with upload:
             build_upload(sidebar, restored, words)
         with canvas:
-            point = gr.HTML(note(examples[0].point), elem_id="example-point")
+            point = gr.HTML(elem_id="example-point")
             bar = learn.lesson_bar()
             with gr.Tabs(selected=scene.place) as tabs:
                 page = Page(runtime, inputs, selected, active, tabs, restored)
@@ -155,9 +141,9 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                             learn_tab = gr.Column()  # filled once everything is there that lessons set up
                     tab.select(partial(str, tab_id), None, active, **IN_TURN)
         with drawer:
-            build_selection(page, start, selected.value, options["explain.view"].component)
+            build_selection(page, options["explain.view"].component)
         with gr.Row(elem_classes=["ic-bottom"]):
-            build_bottom(page, start)
+            build_bottom(page)
         stage = Stage(page, sidebar, header.checkpoint, point, header.example, options, words)
         with learn_tab:
             lessons = learn.build(stage, bar)
@@ -167,9 +153,9 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             build_draft(stage, places=list(TABS))
         register_api(runtime)
         for place, button in header.places.items():
-            bring_to_front(page, place, button)
+            page.bring_to_front(place, button)
         _connect(stage, examples)
-        connect_listeners(page)
+        page.connect_listeners()
         follow_fingerprints(page, demo, sidebar.fingerprints)
         report_no_progress(demo)
     return demo
@@ -220,8 +206,7 @@ def _header(runtime: Runtime, start: Inputs, examples: Sequence[Example]) -> Hea
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
-    selected: Selected = page.selected.value
-    mark = selection_mark(mark_json(selected.row, selected.column), elem_id="selection-mark")
+    mark = selection_mark(elem_id="selection-mark")
     entered = [page.inputs, menu, sidebar.template, sidebar.texts, sidebar.count, *sidebar.fields]
     drawing = together(page.drawings)
 
@@ -266,8 +251,8 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     stage.example.select(load, menu, stage.components, preprocess=False, **EACH)
     connect_stop(sidebar.stop, runs, sidebar.status)
     follow_words(stage, examples)
-    follow(page, partial(template_field, page.runtime), [page.inputs], [sidebar.template])
-    follow(page, lambda inputs: [facts(page.runtime, inputs)], [page.inputs], [sidebar.facts])
+    page.follow(partial(template_field, page.runtime), [page.inputs], [sidebar.template])
+    page.follow(lambda inputs: [facts(page.runtime, inputs)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(
         lambda inputs: [merge_labels(inputs)[0], news()],
@@ -275,5 +260,5 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         [sidebar.texts, sidebar.edited],
         **LATEST,
     )
-    select_by(page, sidebar.preview.item_click, choose_text)
-    follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
+    sidebar.preview.item_click(choose_text, page.selected, page.selected, **EACH)
+    page.follow(lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])

@@ -28,7 +28,7 @@ from instructor_core.ui.data.report import write_report
 from instructor_core.ui.data.text_warnings import text_warnings
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.gradio_patches import cache_folder
-from instructor_core.ui.page import QUIET, Page, follow
+from instructor_core.ui.page import QUIET, Page
 from instructor_core.ui.server.runtime import Runtime
 
 
@@ -81,9 +81,7 @@ def build_export(page: Page) -> gr.HTML:
             printing = view_button()
         message = gr.HTML("", elem_id="export-note")
         file = gr.DownloadButton(visible="hidden")
-        snippet_view = code_view(
-            code(page.runtime, page.inputs.value), label="The same in Python", elem_id="export-code", lines=14
-        )
+        snippet_view = code_view(label="The same in Python", elem_id="export-code", lines=14)
     written = button.click(
         partial(write, page.runtime, cache_folder()),
         [page.inputs, kind],
@@ -95,5 +93,5 @@ def build_export(page: Page) -> gr.HTML:
         api_visibility="private",
     )
     written.then(None, file, js=SAVE_FILE, **QUIET)
-    follow(page, lambda inputs: [code(page.runtime, inputs)], [page.inputs], [snippet_view])
+    page.follow(lambda inputs: [code(page.runtime, inputs)], [page.inputs], [snippet_view])
     return printing

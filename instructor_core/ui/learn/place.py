@@ -30,7 +30,7 @@ from instructor_core.ui.learn.lessons import (
     load_glossary,
     load_lessons,
 )
-from instructor_core.ui.page import KEEP, QUIET, Selected, follow
+from instructor_core.ui.page import KEEP, QUIET, Selected
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.stage import Stage, Updates
 from instructor_core.ui.server.runtime import Runtime
@@ -265,5 +265,5 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
         after = notice(page.runtime, lessons, at, inputs, selected.within(inputs))
         return [KEEP if after is at else bar_json(lessons, after, follows=True)]
 
-    follow(page, follow_change, [place, page.inputs, page.selected], [bar])
+    page.follow(follow_change, [place, page.inputs, page.selected], [bar])
     return catalogue

@@ -19,7 +19,7 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary, note, sentence_list
-from instructor_core.ui.page import KEEP, Listener, Page, Selected, changed_by_visitor, listen, show_controls_for
+from instructor_core.ui.page import KEEP, Listener, Page, Selected, changed_by_visitor, listen
 from instructor_core.ui.server.runtime import Runtime
 
 MAX_SHARED = 8_000_000  # characters of the latest drawings of a tab
@@ -233,8 +233,7 @@ def redraw(
 
     if chooser in options:
         controls = {name: control for name, control in {**options, **(menus or {})}.items() if name != chooser}
-        show_controls_for(
-            page,
+        page.show_controls_for(
             options[chooser],
             lambda name: [gr.update(visible=control in by_name[name].uses) for control in controls],
             list(controls.values()),

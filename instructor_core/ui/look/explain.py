@@ -16,8 +16,6 @@ from instructor_core.ui.page import (
     LATEST,
     Page,
     Selected,
-    follow,
-    follow_instructions,
     instruction_choices,
     menu,
     options_menu,
@@ -83,8 +81,8 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     explanation = gr.HTML(elem_id="explain-note")
     options = {"explain.view": view, "explain.second_instruction": b, "explain.by": by, "explain.layer": layer}
     redraw(page, VIEWS, Canvas(explanation, plots, sentences, rows), options, menus={"explain.second_text": second})
-    follow_instructions(page, b)
-    follow(page, partial(menus_in_step, page.runtime), [page.inputs, page.selected], [first, second, a, layer])
+    page.follow_instructions(b)
+    page.follow(partial(menus_in_step, page.runtime), [page.inputs, page.selected], [first, second, a, layer])
     gr.on(
         [first.input, second.input, a.input],
         lambda row, column, instruction: Selected(int(row or 0), int(column or 0), int(instruction or 0)),

@@ -23,6 +23,7 @@ from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, draw, redraw
 from instructor_core.ui.page import (
+    EACH,
     KEEP,
     Listener,
     Page,
@@ -30,7 +31,6 @@ from instructor_core.ui.page import (
     choose_text,
     listen,
     options_menu,
-    select_by,
 )
 from instructor_core.ui.scene.stage import TabOption
 
@@ -176,5 +176,5 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         trigger_mode="multiple",  # an option has one listener that waits already
         show_progress="hidden",
     )
-    select_by(page, plots.item_click, choose_text)
+    plots.item_click(choose_text, page.selected, page.selected, **EACH)
     return {name: TabOption(option) for name, option in options.items()}

@@ -41,15 +41,7 @@ from instructor_core.ui.components import plot_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, choices, redraw
-from instructor_core.ui.page import (
-    Page,
-    Selected,
-    follow_instructions,
-    instruction_choices,
-    menu,
-    options_menu,
-    select_by,
-)
+from instructor_core.ui.page import EACH, Page, Selected, instruction_choices, menu, options_menu
 from instructor_core.ui.scene.stage import TabOption
 
 TAB = "similarity"
@@ -229,6 +221,6 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         SECOND: b,
     }
     redraw(page, VIEWS, Canvas(explanation, plots), options)
-    follow_instructions(page, a, b)
-    select_by(page, plots.item_click, select, [page.inputs, page.selected, view])
+    page.follow_instructions(a, b)
+    plots.item_click(select, [page.inputs, page.selected, view], page.selected, **EACH)
     return {name: TabOption(option, names_instruction=name in (FIRST, SECOND)) for name, option in options.items()}

@@ -20,7 +20,7 @@ from instructor_core.figures.tokens import token_dimension_panels, token_similar
 from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, choices, redraw
-from instructor_core.ui.page import LATEST, Page, Selected, follow, menu, options_menu, text_choices
+from instructor_core.ui.page import LATEST, Page, Selected, menu, options_menu, text_choices
 from instructor_core.ui.scene.stage import TabOption
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     explanation = gr.HTML()
     options = {"tokens.view": view, "tokens.order": order, "tokens.n_dimensions": n_dimensions}
     redraw(page, VIEWS, Canvas(explanation, plots, rows=rows), options)
-    follow(page, chosen_text, [page.inputs, page.selected], [text])
+    page.follow(chosen_text, [page.inputs, page.selected], [text])
     text.input(
         lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
         [text, page.selected],

@@ -14,7 +14,7 @@ from instructor_core.ui.data.examples import Example
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.data.sidebar import Sidebar, fill
 from instructor_core.ui.feedback import note
-from instructor_core.ui.page import Page, follow, instruction_choices, news
+from instructor_core.ui.page import Page, instruction_choices, news
 from instructor_core.ui.scene import Option, Scene
 
 Updates = dict[Any, Any]
@@ -170,8 +170,7 @@ def words_about(inputs: Inputs, examples: Sequence[Example], words: Words | None
 
 def follow_words(stage: Stage, examples: Sequence[Example]) -> None:
     """Keep the line over the tabs and the menu of examples true of the texts on screen."""
-    follow(
-        stage.page,
+    stage.page.follow(
         lambda inputs, words: list(words_about(inputs, examples, words)),
         [stage.page.inputs, stage.words],
         [stage.line, stage.example],

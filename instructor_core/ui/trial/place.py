@@ -27,12 +27,10 @@ from instructor_core.ui.page import (
     Listener,
     Page,
     connect_stop,
-    follow_instructions,
     instruction_choices,
     listen,
     menu,
     news,
-    show_controls_for,
 )
 from instructor_core.ui.scene.stage import TabOption
 from instructor_core.ui.trial.closer import DECISION, QUESTIONS, Answer, look_closer
@@ -142,8 +140,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     looking = Listener(partial(look_closer, page.runtime, book, names), [answer.key, *read], answer)
     uses = {entry.name: entry.uses for entry in QUESTIONS}
     seen = ("lab.queries", "lab.first", "lab.second")
-    show_controls_for(
-        page,
+    page.show_controls_for(
         question,
         lambda chosen: [gr.update(visible=name in uses[chosen]) for name in seen],
         [options[name].component for name in seen],
@@ -176,7 +173,7 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     merges.pick(merge, page.inputs, [sidebar.texts, line, page.restored], **EACH)
     saved = save.click(partial(save_rows, page.runtime, cache_folder()), [page.inputs, rows], [file, line], **LATEST)
     saved.then(None, file, js=SAVE_FILE, **LATEST)
-    follow_instructions(page, a, b)
+    page.follow_instructions(a, b)
     use.click(
         lambda *typed: [*open_instruction(*typed), news()],
         [instruction, sidebar.count, *sidebar.fields],
