@@ -62,9 +62,7 @@ def test_the_read_out_of_the_last_layer_is_the_similarity_of_the_embeddings(mode
         assert low <= apart.min() <= apart.max() <= high
         assert low < high
     assert np.abs(result.matrices[1] - result.matrices[-1]).max() > 1e-3
-
-
-def test_pooling_a_layer_leaves_out_the_instruction() -> None:
+    # Pooling a layer leaves out the instruction.
     read_outs = np.arange(12.0).reshape(2, 3, 2)
     pooled = pooled_layers(read_outs, np.array([False, True, True]))
     assert pooled.tolist() == [[3, 4], [9, 10]]

@@ -35,7 +35,9 @@ def test_shares_sum_to_one_and_equal_the_formula(model: InstructorModel, text: s
         np.testing.assert_allclose(result.lengths, np.linalg.norm(right - left, axis=1) / len(left), rtol=1e-6)
 
 
-def test_the_same_instruction_twice_is_no_move_in_whatever_batch(model: InstructorModel) -> None:
+def test_the_same_instruction_twice_is_no_move_in_whatever_batch_and_carriers_come_by_magnitude(
+    model: InstructorModel,
+) -> None:
     for text in TEXTS:
         result = movement(*model.encode_tokens([(TOPIC, text), (TOPIC, text)]))
         assert result.shares is None
@@ -45,9 +47,6 @@ def test_the_same_instruction_twice_is_no_move_in_whatever_batch(model: Instruct
     alone = model.encode_tokens([(TOPIC, TEXTS[0])])[0]
     beside_a_long_one = model.encode_tokens([(TOPIC, TEXTS[0]), (TOPIC, LONG)])[0]
     assert movement(alone, beside_a_long_one).shares is None  # noise of another batch
-
-
-def test_carriers_come_by_the_magnitude_of_their_share(model: InstructorModel) -> None:
     result = movement(*model.encode_tokens([(SENTIMENT, TEXTS[0]), (TOPIC, TEXTS[0])]))
     assert result.shares is not None
     ranked = sorted(range(len(result.shares)), key=lambda i: -abs(result.shares[i]))

@@ -30,8 +30,5 @@ def test_what_changed_is_counted_and_said() -> None:
     assert describe_change(result) == "4 of 4 texts have another nearest text under B than under A."
     assert describe_change(result, 2) == "Every text has the same nearest text under C as under A."
     assert describe_agreement(np.array([0.4375, 1.0]), ["A", "none"]) == "A .44   none 1.00"
-
-
-def test_one_text_has_a_sentence_and_no_agreement() -> None:
     result = nearest_change(np.stack([circle(0), circle(5)]), ("x",))
     assert result.agreement is None and describe_change(result) == "A nearest text needs 2 texts."

@@ -36,14 +36,11 @@ def test_the_ties_are_words_and_add_up_to_each_cosine_and_to_their_difference(mo
     assert moved == pytest.approx(high.cosine - low.cosine, abs=1e-5)
 
 
-def test_one_instruction_has_no_difference_and_equal_ones_have_none_to_show(mini: InstructorModel) -> None:
+def test_a_cosine_is_worded_by_its_percentile_and_equal_instructions_have_no_difference(mini: InstructorModel) -> None:
     alone = card(mini, INSTRUCTIONS[0])
     assert alone.largest is None and alone.changed == ()
     same = card(mini, INSTRUCTIONS[0], INSTRUCTIONS[0])
     assert same.largest == (0, 1) and all(tie.contribution == 0 for tie in same.changed)
-
-
-def test_a_cosine_is_worded_by_its_percentile(mini: InstructorModel) -> None:
     one = card(mini, INSTRUCTIONS[0]).under[0]
     for percentile, words in [
         (31.4, "ordinary (31st percentile)"),

@@ -96,6 +96,10 @@ def test_a_model_that_follows_is_diagonal_dominant_and_scored_one() -> None:
     assert result.is_diagonal("agreement") is True
     assert result.is_diagonal("v_measure") is True
     assert "Plain wordings, nearest neighbour: diagonal-dominant." in to_markdown(report)
+    assert report.checkpoint == "planted"  # no path
+    stored = json.loads(to_json(report))["sets"][0]
+    assert stored["rows"][1]["instruction"] == "hue " and stored["diagonal"]["free_v_measure"] is True
+    assert stored["rows"][1]["scores"]["colour"]["agreement"] == 1.0
 
 
 def test_a_model_is_followed_where_both_labels_decide_and_a_blind_one_nowhere() -> None:
@@ -200,15 +204,6 @@ def test_plain_similarity_is_measured_under_every_neutral_and_unknown_wording() 
     assert f"| {result.none:.3f} | {result.none:.3f} / {result.none:.3f} |" in text
     assert f" / {lowest:.3f} |" in text
     assert f"Lowest on sts: {lowest:.3f} under" in text
-
-
-def test_a_report_names_no_path_and_its_json_holds_every_score() -> None:
-    report = evaluate_checkpoint(GOOD, [THINGS], WORDINGS)
-    assert report.checkpoint == "planted"
-    stored = json.loads(to_json(report))
-    assert stored["sets"][0]["rows"][1]["instruction"] == "hue "
-    assert stored["sets"][0]["rows"][1]["scores"]["colour"]["agreement"] == 1.0
-    assert stored["sets"][0]["diagonal"]["free_v_measure"] is True
 
 
 def test_the_model_card_says_how_often_two_instructions_are_followed(mini: InstructorModel) -> None:

@@ -41,15 +41,12 @@ def test_the_cell_that_stands_out_is_found_off_the_diagonal() -> None:
     assert extreme_cell(np.full((2, 2), np.nan)) is None
 
 
-def test_a_cross_matrix_is_told_by_its_closest_pair_of_different_texts() -> None:
+def test_matrices_are_told_by_the_closest_pair_of_texts_and_the_two_instructions_that_are_furthest_apart() -> None:
     panels = cross_panels(cross_similarity(GRID, rows=2, columns=0), TEXTS, None, INSTRUCTIONS)
     said = re.search(r"Most similar: text (\d) under C and text (\d) under A \((−?\d\.\d{3})\)", panels.alt)
     assert said is not None
     cells = drawn(panels)
     assert cells[int(said[1]) - 1, int(said[2]) - 1] == np.nanmax(cells) == pytest.approx(value(said[3]), abs=6e-4)
-
-
-def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest_apart() -> None:
     panels = instruction_panels([instruction_similarity(GRID, 2)], TEXTS, INSTRUCTIONS)
     said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((−?\d\.\d{3})\)", panels.alt)
     assert said is not None

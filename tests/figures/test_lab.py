@@ -93,7 +93,7 @@ def test_percentiles_colour_the_cells_and_the_numbers_stay_cosines(grid: Embeddi
     assert (panels.scale.low, panels.scale.high) == (0, 100)
 
 
-def test_results_stand_in_the_order_of_their_scores_with_marked_ones_filled() -> None:
+def test_results_stand_in_the_order_of_their_scores_and_a_change_of_ranks_draws_what_is_first() -> None:
     rng = np.random.default_rng(0)
     found = retrieve(rng.normal(size=(2, 6)), rng.normal(size=(10, 6)))
     relevant = np.zeros((2, 10), dtype=bool)
@@ -111,9 +111,6 @@ def test_results_stand_in_the_order_of_their_scores_with_marked_ones_filled() ->
     (trace,) = panels.panels[0].figure.data
     assert list(trace.customdata) == numbers
     assert list(panels.panels[0].figure.layout.yaxis.ticktext) == [f"{n + 1}  text {n}" for n in numbers]
-
-
-def test_a_change_of_ranks_draws_what_is_first_before_or_after() -> None:
     rng = np.random.default_rng(0)
     before, after = (retrieve(rng.normal(size=(1, 6)), rng.normal(size=(10, 6))) for _ in range(2))
     panels = rank_change_panels(before, after, 0, ("query",), TEXTS, top=3)

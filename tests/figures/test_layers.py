@@ -53,7 +53,7 @@ def test_one_layer_keeps_its_key_and_several_get_their_own() -> None:
     assert ["not trained for" in panel.subtitle for panel in several.panels] == [True, True, False]
 
 
-def test_attention_is_stacked_by_layer_in_the_colours_of_the_segments() -> None:
+def test_attention_is_stacked_by_layer_in_the_colours_of_the_segments_and_heads_show_the_instruction() -> None:
     panels = attention_panels(ATTENTION)
     bars = panels.panels[0].figure.data
     assert panels.panels[0].figure.layout.barmode == "relative"
@@ -62,9 +62,6 @@ def test_attention_is_stacked_by_layer_in_the_colours_of_the_segments() -> None:
     assert [bar.name for bar in bars] == ["instruction", "text", "&lt;/s&gt;"]
     assert [bar.marker.color for bar in bars] == [theme.SEGMENTS[name] for name in ("instruction", "text", "end")]
     assert len({bar.marker.pattern.shape for bar in bars}) == 3  # not by colour alone
-
-
-def test_heads_show_the_share_of_the_instruction() -> None:
     panels = attention_panels(ATTENTION)
     heatmap = panels.panels[1].figure.data[0]
     np.testing.assert_allclose(heatmap.z, ATTENTION.shares[:, :, 0], atol=5.1e-5)

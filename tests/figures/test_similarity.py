@@ -51,15 +51,12 @@ def test_each_instruction_has_a_panel_with_the_cosines_to_four_decimals_in_displ
         assert list(panel.figure.layout.xaxis.ticktext) == ["3", "1", "4", "2"]
 
 
-def test_on_its_own_scale_each_panel_says_its_range_and_there_is_no_common_bar() -> None:
+def test_on_its_own_scale_each_panel_says_its_range_and_words_of_texts_are_escaped_and_shortened() -> None:
     result, panels = similarity(grid_of(5)), panels_of(5, scale="each")
     assert panels.scale is None
     for (low, high), panel in zip(result.ranges, panels.panels, strict=True):
         assert (panel.figure.data[0].zmin, panel.figure.data[0].zmax) == (low, high)
         assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}".replace("-", "−")
-
-
-def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
     texts = ("a <b>bold</b> claim", "x & y", "one two three four five six seven")
     grid = EmbeddingGrid(("i",), texts, None, np.eye(3)[None])
     panels = similarity_panels(similarity(grid), texts, None, ("i",))

@@ -117,24 +117,19 @@ def test_every_choice_is_answered_with_the_numbers_of_the_model(encoder: CachedE
         assert f"{float(units[0] @ units[2]):.3f}" in verdict.words
 
 
-def test_a_checkpoint_that_does_otherwise_makes_no_answer_wrong(small_runtime: Runtime) -> None:
+def test_no_answer_is_wrong_where_the_checkpoint_does_otherwise_or_the_texts_are_gone(
+    small_runtime: Runtime, encoder: CachedEncoder
+) -> None:
     other = small_runtime.encoder(small_runtime.checkpoints[0].id)
-    steps = [param.values[0] for param in STEPS if param.values[0].choices]
-    step = next(step for step in steps if judge(other, step, "random", 0).kind == "differs")
+    steps = [param.values[0] for param in STEPS]
+    step = next(step for step in steps if step.choices and judge(other, step, "random", 0).kind == "differs")
     assert judge(other, step, "random", 1).kind == "differs"
     assert "random does otherwise" in judge(other, step, "random", 1).words
-
-
-def test_a_step_whose_words_take_for_granted_what_is_not_so_makes_no_answer_wrong(encoder: CachedEncoder) -> None:
     content = json.loads((LESSONS_FOLDER / "01_neighbours.json").read_bytes())
-    content["steps"][0]["also"][0]["nearest"] = 3
+    content["steps"][0]["also"][0]["nearest"] = 3  # the step's words take for granted what is not so
     assert judge(encoder, read_lesson(content).steps[0], "instructor-mini", 1).kind == "differs"
-
-
-def test_a_change_that_lost_its_texts_is_not_judged(encoder: CachedEncoder) -> None:
-    step = next(param.values[0] for param in STEPS if param.values[0].solution)
-    assert judge_change(encoder, step, OWN, Selected()).kind == "not-yet"
-    assert "puts them back" in judge_change(encoder, step, OWN, Selected()).words
+    change = judge_change(encoder, next(step for step in steps if step.solution), OWN, Selected())
+    assert change.kind == "not-yet" and "puts them back" in change.words
 
 
 FREE = {lesson.id: lesson.steps[-1] for lesson in LESSONS}
@@ -180,18 +175,14 @@ def scene_of(step: Step) -> Scene:
     return step.scene(OWN.checkpoint_id)
 
 
-def test_opening_a_step_sets_it_up_and_keeps_what_the_learner_had(runtime: Runtime) -> None:
+def test_opening_a_step_sets_it_up_and_leaving_gives_back_what_there_was_before_the_first(runtime: Runtime) -> None:
     place, scene = act(runtime, LESSONS, None, NOW, "open", {"lesson": "senses", "step": 2})
     step = next(lesson for lesson in LESSONS if lesson.id == "senses").steps[1]
     assert scene == scene_of(step)
     assert place is not None and place.own == NOW
     assert (scene.options or {})["similarity.scale"] == "shared", "whatever the visitor had"
-
-
-def test_leaving_a_second_lesson_gives_back_what_there_was_before_the_first(runtime: Runtime) -> None:
-    first = opened(runtime)
     playing = Scene(replace(OWN, texts=("Played.",)), "map")
-    second, _ = act(runtime, LESSONS, first, playing, "open", {"lesson": LESSONS[3].id, "step": 1})
+    second, _ = act(runtime, LESSONS, place, playing, "open", {"lesson": LESSONS[3].id, "step": 1})
     assert act(runtime, LESSONS, second, playing, "leave", {}) == (None, NOW)
 
 
@@ -274,19 +265,16 @@ def test_what_is_written_in_a_free_task_is_never_lost(runtime: Runtime) -> None:
     assert act(runtime, LESSONS, place, replace(mine, inputs=EXAMPLE.inputs), "leave", {}) == (None, EXAMPLE)
 
 
-@pytest.mark.parametrize(
-    ("action", "event"),
-    [
-        ("open", {"lesson": "nowhere"}),
-        ("answer", {"choice": 99}),
-        ("answer", {}),
-        ("solve", {}),
-        ("dance", {}),
-    ],
-)
-def test_an_event_that_makes_no_sense_changes_nothing(runtime: Runtime, action: str, event: dict[str, object]) -> None:
+def test_an_event_that_makes_no_sense_changes_nothing_and_a_link_leads_into_the_lesson_whatever_step_it_names(
+    runtime: Runtime,
+) -> None:
     place = opened(runtime)
-    assert act(runtime, LESSONS, place, NOW, action, event) == (place, None)
+    for action in ("open nowhere", "answer 99", "answer", "solve", "dance"):
+        name, _, value = action.partition(" ")
+        event = {"lesson": value} if name == "open" else {"choice": int(value)} if value else {}
+        assert act(runtime, LESSONS, place, NOW, name, event) == (place, None)
+    for step, expected in ((2, 1), (-5, 0), (99, 3), ("x", 0), (None, 0)):
+        assert find(LESSONS, LESSONS[0].id, step) == (0, expected)
 
 
 def test_what_goes_wrong_is_said_in_the_bar(runtime: Runtime, demo: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,8 +285,3 @@ def test_what_goes_wrong_is_said_in_the_bar(runtime: Runtime, demo: gr.Blocks, m
     now = (OWN, Selected(), "tokens", None, *stage_of(demo).options)
     updates = handler(demo, "handle")(gr.EventData(None, {"action": "next"}), opened(runtime), *now)
     assert sum("Too many wait" in str(value) for value in updates.values()) == 2  # the bar, and the place behind it
-
-
-def test_a_link_leads_into_the_lesson_whatever_step_it_names() -> None:
-    for step, expected in ((2, 1), (-5, 0), (99, 3), ("x", 0), (None, 0)):
-        assert find(LESSONS, LESSONS[0].id, step) == (0, expected)

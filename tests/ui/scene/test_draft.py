@@ -72,16 +72,18 @@ def test_the_browser_is_told_what_a_draft_needs_beside_the_fields() -> None:
     assert told == FORM == form_of(Scene(INPUTS, "map", Selected(1, 0, 1), {"map.method": "pca"}))
 
 
-def test_a_checkpoint_that_is_not_in_the_menu_is_left_as_it_is(stage: Stage) -> None:
+def test_what_is_no_draft_changes_nothing_and_a_checkpoint_that_is_not_in_the_menu_is_left_as_it_is(
+    stage: Stage,
+) -> None:
+    for wrong in (
+        {"instructions": ["i"] * (MAX_INSTRUCTIONS + 1)},
+        {"instructions": []},
+        {"texts": None},
+        {"scene": "x"},
+    ):
+        assert restore(stage, KEPT | wrong, PLACES) == {stage.line: gr.skip()} == restore(stage, "text", PLACES)
     for label in ("huge", "", "mini"):
         assert restore(stage, KEPT | {"checkpoint": label}, PLACES)[stage.checkpoint] == INPUTS.checkpoint_id
-
-
-@pytest.mark.parametrize(
-    "change", [{"instructions": ["i"] * (MAX_INSTRUCTIONS + 1)}, {"instructions": []}, {"texts": None}, {"scene": "x"}]
-)
-def test_what_is_no_draft_changes_nothing(stage: Stage, change: dict[str, object]) -> None:
-    assert restore(stage, KEPT | change, PLACES) == {stage.line: gr.skip()} == restore(stage, "text", PLACES)
 
 
 @given(st.text(st.characters(categories=["Cs", "L", "Cc"])), st.dictionaries(st.sampled_from([*FORM]), JSON))

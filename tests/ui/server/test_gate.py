@@ -87,8 +87,5 @@ def test_a_body_in_pieces_arrives_whole(client: TestClient) -> None:
 def test_half_surrogate_pairs_are_replaced_and_all_else_stays(text: str) -> None:
     read = json.loads(mended(json.dumps(text).encode()))
     assert read == json.loads(json.dumps(text)).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    read.encode()
-
-
-def test_an_escaped_backslash_before_a_u_is_not_an_escape() -> None:
+    read.encode()  # and a backslash that is escaped makes no escape of the u behind it
     assert mended(rb'"\\ud800 \u0041 \ud83d\ude00 \ude00\ud83d"') == rb'"\\ud800 \u0041 \ud83d\ude00 \ufffd\ufffd"'
