@@ -45,8 +45,7 @@ from instructor_core.ui.page import (
     together,
 )
 from instructor_core.ui.scene import TABS
-from instructor_core.ui.scene.draft import build_draft
-from instructor_core.ui.scene.link_menu import build_link
+from instructor_core.ui.scene.keeping import build_draft, build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, TabOption, Updates, follow_words
 from instructor_core.ui.server.api import register_api
@@ -148,9 +147,9 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         with learn_tab:
             lessons = learn.build(stage, bar)
         with share:
-            build_link(demo, stage, places=list(TABS))
+            build_link(demo, stage)
             connect_printing(stage, lessons, build_export(page))
-            build_draft(stage, places=list(TABS))
+            build_draft(stage)
         register_api(runtime)
         for place, button in header.places.items():
             page.bring_to_front(place, button)

@@ -25,8 +25,8 @@ from instructor_core.ui.look.canvas import Context, draw
 from instructor_core.ui.look.projection import UMAP_FOLLOWS
 from instructor_core.ui.look.views import view_of
 from instructor_core.ui.scene import TABS, VIEW_OPTIONS, Scene
+from instructor_core.ui.scene.keeping import PARAMETER
 from instructor_core.ui.scene.link import encode_scene
-from instructor_core.ui.scene.link_menu import PARAMETER
 from instructor_core.ui.scene.selection import describe_two
 from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime

@@ -130,9 +130,7 @@ def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_
 ) -> None:
     inputs = replace(INPUTS, instructions=own)
     book = ScoreBook()
-    shared, _ = decode_scene(
-        encode_scene(Scene(inputs, TAB, label_name="mood")), checkpoints=[inputs.checkpoint_id], places=[TAB]
-    )
+    shared, _ = decode_scene(encode_scene(Scene(inputs, TAB, label_name="mood")), checkpoints=[inputs.checkpoint_id])
     words = Words(shared.inputs.texts, label_name=shared.label_name)
 
     def decided_with(many: str) -> DecisionView:
