@@ -11,7 +11,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         inputs, selected, active = gr.State(start), gr.State(scene.selected), gr.State(scene.place)
         words = gr.State(None)
         restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
-        header = _header(runtime, start, examples)
+        places, example, checkpoint = _header(runtime, start, examples)
         with gr.Column(elem_id="panel-texts", elem_classes=["ic-over"]):
             upload = gr.Column()
         with gr.Column(elem_id="panel-share", elem_classes=["ic-over"]):
@@ -143,7 +143,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             build_selection(page, options["explain.view"].component)
         with gr.Row(elem_classes=["ic-bottom"]):
             build_bottom(page)
-        stage = Stage(page, sidebar, header.checkpoint, point, header.example, options, words)
+        stage = Stage(page, sidebar, checkpoint, point, example, options, words)
         with learn_tab:
             lessons = learn.build(stage, bar)
         with share:
@@ -151,7 +151,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             connect_printing(stage, lessons, build_export(page))
             build_draft(stage)
         register_api(runtime)
-        for place, button in header.places.items():
+        for place, button in places.items():
             page.bring_to_front(place, button)
         _connect(stage, examples)
         page.connect_listeners()
@@ -160,20 +160,12 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
     return demo
 
 
-@dataclass(frozen=True)
-class Header:
-    """Components of the line at the top."""
-
-    name: gr.HTML
-    places: dict[str, gr.Button]  # by the tab that each brings to the front
-    example: gr.Dropdown
-    checkpoint: gr.Dropdown
-
-
-def _header(runtime: Runtime, start: Inputs, examples: Sequence[Example]) -> Header:
-    """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
+def _header(
+    runtime: Runtime, start: Inputs, examples: Sequence[Example]
+) -> tuple[dict[str, gr.Button], gr.Dropdown, gr.Dropdown]:
+    """The line at the top: name and places, whose buttons it returns, menus of examples and checkpoints, panels."""
     with gr.Row(elem_classes=["ic-header"]):
-        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>")
+        gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>")
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
@@ -199,7 +191,7 @@ def _header(runtime: Runtime, start: Inputs, examples: Sequence[Example]) -> Hea
                 min_width=160,
             )
             gr.HTML(HELP_SWITCH)
-    return Header(name, places, example, menu)
+    return places, example, menu
 
 
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:

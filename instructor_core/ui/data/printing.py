@@ -18,7 +18,6 @@ from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.learn.lessons import load_lessons
 from instructor_core.ui.look.views import VIEWS
 from instructor_core.ui.page import QUIET
-from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.stage import Stage
 from instructor_core.ui.trial import TAB
 
@@ -57,7 +56,9 @@ def connect_printing(stage: Stage, *sources: gr.HTML) -> None:
             answers = data.get("answers") is True
             page = lesson_sheet(printer, lesson, scene.inputs.checkpoint_id, answers=answers)
             return {"name": f"lesson-{lesson.id}.html", "html": page}
-        return {"name": "worksheet.html", "html": scene_sheet(printer, _printable(stage, scene))}
+        if scene.place not in PLACES:
+            scene = replace(scene, place=VIEWS[0].tab)
+        return {"name": "worksheet.html", "html": scene_sheet(printer, stage.possible(scene))}
 
     def write_page(event: gr.EventData, *values: Any) -> str:
         data = event_data(event)
@@ -68,13 +69,3 @@ def connect_printing(stage: Stage, *sources: gr.HTML) -> None:
         source.lesson_print(
             write_page, stage.now, delivery, trigger_mode="multiple", preprocess=False, concurrency_limit=2, **QUIET
         )
-
-
-def _printable(stage: Stage, scene: Scene) -> Scene:
-    """A scene with a view, and the options that a visitor could have chosen."""
-    options = {
-        name: value
-        for name, value in (scene.options or {}).items()
-        if stage.options[name].restored(value, scene.inputs) is not None
-    }
-    return replace(scene, place=scene.place if scene.place in PLACES else VIEWS[0].tab, options=options)

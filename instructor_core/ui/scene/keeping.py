@@ -64,7 +64,8 @@ def space_id() -> str:
 
 def restored(stage: Stage, scene: Scene, n_ignored: int) -> Updates:
     """Return the updates that show a scene from a link or a file, and say what was left aside."""
-    words = note(f"Restored: {counted(len(scene.inputs.texts), 'text')}.", _ignored(n_ignored + stage.n_ignored(scene)))
+    n_ignored += len(scene.options or {}) - len(stage.possible(scene).options or {})
+    words = note(f"Restored: {counted(len(scene.inputs.texts), 'text')}.", _ignored(n_ignored))
     return stage.show(scene, words)
 
 

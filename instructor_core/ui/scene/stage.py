@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -135,14 +135,14 @@ class Stage:
             updates[option.component] = option.default(inputs) if value is None else value
         return updates
 
-    def n_ignored(self, scene: Scene) -> int:
-        """Return how many options of a scene the page does not know or does not offer the value of."""
-        given = scene.options or {}
-        offered = (
-            name in self.options and self.options[name].restored(value, scene.inputs) is not None
-            for name, value in given.items()
-        )
-        return len(given) - sum(offered)
+    def possible(self, scene: Scene) -> Scene:
+        """Return a scene with those of its options that the page knows and offers the value of."""
+        given = {
+            name: value
+            for name, value in (scene.options or {}).items()
+            if name in self.options and self.options[name].restored(value, scene.inputs) is not None
+        }
+        return replace(scene, options=given)
 
 
 def label_name(words: Words | None, inputs: Inputs) -> str:
