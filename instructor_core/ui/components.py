@@ -39,6 +39,7 @@ FILE_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
+LESSON_SCRIPTS = ("figure.js", "linking.js", "lessons.js", "lesson_list.js")
 A_YEAR = 31_536_000  # seconds
 # Chromium compiles a script that begins so on a thread of its own while it arrives; Plotly holds up the page .5 s less.
 COMPILE_AT_ONCE = b"//# allFunctionsCalledOnLoad\n"
@@ -50,11 +51,7 @@ MAX_LIST_BYTES = 1_500_000  # of all texts of the list, as UTF-8
 
 
 def plot_view(
-    panels: PanelSet | None = None,
-    *,
-    elem_id: str,
-    label: str,
-    empty: str = "The figure is being drawn.",
+    panels: PanelSet | None = None, *, elem_id: str, label: str, empty: str = "The figure is being drawn."
 ) -> gr.HTML:
     """Return a component that draws a set of panels; its value is `PanelSet.to_json()`, or None.
 

@@ -24,7 +24,6 @@ from instructor_core.ui.data.examples import Example, load_examples
 from instructor_core.ui.data.export_menu import build_export
 from instructor_core.ui.data.fingerprints import follow_fingerprints
 from instructor_core.ui.data.inputs import Inputs
-from instructor_core.ui.data.printing import connect_printing
 from instructor_core.ui.data.sidebar import build_sidebar
 from instructor_core.ui.data.text_warnings import follow_warnings
 from instructor_core.ui.data.upload_menu import build_upload
@@ -32,18 +31,7 @@ from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gradio_patches import report_no_progress
 from instructor_core.ui.learn import place as learn
 from instructor_core.ui.look.views import VIEW_TABS, VIEWS
-from instructor_core.ui.page import (
-    EACH,
-    IN_TURN,
-    KEEP,
-    LATEST,
-    QUIET,
-    Page,
-    choose_text,
-    connect_stop,
-    news,
-    together,
-)
+from instructor_core.ui.page import EACH, IN_TURN, KEEP, LATEST, QUIET, Page, choose_text, connect_stop, news, together
 from instructor_core.ui.scene import TABS
 from instructor_core.ui.scene.keeping import build_draft, build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
@@ -148,7 +136,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             lessons = learn.build(stage, bar)
         with share:
             build_link(demo, stage)
-            connect_printing(stage, lessons, build_export(page))
+            build_export(stage, lessons)
             build_draft(stage)
         register_api(runtime)
         for place, button in places.items():
@@ -184,11 +172,7 @@ def _header(
                 button = gr.Button(words, size="sm", min_width=60, elem_id=f"open-{panel}")
                 button.click(None, js=f"() => InstructorShell.panel('{panel}')", api_visibility="private")
             menu = gr.Dropdown(
-                runtime.choices,
-                value=start.choice,
-                label="Checkpoint",
-                elem_id="checkpoint",
-                min_width=160,
+                runtime.choices, value=start.choice, label="Checkpoint", elem_id="checkpoint", min_width=160
             )
             gr.HTML(HELP_SWITCH)
     return places, example, menu
@@ -246,10 +230,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     page.follow(lambda inputs: [facts(page.runtime, inputs)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(
-        lambda inputs: [merge_labels(inputs)[0], news()],
-        page.inputs,
-        [sidebar.texts, sidebar.edited],
-        **LATEST,
+        lambda inputs: [merge_labels(inputs)[0], news()], page.inputs, [sidebar.texts, sidebar.edited], **LATEST
     )
     sidebar.preview.item_click(choose_text, page.selected, page.selected, **EACH)
     page.follow(lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])

@@ -136,9 +136,7 @@ def together(listeners: Sequence[Listener]) -> Listener:
     first, *others = listeners
     alone = not others and inspect.isgeneratorfunction(first.handler)
     return Listener(
-        answers[0][0] if alone else handler,
-        inputs,
-        [entry for listener in listeners for entry in listener.outputs],
+        answers[0][0] if alone else handler, inputs, [entry for listener in listeners for entry in listener.outputs]
     )
 
 

@@ -14,10 +14,9 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.components import component
+from instructor_core.ui.components import LESSON_SCRIPTS, component
 from instructor_core.ui.data.examples import load_examples
 from instructor_core.ui.data.inputs import Inputs
-from instructor_core.ui.data.printing import SCRIPTS
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.learn.lessons import (
@@ -228,7 +227,7 @@ def lesson_bar() -> gr.HTML:
         "",
         elem_id="lesson-bar",
         label="Lesson",
-        scripts=SCRIPTS,
+        scripts=LESSON_SCRIPTS,
     )
 
 
@@ -241,7 +240,7 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
         catalogue_json(lessons, load_glossary()),
         elem_id="lesson-list",
         label="Lessons",
-        scripts=SCRIPTS,
+        scripts=LESSON_SCRIPTS,
     )
     place = gr.State(None)
 

@@ -12,15 +12,7 @@ from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.look import explanations
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, choices, redraw
-from instructor_core.ui.page import (
-    LATEST,
-    Page,
-    Selected,
-    instruction_choices,
-    menu,
-    options_menu,
-    text_choices,
-)
+from instructor_core.ui.page import LATEST, Page, Selected, instruction_choices, menu, options_menu, text_choices
 from instructor_core.ui.scene.stage import TabOption
 from instructor_core.ui.server.runtime import Runtime
 

@@ -22,16 +22,7 @@ from instructor_core.ui.components import plot_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, draw, redraw
-from instructor_core.ui.page import (
-    EACH,
-    KEEP,
-    Listener,
-    Page,
-    changed_by_visitor,
-    choose_text,
-    listen,
-    options_menu,
-)
+from instructor_core.ui.page import EACH, KEEP, Listener, Page, changed_by_visitor, choose_text, listen, options_menu
 from instructor_core.ui.scene.stage import TabOption
 
 TAB = "map"

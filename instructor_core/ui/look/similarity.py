@@ -194,13 +194,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     a.visible = b.visible = False
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
     explanation = gr.HTML()
-    options = {
-        f"{TAB}.view": view,
-        SCALE: scale,
-        ORDER: order,
-        FIRST: a,
-        SECOND: b,
-    }
+    options = {f"{TAB}.view": view, SCALE: scale, ORDER: order, FIRST: a, SECOND: b}
     redraw(page, VIEWS, Canvas(explanation, plots), options)
     page.follow_instructions(a, b)
     plots.item_click(select, [page.inputs, page.selected, view], page.selected, **EACH)

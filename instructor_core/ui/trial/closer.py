@@ -43,10 +43,7 @@ QUESTIONS = (
     Question("words", "Which words of an instruction matter?", effects.take_apart, ("lab.first",)),
     Question("variance", "How much of the embeddings is text, how much instruction?", effects.split_variance),
     Question(
-        "flips",
-        "Which texts change sides between two instructions?",
-        effects.find_flips,
-        ("lab.first", "lab.second"),
+        "flips", "Which texts change sides between two instructions?", effects.find_flips, ("lab.first", "lab.second")
     ),
     Question("neighbors", "How do the neighbours of the selected text move?", effects.follow_neighbors),
     Question(
@@ -105,8 +102,7 @@ def look_closer(
         yield EMPTY._replace(key=key)
         return
     finding = yield from described(
-        EXPERIMENTS[question](runtime, book, inputs, request),
-        lambda line: Answer(line=status(line), stop=SHOWN),
+        EXPERIMENTS[question](runtime, book, inputs, request), lambda line: Answer(line=status(line), stop=SHOWN)
     )
     rows = None if finding.rows is None else finding.rows.to_json()
     alone = (f"This is about {inputs.checkpoint} alone.",) if inputs.beside_id and question != "confusions" else ()
