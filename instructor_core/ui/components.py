@@ -198,7 +198,9 @@ def script_tags(*names: str) -> str:
 
 
 def _address(name: str) -> str:
-    return f"{name}?v={_version(SCRIPTS[name])}"
+    path = SCRIPTS[name]
+    version = plotly.__version__ if path == PLOTLY_JS else hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return f"{name}?v={version}"
 
 
 def early_head() -> str:
@@ -220,7 +222,3 @@ def _route(name: str, path: Path) -> Route:
         return Response(start + path.read_bytes(), media_type="text/javascript", headers=headers)
 
     return Route(f"/{name}", send)
-
-
-def _version(path: Path) -> str:
-    return plotly.__version__ if path == PLOTLY_JS else hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -74,16 +74,9 @@ def template_field(runtime: Runtime, inputs: Inputs) -> list[Any]:
 
 def build_runtime(settings: Settings) -> Runtime:
     """Return what holds the models, as the settings say; nothing is loaded yet."""
-    return Runtime(
-        settings.checkpoints,
-        device=settings.device,
-        dtype=settings.dtype,
-        queue=ModelQueue(max_requests=settings.queue_size),
-        cache_mb=settings.cache_mb,
-        max_pairs=settings.max_pairs,
-        threads=settings.threads,
-        beside_id=settings.beside_id,
-    )
+    names = ("device", "dtype", "cache_mb", "max_pairs", "threads", "beside_id")
+    queue = ModelQueue(max_requests=settings.queue_size)
+    return Runtime(settings.checkpoints, queue=queue, **{name: getattr(settings, name) for name in names})
 
 
 def build_demo(runtime: Runtime) -> gr.Blocks:

@@ -121,13 +121,11 @@ def page_head() -> str:
     style = "\n".join([design.css_variables(), *sheets])
     templates = {"light": design.light_template(), "dark": design.dark_template(), "twins": design.dark_twins()}
     shared = templates | {"policy": FILE_POLICY}
-    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n{help_head()}"
-
-
-def help_head() -> str:
-    """Return the script that explains what is on the page, for its head."""
-    script = (ASSETS / "help.js").read_text(encoding="utf-8")
-    return f"<script>window.InstructorHelpWords = {inert_json(help_words())};</script>\n<script>{script}</script>"
+    return (
+        f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n"
+        f"<script>window.InstructorHelpWords = {inert_json(help_words())};</script>\n"
+        f"<script>{(ASSETS / 'help.js').read_text(encoding='utf-8')}</script>"
+    )
 
 
 def help_words() -> dict[str, dict[str, str]]:

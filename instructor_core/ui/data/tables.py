@@ -262,8 +262,3 @@ def to_lines(
         where = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
         notes.append(f"{counted(len(missing), 'row')} without a text: left out ({table.unit} {where}).")
     return "\n".join(lines), " ".join(notes)
-
-
-def too_long_texts(table: Table, text: int) -> int:
-    """Return how many texts have more characters than the page takes."""
-    return sum(len(one_line(cells[text])) > MAX_CHARACTERS for cells in table.rows)

@@ -13,7 +13,7 @@ from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.data import tables
 from instructor_core.ui.data.examples import load_examples
-from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
+from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_TEXTS, one_line, parse_texts
 from instructor_core.ui.data.sidebar import Sidebar, show_rows
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.page import HIDDEN, KEEP, QUIET, SHOWN, news
@@ -90,6 +90,7 @@ def show(path: str | None, header: bool | None = None, *typed: str) -> Offer:
     about = "" if instruction is None else tables.instructions_of(table, instruction, text)[1]
     choices = [(name, column) for column, name in enumerate(table.columns)]
     more = f"The page takes {MAX_TEXTS} of them: choose which below." if len(table.rows) > MAX_TEXTS else ""
+    is_long = any(len(one_line(row[text])) > MAX_CHARACTERS for row in table.rows)
     proposal = (PROPOSED if are_of_an_example(typed) else NO_INSTRUCTIONS)[1]
     return Offer(
         note(table.note, more, about),
@@ -104,7 +105,7 @@ def show(path: str | None, header: bool | None = None, *typed: str) -> Offer:
         ),
         SHOWN,
         min(len(table.rows), MAX_TEXTS),
-        gr.update(visible=tables.too_long_texts(table, text) > 0, label=f"Texts over {MAX_CHARACTERS} characters"),
+        gr.update(visible=is_long, label=f"Texts over {MAX_CHARACTERS} characters"),
         gr.update(visible=table.has_long_rows, value=False),
     )
 

@@ -48,14 +48,6 @@ COPY = """async (state, message) => {{
 }}"""
 
 
-def _ignored(n: int) -> str:
-    """Return the sentence about options that were not taken over; "" for none."""
-    if not n:
-        return ""
-    subject = "1 option in it was" if n == 1 else f"{n} options in it were"
-    return f"{subject} left aside: this page does not know the name or does not offer the value."
-
-
 def space_id() -> str:
     """Return the id of the Hugging Face Space that this runs on; "" elsewhere."""
     name = os.environ.get("SPACE_ID", "")
@@ -65,7 +57,9 @@ def space_id() -> str:
 def restored(stage: Stage, scene: Scene, n_ignored: int) -> Updates:
     """Return the updates that show a scene from a link or a file, and say what was left aside."""
     n_ignored += len(scene.options or {}) - len(stage.possible(scene).options or {})
-    words = note(f"Restored: {counted(len(scene.inputs.texts), 'text')}.", _ignored(n_ignored))
+    subject = "1 option in it was" if n_ignored == 1 else f"{n_ignored} options in it were"
+    ignored = f"{subject} left aside: this page does not know the name or does not offer the value."
+    words = note(f"Restored: {counted(len(scene.inputs.texts), 'text')}.", ignored if n_ignored else "")
     return stage.show(scene, words)
 
 

@@ -181,25 +181,16 @@ def _label_columns(value: object, n_texts: int) -> tuple[tuple[str, ...], ...]:
 
 def _selected(value: object) -> Selected:
     """Indices that can be used; what is no index is taken for the default."""
-    fallback = Selected()
-    if not isinstance(value, list) or len(value) != 3:
-        return fallback
-    if not all(isinstance(index, int) and not isinstance(index, bool) and index >= 0 for index in value):
-        return fallback
-    return Selected(*value)
+    if isinstance(value, list) and len(value) == 3 and all(type(index) is int and index >= 0 for index in value):
+        return Selected(*value)
+    return Selected()
 
 
 def _options(value: object) -> tuple[dict[str, Option], int]:
     """Names with plain values, and how many were left out; whether an option takes its value is for the page to say."""
     if not isinstance(value, dict):
         return {}, 1
-
-    def plain(entry: Any) -> bool:
-        return (
-            entry is None
-            or isinstance(entry, bool | int | float)
-            or (isinstance(entry, str) and len(entry) <= MAX_OPTION_VALUE)
-        )
-
-    taken = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
+    plain = [(name, entry) for name, entry in value.items() if isinstance(entry, str | int | float | None)]
+    short = [(name, entry) for name, entry in plain if len(name) <= MAX_NAME and len(str(entry)) <= MAX_OPTION_VALUE]
+    taken = short[:MAX_OPTIONS]
     return dict(taken), len(value) - len(taken)
