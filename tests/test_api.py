@@ -1,7 +1,5 @@
 """The app for programs, through Gradio's own client over the network, and with input that no client would send."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The cache returns what the encoder returns, encodes only what is missing, and stays within its bound."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path

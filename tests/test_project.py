@@ -1,7 +1,5 @@
 """What the files around the code promise: pins, packaging, two commands, nobody's machine in any of them."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

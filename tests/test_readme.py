@@ -1,7 +1,5 @@
 """What the README shows is what happens: its examples are run, its tables are compared with the project."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

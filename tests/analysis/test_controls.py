@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from instructor_core.analysis.controls import UNRELATED_INSTRUCTION, Role, one_space, shuffled_words, with_controls
@@ -24,7 +22,6 @@ def test_controls_follow_the_candidates_and_the_first_of_them_that_can_be_shuffl
 
 def test_a_shuffled_instruction_has_the_same_words_in_another_order_and_the_same_end() -> None:
     shuffled = shuffled_words("Represent the review for classifying the sentiment: ")
-    assert shuffled is not None
     assert shuffled.endswith(": ")
     words = shuffled.removesuffix(": ").split()
     assert sorted(words) == sorted(["Represent", "the", "review", "for", "classifying", "the", "sentiment"])

@@ -1,7 +1,5 @@
 """A decision names an instruction only where one helps: false alarms are counted, planted help is found."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -104,8 +102,6 @@ def test_the_effect_of_deleting_is_that_of_dropping_plus_context(model: Instruct
     assert result.deleted[1] == pytest.approx(float(reference[0] @ reference[1]), abs=1e-5)
     for i in range(len(edited)):
         whole, context = result.deletion_effects[i], result.context[i]
-        assert whole is not None
-        assert context is not None
         assert whole == pytest.approx(dropped.effects[i] + context, abs=1e-9)
     assert result.context[-1] is None
     assert max(abs(c) for c in result.context if c is not None) > 1e-4

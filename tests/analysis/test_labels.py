@@ -1,7 +1,5 @@
 """All that is wrong with labels is found at once, nothing is changed by itself, and opposites are not typing errors."""
 
-from __future__ import annotations
-
 from instructor_core.analysis.labels import Merge, label_issues, merged
 
 LABELS = ["refund"] * 20 + ["delivery"] * 20

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -71,7 +69,6 @@ def test_the_read_out_of_the_last_layer_is_the_similarity_of_the_embeddings(mode
 @pytest.mark.parametrize(("instruction", "text"), [(TOPIC, TEXTS[0]), ("", "very good"), ("x:", "//a")])
 def test_shares_of_attention_sum_to_one_and_equal_a_loop(model: InstructorModel, instruction: str, text: str) -> None:
     (pair,) = model.encode_tokens([(instruction, text)], attentions=True)
-    assert pair.attentions is not None
     result = segment_attention(pair.attentions, pair.segments)
     np.testing.assert_allclose(result.shares.sum(axis=2), 1, atol=1e-5)
     assert result.even.sum() == pytest.approx(1)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -110,7 +108,6 @@ def test_the_largest_change_may_be_a_loss_and_swapping_the_instructions_turns_it
     there, back = difference(result, 0, 2), difference(result, 2, 0)
     np.testing.assert_array_equal(there.matrix, -back.matrix)
     assert there.limit == back.limit >= np.abs(there.matrix).max()
-    assert there.largest is not None
     assert back.largest == TextPair(there.largest.first, there.largest.second, -there.largest.value)
     assert abs(there.largest.value) == np.abs(there.matrix).max()
     itself = difference(result, 1, 1)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from instructor_core.analysis.suggest import N_WORDINGS, Slots, load_builder, parse, suggest, worded_tasks

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -29,7 +27,6 @@ def test_the_ties_are_words_and_add_up_to_each_cosine_and_to_their_difference(mo
         assert sizes == sorted(sizes, reverse=True)
         assert {tie.first for tie in one.ties} == {"The", "soup", "was", "unbelievably", "excellent", ",", "!"}
         assert {tie.second for tie in one.ties} == {"Our", "hotel", "room", "was", "spotless", "."}
-    assert result.largest is not None
     high, low = (result.under[at] for at in result.largest)
     assert high.cosine >= low.cosine
     moved = sum(tie.contribution for tie in result.changed) + high.end - low.end

@@ -1,7 +1,5 @@
 """Who wrote a similarity: against a calculation by hand, and what must hold of any network."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The command prints the table, writes it where it is asked to, and says what it cannot read."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

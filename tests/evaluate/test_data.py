@@ -1,7 +1,5 @@
 """Files are read as they are meant, and a file that is not usable is named."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import Counter

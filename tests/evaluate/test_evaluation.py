@@ -1,7 +1,5 @@
 """A planted model whose answer is known, through the whole evaluation, to Markdown and to JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -221,7 +219,6 @@ def test_the_bundled_checkpoint_follows_a_plain_wording(mini: InstructorModel) -
     wordings = read_wordings()
     (result,) = evaluate_checkpoint(mini, [label_set], wordings, n_free=0).sets
     sentiment, none = result.plain("sentiment"), result.single(Kind.NONE)
-    assert sentiment is not None and none is not None
     assert sentiment.scores["sentiment"].agreement > none.scores["sentiment"].agreement
     assert sentiment.scores["topic"].agreement < none.scores["topic"].agreement
 
@@ -244,7 +241,6 @@ def test_a_model_that_reads_order_is_told_from_one_that_reads_key_words() -> Non
 def test_words_in_another_order_are_compared_with_the_wording() -> None:
     report = evaluate_checkpoint(BLIND, [THINGS], replace(WORDINGS, contrasts=("{wanted} over {unwanted}: ",)))
     shuffled = report.sets[0].shuffled
-    assert shuffled is not None
     assert shuffled.between_axes == pytest.approx(1)  # it sees the colour under both
     assert shuffled.lowest < 0.5  # and noise under words that it does not know
     assert f"| things | {shuffled.mean:.3f} | {shuffled.lowest:.3f} | 1.000 |\n" in to_markdown(report)

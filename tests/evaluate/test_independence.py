@@ -1,7 +1,5 @@
 """Nothing that is evaluated with stands in what the bundled checkpoint's recipe trains on, nor anything near it."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

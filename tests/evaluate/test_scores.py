@@ -1,7 +1,5 @@
 """Recovery of labels and order of similarities, against scikit-learn, scipy and arithmetic by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import spearmanr

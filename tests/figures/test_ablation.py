@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -40,6 +38,5 @@ def test_only_bars_and_words_above_the_floor_have_the_colour_of_the_instruction(
     (row,) = rows.rows
     assert [token.text for token in row.tokens] == ["▁Represent", "▁the", "▁<b>text</b>", "▁for", "▁the", "▁mood"]
     assert [token.weight is not None for token in row.tokens] == [False, False, True, False, False, True]
-    assert rows.scale is not None
     assert rows.scale.high == result.effects.max()
     assert result.floor_edit.name in row.note

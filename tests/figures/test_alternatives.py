@@ -1,7 +1,5 @@
 """The sentences that stand for figures: computed, and true of the numbers that the figures draw."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np
@@ -44,12 +42,10 @@ def test_the_cell_that_stands_out_is_found_off_the_diagonal() -> None:
 def test_matrices_are_told_by_the_closest_pair_of_texts_and_the_two_instructions_that_are_furthest_apart() -> None:
     panels = cross_panels(cross_similarity(GRID, rows=2, columns=0), TEXTS, None, INSTRUCTIONS)
     said = re.search(r"Most similar: text (\d) under C and text (\d) under A \((−?\d\.\d{3})\)", panels.alt)
-    assert said is not None
     cells = drawn(panels)
     assert cells[int(said[1]) - 1, int(said[2]) - 1] == np.nanmax(cells) == pytest.approx(value(said[3]), abs=6e-4)
     panels = instruction_panels([instruction_similarity(GRID, 2)], TEXTS, INSTRUCTIONS)
     said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((−?\d\.\d{3})\)", panels.alt)
-    assert said is not None
     cells = drawn(panels)
     assert cells["ABC".index(said[1]), "ABC".index(said[2])] == np.nanmin(cells)
     assert np.nanmin(cells) == pytest.approx(value(said[3]), abs=6e-4)
@@ -61,7 +57,6 @@ def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:
     panels = token_similarity_panels(results, tokens, [["text"] * len(row) for row in tokens], INSTRUCTIONS[:2])
     for k, name in enumerate("AB"):
         said = re.search(rf"Most similar under {name}: (\S+) and (\S+) \((-?\d\.\d{{3}})\)", panels.alt)
-        assert said is not None
         words = [token.removeprefix("▁") for token in tokens[k]]
         cells = drawn(panels, k)
         assert cells[words.index(said[1]), words.index(said[2])] == np.nanmax(cells)

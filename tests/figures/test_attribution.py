@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -68,7 +66,6 @@ def test_two_instructions_and_their_difference_share_one_scale() -> None:
         ("B", "(no instruction)", 1),
         ("-", "C − B: what each term gains", None),
     ]
-    assert panels.scale is not None
     assert panels.scale.midpoint == 0
     assert {p.figure.data[0].zmax for p in panels.panels} == {panels.scale.high}
     np.testing.assert_array_equal(panels.panels[2].figure.data[0].z, A.values - B.values)
@@ -84,7 +81,6 @@ def test_chips_carry_the_totals_of_both_texts() -> None:
     assert [token.segment for token in first.tokens] == ["text"] * 3 + ["end"]
     assert first.note == f"sum {A.cosine:.3f}".replace("-", "−")
     scale = ledger_rows(A, ("", "")).scale
-    assert scale is not None
     assert scale.high == pytest.approx(max(np.abs(A.row_totals).max(), np.abs(A.column_totals).max()))
 
 

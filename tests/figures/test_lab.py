@@ -1,7 +1,5 @@
 """The smaller figures of the lab: variance, ranks, calibration, retrieval, morph."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 
@@ -89,7 +87,6 @@ def test_percentiles_colour_the_cells_and_the_numbers_stay_cosines(grid: Embeddi
         np.testing.assert_allclose(heatmap.z, percentiles[k][np.ix_(order, order)], atol=0.051)
         np.testing.assert_allclose(heatmap.text, result.matrices[k][np.ix_(order, order)], atol=0.0051)
         assert heatmap.meta["value"] == "percentile"
-    assert panels.scale is not None
     assert (panels.scale.low, panels.scale.high) == (0, 100)
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -30,7 +28,6 @@ def test_divergence_is_a_layer_by_token_matrix_with_the_embedding_on_top() -> No
     assert figure.data[0].meta["column_names"] == ["▁<b>", "▁good", "</s>"]
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
     assert figure.layout.shapes[0].x0 == 1.5  # before </s>
-    assert panels.scale is not None
     assert panels.scale.high == pytest.approx(DIVERGENCE.values.max())
     assert "A and B" in panels.scale.label
     nothing = divergence_panels(LayerDivergence(DIVERGENCE.tokens, np.zeros_like(DIVERGENCE.values)), a=0, b=1)

@@ -1,7 +1,5 @@
 """The payload of the plot view, the rows of the token view, and the helpers and promises of the theme."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

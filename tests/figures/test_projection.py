@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import itertools
 import json
 from dataclasses import replace
@@ -93,7 +91,6 @@ def test_principal_axes_say_how_much_of_the_variance_they_show(n_components: int
     for k, panel in enumerate(panels_of(result).panels):
         layout = panel.figure.layout.scene if n_components == 3 else panel.figure.layout
         ratio = result.explained_variance_ratio(k)
-        assert ratio is not None
         for axis, name in enumerate(("xaxis", "yaxis", "zaxis")[:n_components]):
             words = " of variance" if n_components == 2 else ""
             assert layout[name].title.text == f"PC {axis + 1} · {round(100 * ratio[axis])} %{words}"

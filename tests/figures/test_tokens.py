@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 
 from instructor_core.analysis.tokens import token_dimensions, token_similarity
@@ -35,7 +33,6 @@ def test_rows_are_the_encoded_tokens_columns_the_chosen_dimensions_and_a_line_pa
         assert heatmap.meta["column_names"] == [f"dimension {d}" for d in result.dimensions]
         assert (heatmap.zmin, heatmap.zmax) == (-result.limit, result.limit)
         assert panel.figure.layout.yaxis.range[0] > panel.figure.layout.yaxis.range[1]
-    assert panels.scale is not None
     assert panels.scale.colors == theme.DIVERGING
     assert panels.scale.midpoint == 0
     with_instruction, without = dimension_panels().panels
@@ -48,7 +45,6 @@ def test_rows_are_the_encoded_tokens_columns_the_chosen_dimensions_and_a_line_pa
 def test_token_matrices_share_one_scale_and_tokens_are_escaped_in_labels_and_as_they_are_in_tooltips() -> None:
     results = [token_similarity(projected) for projected in PROJECTED]
     panels = similarity_panels()
-    assert panels.scale is not None
     low, high = panels.scale.low, panels.scale.high
     assert low == min(result.low for result in results)
     assert high == max(result.high for result in results)

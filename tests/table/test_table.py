@@ -1,7 +1,5 @@
 """Any table of strings, written by anybody in any dialect, comes back cell by cell; one bad row harms only itself."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

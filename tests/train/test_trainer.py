@@ -1,7 +1,5 @@
 """The training loop: what it does in a step, what it leaves on disk, and that a killed run goes on exactly."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -58,11 +56,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    checkpoint: Path, folder: Path, *, n_steps: int | None = 12, source: Any = None, **settings: Any
+    checkpoint: Path, folder: Path, *, source: Any = None, model: Any = None, evaluate: Any = None, **settings: Any
 ) -> TrainingReport:
-    model = InstructorModel(checkpoint, trainable=True, device="cpu")
+    model = model or InstructorModel(checkpoint, trainable=True, device="cpu")
     source = source or RecordSource(RECORDS, batch_size=4)
-    return train(model, source, TrainingSettings(n_steps=n_steps, **{**SETTINGS, **settings}), folder)
+    settings = {"n_steps": 12, **SETTINGS, **settings}
+    return train(model, source, TrainingSettings(**settings), folder, evaluate=evaluate)
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
@@ -113,7 +112,7 @@ def test_a_finished_run_is_left_as_it_is_until_it_is_given_more_steps(
     weights = torch.load(tmp_path / STATE_FILE, weights_only=True)["weights"]
     capsys.readouterr()
     model = InstructorModel(checkpoint, trainable=True, device="cpu")
-    report = train(model, RecordSource(RECORDS, batch_size=4), TrainingSettings(n_steps=12, **SETTINGS), tmp_path)
+    report = run(checkpoint, tmp_path, model=model)
     assert report.losses == []
     assert report.steps == 12
     assert "resumed at step 12 of 12" in capsys.readouterr().err
@@ -135,9 +134,7 @@ def test_progress_tells_step_rate_remaining_time_and_means(
         seen.append(len(logged(tmp_path)))
         return {"score": 0.25}
 
-    model = InstructorModel(checkpoint, trainable=True, device="cpu")
-    settings = TrainingSettings(n_steps=12, evaluate_every=6, **SETTINGS)
-    report = train(model, RecordSource(RECORDS, batch_size=4), settings, tmp_path, evaluate=evaluate)
+    report = run(checkpoint, tmp_path, evaluate=evaluate, evaluate_every=6)
     lines = capsys.readouterr().err.splitlines()
     progress = [line for line in lines if "tokens/s" in line]
     assert [line.split()[2] for line in progress] == ["5/12", "10/12", "12/12"]
@@ -281,8 +278,8 @@ def test_averaged_weights_are_evaluated_kept_in_copies_and_left_in_the_model(che
 
     model = InstructorModel(checkpoint, trainable=True, device="cpu")
     start = model.dense.weight.detach().clone()
-    settings = TrainingSettings(n_steps=4, average=0.5, save_every=1, keep_copies=2, evaluate_every=1, **SETTINGS)
-    train(model, RecordSource(RECORDS, batch_size=4), settings, tmp_path, evaluate=evaluate)
+    often = {"save_every": 1, "evaluate_every": 1}
+    run(checkpoint, tmp_path, model=model, evaluate=evaluate, n_steps=4, average=0.5, keep_copies=2, **often)
     raw = torch.load(tmp_path / STATE_FILE, weights_only=True)["weights"]["dense.weight"]
     # Decays are 1/11, 2/12, 3/13, 4/14: after one step the average is nearly the step's own weights.
     after_one = (seen[0] - start / 11) * 11 / 10
@@ -311,15 +308,7 @@ def test_a_run_by_the_clock_ends_by_it_and_goes_on_where_its_time_stood(
     assert run(checkpoint, tmp_path / "part", **settings).steps == 10
 
 
-def test_workers_divide_jobs_evenly_and_pass_errors_on() -> None:
-    workers = Workers(2)
-    assert workers.share([5, 9, 4, 1, 1]) == [[1, 3], [0, 2, 4]]
-    with pytest.raises(ZeroDivisionError):
-        workers.run(lambda worker: 1 // worker)
-    workers.close()
-
-
-def test_the_rate_rises_stays_and_falls() -> None:
+def test_the_rate_rises_stays_and_falls_and_workers_divide_jobs_evenly_and_pass_errors_on() -> None:
     settings = TrainingSettings(n_steps=100, warmup_steps=10, decay=0.5, min_scale=0.1)
     scales = {step: settings.scale(step, settings.done(step, 0)) for step in (0, 9, 49, 75, 99)}
     assert scales == pytest.approx({0: 0.1, 9: 1.0, 49: 1.0, 75: 0.5, 99: 0.1})
@@ -331,3 +320,8 @@ def test_the_rate_rises_stays_and_falls() -> None:
             TrainingSettings(n_steps=1, **wrong)
     with pytest.raises(UserError, match="by the clock"):
         TrainingSettings()
+    workers = Workers(2)
+    assert workers.share([5, 9, 4, 1, 1]) == [[1, 3], [0, 2, 4]]
+    with pytest.raises(ZeroDivisionError):
+        workers.run(lambda worker: 1 // worker)
+    workers.close()

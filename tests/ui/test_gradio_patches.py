@@ -1,7 +1,5 @@
 """What rests on Gradio's own names: they are there, and they do what is asked of them."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

@@ -1,17 +1,15 @@
 """Every curated example shows on the bundled checkpoint what its text says it shows."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from instructor_core import InstructorModel
 from instructor_core.analysis.metrics import nearest_agreement as agreement
 from instructor_core.analysis.suggest import Objective, load_builder
 from instructor_core.cache import CachedEncoder
@@ -19,9 +17,6 @@ from instructor_core.hub import BUNDLED
 from instructor_core.ui.data.examples import Example, load_examples
 from instructor_core.ui.data.fingerprints import fingerprints
 from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS
-
-if TYPE_CHECKING:
-    from instructor_core import InstructorModel
 
 Vectors = NDArray[np.float32]  # (N, D), unit length
 EXAMPLES = {example.id: example for example in load_examples()}
@@ -66,7 +61,6 @@ def pair_cosines(vectors: Vectors) -> Vectors:
 
 
 def labels_of(example: Example) -> tuple[str, ...]:
-    assert example.labels is not None
     return example.labels
 
 

@@ -1,7 +1,5 @@
 """Exports of a run: the numbers come back, and nothing that a visitor typed runs anywhere."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re
@@ -210,7 +208,9 @@ def parts_of(page: str) -> tuple[str, list[str]]:
     return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL), scripts
 
 
-def test_a_report_draws_its_matrices_shows_hostile_texts_runs_none_and_asks_nobody() -> None:
+def test_a_report_draws_its_matrices_runs_no_text_asks_nobody_and_says_what_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     body, (data, plotly, drawing) = parts_of(report_html(export_of(grid_of(labels=ATTACKS), (ATTACKS,))))
     tags = re.findall(r"<\w[^>]*>", body)
     assert not [tag for tag in tags if re.search(r"<img|\s(on\w+|src|href|action)=", tag)]
@@ -223,9 +223,6 @@ def test_a_report_draws_its_matrices_shows_hostile_texts_runs_none_and_asks_nobo
     values = [panel["figure"]["data"][0]["z"] for panel in view["panels"]]
     assert np.allclose(values, similarity(grid_of()).matrices, atol=1e-3)
     assert view["items"][0] == ATTACKS[0] and body.count('class="figure"') == 2
-
-
-def test_a_report_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MAX_DRAWN", 3)
     body, scripts = parts_of(report_html(export_of(grid_of(("y" * 3000, "b", "c", "d")))))
     assert "The first 3 of 4 texts are drawn." in body and "… (3000 characters)" in body

@@ -1,15 +1,14 @@
 """Files from visitors: what is read is what is written there, and nothing hostile gets further than a message."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
+from instructor_core.table import is_blank
 from instructor_core.table.cells import well_formed
 from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, one_line, parse_texts
 from instructor_core.ui.data.tables import (
@@ -60,9 +59,10 @@ def test_the_columns_of_texts_and_labels_are_guessed_and_the_column_of_texts_has
 
 
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT), min_size=1, max_size=20))
+@example([("0", ""), ("\x1b", "")])  # shows nothing, and so is no text
 def test_what_goes_into_the_text_field_is_what_is_read_from_it(cells: list[tuple[str, str]]) -> None:
     table = Table(("text", "label"), tuple(cells), tuple(range(len(cells))))
-    wanted = [(one_line(text), one_line(label)) for text, label in cells if one_line(text)]
+    wanted = [(one_line(text), one_line(label)) for text, label in cells if not is_blank(text)]
     for label in ([1], []):
         if not wanted:
             with pytest.raises(UserError):

@@ -1,7 +1,5 @@
 """The handlers of the left column, called with plain values: what a run yields, what the buttons do to the fields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +31,7 @@ from instructor_core.ui.page import Selected, choose_text
 from instructor_core.ui.server import run as run_module
 from instructor_core.ui.server.run import run, summary_of
 from instructor_core.ui.server.runtime import Runtime
+from tests.ui.inside import event
 
 SKIP = gr.skip()
 
@@ -81,10 +80,6 @@ def before(runtime: Runtime) -> Inputs:
 def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, checkpoint: str = "") -> Any:
     fields = [*instructions, *[""] * (MAX_INSTRUCTIONS - len(instructions))]
     return run(runtime, before, checkpoint or before.checkpoint_id, "", texts, len(instructions), *fields)
-
-
-def event(**data: Any) -> gr.EventData:
-    return gr.EventData(None, data)
 
 
 def nothing_but_status(step: list[Any]) -> bool:

@@ -1,7 +1,5 @@
 """Of texts in another language, and of texts that the window cuts, one line under their heading says so."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

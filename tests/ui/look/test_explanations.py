@@ -1,7 +1,5 @@
 """The views of Explain answer from the run on screen, encode nothing twice, and say what they do not show."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -35,13 +33,12 @@ def test_every_view_answers_in_words_and_figures_and_says_what_it_does_not_show(
         json.loads(answer.rows.to_json())
 
 
-def test_the_same_instruction_twice_gives_one_ledger_and_no_move(runtime: Runtime) -> None:
+def test_the_same_instruction_twice_gives_one_ledger_and_opening_one_again_encodes_nothing(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pair = ask(runtime, "pair", 1, 1)
     assert pair.panels is not None and len(pair.panels.panels) == 1
     assert "nan" not in " ".join(ask(runtime, "movement", 1, 1).sentences).lower()
-
-
-def test_opening_a_ledger_again_encodes_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     ask(runtime, "pair")
     model = runtime.encoder(INPUTS.checkpoint_id).model
 

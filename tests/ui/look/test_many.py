@@ -1,7 +1,5 @@
 """Thousands of texts: what is sent stays small, what is computed stays bounded, and samples are seeded and said."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +24,8 @@ from instructor_core.ui.trial import comparison
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.comparison import Request, ScoreBook
 from instructor_core.ui.trial.search import MAX_QUERIES, search
-from tests.ui.look.test_tabs import event, similar
+from tests.ui.inside import event
+from tests.ui.look.test_tabs import similar
 from tests.ui.stages import holding
 
 LABELS = ("good", "bad", "rare")

@@ -1,7 +1,5 @@
 """Similarity, Map and Tokens from plain values: the figures hold the encoder's numbers, the notes say the rest."""
 
-from __future__ import annotations
-
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +24,7 @@ from instructor_core.ui.look.views import VIEWS, view_of
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
 from instructor_core.ui.server.runtime import MAX_GRIDS, Runtime
+from tests.ui.inside import event
 from tests.ui.stages import draw, holding
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
@@ -55,13 +54,8 @@ def matrices(payload: str) -> dict[str, NDArray[np.float64]]:
     return {panel["key"]: np.array(panel["figure"]["data"][0]["z"]) for panel in panels}
 
 
-def event(**values: Any) -> gr.EventData:
-    return gr.EventData(None, values)
-
-
 def shown(drawing: Drawing) -> tuple[str, str]:
     """The note and the payload of a drawing."""
-    assert drawing.panels is not None
     return note(*drawing.note), drawing.panels.to_json()
 
 
@@ -75,7 +69,6 @@ def tokens_of(
 ) -> tuple[str, str, str]:
     options = {"order": order, "n_dimensions": n_dimensions}
     drawing = draw(runtime, inputs, Selected(row, 0, 0), "tokens", view, options)
-    assert drawing.rows is not None
     words, payload = shown(drawing)
     return words, drawing.rows.to_json(), payload
 
@@ -167,6 +160,7 @@ def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime
     assert "PCA is used: UMAP needs" in words
     assert "mean nothing" in words
     assert "% of variance" in json.loads(payload)["panels"][0]["subtitle"]
+    assert '"scatter3d"' in mapped(runtime, inputs, n_components=3)[1]
     for name, value in {"n_neighbors": 30, "min_dist": 0.8, "random_state": 7}.items():  # which PCA does not read
         assert settings_of(MAP | {name: value}) == settings_of(MAP)
         for method in ("umap", "auto"):
@@ -239,7 +233,7 @@ def test_every_view_has_a_name_of_its_own_within_its_tab() -> None:
     assert all(use.startswith(f"{view.tab}.") for view in VIEWS for use in view.uses)
 
 
-def test_what_many_look_at_is_drawn_once_while_they_wait_and_errors_are_not_kept() -> None:
+def test_what_many_look_at_is_drawn_once_under_a_key_of_its_own_and_errors_are_not_kept() -> None:
     gallery, began, go, made = Gallery(), Event(), Event(), []
 
     def make() -> list[str | None]:
@@ -257,23 +251,6 @@ def test_what_many_look_at_is_drawn_once_while_they_wait_and_errors_are_not_kept
     with pytest.raises(ZeroDivisionError):
         gallery.get("other", lambda: [str(1 // 0)])
     assert gallery.get("other", lambda: ["mended"]) == ["mended"]
-
-
-def test_drawings_go_that_nobody_asked_for_lately() -> None:
-    gallery, made = Gallery(most=10), []
-
-    def asked(key: str) -> None:
-        gallery.get(key, lambda: made.append(key) or ["four", "!"])
-
-    for key in ["a", "b", "a", "c", "a", "b"]:
-        asked(key)
-    assert made == ["a", "b", "c", "b"]  # b was the one asked for longest ago when c came
-    gallery.get("large", lambda: ["more than it holds"])
-    asked("b")
-    assert made.count("b") == 3
-
-
-def test_any_value_of_an_option_is_a_key_of_its_own() -> None:
     values = [
         1,
         "1",
@@ -289,3 +266,17 @@ def test_any_value_of_an_option_is_a_key_of_its_own() -> None:
     ]
     assert len({frozen(value) for value in values}) == len(values)
     assert frozen([1, {"a": [2]}]) == frozen((1, {"a": (2,)}))
+
+
+def test_drawings_go_that_nobody_asked_for_lately() -> None:
+    gallery, made = Gallery(most=10), []
+
+    def asked(key: str) -> None:
+        gallery.get(key, lambda: made.append(key) or ["four", "!"])
+
+    for key in ["a", "b", "a", "c", "a", "b"]:
+        asked(key)
+    assert made == ["a", "b", "c", "b"]  # b was the one asked for longest ago when c came
+    gallery.get("large", lambda: ["more than it holds"])
+    asked("b")
+    assert made.count("b") == 3

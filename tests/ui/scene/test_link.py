@@ -1,7 +1,5 @@
 """Links and state files: what is on the page comes back, and a stranger's link is data at most."""
 
-from __future__ import annotations
-
 import base64
 import json
 import string

@@ -1,7 +1,5 @@
 """A link, a file or an example sets up the whole page, with no option that the page does not offer."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """A checkpoint comes from the hub with visible progress, and what goes wrong on the way is said without a path."""
 
-from __future__ import annotations
-
 import errno
 import io
 import re

@@ -1,7 +1,5 @@
 """Environment variables and the command line set what they say, and a wrong value is explained before anything runs."""
 
-from __future__ import annotations
-
 import gc
 import logging
 import re

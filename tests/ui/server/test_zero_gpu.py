@@ -1,7 +1,5 @@
 """On ZeroGPU checkpoints of the hub run in functions wrapped before the start; the bundled one never does."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import replace

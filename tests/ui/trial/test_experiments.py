@@ -1,7 +1,5 @@
 """The experiments of the Lab: what they encode, what they refuse, and that their words come from the numbers."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import replace
@@ -88,14 +86,19 @@ def test_an_added_candidate_is_the_only_one_that_is_encoded_and_scored(
     assert len(scored) == 1
 
 
-def test_candidates_are_the_instructions_and_the_typed_lines_each_once() -> None:
+def test_candidates_are_instructions_and_typed_lines_each_once_and_texts_without_labels_are_refused(
+    runtime: Runtime,
+) -> None:
     typed = f"{INPUTS.instructions[0].strip()}\n\nSomething else:"
     assert candidates_of(INPUTS, typed) == (*INPUTS.instructions, "Something else: ")
     with pytest.raises(UserError, match=r"24 candidates.*40"):
         candidates_of(replace(INPUTS, instructions=()), "\n".join(f"i{n}:" for n in range(40)))
+    for experiment in (compare_instructions, compare_label_columns):
+        with pytest.raises(UserError, match="label"):
+            answer(experiment, runtime, replace(INPUTS, labels=None), Request())
 
 
-def test_rows_have_the_letters_that_their_instructions_have_on_the_page(runtime: Runtime) -> None:
+def test_rows_have_the_letters_of_the_page_and_are_named_by_what_their_instructions_are_about(runtime: Runtime) -> None:
     first, second = INPUTS.instructions
     inputs = replace(INPUTS, instructions=(first, "", first, second))
     finding, _ = answer(compare_instructions, runtime, inputs, Request(candidates="Mood:"))
@@ -103,12 +106,11 @@ def test_rows_have_the_letters_that_their_instructions_have_on_the_page(runtime:
     assert found == {first.strip(): "A", second.strip(): "D", "Mood:": "E"}
     traces = finding.panels.panels[0].figure.data
     assert {theme.accent(0), theme.accent(3), theme.accent(4)} < {trace.marker.color for trace in traces}
-
-
-@pytest.mark.parametrize("experiment", [compare_instructions, compare_label_columns])
-def test_experiments_on_labels_refuse_texts_without_labels(runtime: Runtime, experiment: Experiment) -> None:
-    with pytest.raises(UserError, match="label"):
-        answer(experiment, runtime, replace(INPUTS, labels=None), Request())
+    typed = "Tell apart happy and unhappy customers of restaurants and hotels:"
+    finding, _ = answer(compare_instructions, runtime, INPUTS, Request(candidates=typed))
+    names = list(finding.panels.panels[0].figure.layout.yaxis.ticktext)
+    assert {"A topic", "B sentiment", "empty", "shuffled", "unrelated"} < set(names)
+    assert any(name.startswith("C Tell apart happy and unhappy") and name.endswith("…") for name in names)
 
 
 def test_two_label_columns_are_won_by_the_instructions_that_name_them(runtime: Runtime) -> None:
@@ -225,14 +227,6 @@ def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> 
     assert own.marker.color[-1] == theme.accent(0) and "classifying the weather:" in own.customdata[-1]
     assert finding.table is not None and len(finding.table) == 5  # A, the best wording, three controls
     assert finding.step.startswith("Next: ")
-
-
-def test_the_rows_of_the_chart_are_named_by_what_their_instructions_are_about(runtime: Runtime) -> None:
-    typed = "Tell apart happy and unhappy customers of restaurants and hotels:"
-    finding, _ = answer(compare_instructions, runtime, INPUTS, Request(candidates=typed))
-    names = list(finding.panels.panels[0].figure.layout.yaxis.ticktext)
-    assert {"A topic", "B sentiment", "empty", "shuffled", "unrelated"} < set(names)
-    assert any(name.startswith("C Tell apart happy and unhappy") and name.endswith("…") for name in names)
 
 
 def test_the_decision_is_shown_first_with_one_next_step_and_no_verdict_twice(runtime: Runtime) -> None:
