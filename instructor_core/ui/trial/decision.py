@@ -68,7 +68,7 @@ EMPTY = DecisionView(
     note="",
     reasons="",
     table="",
-    snippet=gr.update(value="", visible=False),
+    snippet=HIDDEN,
     rows=[],
     instruction="",
     key=None,
@@ -94,13 +94,10 @@ def decide(
     if active != TAB or key == before:
         yield DecisionView()
         return
-    yield DecisionView(
-        more=HIDDEN if inputs.labels is None else SHOWN,
-        merges=merge_buttons(label_issues(inputs.labels or ()).merges),
-    )
     if inputs.labels is None:
-        yield EMPTY._replace(findings=sentence_list(UNLABELLED), key=key)
+        yield EMPTY._replace(more=HIDDEN, findings=sentence_list(UNLABELLED), merges="", key=key)
         return
+    yield DecisionView(more=SHOWN, merges=merge_buttons(label_issues(inputs.labels).merges))
     finding = yield from described(
         compare_instructions(runtime, book, inputs, request),
         lambda line: DecisionView(line=status(line), stop=SHOWN),
