@@ -24,8 +24,7 @@ from instructor_core.ui.server.api_schema import for_programs
 from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import compare_instructions
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.comparison import Request, ScoreBook
 from tests.ui.inside import JSON
 
 TEXTS = ["The soup was cold.", "A wonderful evening!", "The flight was late.", "I love this phone."]

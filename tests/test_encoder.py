@@ -24,8 +24,8 @@ from torch.nn import functional as F
 import instructor_core.encoder as encoder_module
 from instructor_core import EncoderError, InstructorModel, Segment, products, words
 from instructor_core.cache import CachedEncoder
+from instructor_core.table.cells import well_formed
 from instructor_core.train.tokens import PairTokenizer
-from instructor_core.ui.data import strings
 
 REVIEW = "Represent the review for classifying its sentiment: "
 PAIRS = [
@@ -302,7 +302,7 @@ class TestPairs:
         assert [(row.instruction, row.text) for row in model.encode_tokens(broken)] == whole
         read = PairTokenizer(model)  # training
         np.testing.assert_array_equal(read(broken).ids, read(whole).ids)
-        assert strings.well_formed(broken[0][1]) == whole[0][1]  # the page
+        assert well_formed(broken[0][1]) == whole[0][1]  # the page
         assert model.count_tokens(["\ud800"]) == model.count_tokens(["�"])
 
     def test_argument_names_of_the_reference_are_explained(self, model: InstructorModel) -> None:

@@ -40,6 +40,7 @@ FILE_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
+LESSON_SCRIPTS = ("figure.js", "linking.js", "lessons.js", "lesson_list.js")
 A_YEAR = 31_536_000  # seconds
 plotly.io.templates.default = None  # the page brings its own; Plotly would copy one of 7 kB into each figure, and out
 # Chromium compiles a script that begins so on a thread of its own while it arrives; Plotly holds up the page .5 s less.
@@ -52,11 +53,7 @@ MAX_LIST_BYTES = 1_500_000  # of all texts of the list, as UTF-8
 
 
 def plot_view(
-    panels: PanelSet | None = None,
-    *,
-    elem_id: str,
-    label: str,
-    empty: str = "The figure is being drawn.",
+    panels: PanelSet | None = None, *, elem_id: str, label: str, empty: str = "The figure is being drawn."
 ) -> gr.HTML:
     """Return a component that draws a set of panels; its value is `PanelSet.to_json()`, or None.
 
@@ -128,7 +125,7 @@ def rows_json(inputs: Inputs) -> str:
     )
 
 
-def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
+def selection_mark(*, elem_id: str) -> gr.HTML:
     """Return an invisible component that marks the selected texts in every view; its value is ``mark_json(...)``."""
     return component(
         "<span></span>",
@@ -136,7 +133,6 @@ def selection_mark(value: str, *, elem_id: str) -> gr.HTML:
         "const mark = () => { if (!document.querySelector('.ic-list > *')) setTimeout(mark, 50);"
         " else if (props.value) window.InstructorLinking.select(JSON.parse(props.value)); };"
         "watch('value', mark); mark();",
-        value,
         elem_id=elem_id,
         elem_classes=["ic-hidden"],
         scripts=("figure.js", "linking.js"),
@@ -204,7 +200,9 @@ def script_tags(*names: str) -> str:
 
 
 def _address(name: str) -> str:
-    return f"{name}?v={_version(SCRIPTS[name])}"
+    path = SCRIPTS[name]
+    version = plotly.__version__ if path == PLOTLY_JS else hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return f"{name}?v={version}"
 
 
 def early_head() -> str:
@@ -226,7 +224,3 @@ def _route(name: str, path: Path) -> Route:
         return Response(start + path.read_bytes(), media_type="text/javascript", headers=headers)
 
     return Route(f"/{name}", send)
-
-
-def _version(path: Path) -> str:
-    return plotly.__version__ if path == PLOTLY_JS else hashlib.sha256(path.read_bytes()).hexdigest()[:12]

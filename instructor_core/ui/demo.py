@@ -11,7 +11,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ from instructor_core.ui.data.examples import Example, load_examples
 from instructor_core.ui.data.export_menu import build_export
 from instructor_core.ui.data.fingerprints import follow_fingerprints
 from instructor_core.ui.data.inputs import Inputs
-from instructor_core.ui.data.printing import connect_printing
 from instructor_core.ui.data.sidebar import build_sidebar
 from instructor_core.ui.data.text_warnings import follow_warnings
 from instructor_core.ui.data.upload_menu import build_upload
@@ -32,29 +31,11 @@ from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gradio_patches import report_no_progress
 from instructor_core.ui.learn import place as learn
 from instructor_core.ui.look.views import VIEW_TABS, VIEWS
-from instructor_core.ui.page import (
-    EACH,
-    IN_TURN,
-    KEEP,
-    LATEST,
-    QUIET,
-    Page,
-    Selected,
-    bring_to_front,
-    choose_text,
-    connect_listeners,
-    connect_stop,
-    follow,
-    news,
-    select_by,
-    together,
-)
+from instructor_core.ui.page import EACH, IN_TURN, KEEP, LATEST, QUIET, Page, choose_text, connect_stop, news, together
 from instructor_core.ui.scene import TABS
-from instructor_core.ui.scene.draft import build_draft
-from instructor_core.ui.scene.link_menu import build_link
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.scene.keeping import build_draft, build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
-from instructor_core.ui.scene.stage import Stage, Updates, follow_words
+from instructor_core.ui.scene.stage import Stage, TabOption, Updates, follow_words
 from instructor_core.ui.server.api import register_api
 from instructor_core.ui.server.run import run
 from instructor_core.ui.server.runtime import Runtime
@@ -63,7 +44,7 @@ from instructor_core.ui.trial import place as lab
 from instructor_core.ui.trial.decision import merge_labels
 
 if TYPE_CHECKING:
-    from instructor_core.families.templates import Template
+    pass
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"
@@ -87,27 +68,15 @@ def template_field(runtime: Runtime, inputs: Inputs) -> list[Any]:
     """Return the field of the template in step with the run; it is seen with checkpoints that have one."""
     template = runtime.template(inputs.checkpoint_id)
     if template is None:
-        return [gr.update(value="", visible=False)]
-    return [gr.update(value=template.string, visible=True, label=template_label(template))]
-
-
-def template_label(template: Template) -> str:
-    """Return what stands over the field: where the template comes from."""
-    return f"Template ({template.source})"
+        return [gr.update(value="", visible=False)]  # INSTRUCTOR
+    return [gr.update(value=template.string, visible=True, label=f"Template ({template.source})")]
 
 
 def build_runtime(settings: Settings) -> Runtime:
     """Return what holds the models, as the settings say; nothing is loaded yet."""
-    return Runtime(
-        settings.checkpoints,
-        device=settings.device,
-        dtype=settings.dtype,
-        queue=ModelQueue(max_requests=settings.queue_size),
-        cache_mb=settings.cache_mb,
-        max_pairs=settings.max_pairs,
-        threads=settings.threads,
-        beside_id=settings.beside_id,
-    )
+    names = ("device", "dtype", "cache_mb", "max_pairs", "threads", "beside_id")
+    queue = ModelQueue(max_requests=settings.queue_size)
+    return Runtime(settings.checkpoints, queue=queue, **{name: getattr(settings, name) for name in names})
 
 
 def build_demo(runtime: Runtime) -> gr.Blocks:
@@ -120,7 +89,7 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
         inputs, selected, active = gr.State(start), gr.State(scene.selected), gr.State(scene.place)
         words = gr.State(None)
         restored = gr.State("")  # made here: within the row of tabs a state would take the place of one
-        header = _header(runtime, start, examples)
+        places, example, checkpoint = _header(runtime, start, examples)
         with gr.Column(elem_id="panel-texts", elem_classes=["ic-over"]):
             upload = gr.Column()
         with gr.Column(elem_id="panel-share", elem_classes=["ic-over"]):
@@ -131,14 +100,10 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
             drawer = gr.Column(elem_classes=["ic-drawer"])
         with entered:
             sidebar = build_sidebar(start, drawer)
-        sidebar.facts.value = facts(runtime, start)
-        if own := runtime.template(start.checkpoint_id):
-            sidebar.template.value, sidebar.template.visible = own.string, True
-            sidebar.template.label = template_label(own)
         with upload:
             build_upload(sidebar, restored, words)
         with canvas:
-            point = gr.HTML(note(examples[0].point), elem_id="example-point")
+            point = gr.HTML(elem_id="example-point")
             bar = learn.lesson_bar()
             with gr.Tabs(selected=scene.place) as tabs:
                 page = Page(runtime, inputs, selected, active, tabs, restored)
@@ -156,40 +121,32 @@ def build_demo(runtime: Runtime) -> gr.Blocks:
                             learn_tab = gr.Column()  # filled once everything is there that lessons set up
                     tab.select(partial(str, tab_id), None, active, **IN_TURN)
         with drawer:
-            build_selection(page, start, selected.value, options["explain.view"].component)
+            build_selection(page, options["explain.view"].component)
         with gr.Row(elem_classes=["ic-bottom"]):
-            build_bottom(page, start)
-        stage = Stage(page, sidebar, header.checkpoint, point, header.example, options, words)
+            build_bottom(page)
+        stage = Stage(page, sidebar, checkpoint, point, example, options, words)
         with learn_tab:
             lessons = learn.build(stage, bar)
         with share:
-            build_link(demo, stage, places=list(TABS))
-            connect_printing(stage, lessons, build_export(page))
-            build_draft(stage, places=list(TABS))
+            build_link(demo, stage)
+            build_export(stage, lessons)
+            build_draft(stage)
         register_api(runtime)
-        for place, button in header.places.items():
-            bring_to_front(page, place, button)
+        for place, button in places.items():
+            page.bring_to_front(place, button)
         _connect(stage, examples)
-        connect_listeners(page)
+        page.connect_listeners()
         follow_fingerprints(page, demo, sidebar.fingerprints)
         report_no_progress(demo)
     return demo
 
 
-@dataclass(frozen=True)
-class Header:
-    """Components of the line at the top."""
-
-    name: gr.HTML
-    places: dict[str, gr.Button]  # by the tab that each brings to the front
-    example: gr.Dropdown
-    checkpoint: gr.Dropdown
-
-
-def _header(runtime: Runtime, start: Inputs, examples: Sequence[Example]) -> Header:
-    """The line at the top: name, places, examples, own texts, sharing, checkpoint."""
+def _header(
+    runtime: Runtime, start: Inputs, examples: Sequence[Example]
+) -> tuple[dict[str, gr.Button], gr.Dropdown, gr.Dropdown]:
+    """The line at the top: name and places, whose buttons it returns, menus of examples and checkpoints, panels."""
     with gr.Row(elem_classes=["ic-header"]):
-        name = gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>")
+        gr.HTML(f"{SKIP}<h1>{TITLE}</h1><p>{TAGLINE}</p>")
         with gr.Row(elem_classes=["ic-places"]):
             places = {
                 tab_id: gr.Button(words, size="sm", min_width=50, elem_id=f"place-{words.lower()}")
@@ -208,21 +165,16 @@ def _header(runtime: Runtime, start: Inputs, examples: Sequence[Example]) -> Hea
                 button = gr.Button(words, size="sm", min_width=60, elem_id=f"open-{panel}")
                 button.click(None, js=f"() => InstructorShell.panel('{panel}')", api_visibility="private")
             menu = gr.Dropdown(
-                runtime.choices,
-                value=start.choice,
-                label="Checkpoint",
-                elem_id="checkpoint",
-                min_width=160,
+                runtime.choices, value=start.choice, label="Checkpoint", elem_id="checkpoint", min_width=160
             )
             gr.HTML(HELP_SWITCH)
-    return Header(name, places, example, menu)
+    return places, example, menu
 
 
 def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     """Connect inputs, run, examples and selection."""
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
-    selected: Selected = page.selected.value
-    mark = selection_mark(mark_json(selected.row, selected.column), elem_id="selection-mark")
+    mark = selection_mark(elem_id="selection-mark")
     entered = [page.inputs, menu, sidebar.template, sidebar.texts, sidebar.count, *sidebar.fields]
     drawing = together(page.drawings)
 
@@ -267,14 +219,11 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     stage.example.select(load, menu, stage.components, preprocess=False, **EACH)
     connect_stop(sidebar.stop, runs, sidebar.status)
     follow_words(stage, examples)
-    follow(page, partial(template_field, page.runtime), [page.inputs], [sidebar.template])
-    follow(page, lambda inputs: [facts(page.runtime, inputs)], [page.inputs], [sidebar.facts])
+    page.follow(partial(template_field, page.runtime), [page.inputs], [sidebar.template])
+    page.follow(lambda inputs: [facts(page.runtime, inputs)], [page.inputs], [sidebar.facts])
     follow_warnings(page, sidebar.warnings)
     sidebar.warnings.merge(
-        lambda inputs: [merge_labels(inputs)[0], news()],
-        page.inputs,
-        [sidebar.texts, sidebar.edited],
-        **LATEST,
+        lambda inputs: [merge_labels(inputs)[0], news()], page.inputs, [sidebar.texts, sidebar.edited], **LATEST
     )
-    select_by(page, sidebar.preview.item_click, choose_text)
-    follow(page, lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])
+    sidebar.preview.item_click(choose_text, page.selected, page.selected, **EACH)
+    page.follow(lambda chosen: [mark_json(chosen.row, chosen.column)], [page.selected], [mark])

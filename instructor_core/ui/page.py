@@ -70,30 +70,52 @@ class Page:
     drawings: list[Listener] = field(default_factory=list)  # of the tab in front, by `canvas.redraw`
     followers: list[Listener] = field(default_factory=list)  # all others, by `follow`
 
+    def follow(self, handler: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Keep outputs in step with run and selection, from the start on; the handler returns one value per output."""
+        if list(inputs) == [self.inputs]:
+            handler = lru_cache(maxsize=4)(handler)  # a selection is followed too, and changes nothing here
+        for output, value in zip(outputs, handler(*(entry.value for entry in inputs)), strict=True):
+            updates = value if isinstance(value, dict) else {"value": value}
+            vars(output).update({name: new for name, new in updates.items() if name != "__type__"})
+        self.followers.append(Listener(handler, inputs, outputs))
 
-def follow(
-    page: Page, handler: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[gr.components.Component]
-) -> None:
-    """Keep outputs in step with the run and the selection; the handler returns one value per output."""
-    if list(inputs) == [page.inputs]:
-        handler = lru_cache(maxsize=4)(handler)  # a selection is followed too, and changes nothing here
-    page.followers.append(Listener(handler, inputs, outputs))
+    def follow_instructions(self, *menus: gr.Dropdown) -> None:
+        """Keep menus of instructions in step with the run."""
 
+        def update(inputs: Inputs, *values: int) -> list[Any]:
+            choices = instruction_choices(inputs)
+            return [gr.update(choices=choices, value=min(value or 0, len(choices) - 1)) for value in values]
 
-def connect_listeners(page: Page) -> None:
-    """Connect what `canvas.redraw` and `follow` collected to run, selection and tab. Call it when the page is laid out.
+        self.follow(update, [self.inputs, *menus], menus)
 
-    Two events for all of them: the browser walks over every component several times for each event. A run has drawn its
-    figures already, and finds them in place; they are drawn here where the tab was changed meanwhile.
-    """
-    listen(
-        [page.inputs.change, page.selected.change, page.active.change, page.restored.change],
-        page.drawings,
-        show_progress="hidden",
-        concurrency_limit=8,
-        concurrency_id="draw",
-    )
-    listen([page.inputs.change, page.selected.change], page.followers, show_progress="hidden")
+    def connect_listeners(self) -> None:
+        """Connect what `canvas.redraw` and `follow` collected to run, selection and tab, once the page is laid out.
+
+        Two events for all of them: the browser walks over every component several times for each event. A run has drawn
+        its figures already, and finds them in place; they are drawn here where the tab was changed meanwhile.
+        """
+        listen(
+            [self.inputs.change, self.selected.change, self.active.change, self.restored.change],
+            self.drawings,
+            show_progress="hidden",
+            concurrency_limit=8,
+            concurrency_id="draw",
+        )
+        listen([self.inputs.change, self.selected.change], self.followers, show_progress="hidden")
+
+    def bring_to_front(self, tab_id: str, button: gr.Button) -> None:
+        """Let a button bring a tab to the front, in the browser: an answer of the server could undo a later click."""
+        update = json.dumps({"selected": tab_id, "__type__": "update"})
+        button.click(None, None, self.tabs, js=f"() => ({update})", **QUIET)
+
+    def show_controls_for(self, option: Any, show: Callable[[Any], list[Any]], controls: Sequence[Any]) -> None:
+        """Show the controls that the value of an option needs. Call it before whatever else follows the option.
+
+        Gradio runs the listeners of an event one after the other, and for one that had to wait (`always_last`) it
+        repeats the event for all of them: two that wait would repeat each other without end, so this one does not.
+        """
+        events = [changed_by_visitor(option), self.restored.change]
+        gr.on(events, show, option, list(controls), **(QUIET | {"trigger_mode": "multiple"}))
 
 
 def together(listeners: Sequence[Listener]) -> Listener:
@@ -114,9 +136,7 @@ def together(listeners: Sequence[Listener]) -> Listener:
     first, *others = listeners
     alone = not others and inspect.isgeneratorfunction(first.handler)
     return Listener(
-        answers[0][0] if alone else handler,
-        inputs,
-        [entry for listener in listeners for entry in listener.outputs],
+        answers[0][0] if alone else handler, inputs, [entry for listener in listeners for entry in listener.outputs]
     )
 
 
@@ -150,12 +170,6 @@ def connect_stop(button: gr.Button, jobs: list[gr.events.Dependency], line: gr.H
         job.failure(None, None, line, js=f"() => {words}", **QUIET)
 
 
-def bring_to_front(page: Page, tab_id: str, button: gr.Button) -> None:
-    """Let a button bring a tab to the front, in the browser: an answer of the server could undo a later click."""
-    update = json.dumps({"selected": tab_id, "__type__": "update"})
-    button.click(None, None, page.tabs, js=f"() => ({update})", **QUIET)
-
-
 def news() -> str:
     """Return a value that no state has yet: those that follow the state act."""
     return secrets.token_hex(8)
@@ -168,28 +182,6 @@ def choose_text(event: gr.EventData, selected: Selected) -> Selected:
     if item is None or int(item) == selected.row:
         return selected
     return Selected(int(item), selected.row, selected.instruction if instruction is None else int(instruction))
-
-
-def select_by(page: Page, click: Any, choose: Callable[..., Selected], inputs: Sequence[Any] | None = None) -> None:
-    """Let the clicks of a component change the selection; `choose` reads the event, and the selection or inputs."""
-    click(choose, inputs or page.selected, page.selected, **EACH)
-
-
-def show_controls_for(
-    page: Page, option: gr.components.Component, show: Callable[[Any], list[Any]], controls: Sequence[Any]
-) -> None:
-    """Show the controls that the value of an option needs. Call it before whatever else follows the option.
-
-    Gradio runs the listeners of an event one after the other, and for one that had to wait (`always_last`) it repeats
-    the event for all of them: two that wait would repeat each other without end, so this one does not.
-    """
-    gr.on(
-        [changed_by_visitor(option), page.restored.change],
-        show,
-        option,
-        list(controls),
-        **(QUIET | {"trigger_mode": "multiple"}),
-    )
 
 
 def changed_by_visitor(option: Any) -> Any:
@@ -224,13 +216,3 @@ def options_menu() -> gr.Accordion:
 def menu(label: str, choices: list[tuple[str, int]], value: int) -> gr.Dropdown:
     """Return a menu of instructions or texts."""
     return gr.Dropdown(choices, value=value, label=label, min_width=140)
-
-
-def follow_instructions(page: Page, *menus: gr.Dropdown) -> None:
-    """Keep menus of instructions in step with the run."""
-
-    def update(inputs: Inputs, *values: int) -> list[Any]:
-        choices = instruction_choices(inputs)
-        return [gr.update(choices=choices, value=min(value or 0, len(choices) - 1)) for value in values]
-
-    follow(page, update, [page.inputs, *menus], menus)

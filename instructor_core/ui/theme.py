@@ -10,8 +10,8 @@ import inspect
 import gradio as gr
 
 from instructor_core.analysis.suggest import read_json
+from instructor_core.figures import theme as design
 from instructor_core.figures.panels import inert_json
-from instructor_core.figures.theme import DARK, SIZE_BODY, SIZE_SMALL, SIZE_TITLE, css_variables, dark_twins, template
 from instructor_core.ui.components import ASSETS, FILE_POLICY
 
 # Colour of the page -> Gradio's variables of it. The `--ic-` properties follow the light or dark page by themselves.
@@ -61,9 +61,9 @@ METRICS = {
     "block_label_border_width": "0px",
     "block_label_padding": "0px",
     "block_shadow": "none",
-    "block_title_text_size": f"{SIZE_SMALL}px",
-    "block_label_text_size": f"{SIZE_SMALL}px",
-    "block_info_text_size": f"{SIZE_SMALL}px",
+    "block_title_text_size": f"{design.SIZE_SMALL}px",
+    "block_label_text_size": f"{design.SIZE_SMALL}px",
+    "block_info_text_size": f"{design.SIZE_SMALL}px",
     "panel_border_width": "0px",
     "form_gap_width": "8px",
     "layout_gap": "12px",
@@ -76,13 +76,13 @@ METRICS = {
     "checkbox_border_width": "1px",
     "button_border_width": "1px",
     "button_large_padding": "5px 12px",
-    "button_large_text_size": f"{SIZE_BODY}px",
+    "button_large_text_size": f"{design.SIZE_BODY}px",
     "button_large_text_weight": "500",
     "button_medium_padding": "4px 10px",
     "button_medium_text_weight": "500",
     "button_small_padding": "3px 8px",
     "button_transition": "none",
-    "section_header_text_size": f"{SIZE_TITLE}px",
+    "section_header_text_size": f"{design.SIZE_TITLE}px",
     "section_header_text_weight": "600",
 }
 
@@ -92,13 +92,13 @@ def page_theme() -> gr.themes.Base:
     theme = gr.themes.Base(
         text_size=gr.themes.Size(
             name="text_ic",
-            xxs=f"{SIZE_SMALL}px",
-            xs=f"{SIZE_SMALL}px",
-            sm=f"{SIZE_SMALL}px",
-            md=f"{SIZE_BODY}px",
-            lg=f"{SIZE_BODY}px",
-            xl=f"{SIZE_TITLE}px",
-            xxl=f"{SIZE_TITLE}px",
+            xxs=f"{design.SIZE_SMALL}px",
+            xs=f"{design.SIZE_SMALL}px",
+            sm=f"{design.SIZE_SMALL}px",
+            md=f"{design.SIZE_BODY}px",
+            lg=f"{design.SIZE_BODY}px",
+            xl=f"{design.SIZE_TITLE}px",
+            xxl=f"{design.SIZE_TITLE}px",
         ),
         spacing_size="sm",
         radius_size="sm",
@@ -118,15 +118,14 @@ def page_head() -> str:
     Gradio's own `css` argument rewrites the rules: it repeats them under a prefix and drops some at-rules.
     """
     sheets = [(ASSETS / name).read_text(encoding="utf-8") for name in ("style.css", "lessons.css")]
-    style = "\n".join([css_variables(), *sheets])
-    shared = {"light": template(), "dark": template(DARK), "twins": dark_twins(), "policy": FILE_POLICY}
-    return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n{help_head()}"
-
-
-def help_head() -> str:
-    """Return the script that explains what is on the page, for its head."""
-    script = (ASSETS / "help.js").read_text(encoding="utf-8")
-    return f"<script>window.InstructorHelpWords = {inert_json(help_words())};</script>\n<script>{script}</script>"
+    style = "\n".join([design.css_variables(), *sheets])
+    templates = {"light": design.template(), "dark": design.template(design.DARK), "twins": design.dark_twins()}
+    shared = templates | {"policy": FILE_POLICY}
+    return (
+        f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n"
+        f"<script>window.InstructorHelpWords = {inert_json(help_words())};</script>\n"
+        f"<script>{(ASSETS / 'help.js').read_text(encoding='utf-8')}</script>"
+    )
 
 
 def help_words() -> dict[str, dict[str, str]]:

@@ -107,8 +107,7 @@ def steps_of(n: int) -> Iterator[Step]:
     from instructor_core.ui.page import Selected
     from instructor_core.ui.server.runtime import Runtime
     from instructor_core.ui.trial.boards import compare_instructions
-    from instructor_core.ui.trial.comparison import ScoreBook
-    from instructor_core.ui.trial.request import Request
+    from instructor_core.ui.trial.comparison import Request, ScoreBook
 
     texts, labels = made_texts(n)
     typed = "\n".join(f"{text}\t{label}" for text, label in zip(texts, labels, strict=True))

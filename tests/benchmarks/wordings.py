@@ -26,8 +26,7 @@ from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import comparison
 from instructor_core.ui.trial.boards import compare_instructions
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.comparison import Request, ScoreBook
 from tests.benchmarks.scale import INSTRUCTIONS, made_texts
 
 

@@ -10,7 +10,7 @@ import pytest
 from instructor_core.hub import local_checkpoint
 from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs
 from instructor_core.ui.demo import build_demo, template_field
-from instructor_core.ui.scene import TABS, Scene
+from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import decode_scene, encode_scene
 from instructor_core.ui.scene.stage import Stage
 from instructor_core.ui.server.run import RunStep, run
@@ -73,10 +73,10 @@ def test_links_and_the_page_bring_a_template_back(runtime: Runtime, stage: Stage
     start: Inputs = stage.page.inputs.value
     scene = Scene(replace(start, checkpoint_id=f"{start.checkpoint}\n{MINE}"), "map")
     names = [checkpoint.id for checkpoint in runtime.checkpoints]
-    restored, _ = decode_scene(encode_scene(scene), checkpoints=names, places=list(TABS))
+    restored, _ = decode_scene(encode_scene(scene), checkpoints=names)
     assert restored.inputs == scene.inputs
     updates = stage.show(restored)
     assert updates[stage.checkpoint] == start.checkpoint and updates[stage.sidebar.template] == MINE
     assert set(updates) <= set(stage.components) | {stage.line}
-    plain, _ = decode_scene(encode_scene(Scene(start, "map")), checkpoints=names, places=list(TABS))
+    plain, _ = decode_scene(encode_scene(Scene(start, "map")), checkpoints=names)
     assert plain.inputs.template == "" and stage.show(plain)[stage.sidebar.template] == ""

@@ -27,8 +27,7 @@ from instructor_core.ui.scene.selection import describe_why
 from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.closer import EXPERIMENTS
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.comparison import Request, ScoreBook
 from tests.families.checkpoints import RECIPES
 from tests.ui.inside import options_of
 

@@ -13,12 +13,10 @@ from instructor_core.ui.data.sidebar import build_sidebar
 from instructor_core.ui.look.canvas import Context, Drawing
 from instructor_core.ui.look.views import view_of
 from instructor_core.ui.page import Page, Selected
-from instructor_core.ui.scene.link_menu import build_link
-from instructor_core.ui.scene.options import TabOption
-from instructor_core.ui.scene.stage import Stage
+from instructor_core.ui.scene.keeping import build_link
+from instructor_core.ui.scene.stage import Stage, TabOption
 from instructor_core.ui.server.runtime import Runtime
 
-PLACES = ("similarity", "map", "tokens")
 INPUTS = Inputs("instructor-mini", ("Represent the text: ", ""), ("One.", "Two."), ("a", ""), (("x", "y"),))
 
 
@@ -33,7 +31,7 @@ def small_stage(demo: gr.Blocks) -> Stage:
             "map.center": TabOption(gr.Checkbox()),
         }
         stage = Stage(page, build_sidebar(INPUTS, gr.Column()), menu, line, example, options, words)
-        build_link(demo, stage, places=PLACES)
+        build_link(demo, stage)
     return stage
 
 

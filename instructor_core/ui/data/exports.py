@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,14 +25,34 @@ from instructor_core.analysis.grid import EmbeddingGrid, letter
 from instructor_core.analysis.similarity import similarity
 from instructor_core.errors import UserError
 from instructor_core.hub import Checkpoint
-from instructor_core.ui.data.strings import well_formed
+from instructor_core.table.cells import well_formed
 
 MAX_NUMBERS = 2_000_000  # in a CSV file, about 20 MB
 MAX_TEXT_BYTES = 64_000_000  # texts of an NPZ file: each takes as much as the longest
 MAX_SNIPPET = 30_000  # characters; past it the code reads texts from the NPZ file
 
+# Given the value of a component for files, the browser saves the file.
+SAVE_FILE = """(file) => {
+  if (file) Object.assign(document.createElement("a"), { href: file.url, download: file.orig_name }).click();
+}"""
 _CHECKPOINT_NAMES = ("checkpoint", "revision")
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+
+
+def size_of(n_bytes: int) -> str:
+    """Return a size in kB or MB.
+
+    >>> size_of(1_234), size_of(5_678_901)
+    ('1 kB', '5.7 MB')
+    """
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{max(1, round(n_bytes / 1000))} kB"
+
+
+def new_path(folder: Path, name: str) -> Path:
+    """Return a path below a folder, such as the temporary one of Gradio, in a new folder whose name nobody guesses."""
+    path = folder / secrets.token_hex(16) / name
+    path.parent.mkdir(parents=True)
+    return path
 
 
 @dataclass(frozen=True, eq=False)

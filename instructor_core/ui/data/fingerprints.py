@@ -17,15 +17,8 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
+from instructor_core.analysis import fingerprint as analysis
 from instructor_core.analysis.ablation import meaning_free_edits
-from instructor_core.analysis.fingerprint import (
-    MAX_TEXTS,
-    MIN_TEXTS,
-    Fingerprint,
-    describe,
-    fingerprint,
-    sample_texts,
-)
 from instructor_core.analysis.suggest import yardsticks
 from instructor_core.hub import BUNDLED
 from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs
@@ -44,13 +37,13 @@ def edits_of(instruction: str) -> tuple[str, ...]:
     return tuple(edit.instruction for edit in meaning_free_edits(instruction)) or ("",)
 
 
-def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[Fingerprint | None]:
+def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[analysis.Fingerprint | None]:
     """The fingerprint of each instruction, on up to 48 of the texts, each different one once; None below four.
 
     What the texts are held against is the same for every instruction: with a `CachedEncoder` it is encoded once.
     """
     texts = sampled(inputs.texts)
-    if len(texts) < MIN_TEXTS:
+    if len(texts) < analysis.MIN_TEXTS:
         yield from [None] * len(inputs.instructions)
         return
     held_against = yardsticks()
@@ -60,7 +53,7 @@ def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[Fingerprint | None]
         encoded = encode([(one, text) for one in needed for text in texts])
         vectors = encoded.reshape(-1, len(texts), encoded.shape[-1])
         n_held_against = 2 + len(held_against.instructions)
-        yield fingerprint(
+        yield analysis.fingerprint(
             vectors[0],
             vectors[1],
             vectors[n_held_against:],
@@ -70,10 +63,10 @@ def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[Fingerprint | None]
         )
 
 
-def sampled(texts: Sequence[str], most: int = MAX_TEXTS) -> tuple[str, ...]:
+def sampled(texts: Sequence[str], most: int = analysis.MAX_TEXTS) -> tuple[str, ...]:
     """The texts that fingerprints are made from: each different one once, of many a sample."""
     different = list(dict.fromkeys(texts))
-    chosen = sample_texts(len(different))
+    chosen = analysis.sample_texts(len(different))
     places = np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)
     return tuple(different[chosen[place]] for place in places)
 
@@ -81,13 +74,13 @@ def sampled(texts: Sequence[str], most: int = MAX_TEXTS) -> tuple[str, ...]:
 def n_affordable(runtime: Runtime, inputs: Inputs) -> int:
     """How many texts the page may make the fingerprints of a run from; the rule stands at the top of the module."""
     if inputs.checkpoint_id == BUNDLED:
-        return MAX_TEXTS
+        return analysis.MAX_TEXTS
     if runtime.place(inputs.checkpoint_id) == ZERO_GPU:
         return 0
     runtime.grid(inputs)  # the run: when the page opens it may be under way, and then nothing is known of the rate
     per_text = 1 + len(yardsticks().instructions) + sum(len(edits_of(each)) for each in inputs.instructions)
     n_pairs = max(SHARE * len(inputs.pairs), FREE_S * runtime.pace(inputs.checkpoint_id))
-    return min(MAX_TEXTS, int(n_pairs / per_text))
+    return min(analysis.MAX_TEXTS, int(n_pairs / per_text))
 
 
 def fingerprint_lines(encode: Encode, inputs: Inputs) -> Iterator[str]:
@@ -96,9 +89,9 @@ def fingerprint_lines(encode: Encode, inputs: Inputs) -> Iterator[str]:
         if not instruction:
             words = "the control: what the others are held against"
         elif found is None:
-            words = f"what it does can be said from {MIN_TEXTS} different texts on"
+            words = f"what it does can be said from {analysis.MIN_TEXTS} different texts on"
         else:
-            words = describe(found)
+            words = analysis.describe(found)
         yield _line(words)
 
 
@@ -119,7 +112,7 @@ def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -
         found = [""] * MAX_INSTRUCTIONS
         yield list(found)  # those of other texts go away
         most = n_affordable(page.runtime, inputs)
-        texts, too_dear = sampled(inputs.texts, most), most < MIN_TEXTS <= len(set(inputs.texts))
+        texts, too_dear = sampled(inputs.texts, most), most < analysis.MIN_TEXTS <= len(set(inputs.texts))
         for k, instruction in enumerate(inputs.instructions):
             found[k] = _line(TOO_DEAR) if instruction and too_dear else known(inputs.checkpoint_id, instruction, texts)
             yield list(found)

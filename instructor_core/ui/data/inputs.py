@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from instructor_core.errors import UserError
-from instructor_core.table import is_blank
-from instructor_core.ui.data.strings import one_line, well_formed
+from instructor_core.table.cells import is_blank, well_formed
 
 MAX_INSTRUCTIONS = 8
 MAX_TEXTS = 10_000
 MAX_INSTRUCTION = 2_000  # characters, in a file or a link
 MAX_CHARACTERS = 20_000  # per text; far more than 512 tokens, little enough to tokenize at once
 MAX_ALL_CHARACTERS = 2_000_000  # of all texts together: what a visitor types stays in memory while the page is open
+
+# Everything at which `str.splitlines` ends a line, and the tab, which parts a text from its label.
+_BREAKS = re.compile("[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ class Inputs:
 def choice_of(first: str, beside: str) -> str:
     """Return the value of the menu of checkpoints for one checkpoint ("" beside it), or for two."""
     return f"{first} + {beside}" if beside else first
+
+
+def one_line(text: str) -> str:
+    r"""Return `text` well formed, on one line, without tabs and without outer spaces.
+
+    >>> one_line(" two\r\nlines\t")
+    'two lines'
+    """
+    return _BREAKS.sub(" ", well_formed(text)).strip()
 
 
 def join_ready(instruction: str) -> str:

@@ -12,9 +12,9 @@ from instructor_core.figures import theme
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.panels import Panel, PanelSet, inert_json
 from instructor_core.figures.similarity import similarity_panels
+from instructor_core.table.cells import well_formed
 from instructor_core.ui.components import ASSETS, FILE_POLICY, PLOTLY_JS
 from instructor_core.ui.data.exports import Export, snippet, versions
-from instructor_core.ui.data.strings import well_formed
 
 TITLE = "Instruction Lens: report of a run"
 MAX_DRAWN = 120  # texts in a matrix

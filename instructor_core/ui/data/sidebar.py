@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from html import escape
 from typing import Any
 
 import gradio as gr
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.suggest import load_builder
+from instructor_core.analysis.suggest import Slots, load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.charts import NO_INSTRUCTION
 from instructor_core.ui.components import component, text_list
-from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs, format_texts, parse_texts
-from instructor_core.ui.data.instructions import (
-    CHIPS,
-    add_built,
-    add_instruction,
-    instruction_fields,
-    objective_choices,
-    recall,
-    remove_instruction,
-    try_chip,
+from instructor_core.ui.data.inputs import (
+    MAX_INSTRUCTION,
+    MAX_INSTRUCTIONS,
+    Inputs,
+    format_texts,
+    one_line,
+    parse_texts,
 )
-from instructor_core.ui.data.strings import one_line
 from instructor_core.ui.feedback import chip, status
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.page import EACH, KEEP, LATEST, news
 from instructor_core.ui.server.run import summary_of
+
+# What may be tried by a click: (words on the chip, the template's objective, one that the bundled checkpoint was tested
+# for; "" for no instruction).
+CHIPS = (
+    ("mood", "classifying the emotion"),
+    ("question or statement", "distinguishing questions from statements and commands"),
+    ("who speaks", "classifying the grammatical person"),
+    ("formality", "deciding whether it is formal or casual"),
+    ("no instruction", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,62 @@ class Sidebar:
         return [self.count, *self.rows, *self.fields]
 
 
+def objective_choices() -> list[tuple[str, str]]:
+    """Return (words, objective) of each task for a menu; a dot marks what the bundled checkpoint was tested for."""
+    objectives = load_builder().objectives
+    return [(f"{entry.objective} ·" if entry.mini else entry.objective, entry.objective) for entry in objectives]
+
+
+def show_rows(instructions: Sequence[str]) -> list[Any]:
+    """Return what the components of the rows become: count, visibility of every row, and fields."""
+    n = len(instructions)
+    fields = [*((instruction or "").strip() for instruction in instructions), *[""] * (MAX_INSTRUCTIONS - n)]
+    return [n, *(gr.update(visible=k < n) for k in range(MAX_INSTRUCTIONS)), *fields]
+
+
+def add_instruction(instructions: Sequence[str], new: str = "") -> list[str]:
+    """Return the instructions with one more; nothing changes when all rows are in use."""
+    return [*instructions, new][:MAX_INSTRUCTIONS]
+
+
+def remove_instruction(instructions: Sequence[str], k: int) -> list[str]:
+    """Return the instructions without one of them; the last one stays."""
+    return [*instructions[:k], *instructions[k + 1 :]] or list(instructions)
+
+
+def put_second(instructions: Sequence[str], new: str) -> list[str]:
+    """Return the instructions with a new one in the place of the second."""
+    return [instructions[0], new, *instructions[2:]]
+
+
+def build_instruction(domain: str | None, text_type: str | None, objective: str | None) -> str:
+    """Return the paper's template with its slots filled; the domain and the objective may be left out.
+
+    >>> build_instruction("", "review", "clustering by topic")
+    'Represent the review for clustering by topic:'
+    """
+    slots = (" ".join((entry or "").split()) for entry in (domain, text_type or "text", objective))
+    return Slots(*slots).instruction.strip()
+
+
+def try_chip(instructions: Sequence[str], clicked: dict[str, Any]) -> list[str]:
+    """Return the instructions with that of a chip in the place of the second."""
+    chip = clicked.get("chip")
+    _, objective = CHIPS[chip if isinstance(chip, int) and 0 <= chip < len(CHIPS) else 0]
+    kind = re.match(r"Represent the (?:[\w-]+ )??([\w-]+) for ", instructions[0])
+    return put_second(
+        instructions, build_instruction("", kind[1] if kind else "sentence", objective) if objective else ""
+    )
+
+
+def recall(instructions: Sequence[str], clicked: dict[str, Any]) -> list[str]:
+    """Return the instructions with an earlier one in the place of the second."""
+    return put_second(instructions, str(clicked.get("instruction") or "")[:MAX_INSTRUCTION])
+
+
 def fill(inputs: Inputs) -> list[Any]:
     """Return count, visibility of rows, fields and the text field for given inputs."""
-    return [*instruction_fields(inputs.instructions), format_texts(inputs)]
+    return [*show_rows(inputs.instructions), format_texts(inputs)]
 
 
 def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
@@ -122,23 +182,27 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     edit.click(None, js="() => InstructorShell.edit()", api_visibility="private")
     sheet.click(None, js="() => InstructorShell.sheet()", api_visibility="private")
 
-    def change(event: Any, handler: Callable[..., list[Any]], *given: Any, **options: Any) -> None:
-        """Let an event change the instructions, and start a run."""
+    def change(event: Any, edit: Callable[..., list[str]], *given: Any, reads: bool = False) -> None:
+        """Let an event change the instructions, and start a run; `edit` reads what was clicked if asked to."""
 
-        @wraps(handler)
-        def changed(*values: Any) -> list[Any]:
-            return [*handler(*values), news()]
+        def changed(n: int, *values: Any) -> list[Any]:
+            typed, others = values[:MAX_INSTRUCTIONS], values[MAX_INSTRUCTIONS:]
+            return [*show_rows(edit(typed[:n], *others)), news()]
 
-        event(changed, [*given, count, *fields], [count, *rows, *fields, edited], **options)
+        def clicked(event: gr.EventData, n: int, *typed: str) -> list[Any]:
+            return changed(n, *typed, event_data(event))
 
-    change(add.click, partial(add_instruction, ""), **LATEST)
+        handler, how = (clicked, EACH) if reads else (changed, LATEST)
+        event(handler, [count, *fields, *given], [count, *rows, *fields, edited], **how)
+
+    change(add.click, add_instruction)
     for k, remove in enumerate(removers):
-        change(remove.click, partial(remove_instruction, k), **LATEST)
-    change(chips.pick, try_chip, **EACH)
-    change(earlier.pick, recall, **EACH)
+        change(remove.click, partial(remove_instruction, k=k))
+    change(chips.pick, try_chip, reads=True)
+    change(earlier.pick, recall, reads=True)
     with builder:
         slots, insert = _builder()
-    change(insert.click, add_built, *slots, **LATEST)
+    change(insert.click, lambda typed, *chosen: add_instruction(typed, build_instruction(*chosen)), *slots)
     preview.item_edit(edited_texts, texts, [texts, edited], **EACH)
     return Sidebar(
         *(fields, fingerprints, rows, count, texts, summary, warnings, preview),

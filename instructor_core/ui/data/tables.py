@@ -1,19 +1,21 @@
-"""The columns of a file that hold texts, labels and instructions, and the lines they become in the text field."""
+"""A file from a visitor: a table of strings, its columns, and the lines that they become in the text field."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
-from instructor_core.table import is_blank
+from instructor_core.table import FILE_TYPES, Reading, TableFile, is_blank
 from instructor_core.table.header import INSTRUCTION_NAMES, LABEL_NAMES, NUMBER, TEXT_NAMES, words_of
-from instructor_core.ui.data.files import Table
 from instructor_core.ui.data.inputs import (
     MAX_ALL_CHARACTERS,
     MAX_CHARACTERS,
@@ -21,8 +23,14 @@ from instructor_core.ui.data.inputs import (
     MAX_INSTRUCTIONS,
     MAX_TEXTS,
     as_line,
+    one_line,
 )
-from instructor_core.ui.data.strings import one_line
+
+MAX_FILE_BYTES = 5_000_000
+MAX_UNPACKED_BYTES = 50_000_000
+MAX_ROWS = 100_000  # from which a sample is drawn; the page takes fewer texts
+MAX_COLUMNS = 200
+UPLOAD_TYPES = (*FILE_TYPES, ".gz")
 
 Sample = Literal["first", "spread", "random"]
 TooLong = Literal["cut", "leave out"]
@@ -37,6 +45,53 @@ MAX_PROPOSED = 3  # columns of labels that an instruction is proposed for
 MAX_NAMED = 4  # labels that stand in an instruction instead of the name of their column
 MAX_OBJECTIVE = 100  # characters
 SAYS_NOTHING = {"label", "labels", "class", "target", "y", "gold", "tag", "output", "annotation", "column"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file holds, cell by cell as it is written there."""
+
+    columns: tuple[str, ...]  # names, all different
+    rows: tuple[tuple[str, ...], ...]  # each as long as `columns`
+    places: tuple[int, ...]  # where each row starts in the file, counted from 1
+    unit: str = "line"  # of places: "line", "item" (of a JSON array) or "row" (of a Parquet file)
+    has_header: bool | None = None  # None for a format that names its columns itself
+    has_long_rows: bool = False  # whether some rows have more fields than there are columns
+    note: str = ""  # what was guessed, replaced or left out, in full sentences; "" for nothing
+
+    def place(self, row: int) -> str:
+        """Return where a row stands in the file, for messages: "line 7"."""
+        return f"{self.unit} {self.places[row]}"
+
+
+def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool = False) -> Table:
+    """Return what a file holds, by the ending of its name; None guesses whether its first line names the columns."""
+    file = Path(path)
+    size = file.stat().st_size if file.is_file() else 0
+    if size > MAX_FILE_BYTES:
+        raise UserError(
+            f"A file may have {MAX_FILE_BYTES / 1e6:.0f} MB: got {size / 1e6:.1f} MB. Split it, or leave out rows."
+        )
+    reading = Reading(
+        header=header, surplus="cut" if cut_rows else None, most=MAX_UNPACKED_BYTES, most_columns=MAX_COLUMNS
+    )
+    opened = TableFile(file, reading)
+    rows = opened.rows()
+    read = list(islice(rows, MAX_ROWS))
+    total = len(read) + sum(1 for _ in rows)
+    if not read:
+        raise UserError(f"{file.name} has no row that can be read. {' '.join(opened.notes.sentences())}".strip())
+    cut = [f"The file has {total} rows; the first {MAX_ROWS} were read."] if total > MAX_ROWS else []
+    places, cells = zip(*read, strict=True)
+    return Table(
+        opened.columns,
+        cells,
+        places,
+        unit=opened.notes.unit,
+        has_header=opened.has_header,
+        has_long_rows=any("more fields" in what for what, _ in opened.notes.found),
+        note=" ".join([*opened.notes.sentences(), *cut]),
+    )
 
 
 def guess_columns(table: Table) -> tuple[int, int | None]:
@@ -207,8 +262,3 @@ def to_lines(
         where = ", ".join(map(str, missing[:5])) + ", ..." * (len(missing) > 5)
         notes.append(f"{counted(len(missing), 'row')} without a text: left out ({table.unit} {where}).")
     return "\n".join(lines), " ".join(notes)
-
-
-def too_long_texts(table: Table, text: int) -> int:
-    """Return how many texts have more characters than the page takes."""
-    return sum(len(one_line(cells[text])) > MAX_CHARACTERS for cells in table.rows)

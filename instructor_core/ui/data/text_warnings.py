@@ -15,7 +15,7 @@ from instructor_core.analysis.numbers import counted
 from instructor_core.cache import CachedEncoder
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import note
-from instructor_core.ui.page import Page, follow
+from instructor_core.ui.page import Page
 
 if TYPE_CHECKING:
     from instructor_core.families import EmbeddingModel
@@ -69,8 +69,7 @@ def follow_warnings(page: Page, line: gr.HTML) -> None:
     def warn(inputs: Inputs) -> list[str]:
         return [note(*text_warnings(page.runtime.encoder(inputs.checkpoint_id), inputs)) + label_repair(inputs)]
 
-    (line.value,) = warn(page.inputs.value)
-    follow(page, warn, [page.inputs], [line])
+    page.follow(warn, [page.inputs], [line])
 
 
 def _foreign(model: EmbeddingModel, _: Sequence[str], texts: Sequence[str]) -> str:

@@ -11,22 +11,10 @@ import gradio as gr
 from instructor_core.analysis.numbers import counted
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
+from instructor_core.ui.data import tables
 from instructor_core.ui.data.examples import load_examples
-from instructor_core.ui.data.files import MAX_FILE_BYTES, MAX_ROWS, UPLOAD_TYPES, Table, read_table
-from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_TEXTS, parse_texts
-from instructor_core.ui.data.instructions import instruction_fields
-from instructor_core.ui.data.sidebar import Sidebar
-from instructor_core.ui.data.tables import (
-    SEED,
-    Sample,
-    TooLong,
-    guess_columns,
-    guess_instructions,
-    instructions_of,
-    propose_instructions,
-    to_lines,
-    too_long_texts,
-)
+from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_TEXTS, one_line, parse_texts
+from instructor_core.ui.data.sidebar import Sidebar, show_rows
 from instructor_core.ui.feedback import boundary, note
 from instructor_core.ui.page import HIDDEN, KEEP, QUIET, SHOWN, news
 from instructor_core.ui.scene.stage import Updates, Words
@@ -36,8 +24,9 @@ SAMPLES = [("the first", "first"), ("evenly spread", "spread"), ("at random", "r
 PROPOSED = ("proposed from the labels", -2)
 NO_INSTRUCTIONS = ("none: keep those above", -1)
 LIMITS = (
-    f"{', '.join(kind.lstrip('.').upper() for kind in UPLOAD_TYPES)}; up to {MAX_FILE_BYTES // 1_000_000} MB and "
-    f"{MAX_ROWS} rows. The page takes {MAX_TEXTS} texts of up to {MAX_CHARACTERS} characters."
+    f"{', '.join(kind.lstrip('.').upper() for kind in tables.UPLOAD_TYPES)}; up to "
+    f"{tables.MAX_FILE_BYTES // 1_000_000} MB and {tables.MAX_ROWS} rows. The page takes {MAX_TEXTS} texts of up to "
+    f"{MAX_CHARACTERS} characters."
 )
 MAX_NAME = 40  # characters of the name of a column in a sentence
 _PREVIEW_ROWS, _PREVIEW_COLUMNS, _PREVIEW_CHARACTERS = 5, 6, 60
@@ -50,7 +39,7 @@ def are_of_an_example(typed: Sequence[str]) -> bool:
     return written <= known
 
 
-def preview(table: Table) -> str:
+def preview(table: tables.Table) -> str:
     """Return the first rows as an HTML table, every cell shortened and escaped."""
 
     def cells(values: tuple[str, ...], tag: str) -> str:
@@ -95,12 +84,13 @@ def show(path: str | None, header: bool | None = None, *typed: str) -> Offer:
     """Return what the panel offers for a file."""
     if path is None:
         return Offer(note(LIMITS))
-    table = read_table(path, header=header)
-    text, label = guess_columns(table)
-    instruction = guess_instructions(table)
-    about = "" if instruction is None else instructions_of(table, instruction, text)[1]
+    table = tables.read_table(path, header=header)
+    text, label = tables.guess_columns(table)
+    instruction = tables.guess_instructions(table)
+    about = "" if instruction is None else tables.instructions_of(table, instruction, text)[1]
     choices = [(name, column) for column, name in enumerate(table.columns)]
     more = f"The page takes {MAX_TEXTS} of them: choose which below." if len(table.rows) > MAX_TEXTS else ""
+    is_long = any(len(one_line(row[text])) > MAX_CHARACTERS for row in table.rows)
     proposal = (PROPOSED if are_of_an_example(typed) else NO_INSTRUCTIONS)[1]
     return Offer(
         note(table.note, more, about),
@@ -115,7 +105,7 @@ def show(path: str | None, header: bool | None = None, *typed: str) -> Offer:
         ),
         SHOWN,
         min(len(table.rows), MAX_TEXTS),
-        gr.update(visible=too_long_texts(table, text) > 0, label=f"Texts over {MAX_CHARACTERS} characters"),
+        gr.update(visible=is_long, label=f"Texts over {MAX_CHARACTERS} characters"),
         gr.update(visible=table.has_long_rows, value=False),
     )
 
@@ -125,8 +115,8 @@ def describe(path: str | None, header: bool, text: int | None, instruction: int)
     """Return what the chosen column of instructions would do, before anything is changed."""
     if path is None or text is None:
         return note(LIMITS)
-    table = read_table(path, header=header)
-    return note(table.note, "" if instruction < 0 else instructions_of(table, instruction, text)[1])
+    table = tables.read_table(path, header=header)
+    return note(table.note, "" if instruction < 0 else tables.instructions_of(table, instruction, text)[1])
 
 
 @boundary(lambda message: Use(message=note(message, error=True)))
@@ -136,30 +126,30 @@ def use(
     text: int | None,
     labels: list[int],
     instruction: int | None,
-    sample: Sample,
+    sample: tables.Sample,
     limit: float | None,
     seed: float | None,
-    too_long: TooLong = "cut",
+    too_long: tables.TooLong = "cut",
     cut_rows: bool = False,
 ) -> Use:
     """Return what fills the fields; those of instructions stay if no column of them is chosen."""
     if path is None:
         raise UserError("There is no file to take texts from. Upload one first.")
-    table = read_table(path, header=header, cut_rows=cut_rows)
+    table = tables.read_table(path, header=header, cut_rows=cut_rows)
     if text is None:  # the button was faster than the menus
-        text, label = guess_columns(table)
-        labels, instruction = [] if label is None else [label], guess_instructions(table)
+        text, label = tables.guess_columns(table)
+        labels, instruction = [] if label is None else [label], tables.guess_instructions(table)
     instructions, about = None, ""
     if instruction == PROPOSED[1]:
-        instructions = propose_instructions(table, text, labels)
+        instructions = tables.propose_instructions(table, text, labels)
     has_instructions = instruction is not None and instruction >= 0
     if instruction is not None and has_instructions:
-        instructions, about = instructions_of(table, instruction, text)
+        instructions, about = tables.instructions_of(table, instruction, text)
     chosen = [label for label in labels if label not in (text, instruction)]
-    seeded = SEED if seed is None else int(seed)
+    seeded = tables.SEED if seed is None else int(seed)
     size = int(limit or MAX_TEXTS)
     options: dict[str, Any] = {"sample": sample, "limit": size, "seed": seeded, "too_long": too_long}
-    lines, left_out = to_lines(table, text, chosen, once=has_instructions, **options)
+    lines, left_out = tables.to_lines(table, text, chosen, once=has_instructions, **options)
     name = shorten(table.columns[chosen[0]], MAX_NAME) if chosen else ""  # the first labels are those that count
     words = Words(parse_texts(lines)[0], label_name=name)
     return Use(words, instructions, lines, note("The texts are in the list.", left_out, about))
@@ -170,7 +160,11 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
     gr.HTML("<h2>Your texts</h2>")
     with gr.Column(min_width=100):
         file = gr.File(
-            file_types=list(UPLOAD_TYPES), type="filepath", label="File with texts", height=130, elem_id="upload-file"
+            file_types=list(tables.UPLOAD_TYPES),
+            type="filepath",
+            label="File with texts",
+            height=130,
+            elem_id="upload-file",
         )
         message = gr.HTML(note(LIMITS), elem_id="upload-note")
         header = gr.Checkbox(True, label="the first line names the columns", container=False, visible=False)
@@ -191,7 +185,9 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
         with gr.Row(visible=False, elem_classes=["ic-options"]) as sampling:
             limit = gr.Number(MAX_TEXTS, precision=0, minimum=1, maximum=MAX_TEXTS, label="Texts at most", min_width=90)
             sample = gr.Dropdown(SAMPLES, value="first", label="If there are more", min_width=130)
-            seed = gr.Number(SEED, precision=0, minimum=0, maximum=2**32 - 1, label="Seed", visible=False, min_width=70)
+            seed = gr.Number(
+                tables.SEED, precision=0, minimum=0, maximum=2**32 - 1, label="Seed", visible=False, min_width=70
+            )
         with gr.Row(elem_classes=["ic-options"]):
             too_long = gr.Dropdown(
                 TOO_LONG, value="cut", label="Long texts", visible=False, min_width=130, elem_id="upload-too-long"
@@ -217,7 +213,7 @@ def build_upload(sidebar: Sidebar, restored: gr.State, words: gr.State) -> None:
         if used.lines is not None:
             updates |= {words: used.words, sidebar.texts: used.lines}
         if used.instructions is not None:
-            updates |= zip(sidebar.instructions, instruction_fields(used.instructions), strict=True)
+            updates |= zip(sidebar.instructions, show_rows(used.instructions), strict=True)
         return updates
 
     chosen = [file, header, text, labels, instruction, sample, limit, seed, too_long, cut_rows]

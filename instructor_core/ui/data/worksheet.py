@@ -12,30 +12,26 @@ from urllib.parse import urlencode, urlsplit
 import segno
 
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.label_task import Metric
 from instructor_core.errors import UserError
 from instructor_core.figures import paper
 from instructor_core.figures.charts import one_line
-from instructor_core.figures.panels import Panel, PanelSet
+from instructor_core.figures.panels import Panel
 from instructor_core.figures.theme import shorten
-from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.components import FILE_POLICY
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.learn.lessons import Lesson, Look, Step, judge, judge_change
-from instructor_core.ui.look.canvas import Context, draw
+from instructor_core.ui.look.canvas import Context, Drawing, draw
 from instructor_core.ui.look.projection import UMAP_FOLLOWS
 from instructor_core.ui.look.views import view_of
 from instructor_core.ui.scene import TABS, VIEW_OPTIONS, Scene
+from instructor_core.ui.scene.keeping import PARAMETER
 from instructor_core.ui.scene.link import encode_scene
-from instructor_core.ui.scene.link_menu import PARAMETER
 from instructor_core.ui.scene.selection import describe_two
 from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.closer import DECISION, EXPERIMENTS, QUESTIONS
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.decision import subject
-from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.comparison import ScoreBook, request_of
 
 STYLE = """
 @page { size: A4; margin: 14mm; }
@@ -86,17 +82,6 @@ class Printer:
     address: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class _Content:
-    """What a scene shows: its figures, its tokens, and what is said of them."""
-
-    title: str
-    panels: PanelSet | None
-    rows: TokenRows | None
-    sentences: tuple[str, ...] = ()
-    note: tuple[str, ...] = ()
-
-
 def page_address(value: object) -> str:
     """Return the address of the page as a browser sends it, without what follows its path; "" if it is none."""
     try:
@@ -118,8 +103,8 @@ def lesson_sheet(printer: Printer, lesson: Lesson, checkpoint_id: str, *, answer
     for number, step in enumerate(lesson.steps, start=1):
         code = _code(printer.address, {"lesson": lesson.id, "step": number}, f"Step {number} on the live page")
         intro = f"{code}<h2>{number}</h2><p>{escape(step.say)}</p>{_texts(step.inputs, before)}"
-        content = _content_of(printer, step.scene(checkpoint_id))
-        figures = _figures(content, step.look, len(step.inputs.texts))
+        _, drawing = _drawn(printer, step.scene(checkpoint_id))
+        figures = _figures(drawing, step.look, len(step.inputs.texts))
         kind = ' class="predict"' if step.choices else ""
         parts.append(f"<section{kind}>{head if number == 1 else ''}{intro}{figures}{_question(step)}</section>")
         given.append(f"<li>{_answer(printer, step, checkpoint_id)}</li>")
@@ -131,29 +116,29 @@ def lesson_sheet(printer: Printer, lesson: Lesson, checkpoint_id: str, *, answer
 def scene_sheet(printer: Printer, scene: Scene) -> str:
     """Return the page of what is on screen: its figures, the texts by number, room to write, and a link to it."""
     inputs = scene.inputs
-    content = _content_of(printer, scene)
+    title, drawing = _drawn(printer, scene)
     try:
         code = _code(printer.address, {PARAMETER: encode_scene(scene)}, "This view on the live page")
     except UserError:  # more than a link holds
         code = ""
     head = (
-        f"{code}<h1>{escape(content.title)}</h1>"
+        f"{code}<h1>{escape(title)}</h1>"
         f'<p class="who">Computed with {escape(" and ".join(run.checkpoint for run in inputs.runs))}.<br>'
         f"Name: ____________________ Date: ____________</p>{_names(inputs)}"
     )
-    notes = (re.sub(r" ?Click [^.]*\.", "", words) for words in content.note)  # nothing is clicked on paper
+    notes = (re.sub(r" ?Click [^.]*\.", "", words) for words in drawing.note)  # nothing is clicked on paper
     read = "".join(f"<p>{escape(words)}</p>" for words in notes if words)
-    figures = _figures(content)
+    figures = _figures(drawing)
     room = f'<p class="ask">{ASK}</p>{_LINE * LINES}'
     parts = [
         f'<section class="long">{head}{read}<div class="figures">{figures}</div></section>',
         f"<section>{room}</section>",
         f'<section class="long"><h2>The texts</h2>{_list(inputs)}</section>',
     ]
-    if content.sentences:
-        found = "".join(f"<li>{escape(sentence.replace('`', ''))}</li>" for sentence in content.sentences)
+    if drawing.sentences:
+        found = "".join(f"<li>{escape(sentence.replace('`', ''))}</li>" for sentence in drawing.sentences)
         parts.append(f'<section class="answers"><h2>What the page says of it</h2><ul>{found}</ul></section>')
-    return _page(content.title, parts, ("With what the page says of it", False) if content.sentences else None)
+    return _page(title, parts, ("With what the page says of it", False) if drawing.sentences else None)
 
 
 _LINE = '<div class="line"></div>'
@@ -248,33 +233,35 @@ def _list(inputs: Inputs) -> str:
     return f'<ol class="texts{" many" if len(inputs.texts) > MANY else ""}">{items}</ol>{left}'
 
 
-def _figures(content: _Content, look: Look | None = None, n_texts: int = 0) -> str:
+def _figures(drawing: Drawing, look: Look | None = None, n_texts: int = 0) -> str:
     """Tokens and figures, or of both what a step looks at; of many texts the figure of one instruction."""
     tokens, at_rows = "", look is not None and look.at.endswith("-rows")
-    if content.rows is not None and (look is None or at_rows):
-        scale = content.rows.scale
-        rows = content.rows.rows if look is None else content.rows.rows[:MAX_ROWS]
+    if drawing.rows is not None and (look is None or at_rows):
+        scale = drawing.rows.scale
+        rows = drawing.rows.rows if look is None else drawing.rows.rows[:MAX_ROWS]
         drawn = "".join(paper.token_row_html(row, scale) for row in rows)
         tokens = f'{drawn}{paper.scale_html(scale)}<p class="who">{escape(paper.TOKEN_KEY)}</p>'
-    if content.panels is None or (tokens and at_rows):
+    if drawing.panels is None or (tokens and at_rows):
         return tokens
-    panels: Sequence[Panel] = content.panels.panels
+    panels: Sequence[Panel] = drawing.panels.panels
     if look is not None and n_texts > MANY:
         panels = [each for each in panels if each.instruction is not None and letter(each.instruction) == look.panel]
-    drawn = "".join(paper.panel_html(each, content.panels.items) for each in panels or content.panels.panels)
-    return tokens + paper.scale_html(content.panels.scale) + drawn
+    drawn = "".join(paper.panel_html(each, drawing.panels.items) for each in panels or drawing.panels.panels)
+    return tokens + paper.scale_html(drawing.panels.scale) + drawn
 
 
-def _content_of(printer: Printer, scene: Scene) -> _Content:
-    """What a scene shows; of Test the figure that its verdict rests on."""
+def _drawn(printer: Printer, scene: Scene) -> tuple[str, Drawing]:
+    """A title, and what a scene shows; of Test the figure that its verdict rests on."""
     inputs, options = scene.inputs, {**printer.defaults, **(scene.options or {})}
     name = str(options.get(VIEW_OPTIONS.get(scene.place, ""), ""))
     if scene.place == TAB:
-        asked = next(words for question, words, _ in QUESTIONS if question == name)
+        asked = next(question.words for question in QUESTIONS if question.name == name)
         title = "Which instruction is better?" if name == DECISION else asked
-        finding = finished(EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, _request(scene, options)))
+        finding = finished(
+            EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, request_of(inputs, scene.selected, options))
+        )
         panels = replace(finding.panels, panels=finding.panels.panels[:1])
-        return _Content(title, panels, finding.rows, finding.sentences, (finding.how_to_read,))
+        return title, Drawing((finding.how_to_read,), panels, finding.sentences, finding.rows)
     view = view_of(scene.place, name)
     options["map.n_components"] = 2  # as paper has
     if options["map.method"] == "auto":
@@ -282,19 +269,4 @@ def _content_of(printer: Printer, scene: Scene) -> _Content:
     drawing = draw(view, Context(printer.runtime, inputs, scene.selected.within(inputs), options))
     title = TABS[scene.place] if view.title == TABS[scene.place] else f"{TABS[scene.place]}: {view.title}"
     last_line = (describe_two(printer.runtime, inputs),) if inputs.beside_id else ()
-    return _Content(title, drawing.panels, drawing.rows, drawing.sentences, (*drawing.note, *last_line))
-
-
-def _request(scene: Scene, options: Mapping[str, Any]) -> Request:
-    """What Test is asked by its options."""
-    first, second = (min(options[f"lab.{name}"], len(scene.inputs.instructions) - 1) for name in ("first", "second"))
-    return Request(
-        first,
-        second,
-        scene.selected.within(scene.inputs).row,
-        options["lab.candidates"] or "",
-        options["lab.queries"] or "",
-        Metric[options["lab.metric"]],
-        options["lab.row"],
-        options["lab.many"] == subject(scene.inputs),
-    )
+    return title, replace(drawing, note=(*drawing.note, *last_line))

@@ -14,10 +14,9 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.figures.panels import inert_json
-from instructor_core.ui.components import component
+from instructor_core.ui.components import LESSON_SCRIPTS, component
 from instructor_core.ui.data.examples import load_examples
 from instructor_core.ui.data.inputs import Inputs
-from instructor_core.ui.data.printing import SCRIPTS
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.learn.lessons import (
@@ -30,7 +29,7 @@ from instructor_core.ui.learn.lessons import (
     load_glossary,
     load_lessons,
 )
-from instructor_core.ui.page import KEEP, QUIET, Selected, follow
+from instructor_core.ui.page import KEEP, QUIET, Selected
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.stage import Stage, Updates
 from instructor_core.ui.server.runtime import Runtime
@@ -228,7 +227,7 @@ def lesson_bar() -> gr.HTML:
         "",
         elem_id="lesson-bar",
         label="Lesson",
-        scripts=SCRIPTS,
+        scripts=LESSON_SCRIPTS,
     )
 
 
@@ -241,7 +240,7 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
         catalogue_json(lessons, load_glossary()),
         elem_id="lesson-list",
         label="Lessons",
-        scripts=SCRIPTS,
+        scripts=LESSON_SCRIPTS,
     )
     place = gr.State(None)
 
@@ -265,5 +264,5 @@ def build(stage: Stage, bar: gr.HTML) -> gr.HTML:
         after = notice(page.runtime, lessons, at, inputs, selected.within(inputs))
         return [KEEP if after is at else bar_json(lessons, after, follows=True)]
 
-    follow(page, follow_change, [place, page.inputs, page.selected], [bar])
+    page.follow(follow_change, [place, page.inputs, page.selected], [bar])
     return catalogue

@@ -13,12 +13,13 @@ from typing import Any
 import gradio as gr
 
 from instructor_core.analysis.grid import EmbeddingGrid, letter
+from instructor_core.cache import CachedEncoder
 from instructor_core.figures.checkpoints import HOW_TO_READ, MAX_INSTRUCTIONS, side_by_side
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary, note, sentence_list
-from instructor_core.ui.page import KEEP, Listener, Page, Selected, changed_by_visitor, listen, show_controls_for
+from instructor_core.ui.page import KEEP, Listener, Page, Selected, changed_by_visitor, listen
 from instructor_core.ui.server.runtime import Runtime
 
 MAX_SHARED = 8_000_000  # characters of the latest drawings of a tab
@@ -44,6 +45,11 @@ class Context:
         """The embeddings of the run; asked for again, they are there."""
         return self.runtime.grid(self.inputs)
 
+    @property
+    def encoder(self) -> CachedEncoder:
+        """The encoder of the run."""
+        return self.runtime.encoder(self.inputs.checkpoint_id)
+
     def instruction(self, name: str) -> int:
         """Return the instruction that an option names, inside the run: its menu may lag behind."""
         return min(self.options[name] or 0, len(self.inputs.instructions) - 1)
@@ -68,7 +74,7 @@ class View:
     tab: str  # id of the tab in which it stands
     draw: Callable[[Context], Drawing]
     uses: tuple[str, ...] = ()  # names of the controls that it reads; the others are not shown with it
-    follows_selection: Callable[[Inputs], bool] = lambda _: False  # whether it matters for a run
+    follows_selection: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of its options, named without the tab
     of_two: bool = False  # whether it shows two checkpoints side by side
 
@@ -221,7 +227,7 @@ def redraw(
             return nothing
         context = Context(page.runtime, inputs, selected.within(inputs), dict(zip(names, values, strict=True)))
         view = chosen(context.options)
-        key = (inputs, context.selected if view.follows_selection(inputs) else None, values)
+        key = (inputs, context.selected if view.follows_selection else None, values)
         if before is not None and key == before.key:
             return nothing
         alike = (view.name, inputs, context.selected, frozen(values))
@@ -229,8 +235,7 @@ def redraw(
 
     if chooser in options:
         controls = {name: control for name, control in {**options, **(menus or {})}.items() if name != chooser}
-        show_controls_for(
-            page,
+        page.show_controls_for(
             options[chooser],
             lambda name: [gr.update(visible=control in by_name[name].uses) for control in controls],
             list(controls.values()),

@@ -10,61 +10,31 @@ import gradio as gr
 
 from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.data.inputs import Inputs
+from instructor_core.ui.look import explanations
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, choices, redraw
-from instructor_core.ui.look.explanations import (
-    Question,
-    explain_attention,
-    explain_boundary,
-    explain_deletion,
-    explain_divergence,
-    explain_movement,
-    explain_pair,
-    explain_read_out,
-    explain_writes,
-)
-from instructor_core.ui.page import (
-    LATEST,
-    Page,
-    Selected,
-    follow,
-    follow_instructions,
-    instruction_choices,
-    menu,
-    options_menu,
-    text_choices,
-)
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.page import LATEST, Page, Selected, instruction_choices, menu, options_menu, text_choices
+from instructor_core.ui.scene.stage import TabOption
 from instructor_core.ui.server.runtime import Runtime
 
 TAB = "explain"
-Explain = Callable[[Runtime, Inputs, Question], Drawing]
 COUNTS = [("words", "word"), ("tokens", "token")]
 MOST_LAYERS = 48  # of any T5 encoder; the slider ends at those of the checkpoint once it is loaded
 
 
-def _draw(explain: Explain, context: Context) -> Drawing:
-    """What one of `explanations` answers about the selection."""
-    selected, options = context.selected, context.options
-    b = context.instruction("explain.second_instruction")
-    layer = int(options["explain.layer"])
-    question = Question(selected.row, selected.column, selected.instruction, b, options["explain.by"], layer)
-    return explain(context.runtime, context.inputs, question)
-
-
-def _view(name: str, title: str, explain: Explain, *uses: str) -> View:
+def _view(name: str, title: str, explain: Callable[[Context], Drawing], *uses: str) -> View:
     """A view of this tab, with the controls that it uses besides the text and the instruction."""
-    return View(name, title, TAB, partial(_draw, explain), tuple(f"explain.{use}" for use in uses), lambda _: True)
+    return View(name, title, TAB, explain, tuple(f"explain.{use}" for use in uses), follows_selection=True)
 
 
 VIEWS = (
-    _view("pair", "why similar", explain_pair, "second_text", "second_instruction", "by"),
-    _view("deletion", "drop or delete a word", explain_deletion, "second_text", "by"),
-    _view("movement", "what the instruction moved", explain_movement, "second_instruction", "by"),
-    _view("divergence", "where it enters", explain_divergence, "second_instruction"),
-    _view("read-out", "similarity by layer", explain_read_out, "layer"),
-    _view("attention", "attention", explain_attention),
-    _view("writes", "who wrote it", explain_writes, "second_text", "second_instruction"),
-    _view("boundary", "boundary and pooling", explain_boundary),
+    _view("pair", "why similar", explanations.explain_pair, "second_text", "second_instruction", "by"),
+    _view("deletion", "drop or delete a word", explanations.explain_deletion, "second_text", "by"),
+    _view("movement", "what the instruction moved", explanations.explain_movement, "second_instruction", "by"),
+    _view("divergence", "where it enters", explanations.explain_divergence, "second_instruction"),
+    _view("read-out", "similarity by layer", explanations.explain_read_out, "layer"),
+    _view("attention", "attention", explanations.explain_attention),
+    _view("writes", "who wrote it", explanations.explain_writes, "second_text", "second_instruction"),
+    _view("boundary", "boundary and pooling", explanations.explain_boundary),
 )
 
 
@@ -103,8 +73,8 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     explanation = gr.HTML(elem_id="explain-note")
     options = {"explain.view": view, "explain.second_instruction": b, "explain.by": by, "explain.layer": layer}
     redraw(page, VIEWS, Canvas(explanation, plots, sentences, rows), options, menus={"explain.second_text": second})
-    follow_instructions(page, b)
-    follow(page, partial(menus_in_step, page.runtime), [page.inputs, page.selected], [first, second, a, layer])
+    page.follow_instructions(b)
+    page.follow(partial(menus_in_step, page.runtime), [page.inputs, page.selected], [first, second, a, layer])
     gr.on(
         [first.input, second.input, a.input],
         lambda row, column, instruction: Selected(int(row or 0), int(column or 0), int(instruction or 0)),

@@ -1,9 +1,9 @@
-"""The views of the Explain tab: from two selected texts and two instructions to sentences, chips and figures."""
+"""The views of Why: from two selected texts and two instructions to sentences, chips and figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +30,6 @@ from instructor_core.analysis.pooled import (
 )
 from instructor_core.analysis.pooling import boundary, compare_recipes, recipe_pairs
 from instructor_core.analysis.similarity import cosine_matrix
-from instructor_core.analysis.units import By
 from instructor_core.errors import UserError
 from instructor_core.figures import attribution as attribution_figures
 from instructor_core.figures import deletion as deletion_figures
@@ -38,9 +37,10 @@ from instructor_core.figures import layers as layer_figures
 from instructor_core.figures import movement as movement_figures
 from instructor_core.figures import pooling as pooling_figures
 from instructor_core.figures.token_rows import TokenRows
-from instructor_core.ui.data.inputs import Inputs
-from instructor_core.ui.look.canvas import Drawing
-from instructor_core.ui.server.runtime import Runtime
+from instructor_core.ui.look.canvas import Context, Drawing
+
+if TYPE_CHECKING:
+    from instructor_core.encoder import TokenEncoding
 
 N_TERMS = 6
 N_NEIGHBORS = 3
@@ -48,25 +48,28 @@ EQUAL = 1e-6
 MAX_LAYER_TEXTS = 24  # the states of every layer of every text: bounded work and memory
 
 
-@dataclass(frozen=True)
-class Question:
-    """What the tab was asked about: two texts and two instructions, which may be one, by index in the run."""
-
-    first: int
-    second: int
-    a: int
-    b: int
-    by: By = "word"
-    layer: int = 99  # of the read-out, from 0 (embedding); larger than the last means the last
+def _texts(context: Context) -> tuple[str, str]:
+    """The two selected texts."""
+    return context.inputs.texts[context.selected.row], context.inputs.texts[context.selected.column]
 
 
-def explain_pair(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def _instructions(context: Context) -> tuple[int, int]:
+    """The two instructions asked about, which may be one, by index."""
+    return context.selected.instruction, context.instruction("explain.second_instruction")
+
+
+def _under_both(context: Context, *, deep: bool = False) -> list[TokenEncoding]:
+    """The first selected text under both instructions."""
+    text, instructions = context.inputs.texts[context.selected.row], context.inputs.instructions
+    return context.encoder.encode_tokens([(instructions[k], text) for k in _instructions(context)], deep=deep)
+
+
+def explain_pair(context: Context) -> Drawing:
     """Why two texts are similar: the terms of their cosine, under one instruction or two."""
-    texts = (inputs.texts[question.first], inputs.texts[question.second])
-    which = list(dict.fromkeys((question.a, question.b)))
-    pairs = [(inputs.instructions[k], text) for k in which for text in texts]
-    encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
-    tables = [ledger(encoded[2 * at], encoded[2 * at + 1], by=question.by) for at in range(len(which))]
+    inputs, texts, which = context.inputs, _texts(context), list(dict.fromkeys(_instructions(context)))
+    encoded = context.encoder.encode_tokens([(inputs.instructions[k], text) for k in which for text in texts])
+    by = context.options["explain.by"]
+    tables = [ledger(encoded[2 * at], encoded[2 * at + 1], by=by) for at in range(len(which))]
     if pools_one(encoded[0]):
         return Drawing((), None, (attribution_figures.one_cell_sentence(tables[0]),))
     first, *others = largest_between_words(tables[0], N_TERMS)
@@ -111,17 +114,16 @@ def _tie(table: Ledger, term: Term) -> str:
     return f"{pair} {verb}: {signed(term.value)} of {number(table.cosine)}."
 
 
-def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def explain_deletion(context: Context) -> Drawing:
     """What each word of a text does to its similarity: dropped from the mean, and deleted from the input."""
-    encoder, instruction = runtime.encoder(inputs.checkpoint_id), inputs.instructions[question.a]
-    pair, other = encoder.encode_tokens(
-        [(instruction, inputs.texts[question.first]), (instruction, inputs.texts[question.second])]
-    )
-    dropped = drop(pair, other.embedding, by=question.by)
+    selected, by = context.selected, context.options["explain.by"]
+    instruction = context.inputs.instructions[selected.instruction]
+    pair, other = context.encoder.encode_tokens([(instruction, text) for text in _texts(context)])
+    dropped = drop(pair, other.embedding, by=by)
     edited = deletions(pair, dropped.units)
-    vectors = encoder.encode([(instruction, deletion.text) for deletion in edited])
+    vectors = context.encoder.encode([(instruction, deletion.text) for deletion in edited])
     result = combine(dropped, edited, vectors)
-    title = f"Text {question.first + 1} against text {question.second + 1} under {letter(question.a)}"
+    title = f"Text {selected.row + 1} against text {selected.column + 1} under {letter(selected.instruction)}"
     one = pools_one(pair)
     without_it = result.deleted if one else dropped.similarities.tolist()
     gaps = [
@@ -146,7 +148,7 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
             f'Largest gap: "{dropped.units[at].plain}" dropped gives {number(without)}, deleted {number(deleted)}; '
             f"the difference is what the other tokens took from it."
         )
-    sentences.append(f"{counted(len(edited), 'shorter text')} encoded, one for each {question.by}.")
+    sentences.append(f"{counted(len(edited), 'shorter text')} encoded, one for each {by}.")
     return Drawing(
         (deletion_figures.NOT_SHOWN,),
         deletion_figures.deletion_panels(result, title=title),
@@ -155,21 +157,20 @@ def explain_deletion(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     )
 
 
-def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def explain_movement(context: Context) -> Drawing:
     """What the second instruction moved in one text, token by token, and in its neighbourhood."""
-    a, b, text = question.a, question.b, question.first
-    pairs = [(inputs.instructions[k], inputs.texts[text]) for k in (a, b)]
-    first, second = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    (a, b), text = _instructions(context), context.selected.row
+    first, second = _under_both(context)
     if pools_instruction(first) or pools_instruction(second):
         cosine = float(cosine_matrix(first.embedding[None], second.embedding[None])[0, 0])
-        sentences = [movement_figures.instruction_pooled_sentence(cosine), *_neighbors(runtime, inputs, question)]
+        sentences = [movement_figures.instruction_pooled_sentence(cosine), *_neighbors(context)]
         return Drawing((), None, tuple(sentences))
-    result = movement(first, second, by=question.by)
+    result = movement(first, second, by=context.options["explain.by"])
     # How far it moved stands over the figure.
     sentences = list(
         movement_figures.carrier_sentences(result, 3) or [movement_figures.movement_summary(result, a=a, b=b)]
     )
-    sentences += _neighbors(runtime, inputs, question)
+    sentences += _neighbors(context)
     return Drawing(
         (movement_figures.NOT_SHOWN,),
         movement_figures.movement_panels(result, a=a, b=b),
@@ -178,21 +179,19 @@ def explain_movement(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     )
 
 
-def _neighbors(runtime: Runtime, inputs: Inputs, question: Question) -> Sequence[str]:
+def _neighbors(context: Context) -> Sequence[str]:
     """What came near a text and what went, from one instruction to the other."""
-    a, b, text = question.a, question.b, question.first
-    if len(inputs.texts) < 2:
+    (a, b), text, grid = _instructions(context), context.selected.row, context.grid
+    if grid.n_texts < 2:
         return ()
-    grid = runtime.grid(inputs)
     change = neighbor_change(grid.embeddings[a], grid.embeddings[b], text, k=N_NEIGHBORS)
-    return movement_figures.neighbor_sentences(change, inputs.texts, a=a, b=b)
+    return movement_figures.neighbor_sentences(change, grid.texts, a=a, b=b)
 
 
-def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def explain_divergence(context: Context) -> Drawing:
     """Where in the network two instructions make the same tokens differ."""
-    a, b = question.a, question.b
-    pairs = [(inputs.instructions[k], inputs.texts[question.first]) for k in (a, b)]
-    first, second = runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs, deep=True)
+    a, b = _instructions(context)
+    first, second = _under_both(context, deep=True)
     if first.layers is None or second.layers is None:
         raise ValueError("deep encodings carry their layers")
     of_texts = [text_part(pair) if pools_one(pair) or pools_instruction(pair) else pair for pair in (first, second)]
@@ -202,7 +201,7 @@ def explain_divergence(runtime: Runtime, inputs: Inputs, question: Question) -> 
     sentences = (
         f"The same tokens differ by {number(means[last])} after block {last}, by {number(means[1])} after block 1 "
         "(1 − cosine, on average).",
-        _start(float(means[0]), is_t5=runtime.template(inputs.checkpoint_id) is None),
+        _start(float(means[0]), is_t5=context.runtime.template(context.inputs.checkpoint_id) is None),
     )
     return Drawing((layer_figures.DIVERGENCE_NOT_SHOWN,), layer_figures.divergence_panels(result, a=a, b=b), sentences)
 
@@ -215,30 +214,30 @@ def _start(difference: float, *, is_t5: bool) -> str:
     return f"They start equal, at 0{': T5 adds no position to what it embeds' if is_t5 else ''}."
 
 
-def explain_read_out(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def explain_read_out(context: Context) -> Drawing:
     """The similarity matrix that each layer would give."""
-    encoder = runtime.encoder(inputs.checkpoint_id)
+    inputs, encoder, selected = context.inputs, context.encoder, context.selected
     texts = inputs.texts[:MAX_LAYER_TEXTS]
-    instruction = inputs.instructions[question.a]
+    instruction = inputs.instructions[selected.instruction]
     encoded = encoder.encode_tokens([(instruction, text) for text in texts], deep=True)
     read = [
         pooled_layers(encoder.read_out(pair.layers), pair.pooling_mask) for pair in encoded if pair.layers is not None
     ]
     result = layer_similarity(np.stack(read, axis=1))
     last = len(result.matrices) - 1
-    layer = min(question.layer, last)
+    layer = min(int(context.options["explain.layer"]), last)
     chosen = [layer] if layer == last else [layer, last]
     sentences = [f"Layer {layer} of {last}, read out as the last one is: final norm, pooling, linear layers."]
     if len(inputs.texts) > len(texts):
         sentences.append(f"The first {len(texts)} of {len(inputs.texts)} texts are shown.")
-    drawn = layer_figures.layer_similarity_panels(result, chosen, texts, instruction=question.a)
+    drawn = layer_figures.layer_similarity_panels(result, chosen, texts, instruction=selected.instruction)
     return Drawing((layer_figures.READ_OUT_NOT_SHOWN,), drawn, tuple(sentences))
 
 
-def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def explain_attention(context: Context) -> Drawing:
     """Where the text's tokens look: at the instruction, at the text, at ``</s>``."""
-    pair = (inputs.instructions[question.a], inputs.texts[question.first])
-    (encoded,) = runtime.encoder(inputs.checkpoint_id).encode_tokens([pair], deep=True)
+    pair = (context.inputs.instructions[context.selected.instruction], context.inputs.texts[context.selected.row])
+    (encoded,) = context.encoder.encode_tokens([pair], deep=True)
     if encoded.attentions is None:
         raise ValueError("deep encodings carry their attention weights")
     result = segment_attention(encoded.attentions, encoded.segments)
@@ -251,14 +250,13 @@ def explain_attention(runtime: Runtime, inputs: Inputs, question: Question) -> D
     return Drawing((layer_figures.ATTENTION_NOT_SHOWN,), layer_figures.attention_panels(result), sentences)
 
 
-def explain_writes(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def explain_writes(context: Context) -> Drawing:
     """Who wrote the cosine of two texts, under one instruction or two, and what it is without any."""
-    encoder = runtime.encoder(inputs.checkpoint_id)
-    texts = (inputs.texts[question.first], inputs.texts[question.second])
-    which = list(dict.fromkeys((question.a, question.b)))
+    encoder, instructions, texts = context.encoder, context.inputs.instructions, _texts(context)
+    which = list(dict.fromkeys(_instructions(context)))
     shares = []
     for k in which:
-        encoded = encoder.encode_tokens([(inputs.instructions[k], text) for text in texts], deep=True)
+        encoded = encoder.encode_tokens([(instructions[k], text) for text in texts], deep=True)
         first, second = (encoder.direct_writes(pair, read_groups(pair.segments, pair.n_encoded)) for pair in encoded)
         shares.append(write_shares(first, second))
     plain = encoder.encode([("", text) for text in texts])
@@ -267,19 +265,20 @@ def explain_writes(runtime: Runtime, inputs: Inputs, question: Question) -> Draw
         f"Under {letter(k)}, {layer_figures.write_sentence(result)}" for result, k in zip(shares, which, strict=True)
     ]
     sentences.append(f"With the instruction deleted their cosine is {number(without)}.")
-    panels = layer_figures.write_panels(shares, which, inputs.instructions)
+    panels = layer_figures.write_panels(shares, which, instructions)
     return Drawing((layer_figures.WRITES_NOT_SHOWN,), panels, tuple(sentences))
 
 
-def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
+def explain_boundary(context: Context) -> Drawing:
     """Where the instruction ends, and what other implementations would make of the same pair."""
-    instruction, text = inputs.instructions[question.a], inputs.texts[question.first]
-    if runtime.template(inputs.checkpoint_id) is not None:
-        return _explain_mistakes(runtime, inputs, instruction, text)
-    encoded = runtime.encoder(inputs.checkpoint_id).encode_tokens(recipe_pairs(instruction, text))
+    inputs, selected = context.inputs, context.selected
+    instruction, text = inputs.instructions[selected.instruction], inputs.texts[selected.row]
+    if context.runtime.template(inputs.checkpoint_id) is not None:
+        return _explain_mistakes(context.encoder.encode_tokens(mistaken_pairs(instruction, text)))
+    encoded = context.encoder.encode_tokens(recipe_pairs(instruction, text))
     found, results = boundary(encoded[0]), compare_recipes(encoded)
-    title = f"text {question.first + 1}"
-    tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, instruction=question.a)
+    title = f"text {selected.row + 1}"
+    tokens = pooling_figures.boundary_rows(encoded[0], found, title=title, instruction=selected.instruction)
     recipes = pooling_figures.recipe_rows(results)
     return Drawing(
         (pooling_figures.NOT_SHOWN,),
@@ -293,10 +292,8 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
     )
 
 
-def _explain_mistakes(runtime: Runtime, inputs: Inputs, instruction: str, text: str) -> Drawing:
+def _explain_mistakes(encoded: Sequence[TokenEncoding]) -> Drawing:
     """What the usual mistakes make of a pair, for a checkpoint that is told its task by a template."""
-    encoder = runtime.encoder(inputs.checkpoint_id)
-    encoded = encoder.encode_tokens(mistaken_pairs(instruction, text))
     results = compare_mistakes(encoded)
     sentences = [pooling_figures.prompt_sentence(encoded[0].instruction)]
     sentences += [f"{result.recipe}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]]

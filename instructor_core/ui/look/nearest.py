@@ -14,8 +14,8 @@ from instructor_core.ui.components import plot_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.look.canvas import Canvas, Drawing, View, redraw
-from instructor_core.ui.page import Page, Selected, select_by
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.page import EACH, Page, Selected
+from instructor_core.ui.scene.stage import TabOption
 
 TAB = "nearest"
 N_NEAREST = 20
@@ -33,7 +33,7 @@ VIEWS = (
         "Nearest",
         TAB,
         lambda context: Drawing((NEAREST_HOW_TO_READ,), draw(context.grid, context.selected)),
-        follows_selection=lambda _: True,
+        follows_selection=True,
         of_two=True,
     ),
 )
@@ -52,5 +52,5 @@ def build(page: Page, _: Inputs) -> dict[str, TabOption]:
     plots = plot_view(elem_id="nearest-plots", label="Nearest texts")
     explanation = gr.HTML()
     redraw(page, VIEWS, Canvas(explanation, plots), {})
-    select_by(page, plots.item_click, select)
+    plots.item_click(select, page.selected, page.selected, **EACH)
     return {}

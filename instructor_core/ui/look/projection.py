@@ -22,17 +22,8 @@ from instructor_core.ui.components import plot_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, draw, redraw
-from instructor_core.ui.page import (
-    KEEP,
-    Listener,
-    Page,
-    changed_by_visitor,
-    choose_text,
-    listen,
-    options_menu,
-    select_by,
-)
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.page import EACH, KEEP, Listener, Page, changed_by_visitor, choose_text, listen, options_menu
+from instructor_core.ui.scene.stage import TabOption
 
 TAB = "map"
 METHODS = [("PCA, then UMAP", "auto"), ("PCA", "pca"), ("UMAP", "umap")]
@@ -176,5 +167,5 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
         trigger_mode="multiple",  # an option has one listener that waits already
         show_progress="hidden",
     )
-    select_by(page, plots.item_click, choose_text)
+    plots.item_click(choose_text, page.selected, page.selected, **EACH)
     return {name: TabOption(option) for name, option in options.items()}

@@ -8,49 +8,20 @@ from typing import Any
 
 import gradio as gr
 
+from instructor_core.analysis import similarity as cosines
 from instructor_core.analysis.calibration import percentile_matrices
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
 from instructor_core.analysis.neighbors import block_means, cross_block_means
-from instructor_core.analysis.similarity import (
-    cluster_order,
-    cosine_matrix,
-    cross_similarity,
-    difference,
-    instruction_similarity,
-    similarity,
-)
-from instructor_core.figures.neighbors import (
-    BLOCKS_HOW_TO_READ,
-    block_difference_panels,
-    block_panels,
-    cross_block_panels,
-)
+from instructor_core.figures import neighbors as group_figures
+from instructor_core.figures import similarity as figures
 from instructor_core.figures.panels import PanelSet, Selection
-from instructor_core.figures.similarity import (
-    CALIBRATION_HOW_TO_READ,
-    CALIBRATION_NOT_SHOWN,
-    calibration_panels,
-    cross_panels,
-    difference_panels,
-    instruction_panels,
-    label_order,
-    similarity_panels,
-)
 from instructor_core.ui.components import plot_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.gradio_patches import event_data
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, choices, redraw
-from instructor_core.ui.page import (
-    Page,
-    Selected,
-    follow_instructions,
-    instruction_choices,
-    menu,
-    options_menu,
-    select_by,
-)
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.page import EACH, Page, Selected, instruction_choices, menu, options_menu
+from instructor_core.ui.scene.stage import TabOption
 
 TAB = "similarity"
 SCALE, ORDER, FIRST, SECOND = (f"{TAB}.{name}" for name in ("scale", "order", "first", "second"))  # options
@@ -87,27 +58,27 @@ def draw_matrices(context: Context) -> Drawing:
     """One matrix per instruction, of cosines or of the share of unrelated sentence pairs that are less alike."""
     grid, scale = context.grid, context.options[SCALE]
     if is_large(context.inputs):
-        return _of_groups(
-            context.leading, block_panels(block_means(grid, grid_groups(context.leading)), grid.instructions)
-        )
-    result, about = similarity(grid), (grid.texts, grid.labels, grid.instructions)
+        means = block_means(grid, grid_groups(context.leading))
+        return _of_groups(context.leading, group_figures.block_panels(means, grid.instructions))
+    result, about = cosines.similarity(grid), (grid.texts, grid.labels, grid.instructions)
     sides, cut = _sides(context)
     if scale != "percentile":
-        return _of_texts(context, similarity_panels(result, *about, **sides, scale=scale), NOTES["matrices"], cut)
+        drawn = figures.similarity_panels(result, *about, **sides, scale=scale)
+        return _of_texts(context, drawn, NOTES["matrices"], cut)
     percentiles = percentile_matrices(result.matrices, context.runtime.backgrounds(context.inputs))
-    drawn = similarity_panels(result, *about, **sides, percentiles=percentiles)
-    return _of_texts(context, drawn, NOTES["percentile"], CALIBRATION_NOT_SHOWN, cut)
+    drawn = figures.similarity_panels(result, *about, **sides, percentiles=percentiles)
+    return _of_texts(context, drawn, NOTES["percentile"], figures.CALIBRATION_NOT_SHOWN, cut)
 
 
 def draw_difference(context: Context) -> Drawing:
     """The matrix under the first instruction minus that under the second."""
     grid, a, b = context.grid, *_two(context)
     if is_large(context.inputs):
-        return _of_groups(
-            context.leading, block_difference_panels(block_means(grid, grid_groups(context.leading)), a, b)
-        )
+        means = block_means(grid, grid_groups(context.leading))
+        return _of_groups(context.leading, group_figures.block_difference_panels(means, a, b))
     sides, cut = _sides(context)
-    drawn = difference_panels(difference(similarity(grid), a, b), grid.texts, grid.labels, **sides)
+    result = cosines.difference(cosines.similarity(grid), a, b)
+    drawn = figures.difference_panels(result, grid.texts, grid.labels, **sides)
     return _of_texts(context, drawn, NOTES["difference"], cut)
 
 
@@ -116,25 +87,26 @@ def draw_cross(context: Context) -> Drawing:
     grid, a, b = context.grid, *_two(context)
     if is_large(context.inputs):
         blocks = cross_block_means(grid, grid_groups(context.leading), rows=a, columns=b)
-        return _of_groups(context.leading, cross_block_panels(blocks, grid.instructions, rows=a, columns=b))
+        drawn = group_figures.cross_block_panels(blocks, grid.instructions, rows=a, columns=b)
+        return _of_groups(context.leading, drawn)
     sides, cut = _sides(context)
-    result = cross_similarity(grid, rows=a, columns=b)
-    return _of_texts(
-        context, cross_panels(result, grid.texts, grid.labels, grid.instructions, **sides), NOTES["cross"], cut
-    )
+    result = cosines.cross_similarity(grid, rows=a, columns=b)
+    drawn = figures.cross_panels(result, grid.texts, grid.labels, grid.instructions, **sides)
+    return _of_texts(context, drawn, NOTES["cross"], cut)
 
 
 def draw_instructions(context: Context) -> Drawing:
     """Instructions against instructions, on the selected text and on all."""
     grid = context.grid
-    results = [instruction_similarity(grid, text) for text in (context.selected.row, None)]
-    return Drawing((NOTES["instructions"],), instruction_panels(results, grid.texts, grid.instructions))
+    results = [cosines.instruction_similarity(grid, text) for text in (context.selected.row, None)]
+    return Drawing((NOTES["instructions"],), figures.instruction_panels(results, grid.texts, grid.instructions))
 
 
 def draw_unrelated(context: Context) -> Drawing:
     """How alike unrelated sentences are under each instruction: where zero is."""
-    backgrounds = context.runtime.backgrounds(context.inputs)
-    return Drawing((CALIBRATION_HOW_TO_READ,), calibration_panels(backgrounds, context.inputs.instructions))
+    backgrounds, instructions = context.runtime.backgrounds(context.inputs), context.inputs.instructions
+    drawn = figures.calibration_panels(backgrounds, instructions)
+    return Drawing((figures.CALIBRATION_HOW_TO_READ,), drawn)
 
 
 def is_large(inputs: Inputs) -> bool:
@@ -161,7 +133,7 @@ def _of_texts(context: Context, drawn: PanelSet, *notes: str) -> Drawing:
 def _of_groups(grid: EmbeddingGrid, drawn: PanelSet) -> Drawing:
     """Matrices of mean cosines between groups, which stand for those of many texts."""
     instead = f"Texts have a matrix up to {MAX_COMPARED}; here are {grid.n_texts}. Nearest shows them in words."
-    return Drawing((BLOCKS_HOW_TO_READ, grid_groups(grid).rule, instead), drawn)
+    return Drawing((group_figures.BLOCKS_HOW_TO_READ, grid_groups(grid).rule, instead), drawn)
 
 
 def display_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
@@ -173,9 +145,9 @@ def display_order(grid: EmbeddingGrid, order: str) -> tuple[Sequence[int], str]:
         cut = f"The matrix shows the first {MAX_SHOWN} of {grid.n_texts} texts."
     if order == "clustered":
         first = grid.embeddings[0, : len(indices)]
-        indices = [int(i) for i in cluster_order(cosine_matrix(first, first))]
+        indices = [int(i) for i in cosines.cluster_order(cosines.cosine_matrix(first, first))]
     elif order == "label" and grid.labels is not None:
-        indices = label_order(grid.labels[: len(indices)])
+        indices = figures.label_order(grid.labels[: len(indices)])
     elif order == "auto":
         groups = grid_groups(grid)  # those of the labels where there are two
         indices = sorted(indices, key=lambda i: int(groups.index[i]))
@@ -195,7 +167,15 @@ VIEWS = (
     View("matrices", "One matrix per instruction", TAB, draw_matrices, (SCALE, ORDER), of_two=True),
     View("difference", "Difference of two", TAB, draw_difference, (ORDER, FIRST, SECOND), of_two=True),
     View("cross", "Rows and columns apart", TAB, draw_cross, (ORDER, FIRST, SECOND), of_two=True),
-    View("instructions", "Instruction × instruction", TAB, draw_instructions, (ORDER,), lambda _: True, of_two=True),
+    View(
+        "instructions",
+        "Instruction × instruction",
+        TAB,
+        draw_instructions,
+        (ORDER,),
+        follows_selection=True,
+        of_two=True,
+    ),
     View("unrelated", "Unrelated sentences: where zero is", TAB, draw_unrelated, of_two=True),
 )
 
@@ -213,14 +193,8 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     a.visible = b.visible = False
     plots = plot_view(elem_id="similarity-plots", label="Similarity matrices")
     explanation = gr.HTML()
-    options = {
-        f"{TAB}.view": view,
-        SCALE: scale,
-        ORDER: order,
-        FIRST: a,
-        SECOND: b,
-    }
+    options = {f"{TAB}.view": view, SCALE: scale, ORDER: order, FIRST: a, SECOND: b}
     redraw(page, VIEWS, Canvas(explanation, plots), options)
-    follow_instructions(page, a, b)
-    select_by(page, plots.item_click, select, [page.inputs, page.selected, view])
+    page.follow_instructions(a, b)
+    plots.item_click(select, [page.inputs, page.selected, view], page.selected, **EACH)
     return {name: TabOption(option, names_instruction=name in (FIRST, SECOND)) for name, option in options.items()}

@@ -20,8 +20,8 @@ from instructor_core.figures.tokens import token_dimension_panels, token_similar
 from instructor_core.ui.components import plot_view, token_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, choices, redraw
-from instructor_core.ui.page import LATEST, Page, Selected, follow, menu, options_menu, text_choices
-from instructor_core.ui.scene.options import TabOption
+from instructor_core.ui.page import LATEST, Page, Selected, menu, options_menu, text_choices
+from instructor_core.ui.scene.stage import TabOption
 
 if TYPE_CHECKING:
     from instructor_core.encoder import TokenEncoding
@@ -41,7 +41,7 @@ def _draw(view: str, context: Context) -> Drawing:
     """The token rows and the heatmaps of the selected text under every instruction."""
     inputs, selected = context.inputs, context.selected
     pairs = [(instruction, inputs.texts[selected.row]) for instruction in inputs.instructions]
-    encodings = context.runtime.encoder(inputs.checkpoint_id).encode_tokens(pairs)
+    encodings = context.encoder.encode_tokens(pairs)
     clipped = [min(encoding.n_encoded, MAX_TOKENS) for encoding in encodings]
     vectors = [encoding.projected[:n] for encoding, n in zip(encodings, clipped, strict=True)]
     tokens = [encoding.tokens[:n] for encoding, n in zip(encodings, clipped, strict=True)]
@@ -60,7 +60,7 @@ def _draw(view: str, context: Context) -> Drawing:
 
 
 VIEWS = tuple(
-    View(name, title, TAB, partial(_draw, name), ("tokens.order", "tokens.n_dimensions"), lambda _: True)
+    View(name, title, TAB, partial(_draw, name), ("tokens.order", "tokens.n_dimensions"), follows_selection=True)
     for name, title in (("dimensions", "token × dimension"), ("similarity", "token × token"))
 )
 
@@ -121,7 +121,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     explanation = gr.HTML()
     options = {"tokens.view": view, "tokens.order": order, "tokens.n_dimensions": n_dimensions}
     redraw(page, VIEWS, Canvas(explanation, plots, rows=rows), options)
-    follow(page, chosen_text, [page.inputs, page.selected], [text])
+    page.follow(chosen_text, [page.inputs, page.selected], [text])
     text.input(
         lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
         [text, page.selected],

@@ -42,8 +42,3 @@ class Scene:
     # By name; those not named have their defaults. None leaves all as they are.
     options: Mapping[str, Option] | None = field(default_factory=dict)
     label_name: str = ""  # of the column that the labels came from, which Test words tasks with; "" if it is not known
-
-    @property
-    def view(self) -> Option:
-        """The view of the place in front; None for its default."""
-        return (self.options or {}).get(VIEW_OPTIONS.get(self.place, ""))

@@ -22,10 +22,10 @@ from instructor_core.ui.data.inputs import (
     MAX_TEXTS,
     Inputs,
     join_ready,
+    one_line,
 )
-from instructor_core.ui.data.strings import one_line
 from instructor_core.ui.page import Selected
-from instructor_core.ui.scene import Option, Scene
+from instructor_core.ui.scene import TABS, Option, Scene
 
 VERSION = 3  # 2 knew one checkpoint alone; in 1 the place was called a tab: both are read as well
 MAX_LINK = 7_000  # characters of the parameter: every browser, server and proxy on the way takes 8,000 in all
@@ -50,7 +50,7 @@ def encode_scene(scene: Scene) -> str:
     return link
 
 
-def decode_scene(link: str, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
+def decode_scene(link: str, *, checkpoints: Collection[str]) -> tuple[Scene, int]:
     """Return the scene that a link holds, and how many of its options were left out: no plain values, or too many.
 
     An unknown place is passed over for the first; anything else that `encode_scene` did not write is a UserError.
@@ -67,7 +67,7 @@ def decode_scene(link: str, *, checkpoints: Collection[str], places: Collection[
         raise UserError(_NOT_A_LINK.format(f"it unpacks to more than {MAX_LINK_BYTES / 1e6:.0f} MB"))
     if not unpacker.eof:
         raise UserError(_NOT_A_LINK.format("it is cut off or mistyped"))
-    return _scene(content, checkpoints=checkpoints, places=places)
+    return _scene(content, checkpoints=checkpoints)
 
 
 def scene_file(scene: Scene) -> bytes:
@@ -81,13 +81,13 @@ def scene_file(scene: Scene) -> bytes:
     return content
 
 
-def read_scene_file(content: bytes, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
+def read_scene_file(content: bytes, *, checkpoints: Collection[str]) -> tuple[Scene, int]:
     """Return what a file holds, as `decode_scene` does."""
     if len(content) > MAX_FILE_BYTES:
         raise UserError(
             f"A state file may have {MAX_FILE_BYTES / 1e6:.0f} MB: got {len(content) / 1e6:.1f} MB. Choose another."
         )
-    return _scene(content, checkpoints=checkpoints, places=places)
+    return _scene(content, checkpoints=checkpoints)
 
 
 def form_of(scene: Scene) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def form_of(scene: Scene) -> dict[str, Any]:
     }
 
 
-def scene_of(fields: Mapping[str, Any], inputs: Inputs, *, places: Collection[str]) -> tuple[Scene, int]:
+def scene_of(fields: Mapping[str, Any], inputs: Inputs) -> tuple[Scene, int]:
     """Return the scene that shows inputs as a form says, and how many options were left out.
 
     What the form says of an unknown place or of a selection outside the inputs is passed over.
@@ -113,7 +113,7 @@ def scene_of(fields: Mapping[str, Any], inputs: Inputs, *, places: Collection[st
         inputs = replace(inputs, checkpoint_id=f"{inputs.checkpoint}\n{template[:MAX_INSTRUCTION]}")
     place = fields.get("tab" if fields.get("v") == 1 else "place")
     options, n_ignored = _options(fields.get("options", {}))
-    place = place if isinstance(place, str) and place in places else next(iter(places))
+    place = place if isinstance(place, str) and place in TABS else next(iter(TABS))
     labelled = fields.get("labelled")
     label_name = one_line(labelled[:MAX_NAME]) if isinstance(labelled, str) and inputs.labels else ""
     return Scene(inputs, place, _selected(fields.get("selected")).within(inputs), options, label_name), n_ignored
@@ -134,7 +134,7 @@ def _json(scene: Scene, *, indent: int | None = None) -> str:
     return json.dumps(fields, separators=(",", ":") if indent is None else None, indent=indent, allow_nan=False)
 
 
-def _scene(content: bytes, *, checkpoints: Collection[str], places: Collection[str]) -> tuple[Scene, int]:
+def _scene(content: bytes, *, checkpoints: Collection[str]) -> tuple[Scene, int]:
     try:
         fields = json.loads(content.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:  # malformed UTF-8 or JSON, NaN, a number of thousands of digits
@@ -154,7 +154,7 @@ def _scene(content: bytes, *, checkpoints: Collection[str], places: Collection[s
     if beside not in ("", checkpoint):  # in the order of the menu, which offers two only in that
         first, second = (name for name in checkpoints if name in (checkpoint, beside))
         inputs = replace(inputs, checkpoint_id=first, beside_id=second)
-    return scene_of(fields, inputs, places=places)
+    return scene_of(fields, inputs)
 
 
 def _refuse(constant: str) -> float:
@@ -181,25 +181,16 @@ def _label_columns(value: object, n_texts: int) -> tuple[tuple[str, ...], ...]:
 
 def _selected(value: object) -> Selected:
     """Indices that can be used; what is no index is taken for the default."""
-    fallback = Selected()
-    if not isinstance(value, list) or len(value) != 3:
-        return fallback
-    if not all(isinstance(index, int) and not isinstance(index, bool) and index >= 0 for index in value):
-        return fallback
-    return Selected(*value)
+    if isinstance(value, list) and len(value) == 3 and all(type(index) is int and index >= 0 for index in value):
+        return Selected(*value)
+    return Selected()
 
 
 def _options(value: object) -> tuple[dict[str, Option], int]:
     """Names with plain values, and how many were left out; whether an option takes its value is for the page to say."""
     if not isinstance(value, dict):
         return {}, 1
-
-    def plain(entry: Any) -> bool:
-        return (
-            entry is None
-            or isinstance(entry, bool | int | float)
-            or (isinstance(entry, str) and len(entry) <= MAX_OPTION_VALUE)
-        )
-
-    taken = [(name, entry) for name, entry in value.items() if len(name) <= MAX_NAME and plain(entry)][:MAX_OPTIONS]
+    plain = [(name, entry) for name, entry in value.items() if isinstance(entry, str | int | float | None)]
+    short = [(name, entry) for name, entry in plain if len(name) <= MAX_NAME and len(str(entry)) <= MAX_OPTION_VALUE]
+    taken = short[:MAX_OPTIONS]
     return dict(taken), len(value) - len(taken)

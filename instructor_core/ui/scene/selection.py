@@ -18,7 +18,7 @@ from instructor_core.figures.theme import shorten
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.data.samples import sample
 from instructor_core.ui.feedback import boundary, chip, note
-from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, bring_to_front, follow, listen, news
+from instructor_core.ui.page import IN_TURN, Listener, Page, Selected, listen, news
 from instructor_core.ui.server.runtime import Runtime
 
 WAYS = (("all words", "pair"), ("without a word", "deletion"), ("inside the model", "divergence"))  # (button, view)
@@ -109,19 +109,19 @@ def _named(inputs: Inputs, index: int) -> str:
     return f"<p><b>{index + 1}</b> <span>{escape(shorten(inputs.texts[index], 120))}{label}</span></p>"
 
 
-def build_bottom(page: Page, start: Inputs) -> None:
+def build_bottom(page: Page) -> None:
     """Lay out the line that says what the instructions did to the texts, and the way to the test."""
-    nearest = gr.HTML(describe_nearest(page.runtime, start), elem_id="nearest-line")
-    test = gr.Button("Test your instructions", size="sm", min_width=90, elem_id="test-it")
-
-    follow(page, lambda inputs: [describe_nearest(page.runtime, inputs)], [page.inputs], [nearest])
-    bring_to_front(page, "lab", test)
+    nearest = gr.HTML(elem_id="nearest-line")
+    page.follow(lambda inputs: [describe_nearest(page.runtime, inputs)], [page.inputs], [nearest])
+    page.bring_to_front("lab", gr.Button("Test your instructions", size="sm", min_width=90, elem_id="test-it"))
 
 
-def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.components.Component) -> None:
+def build_selection(page: Page, why_view: gr.components.Component) -> None:
     """Lay out what is said of the two selected texts, and the ways into the explanation."""
-    line = gr.HTML(describe_selection(start, selected), elem_id="selection-line")
-    card = gr.HTML(describe_why(page.runtime, start, selected), elem_id="why-card")
+    chosen = [page.inputs, page.selected]
+    line = gr.HTML(elem_id="selection-line")
+    page.follow(lambda inputs, selected: [describe_selection(inputs, selected)], chosen, [line])
+    card = gr.HTML(describe_why(page.runtime, *(state.value for state in chosen)), elem_id="why-card")
     with gr.Row(elem_classes=["ic-buttons"]):
         for words, view in WAYS:
             button = gr.Button(words, size="sm", min_width=60, elem_id=f"why-{view}")
@@ -131,8 +131,6 @@ def build_selection(page: Page, start: Inputs, selected: Selected, why_view: gr.
                 [page.tabs, page.active, why_view, page.restored],
                 **IN_TURN,
             )
-    chosen = [page.inputs, page.selected]
-    follow(page, lambda inputs, selected: [describe_selection(inputs, selected)], chosen, [line])
 
     @boundary(lambda _: [""])  # too many may wait: the line above is there
     def why_now(inputs: Inputs, selected: Selected) -> list[str]:

@@ -1,9 +1,10 @@
-"""The components that a scene is written to, and the words over the tabs that say whose texts these are."""
+"""The components that a scene is written to, what a stranger may set them to, and the words over the tabs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -13,11 +14,57 @@ from instructor_core.ui.data.examples import Example
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.data.sidebar import Sidebar, fill
 from instructor_core.ui.feedback import note
-from instructor_core.ui.page import Page, follow, news
-from instructor_core.ui.scene import Scene
-from instructor_core.ui.scene.options import Options
+from instructor_core.ui.page import Page, instruction_choices, news
+from instructor_core.ui.scene import Option, Scene
 
 Updates = dict[Any, Any]
+MAX_TYPED = 20_000  # characters of a field such as the candidates of Test
+
+
+@dataclass(frozen=True)
+class TabOption:
+    """A control of a tab."""
+
+    component: Any
+    names_instruction: bool = False  # a menu of the run's instructions, whose choices come with the run
+    most: float | None = None  # highest value of a slider whose end comes with the checkpoint
+
+    def default(self, inputs: Inputs) -> Any:
+        """Return what sets the control to the value that the page begins with."""
+        if self.names_instruction:
+            last = len(inputs.instructions) - 1
+            return gr.update(choices=instruction_choices(inputs), value=min(self.component.value, last))
+        return "" if self.component.value is None else self.component.value
+
+    def restored(self, value: Option, inputs: Inputs) -> Any | None:
+        """Return what sets the control to a value of a link, or None if a visitor could not have chosen it."""
+        if self.names_instruction:
+            choices = instruction_choices(inputs)
+            known = any(type(value) is int and value == k for _, k in choices)
+            return gr.update(choices=choices, value=value) if known else None
+        if not takes(self.component, value, most=self.most):
+            return None
+        if self.most is not None and isinstance(value, int | float):
+            return gr.update(maximum=max(value, self.component.maximum), value=value)
+        return value
+
+
+def takes(component: Any, value: Option, *, most: float | None = None) -> bool:
+    """Return whether a visitor could have chosen this value of a link; `most` replaces the component's own bound."""
+    if isinstance(component, gr.Checkbox):
+        return isinstance(value, bool)
+    if isinstance(component, gr.Slider | gr.Number):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        low, high = component.minimum, component.maximum if most is None else most
+        return (low is None or value >= low) and (high is None or value <= high)
+    if isinstance(component, gr.Dropdown | gr.Radio):
+        return any(type(offered) is type(value) and offered == value for _, offered in component.choices)
+    if isinstance(component, gr.Textbox | gr.State):
+        return isinstance(value, str) and len(value) <= MAX_TYPED
+    return False
 
 
 @dataclass(frozen=True)
@@ -38,7 +85,7 @@ class Stage:
     checkpoint: gr.Dropdown
     line: gr.HTML  # over the tabs
     example: gr.Dropdown
-    options: Options  # by name; each is set only to a value that it offers
+    options: Mapping[str, TabOption]  # by name; each is set only to a value that it offers
     words: gr.State  # with the `Words` of a scene that was restored, or None
 
     @property
@@ -88,14 +135,14 @@ class Stage:
             updates[option.component] = option.default(inputs) if value is None else value
         return updates
 
-    def n_ignored(self, scene: Scene) -> int:
-        """Return how many options of a scene the page does not know or does not offer the value of."""
-        given = scene.options or {}
-        offered = (
-            name in self.options and self.options[name].restored(value, scene.inputs) is not None
-            for name, value in given.items()
-        )
-        return len(given) - sum(offered)
+    def possible(self, scene: Scene) -> Scene:
+        """Return a scene with those of its options that the page knows and offers the value of."""
+        given = {
+            name: value
+            for name, value in (scene.options or {}).items()
+            if name in self.options and self.options[name].restored(value, scene.inputs) is not None
+        }
+        return replace(scene, options=given)
 
 
 def label_name(words: Words | None, inputs: Inputs) -> str:
@@ -123,8 +170,7 @@ def words_about(inputs: Inputs, examples: Sequence[Example], words: Words | None
 
 def follow_words(stage: Stage, examples: Sequence[Example]) -> None:
     """Keep the line over the tabs and the menu of examples true of the texts on screen."""
-    follow(
-        stage.page,
+    stage.page.follow(
         lambda inputs, words: list(words_about(inputs, examples, words)),
         [stage.page.inputs, stage.words],
         [stage.line, stage.example],

@@ -27,8 +27,7 @@ from instructor_core.cache import CachedEncoder
 from instructor_core.errors import UserError
 from instructor_core.hub import BUNDLED
 from instructor_core.ui.data.fingerprints import fingerprints
-from instructor_core.ui.data.inputs import Inputs, join_ready
-from instructor_core.ui.data.strings import one_line
+from instructor_core.ui.data.inputs import Inputs, join_ready, one_line
 from instructor_core.ui.data.text_warnings import text_warnings
 from instructor_core.ui.server import api_contract as contract
 from instructor_core.ui.server.api_contract import MAX_API_CHARACTERS, MAX_API_NUMBERS
@@ -36,8 +35,7 @@ from instructor_core.ui.server.api_schema import checked, for_programs
 from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import larger_than
-from instructor_core.ui.trial.comparison import ScoreBook, compare
-from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.comparison import Request, ScoreBook, compare
 
 CONCURRENCY = 16  # answers are large: these many are made at a time, the others wait
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import BeforeValidator, Field
 
 from instructor_core.analysis import fingerprint, label_task, projection, units
+from instructor_core.table.cells import well_formed
 from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_INSTRUCTION, MAX_INSTRUCTIONS
-from instructor_core.ui.data.strings import well_formed
 
 MAX_API_TEXTS = 500
 MAX_API_CHARACTERS = 500_000  # of all texts together

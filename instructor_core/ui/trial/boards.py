@@ -20,8 +20,16 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.hub import BUNDLED
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.server.runtime import Runtime
-from instructor_core.ui.trial.comparison import MAX_PAIRS, Comparison, ScoreBook, compare, worded
-from instructor_core.ui.trial.request import Finding, Request, Steps
+from instructor_core.ui.trial.comparison import (
+    MAX_PAIRS,
+    Comparison,
+    Finding,
+    Request,
+    ScoreBook,
+    Steps,
+    compare,
+    worded,
+)
 
 if TYPE_CHECKING:
     from instructor_core.families.templates import Template

@@ -1,10 +1,11 @@
-"""Candidates beside controls on labelled texts: embedded and scored step by step, and the decision among them."""
+"""What Test is asked and answers; and candidates beside controls on labelled texts, scored step by step."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from instructor_core.analysis.controls import Entry, Role, one_space, with_controls
 from instructor_core.analysis.decision import Decision, decide_by_neighbors
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.label_task import LabelTask, label_task
+from instructor_core.analysis.label_task import LabelTask, Metric, label_task
 from instructor_core.analysis.labels import label_issues, usable_task
 from instructor_core.analysis.leaderboard import Leaderboard, leaderboard
 from instructor_core.analysis.metrics import vote
@@ -21,15 +22,71 @@ from instructor_core.analysis.suggest import WordedTask, worded_tasks
 from instructor_core.analysis.wordings import WordingSpread, wording_spread
 from instructor_core.cache import BoundedStore
 from instructor_core.errors import UserError
+from instructor_core.figures.panels import PanelSet
+from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs, join_ready
 from instructor_core.ui.data.samples import only, sample
+from instructor_core.ui.page import Selected
 from instructor_core.ui.server.progress import encode_grid
 from instructor_core.ui.server.runtime import Runtime
-from instructor_core.ui.trial.request import Request
 
 MAX_CANDIDATES = 24
 MAX_LABELLED = 1000  # texts that a leaderboard compares; more are a matter of minutes, not of insight
 MAX_PAIRS = 30_000  # of texts and instructions of a leaderboard: about a minute of the bundled checkpoint on two cores
+
+
+@dataclass(frozen=True)
+class Request:
+    """What Test was asked: instructions and a text by their index in the run, and what was typed or chosen."""
+
+    a: int = 0
+    b: int = 1
+    text: int = 0
+    candidates: str = ""  # further instructions to compare, one per line
+    queries: str = ""  # one per line, each with a label or without
+    metric: Metric = Metric.ACCURACY
+    row: str = ""  # name of the leaderboard row whose confusion is shown; "" for that of the decision
+    many: bool = False  # whether many wordings of each task are tried
+    columns: tuple[str, ...] = ()  # names of the columns that the labels came from, as far as they are known
+
+
+def subject(inputs: Inputs) -> str:
+    """Return what many wordings are tried for: they are not tried on other texts by themselves."""
+    return hashlib.sha256(repr((inputs.checkpoint_id, inputs.texts, inputs.labels)).encode()).hexdigest()[:16]
+
+
+def request_of(inputs: Inputs, selected: Selected, options: Mapping[str, Any]) -> Request:
+    """Return what the options of Test ask: a menu may lag behind the run, and a field that was never shown has None."""
+    last = len(inputs.instructions) - 1
+    return Request(
+        min(options["lab.first"] or 0, last),
+        min(options["lab.second"] or 0, last),
+        selected.within(inputs).row,
+        options["lab.candidates"] or "",
+        options["lab.queries"] or "",
+        Metric[options["lab.metric"]],
+        options["lab.row"],
+        options["lab.many"] == subject(inputs),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What Test shows: how to read it and what it does not show, the result in words, and figures."""
+
+    how_to_read: str
+    sentences: tuple[str, ...]
+    panels: PanelSet
+    rows: TokenRows | None = None
+    table: list[list[str | float]] | None = None
+    snippet: str = ""  # Python that follows the decision
+    instruction: str = ""  # that the decision names, or that of the row that was asked about
+    beside: str = ""  # the decision under a second checkpoint
+    step: str = ""  # one thing to do next
+    cost: str = ""  # what trying many wordings would take
+
+
+Steps = Generator[str, None, Finding]  # lines of progress, and what was found
 
 
 @dataclass(frozen=True, eq=False)

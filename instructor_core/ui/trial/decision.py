@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from html import escape
@@ -15,18 +14,16 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.labels import Merge, label_issues, merged
 from instructor_core.analysis.leaderboard import Standing, Verdict
 from instructor_core.analysis.numbers import counted, number
-from instructor_core.ui.data.downloads import new_path
-from instructor_core.ui.data.exports import write_table_csv
+from instructor_core.ui.data.exports import new_path, write_table_csv
 from instructor_core.ui.data.inputs import Inputs, format_texts
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
-from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Page
+from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Selected
 from instructor_core.ui.scene.stage import Words, label_name
 from instructor_core.ui.server.progress import described
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import TABLE_HEADERS, compare_instructions
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Finding, Request
+from instructor_core.ui.trial.comparison import Finding, ScoreBook, request_of
 
 UNLABELLED = (
     "No decision without labels: nothing says which texts belong together.",
@@ -43,11 +40,6 @@ SHORT = {  # of a verdict, which the caption explains once
     Standing.BETTER.value: "better",
     Standing.WORSE.value: "worse",
 }
-
-
-def subject(inputs: Inputs) -> str:
-    """Return what many wordings are tried for: they are not tried on other texts by themselves."""
-    return hashlib.sha256(repr((inputs.checkpoint_id, inputs.texts, inputs.labels)).encode()).hexdigest()[:16]
 
 
 class DecisionView(NamedTuple):
@@ -68,36 +60,46 @@ class DecisionView(NamedTuple):
     key: Any = KEEP  # what it was made for
 
 
-@boundary(lambda message: _only(note(message, error=True)))
+EMPTY = DecisionView(
+    line=status(""),
+    stop=HIDDEN,
+    findings="",
+    plots=None,
+    note="",
+    reasons="",
+    table="",
+    snippet=HIDDEN,
+    rows=[],
+    instruction="",
+    key=None,
+)
+
+
+@boundary(lambda message: EMPTY._replace(findings=note(message, error=True)))
 def decide(
-    page: Page,
+    runtime: Runtime,
     book: ScoreBook,
+    names: Sequence[str],
+    before: object,
     active: str,
     inputs: Inputs,
-    before: object,
-    tried: str,
+    selected: Selected,
     words: Words | None,
-    candidates: str | None,
-    metric: str,
+    *values: Any,
 ) -> Generator[DecisionView, None, None]:
-    """Compare the instructions step by step."""
-    typed = candidates or ""  # a field that was never shown sends None
-    many = tried == subject(inputs)
-    key = (inputs, many, typed, metric)
+    """Compare the instructions step by step, as the options with these names and values ask."""
+    columns = tuple(filter(None, [label_name(words, inputs)]))
+    request = replace(request_of(inputs, selected, dict(zip(names, values, strict=True))), columns=columns)
+    key = (inputs, request.many, request.candidates, request.metric)
     if active != TAB or key == before:
         yield DecisionView()
         return
-    yield DecisionView(
-        more=HIDDEN if inputs.labels is None else SHOWN,
-        merges=merge_buttons(label_issues(inputs.labels or ()).merges),
-    )
     if inputs.labels is None:
-        yield _only(sentence_list(UNLABELLED), key)
+        yield EMPTY._replace(more=HIDDEN, findings=sentence_list(UNLABELLED), merges="", key=key)
         return
-    columns = tuple(filter(None, [label_name(words, inputs)]))
-    request = Request(candidates=typed, metric=Metric[metric], many=many, columns=columns)
+    yield DecisionView(more=SHOWN, merges=merge_buttons(label_issues(inputs.labels).merges))
     finding = yield from described(
-        compare_instructions(page.runtime, book, inputs, request),
+        compare_instructions(runtime, book, inputs, request),
         lambda line: DecisionView(line=status(line), stop=SHOWN),
     )
     yield decided(finding, key)
@@ -106,43 +108,20 @@ def decide(
 def decided(finding: Finding, key: object) -> DecisionView:
     """Return what shows a finding."""
     headline, *reasons = finding.sentences
-    rows = finding.table or []
+    rows, items = finding.table or [], "".join(f"<li>{escape(sentence)}</li>" for sentence in reasons)
     return DecisionView(
         line=status(finding.cost),
         stop=HIDDEN,
         findings=sentence_list([headline, *filter(None, [finding.beside, finding.step])]),
         plots=finding.panels.to_json(),
         note=note(finding.how_to_read),
-        reasons=list_of(reasons),
+        reasons=f'<div class="ic-findings"><ul>{items}</ul></div>' if items else "",
         table=table_html(rows),
         snippet=gr.update(value=finding.snippet, visible=True),
         rows=rows,
         instruction=finding.instruction,
         key=key,
     )
-
-
-def _only(words: str, key: object = None) -> DecisionView:
-    """What shows nothing but words."""
-    return DecisionView(
-        line=status(""),
-        stop=HIDDEN,
-        findings=words,
-        plots=None,
-        note="",
-        reasons="",
-        table="",
-        snippet=gr.update(value="", visible=False),
-        rows=[],
-        instruction="",
-        key=key,
-    )
-
-
-def list_of(sentences: Sequence[str]) -> str:
-    """Return sentences as a quiet list, escaped."""
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f'<div class="ic-findings"><ul>{items}</ul></div>' if items else ""
 
 
 def table_html(rows: Sequence[Sequence[str | float]]) -> str:

@@ -31,8 +31,7 @@ from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.data.samples import relinked, sample
 from instructor_core.ui.server.progress import encode_grid
 from instructor_core.ui.server.runtime import Runtime
-from instructor_core.ui.trial.comparison import MAX_LABELLED, ScoreBook, candidates_of
-from instructor_core.ui.trial.request import Finding, Request, Steps
+from instructor_core.ui.trial.comparison import MAX_LABELLED, Finding, Request, ScoreBook, Steps, candidates_of
 
 N_FLIPS = 6
 MAX_EDITED = 400  # texts that are embedded under every edit of an instruction

@@ -10,11 +10,10 @@ import gradio as gr
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import load_builder, suggest
-from instructor_core.ui.components import code_view, component, plot_view
-from instructor_core.ui.data.downloads import SAVE_FILE
+from instructor_core.ui.components import code_view, component, plot_view, token_view
+from instructor_core.ui.data.exports import SAVE_FILE
 from instructor_core.ui.data.inputs import Inputs, join_ready
-from instructor_core.ui.data.instructions import add_instruction, objective_choices, show_rows
-from instructor_core.ui.data.sidebar import Sidebar
+from instructor_core.ui.data.sidebar import Sidebar, add_instruction, objective_choices, show_rows
 from instructor_core.ui.feedback import boundary, note, status
 from instructor_core.ui.gradio_patches import cache_folder, event_data
 from instructor_core.ui.look.similarity import TAB as SIMILARITY
@@ -28,15 +27,15 @@ from instructor_core.ui.page import (
     Listener,
     Page,
     connect_stop,
-    follow_instructions,
+    instruction_choices,
     listen,
+    menu,
     news,
-    show_controls_for,
 )
-from instructor_core.ui.scene.options import TabOption
-from instructor_core.ui.trial.closer import Closer, look_closer, show_controls
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.decision import DecisionView, decide, merge_labels, save_rows, subject
+from instructor_core.ui.scene.stage import TabOption
+from instructor_core.ui.trial.closer import DECISION, QUESTIONS, Answer, look_closer
+from instructor_core.ui.trial.comparison import ScoreBook, subject
+from instructor_core.ui.trial.decision import DecisionView, decide, merge_labels, save_rows
 
 METRICS = [(metric.value, metric.name) for metric in Metric]
 
@@ -51,10 +50,9 @@ def suggest_candidates(typed: str, domains: list[str], text_types: list[str], ob
 
 def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
     """Return the matrix, brought to the front, and the fields of instructions with the instruction among them."""
-    known = {join_ready(entry) for entry in typed[:count]}
-    is_new = instruction and instruction not in known
-    rows = add_instruction(instruction.strip(), count, *typed) if is_new else show_rows(count, typed)
-    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *rows]
+    is_new = instruction and instruction not in map(join_ready, typed[:count])
+    shown = add_instruction(typed[:count], instruction) if is_new else typed[:count]
+    return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *show_rows(shown)]
 
 
 def clicked(event: gr.EventData) -> int:
@@ -87,85 +85,102 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
         )
         suggested_now = _suggestions(candidates)
         metric = gr.Dropdown(METRICS, value=Metric.ACCURACY.name, label="Rank by", min_width=200)
+    rows, instruction, decided_for = gr.State([]), gr.State(""), gr.State(None)
     view = DecisionView(
-        more=more,
-        line=line,
-        stop=stop,
-        findings=findings,
-        plots=plots,
-        note=explanation,
-        reasons=reasons,
-        table=table,
-        snippet=snippet,
-        rows=gr.State([]),
-        instruction=gr.State(""),
-        merges=merges,
+        *(more, line, stop, findings, plots, explanation, reasons, table, snippet, rows, instruction, merges),
+        key=decided_for,
+    )
+    instructions = instruction_choices(start)
+    with gr.Row(elem_classes=["ic-options", "ic-closer"]):
+        question = gr.Dropdown(
+            [(entry.words, entry.name) for entry in QUESTIONS],
+            value=DECISION,
+            label="Look closer",
+            elem_id="lab-question",
+            min_width=320,
+            filterable=False,
+        )
+        a = menu("First instruction", instructions, 0)
+        b = menu("Second instruction", instructions, min(1, len(instructions) - 1))
+        a.visible = b.visible = False
+    queries = gr.Textbox(
+        label="Queries, one per line; labels after tabs mark the texts that answer; the selected text if empty",
+        lines=2,
+        max_lines=8,
+        visible=False,
+        elem_classes=["ic-lab-inputs"],
+    )
+    with gr.Row(elem_classes=["ic-status-row"]):
+        closer_stop = gr.Button("Stop", size="sm", min_width=60, elem_id="closer-stop", visible=False)
+        closer_line = gr.HTML(status(""), elem_id="closer-status")
+    answer = Answer(
+        line=closer_line,
+        stop=closer_stop,
+        findings=gr.HTML(elem_id="closer-findings"),
+        rows=token_view(elem_id="lab-rows", label="Words of the instruction", empty=""),
+        plots=plot_view(elem_id="closer-plots", label="Answer to the question", empty=""),
+        note=gr.HTML(elem_id="closer-note"),
         key=gr.State(None),
     )
-    closer = Closer.build(start)
-    tried, book = gr.State(""), ScoreBook()
+    row, tried = gr.State(""), gr.State("")
+    options = {
+        "lab.question": TabOption(question),
+        "lab.candidates": TabOption(candidates),
+        "lab.queries": TabOption(queries),
+        "lab.metric": TabOption(metric),
+        "lab.first": TabOption(a, names_instruction=True),
+        "lab.second": TabOption(b, names_instruction=True),
+        "lab.row": TabOption(row),
+        "lab.many": TabOption(tried),
+    }
 
+    book, names = ScoreBook(), list(options)
+    read = [page.active, page.inputs, page.selected, words, *(option.component for option in options.values())]
+    deciding = Listener(partial(decide, page.runtime, book, names), [decided_for, *read], view)
+    looking = Listener(partial(look_closer, page.runtime, book, names), [answer.key, *read], answer)
+    uses = {entry.name: entry.uses for entry in QUESTIONS}
+    seen = ("lab.queries", "lab.first", "lab.second")
+    page.show_controls_for(
+        question,
+        lambda chosen: [gr.update(visible=name in uses[chosen]) for name in seen],
+        [options[name].component for name in seen],
+    )
+    question.input(lambda: "", None, row, **EACH)  # another question: of no row
     again = gr.State("")  # news: the decision is asked for
-    deciding = Listener(
-        partial(decide, page, book),
-        [page.active, page.inputs, view.key, tried, words, candidates, metric],
-        view,
-    )
-    looking = Listener(
-        partial(look_closer, page, book),
-        [
-            *(page.active, page.inputs, page.selected, closer.answer.key, tried),
-            *(closer.question, candidates, closer.queries, metric, closer.a, closer.b, closer.row),
-        ],
-        closer.answer,
-    )
-    show_controls_for(page, closer.question, show_controls, [closer.queries, closer.a, closer.b])
-    closer.question.input(lambda: "", None, closer.row, **EACH)  # another question: of no row
     shared = [page.active.change, page.inputs.change, page.restored.change]
     job: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4, "concurrency_id": "lab"}
     decision = listen([*shared, candidates.blur, candidates.submit, metric.input, again.change], [deciding], **job)
     more.click(lambda inputs: (subject(inputs), news()), page.inputs, [tried, again], **LATEST)
     suggested_now.then(news, None, again, **QUIET)
-    asked = [page.selected.change, closer.row.change, closer.question.input, closer.a.input, closer.b.input]
-    asked.append(view.key.change)  # what the decision was made for, which scores and label columns follow
-    looked = listen([*shared, *asked, closer.queries.blur, closer.queries.submit], [looking], **job)
+    asked = [page.selected.change, row.change, question.input, a.input, b.input, queries.blur, queries.submit]
+    asked.append(decided_for.change)  # what the decision was made for, which scores and label columns follow
+    looked = listen([*shared, *asked], [looking], **job)
     connect_stop(stop, [decision], line)
-    connect_stop(closer.answer.stop, [looked], closer.answer.line)
+    connect_stop(closer_stop, [looked], closer_line)
     stop.click(lambda: (HIDDEN, ""), None, [stop, tried], **LATEST)
-    closer.answer.stop.click(lambda: HIDDEN, None, closer.answer.stop, **LATEST)
+    closer_stop.click(lambda: HIDDEN, None, closer_stop, **LATEST)
 
-    def open_row(event: gr.EventData, rows: list[list[str | float]]) -> dict[Any, Any]:
+    def open_row(event: gr.EventData, listed: list[list[str | float]]) -> dict[Any, Any]:
         at = clicked(event)
-        if not 0 <= at < len(rows):
-            return {closer.row: KEEP}
-        return {closer.question: "confusions", closer.row: str(rows[at][0])}
+        if not 0 <= at < len(listed):
+            return {row: KEEP}
+        return {question: "confusions", row: str(listed[at][0])}
 
     def merge(event: gr.EventData, inputs: Inputs) -> list[Any]:
         return [*merge_labels(inputs, clicked(event)), news()]
 
-    table.pick(open_row, view.rows, [closer.question, closer.row], **EACH)
+    table.pick(open_row, rows, [question, row], **EACH)
     merges.pick(merge, page.inputs, [sidebar.texts, line, page.restored], **EACH)
-    saved = save.click(
-        partial(save_rows, page.runtime, cache_folder()), [page.inputs, view.rows], [file, line], **LATEST
-    )
+    saved = save.click(partial(save_rows, page.runtime, cache_folder()), [page.inputs, rows], [file, line], **LATEST)
     saved.then(None, file, js=SAVE_FILE, **LATEST)
-    follow_instructions(page, closer.a, closer.b)
+    page.follow_instructions(a, b)
     use.click(
         lambda *typed: [*open_instruction(*typed), news()],
-        [view.instruction, sidebar.count, *sidebar.fields],
-        [page.tabs, page.active, sidebar.count, *sidebar.rows, *sidebar.fields, page.restored],
+        [instruction, sidebar.count, *sidebar.fields],
+        [page.tabs, page.active, *sidebar.instructions, page.restored],
         **IN_TURN,
     )
-    return {
-        "lab.question": TabOption(closer.question),
-        "lab.candidates": TabOption(candidates),
-        "lab.queries": TabOption(closer.queries),
-        "lab.metric": TabOption(metric),
-        "lab.first": TabOption(closer.a, names_instruction=True),
-        "lab.second": TabOption(closer.b, names_instruction=True),
-        "lab.row": TabOption(closer.row),
-        "lab.many": TabOption(tried),
-    }
+    return options
 
 
 def _buttons(elem_id: str, elem_class: str) -> gr.HTML:

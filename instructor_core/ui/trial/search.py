@@ -17,8 +17,7 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.ui.data.inputs import Inputs, parse_texts
 from instructor_core.ui.server.progress import encode_grid
 from instructor_core.ui.server.runtime import Runtime
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Finding, Request, Steps
+from instructor_core.ui.trial.comparison import Finding, Request, ScoreBook, Steps
 
 MAX_QUERIES = 100
 MAX_QUERIES_SHOWN = 4

@@ -9,10 +9,18 @@ from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
 from instructor_core.table import is_blank
-from instructor_core.ui.data.files import MAX_FILE_BYTES, MAX_ROWS, Table, read_table
-from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
-from instructor_core.ui.data.strings import one_line, well_formed
-from instructor_core.ui.data.tables import choose_rows, guess_columns, instructions_of, to_lines
+from instructor_core.table.cells import well_formed
+from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, one_line, parse_texts
+from instructor_core.ui.data.tables import (
+    MAX_FILE_BYTES,
+    MAX_ROWS,
+    Table,
+    choose_rows,
+    guess_columns,
+    instructions_of,
+    read_table,
+    to_lines,
+)
 from instructor_core.ui.data.upload_menu import describe, preview, show, use
 from instructor_core.ui.scene.stage import Words
 

@@ -16,23 +16,23 @@ from instructor_core.analysis.suggest import load_builder
 from instructor_core.hub import Checkpoint, local_checkpoint
 from instructor_core.queueing import ModelQueue
 from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS, Inputs, parse_inputs
-from instructor_core.ui.data.instructions import (
+from instructor_core.ui.data.sidebar import (
     CHIPS,
     add_instruction,
     build_instruction,
+    edited_texts,
+    fill,
     recall,
     remove_instruction,
     show_rows,
     try_chip,
 )
-from instructor_core.ui.data.sidebar import edited_texts, fill
 from instructor_core.ui.page import Selected, choose_text
 from instructor_core.ui.server import run as run_module
 from instructor_core.ui.server.run import run, summary_of
 from instructor_core.ui.server.runtime import Runtime
 from tests.ui.inside import event
 
-EIGHT = ("one", "two", "three", "", "", "", "", "")
 SKIP = gr.skip()
 
 
@@ -117,16 +117,13 @@ def test_what_takes_long_waits_for_a_click_when_typing_led_to_it(
 
 
 def test_a_chip_takes_the_place_of_the_second_instruction_and_keeps_the_kind_of_text():
-    count, *rest = try_chip(event(chip=0), 2, "Represent the customer message for retrieval:", "old", *[""] * 6)
-    fields = rest[MAX_INSTRUCTIONS:]
-    assert count == 2
-    assert fields[:2] == [
+    assert try_chip(["Represent the customer message for retrieval:", "old"], {"chip": 0}) == [
         "Represent the customer message for retrieval:",
         "Represent the message for classifying the emotion:",
     ]
-    assert try_chip(event(chip=len(CHIPS) - 1), 1, "A:", *[""] * 7)[0] == 2  # "no instruction", beside the only one
-    assert recall(event(instruction="Earlier:"), 2, "A:", "old", *[""] * 6)[-8:-5] == ["A:", "Earlier:", ""]
-    assert try_chip(event(chip="x"), 2, "A:", *[""] * 7) == try_chip(event(chip=0), 2, "A:", *[""] * 7)
+    assert try_chip(["A:"], {"chip": len(CHIPS) - 1}) == ["A:", ""]  # "no instruction", beside the only one
+    assert recall(["A:", "old", "C:"], {"instruction": "Earlier:"}) == ["A:", "Earlier:", "C:"]
+    assert try_chip(["A:"], {"chip": "x"}) == try_chip(["A:"], {"chip": 0})
 
 
 def test_every_chip_is_a_task_that_the_bundled_checkpoint_was_tested_for():
@@ -191,14 +188,13 @@ def test_a_stopped_run_encodes_nothing_more_and_keeps_what_it_has(runtime: Runti
 
 
 def test_instructions_are_added_at_the_end_up_to_eight_and_removed_in_order_but_for_the_last():
-    count, *rest = add_instruction("four", 3, *EIGHT)
-    assert (count, rest) == (4, show_rows(4, ["one", "two", "three", "four", *[""] * 4])[1:])
-    assert [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 4 + [False] * 4
-    assert add_instruction("nine", MAX_INSTRUCTIONS, *"abcdefgh") == show_rows(8, "abcdefgh")
-    assert remove_instruction(1, 3, *EIGHT) == show_rows(2, ["one", "three", *[""] * 6])
-    assert remove_instruction(0, 1, *EIGHT) == show_rows(1, EIGHT)
-    count, *rest = remove_instruction(2, 3, *EIGHT)  # a hidden field does not come back with its old words
-    assert add_instruction("", count, *rest[MAX_INSTRUCTIONS:])[-MAX_INSTRUCTIONS:] == ["one", "two", *[""] * 6]
+    assert add_instruction(["one", "two"], "three") == ["one", "two", "three"]
+    assert add_instruction("abcdefgh", "nine") == list("abcdefgh")
+    assert remove_instruction(["one", "two", "three"], 1) == ["one", "three"]
+    assert remove_instruction(["one"], 0) == ["one"]
+    count, *rest = show_rows(["one ", "two"])
+    assert count == 2 and [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 2 + [False] * 6
+    assert rest[MAX_INSTRUCTIONS:] == ["one", "two", *[""] * 6]
 
 
 def test_the_builder_writes_the_template_with_what_is_chosen():

@@ -25,8 +25,7 @@ from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.run import RunStep, run
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.comparison import Request, ScoreBook
 from tests.ui.inside import options_of
 
 TEXTS = tuple(f"{word} number {i}" for i in range(6) for word in ("soup", "rain"))

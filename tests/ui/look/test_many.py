@@ -22,8 +22,7 @@ from instructor_core.ui.server.progress import finished
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import comparison
 from instructor_core.ui.trial.boards import compare_instructions
-from instructor_core.ui.trial.comparison import ScoreBook
-from instructor_core.ui.trial.request import Request
+from instructor_core.ui.trial.comparison import Request, ScoreBook
 from instructor_core.ui.trial.search import MAX_QUERIES, search
 from tests.ui.inside import event
 from tests.ui.look.test_tabs import similar

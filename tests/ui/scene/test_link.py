@@ -14,10 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
-from instructor_core.ui.data.inputs import MAX_TEXTS, Inputs, join_ready
-from instructor_core.ui.data.strings import one_line
+from instructor_core.ui.data.inputs import MAX_TEXTS, Inputs, join_ready, one_line
 from instructor_core.ui.page import Selected
-from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene import TABS, Scene
 from instructor_core.ui.scene.link import (
     MAX_FILE_BYTES,
     MAX_LINK,
@@ -30,9 +29,9 @@ from instructor_core.ui.scene.link import (
     scene_file,
 )
 from tests.ui.inside import JSON
-from tests.ui.stages import INPUTS, PLACES
+from tests.ui.stages import INPUTS
 
-KNOWN: dict[str, Any] = {"checkpoints": ("instructor-mini", "instructor-base"), "places": PLACES}
+KNOWN: dict[str, Any] = {"checkpoints": ("instructor-mini", "instructor-base")}
 SCENE = Scene(INPUTS, "map", Selected(1, 0, 1), {"map.method": "pca", "map.center": True, "n": 3})
 FIELDS: dict[str, Any] = {
     "v": 1,
@@ -63,7 +62,7 @@ def states(draw: st.DrawFn) -> Scene:
     options = draw(st.dictionaries(st.text(string.printable, max_size=20), value, max_size=5))
     selected = Selected(*draw(st.tuples(*[st.integers(0, 30)] * 3))).within(inputs)
     label_name = draw(WORDS) if columns else ""
-    return Scene(inputs, draw(st.sampled_from(KNOWN["places"])), selected, options, label_name)
+    return Scene(inputs, draw(st.sampled_from(list(TABS))), selected, options, label_name)
 
 
 def packed(content: bytes) -> str:
@@ -141,7 +140,7 @@ def test_any_json_in_any_field_is_a_state_or_a_message(name: str, value: object)
     except UserError as error:
         assert str(error)
         return
-    assert scene.inputs.checkpoint_id in KNOWN["checkpoints"] and scene.place in KNOWN["places"]
+    assert scene.inputs.checkpoint_id in KNOWN["checkpoints"] and scene.place in TABS
     assert all(isinstance(text, str) and text for text in scene.inputs.texts)
     assert scene.selected == scene.selected.within(scene.inputs)
     assert min(scene.selected.row, scene.selected.column, scene.selected.instruction) >= 0
@@ -198,9 +197,8 @@ def test_unknown_and_prototype_keys_are_left_aside_options_bounded_and_texts_one
 
 
 def test_a_link_of_the_first_version_still_opens() -> None:
-    places = ("similarity", "map", "tokens", "explain", "lab", "learn")
     for kept in json.loads(Path(__file__).with_name("links_v1.json").read_text(encoding="utf-8")):
-        scene, n_ignored = decode_scene(kept["link"], checkpoints=("instructor-mini",), places=places)
+        scene, n_ignored = decode_scene(kept["link"], checkpoints=("instructor-mini",))
         assert n_ignored == 0 and scene.place == kept["place"] and scene.options == kept["options"]
         assert list(scene.inputs.instructions) == kept["instructions"] and list(scene.inputs.texts) == kept["texts"]
         assert list(map(list, scene.inputs.label_columns)) == kept["labels"]

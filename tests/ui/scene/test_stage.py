@@ -15,10 +15,9 @@ from instructor_core.ui.demo import build_demo
 from instructor_core.ui.feedback import note
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Scene
+from instructor_core.ui.scene.keeping import space_id
 from instructor_core.ui.scene.link import decode_scene, encode_scene, read_scene_file
-from instructor_core.ui.scene.link_menu import space_id
-from instructor_core.ui.scene.options import MAX_TYPED, TabOption, takes
-from instructor_core.ui.scene.stage import Stage, Updates, Words, words_about
+from instructor_core.ui.scene.stage import MAX_TYPED, Stage, TabOption, Updates, Words, takes, words_about
 from instructor_core.ui.server.runtime import Runtime
 from tests.ui.inside import handler, stage_of
 from tests.ui.scene.test_link import KNOWN, SCENE, link_to

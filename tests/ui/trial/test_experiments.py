@@ -4,8 +4,6 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -22,7 +20,7 @@ from instructor_core.figures.charts import one_line
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.data.examples import load_examples
 from instructor_core.ui.data.inputs import Inputs, parse_texts
-from instructor_core.ui.page import Page
+from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import decode_scene, encode_scene
 from instructor_core.ui.scene.stage import Words
@@ -31,20 +29,23 @@ from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB, comparison
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.closer import EXPERIMENTS, Experiment
-from instructor_core.ui.trial.comparison import ScoreBook, candidates_of
+from instructor_core.ui.trial.comparison import Finding, Request, ScoreBook, candidates_of, subject
 from instructor_core.ui.trial.decision import (
+    DecisionView,
     decide,
     decided,
     merge_buttons,
     merge_labels,
     save_rows,
-    subject,
     table_html,
 )
 from instructor_core.ui.trial.effects import compare_label_columns
-from instructor_core.ui.trial.request import Finding, Request
 from instructor_core.ui.trial.search import search
 
+OPTIONS = {
+    **dict.fromkeys(("lab.question", "lab.candidates", "lab.queries")),
+    **{"lab.metric": "ACCURACY", "lab.first": 0, "lab.second": 1, "lab.row": "", "lab.many": ""},
+}
 INPUTS = load_examples()[0].inputs(CHECKPOINTS[0].id)
 
 
@@ -130,13 +131,16 @@ def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_
     runtime: Runtime, own: tuple[str, ...], tmp_path: Path
 ) -> None:
     inputs = replace(INPUTS, instructions=own)
-    page = cast(Page, SimpleNamespace(runtime=runtime))
-    given = (page, ScoreBook(), TAB, inputs, None)
-    shared, _ = decode_scene(
-        encode_scene(Scene(inputs, TAB, label_name="mood")), checkpoints=[inputs.checkpoint_id], places=[TAB]
-    )
-    asked = (Words(shared.inputs.texts, label_name=shared.label_name), "", "ACCURACY")
-    *_, last = decide(*given, "", *asked)
+    book = ScoreBook()
+    shared, _ = decode_scene(encode_scene(Scene(inputs, TAB, label_name="mood")), checkpoints=[inputs.checkpoint_id])
+    words = Words(shared.inputs.texts, label_name=shared.label_name)
+
+    def decided_with(many: str) -> DecisionView:
+        options = OPTIONS | {"lab.many": many}
+        *_, last = decide(runtime, book, list(options), None, TAB, inputs, Selected(), words, *options.values())
+        return last  # type: ignore[no-any-return]
+
+    last = decided_with("")
     rows, instruction = last.rows, last.instruction
     assert ("Use no instruction" in last.findings) is (own != INPUTS.instructions) is (instruction == "")
     names: dict[str, object] = {}
@@ -148,7 +152,7 @@ def test_snippet_and_rows_follow_the_decision_and_a_link_to_many_wordings_finds_
     with open(path, encoding="utf-8-sig", newline="") as file:
         used = [row for row in csv.reader(file) if row[2:3] == ["use"]]
     assert [row[1] for row in used] == [one_line(instruction)]
-    *_, many = decide(*given, subject(replace(inputs, instructions=("others",))), *asked)
+    many = decided_with(subject(replace(inputs, instructions=("others",))))
     panel = json.loads(many.plots)["panels"][0]
     assert " wordings of " in panel["title"] and "mood" in panel["figure"]["layout"]["yaxis"]["ticktext"]
     assert many.key != last.key
