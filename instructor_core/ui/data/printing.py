@@ -22,7 +22,7 @@ from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.stage import Stage
 from instructor_core.ui.trial import TAB
 
-SCRIPTS = ("figure.js", "linking.js", "lessons.js", "lesson_list.js")
+SCRIPTS = ("figure.js", "linking.js", "shell.js", "lessons.js", "lesson_list.js")
 PLACES = {*(view.tab for view in VIEWS), TAB}  # that can be printed
 
 
