@@ -308,7 +308,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (presenting() && document.documentElement.scrollHeight > window.innerHeight) tell("letters");
     }).observe(document.body);
 
-    new IntersectionObserver(([entry]) => (back.hidden = entry.isIntersecting || !value.lesson)).observe(root);
+    const inSight = (entries) => (back.hidden = entries.at(-1).isIntersecting || !value.lesson);
+    new IntersectionObserver(inSight).observe(root);
 
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
     component(root, props, watch, draw, { "lesson-open": () => (acted = true) });
