@@ -2,9 +2,9 @@
 // what stood in the fields is handed to the server, which shows it again, in the place, with the selection and the
 // options that were chosen. While the server does not answer, a line at the top says so.
 (() => {
-  const { recall, store } = InstructorShell;
+  const { recall, store, until } = InstructorShell;
   const KEY = "instructor:draft";
-  const NEXT_MS = {alive: 15000, gone: 2000};
+  const NEXT_MS = { alive: 15_000, gone: 2000 };
   const PAUSE_MS = 1000; // without a key or a click, until the server is asked how it shows the run
   const GONE = "The server does not answer. What you typed stays in this page, and is restored when the server is " +
     "back; the page keeps trying by itself.";
@@ -13,7 +13,7 @@
     const texts = document.querySelector("#texts textarea")?.value;
     const instructions = Array.from(document.querySelectorAll("[id^='instruction-'] textarea"), field => field.value);
     const checkpoint = document.querySelector("#checkpoint input")?.value ?? "";
-    return texts === undefined ? null : {texts, instructions, checkpoint};
+    return texts === undefined ? null : { texts, instructions, checkpoint };
   };
 
   const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
@@ -38,37 +38,29 @@
   }
   addEventListener("pagehide", () => {
     const now = typed();
-    if (!now || !touched || inLesson()) return;
-    store("sessionStorage", KEY, {...now, scene});
+    if (now && touched && !inLesson()) store("sessionStorage", KEY, { ...now, scene });
   });
 
   // Called by the component that takes drafts, as soon as it is on the page.
   const mount = (props, watch, trigger, restore, say) => {
     watch("value", () => (scene = JSON.parse(props.value)));
     ask = () => trigger(say, {});
-    const show = () => {
-      if (typed()) trigger(restore, draft);
-      else setTimeout(show, 100); // the fields come later
-    };
-    if (draft) show();
+    if (draft) until(typed, Infinity).then(() => trigger(restore, draft)); // the fields come later
   };
-  window.InstructorDraft = {mount};
+  window.InstructorDraft = { mount };
 
   const fetched = window.fetch.bind(window);
   const banner = document.createElement("p");
-  banner.className = "ic-note ic-error ic-offline";
-  banner.setAttribute("role", "alert");
-  banner.textContent = GONE;
-  let timer = setTimeout(() => look(), NEXT_MS.alive);
+  Object.assign(banner, { className: "ic-note ic-error ic-offline", role: "alert", textContent: GONE });
   const look = async () => {
     clearTimeout(timer);
-    const alive = await fetched("health", {cache: "no-store"}).then(answer => answer.ok, () => false);
-    if (alive) {
-      banner.remove();
-      document.body.classList.remove("ic-lost");
-    } else if (!banner.isConnected) document.querySelector(".ic-page")?.before(banner);
+    const alive = await fetched("health", { cache: "no-store" }).then((answer) => answer.ok, () => false);
+    if (alive) banner.remove();
+    else if (!banner.isConnected) document.querySelector(".ic-page")?.before(banner);
+    if (alive) document.body.classList.remove("ic-lost");
     timer = setTimeout(look, alive ? NEXT_MS.alive : NEXT_MS.gone);
   };
+  let timer = setTimeout(look, NEXT_MS.alive);
   window.fetch = async (...request) => {
     try {
       return await fetched(...request);

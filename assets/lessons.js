@@ -4,8 +4,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   "use strict";
 
   const { el, button, component, tell, lessMotion } = InstructorLinking;
+  const { recall, store, until } = InstructorShell;
   const KEY = "instructor-lessons"; // in localStorage: {at: {lesson: step}, done: [lesson, ...]}
-  const PATIENCE = 8000; // ms that a view may take to appear
   const KEYS = { n: "next", p: "back", PageDown: "next", PageUp: "back" }; // what presenters' remote controls send
   const ARROWS = { ArrowRight: "next", ArrowLeft: "back" };
   const JUDGED = ["right", "wrong", "differs"]; // kinds of verdict on a choice
@@ -14,21 +14,16 @@ window.InstructorLessons = window.InstructorLessons || (() => {
   const SMALLEST = 16; // px of letters before an audience
   const EDGE = 14; // px that stay free there
 
-  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  const presenting = () => document.body.classList.contains("ic-presenter");
   const motion = () => (lessMotion() ? "auto" : "smooth");
 
-  async function until(find, patience = PATIENCE) {
-    for (let waited = 0; waited < patience && !find(); waited += 80) await pause(80);
-    return find();
-  }
-
   // Without storage a lesson works as well; it is only not resumed.
-  const progress = () => ({ at: {}, done: [], ...InstructorShell.recall("localStorage", KEY) });
+  const progress = () => ({ at: {}, done: [], ...recall("localStorage", KEY) });
 
   function remember(change) {
     const now = progress();
     change(now);
-    InstructorShell.store("localStorage", KEY, now);
+    store("localStorage", KEY, now);
     tell("progress");
   }
 
@@ -92,8 +87,6 @@ window.InstructorLessons = window.InstructorLessons || (() => {
     if (presenting()) tell("letters"); // the figure has other room than before
   }
 
-  const presenting = () => document.body.classList.contains("ic-presenter");
-
   const marked = () =>
     looked ? [...document.querySelectorAll(looked)].filter((node) => node.getClientRects().length) : [];
 
@@ -126,7 +119,7 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       focusTitle();
     });
     back.hidden = true;
-    document.body.append(back);
+    (document.querySelector("main") ?? document.body).append(back);
 
     const copyLink = ({ target }) =>
       copy(target, address(value.lesson, value.step).href, "The address of this page is the link");
@@ -251,12 +244,12 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (now?.follows && ["lesson", "step", "turn"].some((name) => now[name] !== value[name])) return;
       const before = value;
       value = now ?? {};
-      document.body.classList.toggle("ic-lesson-on", Boolean(value.lesson));
-      // What would give the answer away is not seen before there is one.
-      const open = value.choices?.length && !JUDGED.includes(value.verdict?.kind);
-      document.body.classList.toggle("ic-lesson-asking", Boolean(open));
-      const writing = value.free || value.look?.at.startsWith("#instruction");
-      document.body.classList.toggle("ic-lesson-writing", Boolean(writing));
+      const kinds = {
+        on: value.lesson,
+        asking: value.choices?.length && !JUDGED.includes(value.verdict?.kind), // what would give the answer away is hidden
+        writing: value.free || value.look?.at.startsWith("#instruction"),
+      };
+      for (const [kind, on] of Object.entries(kinds)) document.body.classList.toggle(`ic-lesson-${kind}`, Boolean(on));
       if (value.lesson) drawInside(before);
       else drawOutside(before);
     }
@@ -315,7 +308,8 @@ window.InstructorLessons = window.InstructorLessons || (() => {
       if (presenting() && document.documentElement.scrollHeight > window.innerHeight) tell("letters");
     }).observe(document.body);
 
-    new IntersectionObserver(([entry]) => (back.hidden = entry.isIntersecting || !value.lesson)).observe(root);
+    const inSight = (entries) => (back.hidden = entries.at(-1).isIntersecting || !value.lesson);
+    new IntersectionObserver(inSight).observe(root);
 
     // A click on a mark in the Learn tab acts through the list; its focus goes to the bar as well.
     component(root, props, watch, draw, { "lesson-open": () => (acted = true) });
@@ -324,9 +318,10 @@ window.InstructorLessons = window.InstructorLessons || (() => {
 
     /** What arrives before the page has drawn itself would be drawn over, however long that takes. */
     async function openFromAddress(wanted) {
-      await until(() => document.querySelector("#text-list [data-item]"), Infinity);
-      await until(() => document.querySelector(".js-plotly-plot"), Infinity);
-      await pause(300);
+      for (const drawn of ["#text-list [data-item]", ".js-plotly-plot"]) {
+        await until(() => document.querySelector(drawn), Infinity);
+      }
+      await new Promise((done) => setTimeout(done, 300));
       trigger(eventName, wanted);
       if (presented !== undefined && (await until(() => value.lesson))) present(true);
     }

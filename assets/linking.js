@@ -84,17 +84,16 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     /** Beside the place, on the side where there is room, never outside the window. */
     function settle() {
       const [x, y] = place();
-      if (y < 0 || y > window.innerHeight) node.hidden = true;
-      const { offsetWidth: width, offsetHeight: height } = node;
-      const left = x + OFFSET + width > window.innerWidth - EDGE ? x - OFFSET - width : x + OFFSET;
-      const top = y + OFFSET + height > window.innerHeight - EDGE ? y - OFFSET - height : y + OFFSET;
-      node.style.left = `${Math.max(EDGE, Math.min(left, window.innerWidth - EDGE - width))}px`;
-      node.style.top = `${Math.max(EDGE, Math.min(top, window.innerHeight - EDGE - height))}px`;
+      if (y < 0 || y > innerHeight) node.hidden = true;
+      const start = (at, size, room) =>
+        Math.max(EDGE, at + OFFSET + size > room ? Math.min(at - OFFSET, room) - size : at + OFFSET);
+      node.style.left = `${start(x, node.offsetWidth, innerWidth - EDGE)}px`;
+      node.style.top = `${start(y, node.offsetHeight, innerHeight - EDGE)}px`;
     }
 
     function move(x, y) {
-      const [left, top] = [x + window.scrollX, y + window.scrollY];
-      place = () => [left - window.scrollX, top - window.scrollY];
+      const [left, top] = [x + scrollX, y + scrollY];
+      place = () => [left - scrollX, top - scrollY];
       if (!node.hidden) settle();
     }
 
@@ -111,9 +110,7 @@ window.InstructorLinking = window.InstructorLinking || (() => {
       settle();
     }
 
-    function hide() {
-      if (!finger) node.hidden = true;
-    }
+    const hide = () => void (finger || (node.hidden = true));
 
     function pointed(event) {
       finger = event.pointerType === "touch" ? [event.clientX, event.clientY] : null;
@@ -156,16 +153,13 @@ window.InstructorLinking = window.InstructorLinking || (() => {
   function scaleBar(scale) {
     const decimals = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(scale.high - scale.low || 1) + 1e-9)));
     const place = (value) => `${(100 * (value - scale.low)) / (scale.high - scale.low || 1)}%`;
-    const at = (value, node) => {
-      node.style.left = place(value);
-      return node;
-    };
     const middle = scale.midpoint ?? (scale.low + scale.high) / 2;
     const pin = el("i", "ic-scale-pin");
-    const track = el("div", "ic-scale-track", pin, scale.midpoint === null ? null : at(middle, el("i", "ic-scale-zero")));
-    track.style.background = `linear-gradient(to right, ${colorsOf(scale).join(", ")})`;
+    const zero = scale.midpoint === null ? null : el("i", { class: "ic-scale-zero", style: `left: ${place(middle)}` });
+    const background = `background: linear-gradient(to right, ${colorsOf(scale).join(", ")})`;
+    const track = el("div", { class: "ic-scale-track", style: background }, pin, zero);
     const ticks = [scale.low, middle, scale.high].map((value) =>
-      at(value, el("span", "", value === 0 ? "0" : number(value, decimals))),
+      el("span", { style: `left: ${place(value)}` }, value === 0 ? "0" : number(value, decimals)),
     );
     const spoken = `${scale.label}: colours from ${number(scale.low)} to ${number(scale.high)}`;
     const bar = el(
@@ -182,12 +176,8 @@ window.InstructorLinking = window.InstructorLinking || (() => {
     return bar;
   }
 
-  function chip(letter, accent) {
-    const node = el("span", "ic-chip", letter);
-    node.style.background = accent;
-    node.style.color = inkOn(accent);
-    return node;
-  }
+  const painted = (background) => `background: ${background}; color: ${inkOn(background)}`;
+  const chip = (letter, accent) => (letter ? el("span", { class: "ic-chip", style: painted(accent) }, letter) : null);
 
   /** What stands over a figure or a row of tokens. */
   function panelHead(title, subtitle, mark, menu) {
@@ -198,6 +188,6 @@ window.InstructorLinking = window.InstructorLinking || (() => {
 
   return {
     ...{ given, el, button, onKeys, saveFile, tell, hover, select, component, isDark, lessMotion, itemsOf, tooltip },
-    ...{ THEME, inkOn, colorAt, scaleBar, chip, panelHead },
+    ...{ THEME, inkOn, colorAt, painted, scaleBar, chip, panelHead },
   };
 })();

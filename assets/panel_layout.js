@@ -3,7 +3,7 @@
 window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
   "use strict";
 
-  const { THEME } = InstructorLinking;
+  const { THEME, lessMotion } = InstructorLinking;
   const { escape, unescape } = InstructorFigure;
   const TICK = 11; // px, font size of ticks; larger where the page is projected, see `letterScale`
   const WIDE_CELL = 110; // px, cells of a small matrix grow no further
@@ -27,19 +27,19 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
   const lineHeight = () => tickSize() + 1; // px that a tick label needs
   const pen = document.createElement("canvas").getContext("2d");
 
-  function textWidth(text) {
-    pen.font = `${tickSize()}px ${THEME.light.layout.font.family}`;
+  function textWidth(text, font = `${tickSize()}px ${THEME.light.layout.font.family}`) {
+    pen.font = font;
     return pen.measureText(text).width;
   }
 
   /** `text` on one line, at most `room` px wide, cut at a word where possible and ended by an ellipsis. */
-  function fitText(text, room) {
+  function fitText(text, room, font) {
     const line = text.replace(/\s+/g, " ").trim();
-    if (textWidth(line) <= room) return line;
+    if (textWidth(line, font) <= room) return line;
     let [low, high] = [0, line.length];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (textWidth(`${line.slice(0, middle)}…`) <= room) low = middle;
+      if (textWidth(`${line.slice(0, middle)}…`, font) <= room) low = middle;
       else high = middle - 1;
     }
     const word = line.lastIndexOf(" ", low);
@@ -47,35 +47,19 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return `${line.slice(0, end).replace(/[\s,;:.\-]+$/, "")}…`;
   }
 
-  /** A copy of a figure part with the colours of the dark page where there are such; data is shared, not copied. */
-  function recolor(value, twins, key) {
+  /** A copy of a figure part as this page draws it; data is shared, not copied. On the dark page it has other colours,
+   * before an audience larger letters and marks, and no letter is faint; for who asked for less motion nothing moves. */
+  function dressed(value, page, key = "") {
     if (TEXT_KEYS.has(key)) return value;
-    if (typeof value === "string") return twins[value] || value;
-    if (Array.isArray(value)) {
-      return value.every((item) => typeof item === "number") ? value : value.map((item) => recolor(item, twins, ""));
-    }
-    if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, recolor(item, twins, name)]));
-    }
-    return value;
-  }
-
-  /** Letters and marks `factor` times as large, and no letter as faint as on a page read from near. */
-  function enlarge(part, factor, faint, ink) {
-    for (const [name, value] of Object.entries(part)) {
-      if (!value || typeof value !== "object" || TEXT_KEYS.has(name)) continue;
-      if ((name.endsWith("font") || name === "marker") && value.size > 0) value.size = Math.round(value.size * factor);
-      if (name.endsWith("font") && value.color === faint) value.color = ink;
-      enlarge(value, factor, faint, ink);
-    }
-  }
-
-  /** The slider of an animation jumps instead of moving, for those who asked for less motion. */
-  function still({ sliders = [] }) {
-    for (const slider of sliders) {
-      slider.transition = { duration: 0 };
-      for (const { args } of slider.steps) args[1].transition = { duration: 0 };
-    }
+    if (typeof value === "string") return page.twins[value] || value;
+    if (!value || typeof value !== "object") return value;
+    if (Array.isArray(value)) return value.every(Number.isFinite) ? value : value.map((item) => dressed(item, page));
+    if (key === "transition" && lessMotion()) return { duration: 0 };
+    const copy = Object.fromEntries(Object.entries(value).map(([name, item]) => [name, dressed(item, page, name)]));
+    if (page.factor === 1) return copy;
+    if (/font$|^marker$/.test(key) && copy.size > 0) copy.size = Math.round(copy.size * page.factor);
+    if (key.endsWith("font") && copy.color === page.faint) copy.color = page.ink;
+    return copy;
   }
 
   /** Every `stride`-th position, with round numbers on screen: 5, 10, 15, ... */
@@ -152,22 +136,14 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
       return apart < 0 ? most : Math.min(apart, most);
     };
     for (const { title: node, data } of panels) {
-      const style = getComputedStyle(node);
-      pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+      const { fontWeight, fontSize, fontFamily } = getComputedStyle(node);
+      const font = `${fontWeight} ${fontSize} ${fontFamily}`;
       const room = node.parentNode.clientWidth;
-      const fits = (text) => pen.measureText(text).width <= room;
       const words = data.title.split(" ");
       const shared = Math.max(0, ...all.map((other) => (other.join(" ") === data.title ? 0 : alike(words, other))));
       const starts = range(shared + 1).map((start) => (start ? `…${words.slice(start).join(" ")}` : data.title));
-      let text = starts.find(fits) || starts[shared];
-      if (!fits(text)) {
-        const start = text.split(" ");
-        while (start.length > 1 && !fits(`${start.join(" ")}…`)) start.pop();
-        text = `${start.join(" ").replace(/[\s,;:.\-]+$/, "")}…`;
-      }
-      node.textContent = text;
-      if (text === data.title) node.removeAttribute("title");
-      else node.title = data.title;
+      node.textContent = fitText(starts.find((text) => textWidth(text, font) <= room) ?? starts[shared], room, font);
+      node.title = node.textContent === data.title ? "" : data.title;
     }
   }
 
@@ -219,5 +195,5 @@ window.InstructorPanelLayout = window.InstructorPanelLayout || (() => {
     return cell;
   }
 
-  return { GAP, clamp, letterScale, recolor, enlarge, still, matrixLayout, tagRoom, wordsBeside, fitTitles, heightLeft };
+  return { GAP, clamp, letterScale, dressed, matrixLayout, tagRoom, wordsBeside, fitTitles, heightLeft };
 })();

@@ -3,11 +3,11 @@
 window.InstructorPlotView = window.InstructorPlotView || (() => {
   "use strict";
 
-  const { el, onKeys, hover, select, component, isDark, lessMotion, given, itemsOf, tooltip } = InstructorLinking;
+  const { el, onKeys, hover, select, component, isDark, given, itemsOf, tooltip } = InstructorLinking;
   const { THEME, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
   const { CONFIG, number, unescape, matrixOf, cellLines, pointLines } = InstructorFigure;
-  const { GAP, clamp, letterScale, recolor, enlarge, still } = InstructorPanelLayout;
-  const { matrixLayout, tagRoom, wordsBeside, fitTitles, heightLeft } = InstructorPanelLayout;
+  const { GAP, clamp, letterScale, dressed, matrixLayout } = InstructorPanelLayout;
+  const { tagRoom, wordsBeside, fitTitles, heightLeft } = InstructorPanelLayout;
   const NARROW = 350; // px of a map below which its points carry numbers alone
   const SHAPES = { // of 12 x 12 px, for the legend
     square: "1,1 11,1 11,11 1,11",
@@ -98,7 +98,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     function heading(panel) {
       const { title, subtitle, accent, chip: letter } = panel.data;
       const save = InstructorFigureFiles.menu(title, () => described(panel), (words) => (live.textContent = words));
-      const head = panelHead(title, subtitle, letter ? chip(letter, accent) : null, save);
+      const head = panelHead(title, subtitle, chip(letter, accent), save);
       panel.head.replaceWith(head);
       panel.head = head;
       panel.title = head.querySelector(".ic-panel-title");
@@ -108,9 +108,8 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     function describe(panel) {
       const { box, data } = panel;
       const { kind, matrix, points } = panel.content;
-      const extent = matrix ? `matrix of ${matrix.rows.n} rows and ${matrix.columns.n} columns` : "";
-      const size = kind === "points" ? `${points.length} points` : extent;
       const keys = kind !== "plain";
+      const size = kind === "points" ? `${points.length} points` : `matrix of ${matrix?.rows.n} rows and ${matrix?.columns.n} columns`;
       const spoken = keys ? `${size}. Arrow keys move, Enter selects` : data.subtitle || "figure";
       // Not "img": the buttons over a figure are inside it, and would be lost with it.
       box.setAttribute("role", keys ? "application" : "figure");
@@ -121,17 +120,18 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
     }
 
     /** What a saved file shows besides the figure itself. */
-    const described = (panel) => ({ ...view.payload, ...panel.data, gd: panel.gd, frames: panel.data.figure.frames || [] });
+    const described = (panel) => ({ ...view.payload, ...panel.data, gd: panel.gd, frames: panel.data.figure.frames });
 
     function prepare(panel) {
       const { figure } = panel.data;
       const { content } = panel;
-      const twins = isDark() ? THEME.twins : {};
-      const template = recolor(isDark() ? THEME.dark : THEME.light, twins, "");
-      const { color: ink } = template.layout.font;
+      const theme = isDark() ? THEME.dark : THEME.light;
+      const { color: ink } = theme.layout.font;
       const factor = letterScale();
-      const data = figure.data.map((trace) => recolor(trace, twins, ""));
-      const layout = recolor(structuredClone(figure.layout), twins, ""); // Plotly writes the zoom into it
+      const look = { twins: isDark() ? THEME.twins : {}, factor, ink, faint: theme.layout.xaxis.tickfont.color };
+      const template = dressed(theme, look);
+      const data = dressed(figure.data, look);
+      const layout = dressed(structuredClone(figure.layout), look); // Plotly writes the zoom into it
       const width = panel.box.clientWidth;
       delete layout.title;
       Object.assign(layout, { template, autosize: false });
@@ -162,12 +162,10 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (content.threeD && content.points.length) {
         data.push({
           type: "scatter3d", mode: "markers", x: [], y: [], z: [], hoverinfo: "skip", showlegend: false, meta: { kind: "mark" },
-          marker: { symbol: "circle-open", size: 16, color: ink, line: { width: 3, color: ink } },
+          marker: { symbol: "circle-open", size: 16 * factor, color: ink, line: { width: 3, color: ink } },
         });
       }
-      if (factor > 1) enlarge({ layout, data }, factor, template.layout.xaxis.tickfont.color, ink);
-      if (lessMotion()) still(layout);
-      return { data, layout, frames: figure.frames || [] };
+      return { data, layout, frames: figure.frames };
     }
 
     /** The names of groups with light around them; points of a narrow map carry numbers alone. */
@@ -198,15 +196,6 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       mark(panel);
     }
 
-    /** How many panels one row takes. */
-    const fitting = () => Math.max(1, Math.floor((root.clientWidth + GAP) / (view.payload.min_width + GAP)));
-
-    /** Equal rows where possible: four panels where three would fit become two and two. */
-    function columns() {
-      const lines = Math.ceil(view.payload.panels.length / fitting());
-      return Math.ceil(view.payload.panels.length / lines) || 1;
-    }
-
     async function draw() {
       const { payload } = view;
       empty.hidden = Boolean(payload);
@@ -215,22 +204,24 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       if (!payload || !view.width) return;
       const all = payload.panels.map(({ key }) => view.panels.get(key));
       all.forEach(({ node }) => node.classList.remove("ic-beyond"));
+      const fitting = Math.max(1, Math.floor((view.width + GAP) / (payload.min_width + GAP))); // in one row
       let panels = all.filter(({ node }) => getComputedStyle(node).display !== "none"); // the presenter shows one
       if (document.body.classList.contains("ic-presenter")) {
-        panels.slice(fitting()).forEach(({ node }) => node.classList.add("ic-beyond")); // or what one row takes
-        panels = panels.slice(0, fitting());
+        panels.slice(fitting).forEach(({ node }) => node.classList.add("ic-beyond")); // or what one row takes
+        panels = panels.slice(0, fitting);
       }
-      const n = Math.max(1, Math.min(columns(), panels.length));
-      const beside = wordsBeside(panels, n, root.clientWidth);
+      // Equal rows where possible: four panels where three would fit become two and two.
+      const lines = Math.ceil(all.length / fitting) || 1;
+      const n = Math.max(1, Math.min(Math.ceil(all.length / lines), panels.length));
+      const beside = wordsBeside(panels, n, view.width);
       const more = beside ? beside - tagRoom(panels[0].content.matrix) : 0;
-      const first = Math.floor((root.clientWidth - (n - 1) * GAP - more) / n + more);
-      const template = more ? `${first}px repeat(${n - 1}, minmax(0, 1fr))` : `repeat(${n}, minmax(0, 1fr))`;
-      grid.style.gridTemplateColumns = template;
+      const first = more ? `${Math.floor((view.width - (n - 1) * GAP - more) / n + more)}px` : "minmax(0, 1fr)";
+      grid.style.gridTemplateColumns = [first, ...Array(n - 1).fill("minmax(0, 1fr)")].join(" ");
       panels.forEach((panel, place) => (panel.words = n > 1 ? (place % n ? 0 : beside) : undefined));
       fitTitles(panels);
       view.bar = payload.scale ? scaleBar(payload.scale) : null;
       view.legend = sharedLegend(all);
-      bar.replaceChildren(...(view.legend ? [legendOf(view.legend)] : []), ...(view.bar ? [view.bar] : []));
+      bar.replaceChildren(...[view.legend && legendOf(view.legend), view.bar].filter(Boolean));
       bar.hidden = !view.bar && !view.legend;
       await plotly(); // what stands over the figures is there by then: nothing moves
       for (const panel of [...view.panels.values()]) {
@@ -293,12 +284,13 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const { rows, columns: cols } = panel.content.matrix;
       const where = (side, item) => (given(item) && side.linked ? side.items.indexOf(item) : -1);
       const box = (r0, r1, c0, c1, className) => {
-        const rect = cells(panel, r0, r1, c0, c1);
+        const rect = Math.min(r0, c0) >= 0 && cells(panel, r0, r1, c0, c1);
         if (rect) shape(panel, "rect", rect, className);
       };
+      const one = ([r, c], className) => box(r, r, c, c, className);
       const line = (r, c) => {
-        if (r >= 0) box(r, r, 0, cols.n - 1, "ic-line");
-        if (c >= 0) box(0, rows.n - 1, c, c, "ic-line");
+        box(r, r, 0, cols.n - 1, "ic-line");
+        box(0, rows.n - 1, c, c, "ic-line");
       };
       const lines = (items) => items.forEach((item) => line(where(rows, item), where(cols, item)));
       /** The cell that is meant, by its place or by its texts; null where no cell is. */
@@ -308,13 +300,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         return given(row) || given(column) ? [where(rows, row), where(cols, column)] : null;
       };
       const { selection, hover: now } = view;
-      const chosen = meant(selection);
-      if (chosen && Math.min(...chosen) >= 0) box(chosen[0], chosen[0], chosen[1], chosen[1], "ic-chosen");
+      const [chosen, at] = [selection, now].map(meant);
+      if (chosen) one(chosen, "ic-chosen");
       if (!given(selection.row) && selection.items?.length <= 3) lines(selection.items);
-      const at = meant(now);
       if (at) line(...at);
       else lines(now.items);
-      if (at && Math.min(...at) >= 0) box(at[0], at[0], at[1], at[1], "ic-at");
+      if (at) one(at, "ic-at");
     }
 
     function place(panel, point) {
@@ -389,7 +380,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         if (!twin || (other !== panel && twin.value !== value)) continue;
         const [i, j] = [twin.rows.items.indexOf(rowItem), twin.columns.items.indexOf(columnItem)];
         if (other !== panel && (i < 0 || j < 0 || twin.rows.linked !== matrix.rows.linked)) continue;
-        const mark = other.data.chip ? chip(other.data.chip, other.data.accent) : null;
+        const mark = chip(other.data.chip, other.data.accent);
         if (!mark && other.key.length > 3 && other !== panel) continue;
         const key = mark || other.key.length > 3 ? mark : el("span", "", other.key);
         const there = el("b", "", other === panel ? here : number(twin.z[i][j]));
@@ -480,13 +471,11 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
         const finger = tooltip.touched(); // Plotly tells of no finger that comes near
         if (finger) over(panel, hit, ...finger);
       });
-      const chosen = (event) => {
-        const hits = (event?.points || []).map((hit) => target(panel, { points: [hit] })?.point?.item);
-        const known = [...new Set(hits.filter(given))].sort((a, b) => a - b);
-        select({ items: known });
-      };
-      gd.on("plotly_selected", (event) => event && chosen(event));
-      gd.on("plotly_deselect", () => chosen(null));
+      gd.on("plotly_selected", (event) => {
+        const hits = event?.points?.map((hit) => target(panel, { points: [hit] })?.point?.item).filter(given);
+        if (event) select({ items: [...new Set(hits)].sort((a, b) => a - b) });
+      });
+      gd.on("plotly_deselect", () => select({ items: [] }));
       gd.on("plotly_afterplot", () => inkCells(panel));
       for (const name of ["plotly_relayout", "plotly_relayouting", "plotly_restyle", "plotly_afterplot"]) {
         gd.on(name, () => panel.content.threeD || markAll());

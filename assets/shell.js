@@ -3,9 +3,11 @@
 window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
   const PAUSE = 250; // ms without a key until the figures follow
-  const FIELDS = ".ic-instruction textarea, #texts textarea";
+  const FIELD = ".ic-instruction textarea";
+  const FIELDS = `${FIELD}, #texts textarea`;
   const CHANGES = "button[data-chip]:not(#lab-table *), #add-instruction, .ic-remove, #build-instruction";
   const root = document.documentElement;
+  const fields = () => [...document.querySelectorAll(FIELD)];
   let waiting = 0; // of a run, while keys are pressed
   let run = () => (waiting = 0); // until `live`
 
@@ -24,6 +26,12 @@ window.InstructorShell = window.InstructorShell || (() => {
     } catch {} // blocked, or full
   }
 
+  /** What a function finds, as soon as it finds something; none if that takes more than `patience` ms. */
+  async function until(find, patience = 8000) {
+    for (let waited = 0; waited < patience && !find(); waited += 80) await new Promise((done) => setTimeout(done, 80));
+    return find();
+  }
+
   /** What stands on the page is not of what stands in the fields, or is again: figures are dim until then. */
   function stale(on) {
     document.body.classList.toggle("ic-typed", on);
@@ -39,7 +47,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   // Who leaves the field or presses Enter waits no longer.
   addEventListener("focusout", ({ target }) => waiting && target.matches?.(FIELDS) && run());
   addEventListener("keydown", ({ key, isComposing, target }) => {
-    if (key === "Enter" && !isComposing && target.matches?.(".ic-instruction textarea")) run();
+    if (key === "Enter" && !isComposing && target.matches?.(FIELD)) run();
   });
   addEventListener("click", ({ target }) => {
     if (!target.closest?.(CHANGES)) return;
@@ -49,16 +57,9 @@ window.InstructorShell = window.InstructorShell || (() => {
   });
 
   /** The row that is added is brought on the screen, to be written in. */
-  function writeNext() {
-    const fields = () => document.querySelectorAll(".ic-instruction textarea");
-    const before = fields().length;
-    const added = new MutationObserver(() => {
-      if (fields().length <= before) return;
-      added.disconnect();
-      fields()[before].focus();
-    });
-    added.observe(document.body, { childList: true, subtree: true });
-    setTimeout(() => added.disconnect(), 5000); // no more fit
+  async function writeNext() {
+    const { length } = fields();
+    (await until(() => fields()[length]))?.focus(); // none where no more fit
   }
 
   /** After a run, which brings its figures along: an error, or a run that waits or was stopped, leaves them dim. */
@@ -66,7 +67,7 @@ window.InstructorShell = window.InstructorShell || (() => {
     setTimeout(() => {
       const status = document.querySelector("#status p")?.classList;
       if (!waiting && !["ic-busy", "ic-error", "ic-waits"].some((kind) => status?.contains(kind))) stale(false);
-      if (!document.activeElement?.matches(".ic-instruction textarea")) remember();
+      if (!document.activeElement?.matches(FIELD)) remember();
       // Gradio gives a menu none: it is seen once the texts are no example's.
       document.querySelector("#example input")?.setAttribute("placeholder", "an example");
     }, 100); // the line comes first
@@ -81,22 +82,22 @@ window.InstructorShell = window.InstructorShell || (() => {
 
   /** Each of these rows of buttons is one stop of Tab; the arrow keys go on from there. */
   const ROWS = [".ic-places button", "button[data-chip], .ic-first", ".ic-main [role=tab]", ".ic-drawer .ic-buttons button"];
-  const row = (selector) => [...document.querySelectorAll(selector)].filter((button) => button.checkVisibility());
+  const seen = (selector) => [...document.querySelectorAll(selector)].filter((node) => node.checkVisibility());
   const reach = (all, one) => all.forEach((button) => (button.tabIndex = button === one ? 0 : -1));
 
   addEventListener("keydown", (key) => {
     const at = document.activeElement;
     if (key.key === "Tab") {
-      for (const all of ROWS.map(row)) {
+      for (const all of ROWS.map(seen)) {
         const chosen = all.find((button) => button === at) ?? all.find((button) => button.ariaSelected === "true");
         reach(all, chosen ?? all.find((button) => button.getAttribute("tabindex") === "0") ?? all[0]);
       }
       return;
     }
     const step = { ArrowRight: 1, ArrowLeft: -1 }[key.key];
-    const all = step && ROWS.map(row).find((buttons) => buttons.includes(at));
+    const all = step && ROWS.map(seen).find((buttons) => buttons.includes(at));
     if (!all) return;
-    const next = all[Math.max(0, Math.min(all.indexOf(at) + step, all.length - 1))];
+    const next = all[all.indexOf(at) + step] ?? at;
     reach(all, next);
     next.focus();
     key.preventDefault();
@@ -115,7 +116,7 @@ window.InstructorShell = window.InstructorShell || (() => {
   let menu = null;
 
   function remember() {
-    const now = [...document.querySelectorAll(".ic-instruction textarea")].map((field) => field.value.trim());
+    const now = fields().map((field) => field.value.trim());
     const before = recall("sessionStorage", EARLIER) ?? [];
     const all = [...new Set([...now, ...before])].filter(Boolean);
     store("sessionStorage", EARLIER, all.slice(0, MOST_EARLIER));
@@ -137,7 +138,7 @@ window.InstructorShell = window.InstructorShell || (() => {
 
   // What was typed counts once its field is left: half a sentence is no wording.
   for (const kind of ["focusin", "focusout"]) {
-    addEventListener(kind, ({ target }) => target.matches?.(".ic-instruction textarea") && remember());
+    addEventListener(kind, ({ target }) => target.matches?.(FIELD) && remember());
   }
 
   /** Opens a panel under the header, or closes what is open. */
@@ -181,16 +182,15 @@ window.InstructorShell = window.InstructorShell || (() => {
   });
   addEventListener("click", (event) => {
     if (!event.target.closest?.(".ic-skip")) return;
-    const figure = [...document.querySelectorAll(".ic-figure")].find((node) => node.getClientRects().length);
-    if (!figure) return; // the link leads to where they would stand
-    event.preventDefault();
-    figure.focus();
+    const [figure] = seen(".ic-figure");
+    if (figure) event.preventDefault(); // else the link leads to where they would stand
+    figure?.focus();
   });
   addEventListener("pointerdown", ({ target }) => {
     if (root.dataset.panel && !target.closest(".ic-over, #open-texts, #open-share, .options")) panel("");
   });
 
-  const holdsFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const holdsFile = (event) => event.dataTransfer?.types.includes("Files");
   addEventListener("dragover", (event) => {
     if (holdsFile(event)) event.preventDefault();
   });
@@ -203,5 +203,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { recall, store, live, chips, earlier, panel, edit, sheet, used, stale, ran };
+  return { recall, store, until, live, chips, earlier, panel, edit, sheet, used, stale, ran };
 })();

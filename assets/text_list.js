@@ -31,8 +31,8 @@ window.InstructorTextList = window.InstructorTextList || (() => {
 
     function row(item, index) {
       const attributes = { "data-item": item, tabindex: index ? -1 : 0, role: "option" };
-      const tag = label(item) ? el("span", "ic-label", label(item)) : null;
-      tag?.style.setProperty("--ic-dot", view.colors[view.labels[item]]);
+      const dot = { class: "ic-label", style: `--ic-dot: ${view.colors[view.labels[item]]}` };
+      const tag = label(item) ? el("span", dot, label(item)) : null;
       return el("li", attributes, el("span", "", item + 1), el("span", "ic-list-text", view.texts[item]), tag);
     }
 
@@ -92,29 +92,28 @@ window.InstructorTextList = window.InstructorTextList || (() => {
       const words = node.querySelector(".ic-list-text");
       const before = view.texts[item];
       const field = el("input", { class: "ic-list-text", "aria-label": `Text ${item + 1}`, maxlength: LONGEST });
-      let open = true;
-      const leave = (saves) => {
-        if (!open) return;
-        open = false;
+      let goesOn = false; // with the keyboard, on the row
+      field.value = before;
+      field.addEventListener("keydown", (event) => {
+        event.stopPropagation(); // the keys of the list are the field's own here
+        goesOn = event.key === "Enter" || event.key === "Escape";
+        if (event.key === "Escape") field.value = before;
+        if (goesOn) field.blur();
+      });
+      field.addEventListener("blur", () => {
         const text = field.value.trim();
-        const goesOn = document.activeElement === field;
         field.replaceWith(words);
         if (goesOn) node.focus();
-        if (!saves || !text || text === before) return;
+        if (!text || text === before.trim()) return;
         words.textContent = text;
         view.edited = goesOn ? item : -1;
         InstructorShell.stale(true);
         trigger(editEvent, { item, before, text });
-      };
-      field.value = before;
-      field.addEventListener("keydown", (event) => {
-        event.stopPropagation(); // the keys of the list are the field's own here
-        if (event.key === "Enter" || event.key === "Escape") leave(event.key === "Enter");
       });
-      field.addEventListener("blur", () => leave(true));
       words.replaceWith(field);
       field.focus();
     }
+
     const now = () => [...list.children].indexOf(document.activeElement);
     list.addEventListener("pointerover", ({ target }) => {
       const node = target.closest("[data-item]");

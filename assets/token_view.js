@@ -3,7 +3,7 @@
 window.InstructorTokenView = window.InstructorTokenView || (() => {
   "use strict";
 
-  const { el, button, onKeys, component, tooltip, inkOn, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
+  const { el, button, onKeys, component, tooltip, painted, colorAt, scaleBar, chip, panelHead } = InstructorLinking;
   const { number } = InstructorFigure;
   const SECTION = { instruction: "instruction", straddling: "instruction and text", text: "text", cut: "cut off" };
   const SPOKEN = { ...SECTION, end: "end of sequence" };
@@ -13,7 +13,7 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
   function mount(element, props, watch, trigger, clickEvent) {
     const root = element.querySelector(".ic-tokens");
     const name = props.label || "Tokens";
-    const view = { scale: null, bar: null, tokens: [], unfolded: new Set() };
+    const view = { payload: null, bar: null, tokens: [], unfolded: new Set() };
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", name);
 
@@ -21,20 +21,17 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       const starts = token.t.startsWith("▁");
       const weight = token.w === null ? "" : `, ${number(token.w)}`;
       const spoken = `${token.t.replace("▁", "") || "space"}, ${SPOKEN[token.s] || token.s}${weight}`;
-      const node = button("", `ic-token ic-segment-${token.s}`, () => trigger(clickEvent, { row, index: token.i }), {
-        "aria-label": spoken,
-        tabindex: -1,
-      });
-      node.append(...(starts ? [el("i", "ic-space")] : []), el("span", "ic-piece", starts ? token.t.slice(1) : token.t));
-      if (token.w !== null && view.scale) {
-        node.style.background = colorAt(view.scale, token.w);
-        node.style.color = inkOn(colorAt(view.scale, token.w));
-      }
+      const { scale } = view.payload;
+      const style = token.w !== null && scale ? painted(colorAt(scale, token.w)) : null;
+      const act = () => trigger(clickEvent, { row, index: token.i });
+      const node = button("", `ic-token ic-segment-${token.s}`, act, { "aria-label": spoken, tabindex: -1, style });
+      if (starts) node.append(el("i", "ic-space"));
+      node.append(el("span", "ic-piece", starts ? token.t.slice(1) : token.t));
       return node;
     }
 
     function tip(token) {
-      const label = view.scale?.label;
+      const label = view.payload.scale?.label;
       const weight = el("p", "ic-tip-values", el("b", "", number(token.w)), label ? el("span", "", label) : null);
       return [
         el("p", "ic-tip-token", token.t),
@@ -46,9 +43,8 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
 
     /** Marks all pieces of what a token stands for; its tooltip goes with the mark. */
     function near(entry, on) {
-      for (const other of view.tokens) {
-        if (other.row === entry.row && other.token.i === entry.token.i) other.node.classList.toggle("ic-hover", on);
-      }
+      const same = ({ row, token }) => row === entry.row && token.i === entry.token.i;
+      for (const { node } of view.tokens.filter(same)) node.classList.toggle("ic-hover", on);
       view.bar?.pin(on ? entry.token.w : null);
       if (!on) tooltip.hide();
     }
@@ -72,8 +68,7 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
 
     function flow(row, place) {
       const body = el("div", "ic-flow");
-      let word = null;
-      let segment = null;
+      let [word, segment] = [null, null];
       for (const token of row.tokens) {
         if (token.s !== segment) {
           segment = token.s;
@@ -94,7 +89,7 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
 
     function section(row, place) {
       const body = flow(row, place);
-      const head = panelHead(row.title, row.note, row.chip ? chip(row.chip, row.accent) : null);
+      const head = panelHead(row.title, row.note, chip(row.chip, row.accent));
       const node = el("section", "ic-token-row", head, body);
       if (row.tokens.length < FOLD_FROM) return node;
       const apply = () => {
@@ -115,14 +110,11 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
     function draw() {
       tooltip.hide();
       view.tokens = [];
-      if (!view.payload) {
-        root.replaceChildren(el("p", "ic-empty", root.dataset.empty));
-        return;
-      }
-      view.scale = view.payload.scale;
-      view.bar = view.scale ? scaleBar(view.scale) : null;
-      const bar = view.bar ? [el("div", "ic-plots-bar", view.bar)] : [];
-      root.replaceChildren(el("h2", "ic-hidden", name), ...bar, ...view.payload.rows.map(section));
+      if (!view.payload) return root.replaceChildren(el("p", "ic-empty", root.dataset.empty));
+      const { scale, rows } = view.payload;
+      view.bar = scale && scaleBar(scale);
+      const bar = scale ? [el("div", "ic-plots-bar", view.bar)] : [];
+      root.replaceChildren(el("h2", "ic-hidden", name), ...bar, ...rows.map(section));
       if (view.tokens[0]) view.tokens[0].node.tabIndex = 0;
     }
 
@@ -135,22 +127,21 @@ window.InstructorTokenView = window.InstructorTokenView || (() => {
       others.forEach((row, at) => (row.hidden = low[at]));
     }
 
-    const now = () => view.tokens.findIndex(({ node }) => node === document.activeElement);
-    const rowAt = (step) => view.tokens.filter(({ row }) => row === view.tokens[now()].row + step);
-
-    function beside(step) {
-      const next = rowAt(step);
-      return next[Math.min(rowAt(0).indexOf(view.tokens[now()]), next.length - 1)];
-    }
-
-    const to = (find) => () => now() >= 0 && (find()?.node.focus() ?? true);
+    /** Goes to the token that `find` names, of where the focus is and of the row `step` rows on. */
+    const to = (find, step = 0) => () => {
+      const at = view.tokens.findIndex(({ node }) => node === document.activeElement);
+      const rowAt = (down) => view.tokens.filter(({ row }) => row === view.tokens[at].row + down);
+      if (at < 0) return false;
+      find(rowAt(step), rowAt(0).indexOf(view.tokens[at]), at)?.node.focus();
+    };
+    const beside = (row, place) => row[Math.min(place, row.length - 1)];
     onKeys(root, {
-      ArrowRight: to(() => view.tokens[now() + 1]),
-      ArrowLeft: to(() => view.tokens[now() - 1]),
-      ArrowDown: to(() => beside(1)),
-      ArrowUp: to(() => beside(-1)),
-      Home: to(() => rowAt(0)[0]),
-      End: to(() => rowAt(0).at(-1)),
+      ArrowRight: to((row, place, at) => view.tokens[at + 1]),
+      ArrowLeft: to((row, place, at) => view.tokens[at - 1]),
+      ArrowDown: to(beside, 1),
+      ArrowUp: to(beside, -1),
+      Home: to((row) => row[0]),
+      End: to((row) => row.at(-1)),
     });
 
     const accept = (value) => {

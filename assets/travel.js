@@ -8,9 +8,8 @@ window.InstructorTravel = window.InstructorTravel || (() => {
   const OPENING = { ...REDRAWN, duration: 1200, delay: 500 };
 
   // The first map opens the page, unless a link or a draft has a scene of its own.
-  let opening = true;
-  if (new URLSearchParams(location.search).has("s")) opening = false;
-  if (performance.getEntriesByType("navigation")[0]?.type === "reload") opening = false;
+  const { type } = performance.getEntriesByType("navigation")[0] ?? {};
+  let opening = type !== "reload" && !new URLSearchParams(location.search).has("s");
 
   /** The nodes of a map's points by item, and where on the map each is seen now. */
   function seen({ gd, box, content }) {
@@ -40,8 +39,9 @@ window.InstructorTravel = window.InstructorTravel || (() => {
   function go(panel, first) {
     const { start } = panel;
     panel.start = null;
-    const before = start && (start.before ?? seen(first));
-    const moved = start ? [...seen(panel)].filter(([item]) => before.has(item)) : [];
+    if (!start) return;
+    const before = start.before ?? seen(first);
+    const moved = [...seen(panel)].filter(([item]) => before.has(item));
     const steps = new Map(moved.map(([item, { at }]) => [item, before.get(item).at.map((from, axis) => from - at[axis])]));
     if (![...steps.values()].flat().some((step) => Math.abs(step) > 0.5)) return;
     panel.travel = { steps, timing: start.timing, moves: [], since: null };

@@ -107,13 +107,11 @@ def _arrows(result: Morph, shown: Sequence[int]) -> go.Scatter:
 def _slider(a: str, b: str) -> dict[str, object]:
     """One stop per frame, named by the instructions at the ends and by percent between them."""
     names = [a, *(f"{100 * step // N_STEPS} %" for step in range(1, N_STEPS)), b]
-    options = {
-        "mode": "immediate",
-        "frame": {"duration": 0, "redraw": False},
-        "transition": {"duration": round(1000 * _SECONDS)},
-    }
+    motion = {"duration": round(1000 * _SECONDS)}
+    options = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": motion}
     steps = [{"label": name, "method": "animate", "args": [[str(step)], options]} for step, name in enumerate(names)]
-    return {"active": 0, "steps": steps, "pad": {"t": 12, "b": 4}, "currentvalue": {"visible": False}}
+    grip = {"duration": 150}  # Plotly's own; named so that it is none for visitors who asked for less motion
+    return {"steps": steps, "transition": grip, "pad": {"t": 12, "b": 4}, "currentvalue": {"visible": False}}
 
 
 def _box(coordinates: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -40,7 +40,7 @@ FILE_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-LESSON_SCRIPTS = ("figure.js", "linking.js", "lessons.js", "lesson_list.js")
+LESSON_SCRIPTS = ("figure.js", "linking.js", "shell.js", "lessons.js", "lesson_list.js")
 A_YEAR = 31_536_000  # seconds
 plotly.io.templates.default = None  # the page brings its own; Plotly would copy one of 7 kB into each figure, and out
 # Chromium compiles a script that begins so on a thread of its own while it arrives; Plotly holds up the page .5 s less.
