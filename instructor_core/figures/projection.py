@@ -141,7 +141,7 @@ def _common(group: LabelGroup) -> dict[str, object]:
     """What traces in two and in three dimensions have in common."""
     return {
         "name": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
-        "customdata": list(group.members),
+        "customdata": np.array(group.members),  # of a list Plotly looks at every number
         "meta": {"kind": "points"},
         "hovertext": group.name,  # the component writes it as plain text
         "hoverinfo": "none",
