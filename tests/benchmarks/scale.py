@@ -103,6 +103,7 @@ def steps_of(n: int) -> Iterator[Step]:
     from instructor_core.ui.components import rows_json
     from instructor_core.ui.data.inputs import parse_inputs
     from instructor_core.ui.look.canvas import Context
+    from instructor_core.ui.look.projection import place
     from instructor_core.ui.look.views import view_of
     from instructor_core.ui.page import Selected
     from instructor_core.ui.server.runtime import Runtime
@@ -126,6 +127,10 @@ def steps_of(n: int) -> Iterator[Step]:
         panels = view_of(tab, view).draw(Context(runtime, inputs, selected, named)).panels
         return "" if panels is None else panels.to_json()
 
+    def mapped(**options: object) -> str:
+        place.cache_clear()  # no map is there before
+        return drawn("map", Selected(), view_of("map").defaults | options)
+
     def leaderboard() -> str:
         steps = compare_instructions(runtime, ScoreBook(), inputs, Request())
         while True:
@@ -138,7 +143,8 @@ def steps_of(n: int) -> Iterator[Step]:
     for name, selected in (("similarity", Selected()), ("another text", Selected(5, 1, 0))):
         yield measure(name, n, lambda selected=selected: drawn("similarity", selected, MATRICES))
     yield measure("another option", n, lambda: drawn("similarity", Selected(), MATRICES, "difference"))
-    yield measure("map", n, lambda: drawn("map", Selected(), {**view_of("map").defaults, "method": "umap"}))
+    yield measure("map", n, lambda: mapped(method="umap"))
+    yield measure("another map option", n, lambda: mapped(method="pca", center=True))
     yield measure("leaderboard", n, leaderboard)
 
 
