@@ -392,6 +392,22 @@ class TestOwnProducts:
             expected = F.scaled_dot_product_attention(query, key, value, bias, scale=1.0)
             torch.testing.assert_close(products.attend(query, key, value, bias), expected)
 
+    @pytest.mark.parametrize("pays", [True, False])
+    def test_attention_in_products_is_taken_where_it_is_faster(
+        self, pays: bool, checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(products, "_is_faster", lambda *_: pays)
+        products.splitting_pays.cache_clear()
+        model = InstructorModel(checkpoint_a, "cpu", "bfloat16")
+        products.splitting_pays.cache_clear()
+        calls = []
+        fused = F.scaled_dot_product_attention
+        monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *a, **k: calls.append(a) or fused(*a, **k))
+        vectors = model.encode(PAIRS)
+        assert bool(calls) is not pays
+        expected = InstructorModel(checkpoint_a, "cpu").encode(PAIRS)
+        assert (vectors * expected).sum(axis=1).min() > 0.999
+
     def test_a_transformers_with_other_names_is_reported(
         self, checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
