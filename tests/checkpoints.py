@@ -1,7 +1,5 @@
 """Checkpoints with random weights, laid out like those on the hub: for tests, and for benchmarks without pytest."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -4,8 +4,6 @@ Endpoints, page events, uploads, links and MCP get what no honest client sends. 
 and with a status below 500, shows no traceback and no path of its machine, and serves the next visitor.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import io

@@ -1,7 +1,5 @@
 """A server as visitors meet it: a process of its own behind a port, cut off from the net, with its own folders."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

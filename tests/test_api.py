@@ -1,7 +1,5 @@
 """The app for programs, through Gradio's own client over the network, and with input that no client would send."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -159,7 +157,9 @@ def test_a_fingerprint_says_what_an_instruction_does(client: Client) -> None:
         client.predict(texts=["a"] * 5, instruction="x", api_name="/fingerprint")
 
 
-def test_the_schema_describes_every_endpoint_and_no_private_event(client: Client) -> None:
+def test_the_schema_describes_every_endpoint_and_no_private_event_and_errors_arrive_as_their_message(
+    client: Client,
+) -> None:
     schema: Any = client.view_api(return_format="dict", print_info=False)
     assert tuple(schema["named_endpoints"]) == NAMES
     for name, entry in schema["named_endpoints"].items():
@@ -167,15 +167,8 @@ def test_the_schema_describes_every_endpoint_and_no_private_event(client: Client
         assert entry["returns"][0]["type"] != {}, name
         assert all(parameter["type"] != {} for parameter in entry["parameters"]), name
     encode = schema["named_endpoints"]["/encode"]
-    assert [(p["parameter_name"], p["parameter_has_default"]) for p in encode["parameters"]] == [
-        ("texts", False),
-        ("instructions", False),
-        ("checkpoint", True),
-        ("normalize", True),
-    ]
-
-
-def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
+    defaults = {each["parameter_name"]: each["parameter_has_default"] for each in encode["parameters"]}
+    assert defaults == {"texts": False, "instructions": False, "checkpoint": True, "normalize": True}
     with pytest.raises(AppError, match=r"texts: list should have at least 1 item, got 0\. 1 to 500 texts"):
         client.predict(texts=[], instructions=[""], api_name="/encode")
     with pytest.raises(AppError, match="There is no checkpoint 'x'"):
@@ -185,33 +178,29 @@ def test_an_error_reaches_the_caller_as_its_message(client: Client) -> None:
 # ------------------------------------------------------------------------------------------------------------- limits
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "words"),
-    [
-        ("encode", (["a"] * 501, [""]), "texts: list should have at most 500 items, got 501. 1 to 500 texts, "),
-        ("encode", (["x" * 1_000_000], [""]), "number 1: string should have at most 20000 characters, got 1000000"),
-        ("encode", (["x" * 20_000] * 26, [""]), "500000 characters together"),
-        ("encode", (["a", " \n"], [""]), "number 2 is"),
-        ("encode", (["a", None], [""]), "texts, number 2: input should be a valid string, got None"),
-        ("encode", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "1000000 numbers"),
-        ("similarity", ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)]), "would hold 2000000"),
-        ("tokens", (["a"] * 65,), "at most 64 items, got 65. 1 to 64 texts"),
-        ("project", (["a"], [""], "tsne"), "method: input should be 'umap' or 'pca', got 'tsne'"),
-        ("project", (["a"], [""], "umap", "separate", 2, 10, float("nan")), "min_dist"),
-        ("ledger", ("a", ""), "must not be empty"),
-        ("ledger", ("a", "b", "", None, "letter"), "by: input should be 'token' or 'word'"),
-        ("leaderboard", (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
-        ("leaderboard", (["a"] * 8, ["x", "y"] * 4, ["i"]), "at least 8 labelled texts: got 0"),
-    ],
-)
-def test_a_request_outside_the_limits_is_refused_before_any_work(
-    api: Api, name: str, arguments: tuple[Any, ...], words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_outside_the_limits_is_refused_before_any_work(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CachedEncoder, "encode_steps", lambda *_: pytest.fail("it was encoded"))
     monkeypatch.setattr(CachedEncoder, "encode_tokens", lambda *_: pytest.fail("it was encoded"))
-    with pytest.raises(UserError) as caught:
-        getattr(api, name)(*arguments)
-    assert words in str(caught.value) and len(str(caught.value)) < 300
+    most = ([f"t{i}" for i in range(500)], [f"i{k}" for k in range(8)])
+    for ask, arguments, words in (
+        (api.encode, (["a"] * 501, [""]), "texts: list should have at most 500 items, got 501. 1 to 500 texts, "),
+        (api.encode, (["x" * 1_000_000], [""]), "number 1: string should have at most 20000 characters, got 1000000"),
+        (api.encode, (["x" * 20_000] * 26, [""]), "500000 characters together"),
+        (api.encode, (["a", " \n"], [""]), "number 2 is"),
+        (api.encode, (["a", None], [""]), "texts, number 2: input should be a valid string, got None"),
+        (api.encode, most, "1000000 numbers"),
+        (api.similarity, most, "would hold 2000000"),
+        (api.tokens, (["a"] * 65,), "at most 64 items, got 65. 1 to 64 texts"),
+        (api.project, (["a"], [""], "tsne"), "method: input should be 'umap' or 'pca', got 'tsne'"),
+        (api.project, (["a"], [""], "umap", "separate", 2, 10, float("nan")), "min_dist"),
+        (api.ledger, ("a", ""), "must not be empty"),
+        (api.ledger, ("a", "b", "", None, "letter"), "by: input should be 'token' or 'word'"),
+        (api.leaderboard, (["a"] * 8, ["x"] * 7, ["i"]), "7 labels for 8"),
+        (api.leaderboard, (["a"] * 8, ["x", "y"] * 4, ["i"]), "at least 8 labelled texts: got 0"),
+    ):
+        with pytest.raises(UserError) as caught:
+            ask(*arguments)
+        assert words in str(caught.value) and len(str(caught.value)) < 300
 
 
 def test_a_bug_shows_no_detail_to_the_caller() -> None:
@@ -244,13 +233,12 @@ def test_hostile_strings_are_texts_like_any_other(api: Api) -> None:
         json.dumps(api.tokens([text], text), ensure_ascii=False).encode()
 
 
-def test_a_checkpoint_that_cannot_be_loaded_says_so_and_spoils_nothing(api: Api) -> None:
+def test_a_checkpoint_that_cannot_be_loaded_spoils_nothing_and_page_and_api_share_their_embeddings(
+    api: Api, runtime: Runtime
+) -> None:
     with pytest.raises(UserError, match=r"^No checkpoint 'broken': there is no such folder"):
         api.encode(["a"], [""], "broken")
     assert api.encode(["a"], [""])["dimensions"] > 0
-
-
-def test_the_answer_of_the_page_and_of_the_api_share_their_embeddings(api: Api, runtime: Runtime) -> None:
     before = runtime.encoder("instructor-mini").n_bytes
     runtime.grid(Inputs("instructor-mini", (JOINED,), ("A shared text.",), None))
     after = runtime.encoder("instructor-mini").n_bytes

@@ -1,7 +1,5 @@
 """The cache returns what the encoder returns, encodes only what is missing, and stays within its bound."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +79,9 @@ def test_progress_counts_pairs_and_closing_keeps_what_was_done_and_what_was_bein
         assert sorted(counting.encoded) == sorted(PAIRS)
 
 
-def test_the_bound_holds_and_the_oldest_goes_first(model: InstructorModel) -> None:
+def test_the_bound_holds_the_oldest_goes_first_and_more_new_pairs_than_allowed_are_refused(
+    model: InstructorModel,
+) -> None:
     counting = Counting(model)
     encoder = CachedEncoder(counting, embedding_bytes=1700)  # type: ignore[arg-type]  # room for some four entries
     for pair in PAIRS:
@@ -91,9 +91,20 @@ def test_the_bound_holds_and_the_oldest_goes_first(model: InstructorModel) -> No
     encoder.encode([PAIRS[-1]])
     assert counting.encoded == []
     np.testing.assert_allclose(encoder.encode(PAIRS), model.encode(PAIRS, normalize=False), atol=1e-5)
+    counting = Counting(model)
+    encoder = CachedEncoder(counting, max_pairs=4)  # type: ignore[arg-type]
+    for ask in (encoder.encode, encoder.encode_tokens):
+        with pytest.raises(UserError, match="may have 4 new pairs of instruction and text: this one has 10"):
+            ask(PAIRS)
+    assert counting.encoded == counting.tokens == []
+    for start in range(0, 10, 4):
+        encoder.encode(PAIRS[start : start + 4])
+    assert encoder.encode(PAIRS).shape == (10, 64)  # what is known does not count
 
 
-def test_token_encodings_are_computed_once_per_depth(model: InstructorModel) -> None:
+def test_token_encodings_are_computed_once_per_depth_and_every_run_passes_through_the_wrapper_for_devices(
+    model: InstructorModel,
+) -> None:
     counting = Counting(model)
     encoder = CachedEncoder(counting)  # type: ignore[arg-type]
     shallow = encoder.encode_tokens([PAIRS[0], PAIRS[0]])
@@ -103,6 +114,20 @@ def test_token_encodings_are_computed_once_per_depth(model: InstructorModel) -> 
     assert deep.layers is not None and deep.attentions is not None
     assert encoder.encode_tokens([PAIRS[0]], deep=True)[0] is deep
     np.testing.assert_allclose(CachedEncoder(model).read_out(deep.layers), model.read_out(deep.layers), atol=1e-6)
+    runs: list[str] = []
+
+    def on_device(function: Callable[..., Any], held: object) -> Callable[..., Any]:
+        def run(*arguments: object) -> Any:
+            runs.append(type(arguments[0]).__name__)
+            return function(held, *arguments)
+
+        return run
+
+    encoder = CachedEncoder(model, on_device=on_device)
+    encoder.encode(PAIRS[:1])
+    (row,) = encoder.encode_tokens(PAIRS[:1], deep=True)
+    encoder.read_out(row.hidden)
+    assert runs == ["list", "list", "ndarray"]
 
 
 def test_requests_that_are_run_together_get_the_vectors_of_the_encoder(model: InstructorModel) -> None:
@@ -148,32 +173,3 @@ def test_encoders_may_share_one_queue_and_a_full_one_refuses_new_pairs_only(mode
     hold.set()
     list(steps)
     np.testing.assert_allclose(other.encode(PAIRS[:2]), one.encode(PAIRS[:2]), atol=1e-5)
-
-
-def test_a_request_with_more_new_pairs_than_allowed_is_refused_before_any_is_encoded(model: InstructorModel) -> None:
-    counting = Counting(model)
-    encoder = CachedEncoder(counting, max_pairs=4)  # type: ignore[arg-type]
-    for ask in (encoder.encode, encoder.encode_tokens):
-        with pytest.raises(UserError, match="may have 4 new pairs of instruction and text: this one has 10"):
-            ask(PAIRS)
-    assert counting.encoded == counting.tokens == []
-    for start in range(0, 10, 4):
-        encoder.encode(PAIRS[start : start + 4])
-    assert encoder.encode(PAIRS).shape == (10, 64)  # what is known does not count
-
-
-def test_every_run_of_the_model_passes_through_the_wrapper_for_devices(model: InstructorModel) -> None:
-    runs: list[str] = []
-
-    def on_device(function: Callable[..., Any], held: object) -> Callable[..., Any]:
-        def run(*arguments: object) -> Any:
-            runs.append(type(arguments[0]).__name__)
-            return function(held, *arguments)
-
-        return run
-
-    encoder = CachedEncoder(model, on_device=on_device)
-    encoder.encode(PAIRS[:1])
-    (row,) = encoder.encode_tokens(PAIRS[:1], deep=True)
-    encoder.read_out(row.hidden)
-    assert runs == ["list", "list", "ndarray"]

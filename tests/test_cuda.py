@@ -1,7 +1,5 @@
 """What a GPU runs, as far as a processor can test it: the packed path, with its two kernels in plain NumPy's terms."""
 
-from __future__ import annotations
-
 import importlib
 import math
 import sys

@@ -1,7 +1,5 @@
 """What the encoder returns, refuses and never changes, beyond parity with the references."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os
@@ -129,7 +127,6 @@ class TestTokens:
             np.testing.assert_allclose(encoding.hidden[encoding.pooling_mask], text.numpy(), atol=1e-5)
             np.testing.assert_allclose(encoding.hidden[~encoding.pooling_mask], instruction.numpy(), atol=1e-5)
             np.testing.assert_allclose(encoding.embedding, embedding, atol=1e-5)
-            assert encoding.layers is not None
             np.testing.assert_allclose(model.read_out(encoding.layers[-1]), encoding.projected, atol=1e-4)
 
     def test_segments_and_spans_follow_the_characters(self, model: InstructorModel) -> None:
@@ -184,7 +181,6 @@ class TestTokens:
         ids = torch.from_numpy(encoding.token_ids)[None]
         with torch.inference_mode():
             output = eager(ids, output_attentions=True, output_hidden_states=True)
-        assert encoding.layers is not None and encoding.attentions is not None
         assert encoding.layers.shape == (model.n_layers + 1, encoding.n_encoded, 96)
         np.testing.assert_allclose(encoding.attentions, torch.cat(output.attentions).numpy(), atol=1e-5)
         np.testing.assert_allclose(encoding.layers[:-1], torch.cat(output.hidden_states[:-1]).numpy(), atol=1e-4)
@@ -233,20 +229,7 @@ class TestKnownWords:
         assert isinstance(read._fast, words.Words) is by_word
         rng = np.random.default_rng(0)
         # Spaces of all kinds, marks that combine with one, and what normalising turns into one.
-        odd = [
-            *"a b c  Z9.,-_'é½²ßΣς你ก",
-            " ",
-            " ",
-            "\t",
-            "\n",
-            "\r\n",
-            "\x1c",
-            "\x0b",
-            "\u00a0",
-            "\u3000",
-            "\u2028",
-            "\u00ad",
-        ]
+        odd = [*"a b c  Z9.,-_'é½²ßΣς你ก  \t\n\x1c\x0b\u00a0\u3000\u2028\u00ad", "\r\n"]
         odd += ["\u0301", "\u200d", "\u0600", "\u00b4", "\u00a8", "\u3099", "▁", "</s>", "<pad>", "<unk>", "the", "ing"]
         strings = ["".join(rng.choice(odd, size=n)) for n in rng.integers(0, 12, size=600)]
         expected = [[row[0] for row in read.rows(string)] for string in strings]
@@ -284,7 +267,6 @@ class TestPairs:
             (ORDERED, "got DataFrame"),
             (("Topic: ", "Soup"), "pair 0 is str 'Topic: '"),
             ([*TWO, b"ab"], "pair 2 is bytes"),
-            ([("one",)], r"pair 0 is tuple \('one',\)"),
             ([*TWO, ["Topic: ", "Soup", 0]], "pair 2 is list"),
             (ORDERED.rename(columns={"text": "body"}).itertuples(), "pair 0 is Pandas"),
             ([{"instruction": "Topic: ", "text": "Soup"}], "pair 0 is dict"),

@@ -1,7 +1,5 @@
 """The exported graph is the encoder: any number and length of texts, any instruction, without PyTorch."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -6,15 +6,12 @@
 Imports inside functions, under TYPE_CHECKING and through `importlib.import_module("...")` count as well.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,78 +23,49 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "instructor_core"
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A module or sub-package and what it may import besides the standard library and itself."""
-
-    project: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-
-
+# What a module or sub-package may import of this project and of other packages, besides itself.
 LAYERS = {
     # Copied alone the encoder works without the hub's patience and what makes it fast, which it takes from beside it.
-    f"{PACKAGE}.encoder": Layer(
-        project=tuple(f"{PACKAGE}.{name}" for name in ("hub", "words", "products", "cuda")),
-        packages=("torch", "transformers", "tokenizers", "huggingface_hub", "safetensors", "numpy", "tqdm"),
+    "encoder": (
+        "hub words products cuda",
+        "torch transformers tokenizers huggingface_hub safetensors numpy tqdm",
     ),
-    f"{PACKAGE}.words": Layer(),
-    f"{PACKAGE}.products": Layer(packages=("torch",)),
-    f"{PACKAGE}.cuda": Layer(packages=("torch", "triton", "numpy")),
-    f"{PACKAGE}.direct_writes": Layer(project=(f"{PACKAGE}.encoder",), packages=("torch", "numpy")),
-    f"{PACKAGE}.hub": Layer(project=(f"{PACKAGE}.errors",), packages=("huggingface_hub",)),
-    f"{PACKAGE}.errors": Layer(),
-    f"{PACKAGE}.table": Layer(project=(f"{PACKAGE}.errors",), packages=("pyarrow",)),
-    f"{PACKAGE}.export_onnx": Layer(
-        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "errors")),
-        packages=("torch", "tokenizers", "numpy"),
-    ),
-    f"{PACKAGE}.evaluate.mteb": Layer(project=(f"{PACKAGE}.errors",), packages=("mteb", "numpy")),
-    f"{PACKAGE}.queueing": Layer(project=(f"{PACKAGE}.errors",)),
-    f"{PACKAGE}.cache": Layer(
-        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "direct_writes", "queueing", "errors")),
-        packages=("numpy",),
-    ),
+    "words": ("", ""),
+    "products": ("", "torch"),
+    "cuda": ("", "torch triton numpy"),
+    "direct_writes": ("encoder", "torch numpy"),
+    "hub": ("errors", "huggingface_hub"),
+    "errors": ("", ""),
+    "table": ("errors", "pyarrow"),
+    "export_onnx": ("encoder families errors", "torch tokenizers numpy"),
+    "evaluate.mteb": ("errors", "mteb numpy"),
+    "queueing": ("errors", ""),
+    "cache": ("encoder families direct_writes queueing errors", "numpy"),
     # Other encoders stand beside it, behind what it returns.
-    f"{PACKAGE}.families": Layer(
-        project=(f"{PACKAGE}.encoder",),
-        packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
-    ),
-    f"{PACKAGE}.embed": Layer(
-        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "hub", "table", "errors")),
-        packages=("numpy", "pyarrow", "ray", "tqdm"),
-    ),
-    f"{PACKAGE}.analysis": Layer(
-        project=(f"{PACKAGE}.errors",), packages=("numpy", "scipy", "sklearn", "numba", "umap", "pydantic")
-    ),
-    f"{PACKAGE}.evaluate": Layer(
-        project=tuple(f"{PACKAGE}.{name}" for name in ("encoder", "families", "analysis", "table", "errors")),
-        packages=("torch", "transformers", "numpy", "scipy", "sklearn"),
-    ),
-    f"{PACKAGE}.figures": Layer(
-        project=(f"{PACKAGE}.analysis", f"{PACKAGE}.errors"), packages=("numpy", "plotly", "PIL")
-    ),
+    "families": ("encoder", "torch transformers tokenizers safetensors numpy tqdm"),
+    "embed": ("encoder families hub table errors", "numpy pyarrow ray tqdm"),
+    "analysis": ("errors", "numpy scipy sklearn numba umap pydantic"),
+    "evaluate": ("encoder families analysis table errors", "torch transformers numpy scipy sklearn"),
+    "figures": ("analysis errors", "numpy plotly PIL"),
     # The recipe of the bundled checkpoint is measured while it runs as the result will be.
-    f"{PACKAGE}.train.mini": Layer(
-        project=tuple(
-            f"{PACKAGE}.{name}" for name in ("train", "evaluate", "encoder", "analysis", "errors", "InstructorModel")
-        ),
-        packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
+    "train.mini": (
+        "train evaluate encoder analysis errors InstructorModel",
+        "torch transformers tokenizers safetensors numpy tqdm",
     ),
     # Training knows how to embed and takes its scores from analysis; nothing of figures or the page.
-    f"{PACKAGE}.train": Layer(
-        project=tuple(
-            f"{PACKAGE}.{name}" for name in ("encoder", "families", "analysis", "table", "errors", "InstructorModel")
-        ),
-        packages=("torch", "transformers", "tokenizers", "safetensors", "numpy", "tqdm"),
+    "train": (
+        "encoder families analysis table errors InstructorModel",
+        "torch transformers tokenizers safetensors numpy tqdm",
     ),
-    "app": Layer(project=(f"{PACKAGE}.ui",)),
+    "app": ("ui", ""),
 }
 # What figures may take from analysis besides result classes: how instructions are named and numbers are written.
 SHARED_WITH_FIGURES = {"letter", "number", "signed", "span", "counted"}
 
 
 def within(name: str, layer: str) -> bool:
-    return name == layer or name.startswith(layer + ".")
+    whole = layer if layer == "app" else f"{PACKAGE}.{layer}"
+    return name == whole or name.startswith(f"{whole}.")
 
 
 def imported_names(source: str, module: str, *, is_package: bool = False) -> Iterator[str]:
@@ -124,19 +92,19 @@ def violations(source: str, module: str, *, is_package: bool = False) -> list[st
         top = name.split(".")[0]
         if top in sys.stdlib_module_names:
             continue
-        if top == "gradio" and not within(module, f"{PACKAGE}.ui"):
+        if top == "gradio" and not within(module, "ui"):
             found.append(f"{module} imports {name}: gradio belongs to {PACKAGE}.ui alone")
         elif own is None or within(name, own):
             continue
         elif top in {PACKAGE, "app", "tests"}:
-            if not any(within(name, allowed) for allowed in LAYERS[own].project):
-                found.append(f"{module} imports {name}: of the project it may import {LAYERS[own].project}")
-            elif own == f"{PACKAGE}.figures" and within(name, f"{PACKAGE}.analysis"):
+            if not any(within(name, allowed) for allowed in LAYERS[own][0].split()):
+                found.append(f"{module} imports {name}: of the project it may import {LAYERS[own][0]}")
+            elif own == "figures" and within(name, "analysis"):
                 last = name.rsplit(".", 1)[-1]
                 if not last[0].isupper() and last not in SHARED_WITH_FIGURES:
                     found.append(f"{module} imports {name}: figures take result classes, they never compute")
-        elif top not in LAYERS[own].packages:
-            found.append(f"{module} imports {name}: of other packages it may import {LAYERS[own].packages}")
+        elif top not in LAYERS[own][1].split():
+            found.append(f"{module} imports {name}: of other packages it may import {LAYERS[own][1]}")
     return found
 
 
@@ -152,7 +120,7 @@ def test_every_module_imports_only_what_its_layer_may_and_every_layer_exists() -
         names.append(module)
         found += violations(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py")
     assert found == []
-    for layer in [*LAYERS, f"{PACKAGE}.ui"]:
+    for layer in [*LAYERS, "ui"]:
         assert any(within(name, layer) for name in names), f"the rule for {layer} checks nothing"
 
 
@@ -200,8 +168,7 @@ print(json.dumps(answer))
 
 def test_a_fresh_interpreter_loads_no_more_than_it_needs(checkpoint_a: Path, tmp_path: Path) -> None:
     shutil.copyfile(ROOT / PACKAGE / "encoder.py", tmp_path / "instructor.py")
-    layers = (f"{PACKAGE}.analysis", f"{PACKAGE}.figures")
-    names = [name for _, name in modules() if any(within(name, layer) for layer in layers)]
+    names = [name for _, name in modules() if within(name, "analysis") or within(name, "figures")]
     pairs = [("Topic: ", "A soup </s>"), ("", ""), ("", "word " * 40)]
     arguments = json.dumps([str(ROOT), str(tmp_path), str(checkpoint_a), pairs, *names])
     done = subprocess.run(

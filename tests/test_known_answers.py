@@ -3,8 +3,6 @@
 The tolerances are those of the sources: four printed digits of an example, a run on other hardware of a benchmark.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

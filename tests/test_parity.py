@@ -4,8 +4,6 @@ With random weights one token more or less in the mean moves an embedding by far
 agreement to 1e-5 pins the joint, the mask, truncation, pooling, projection and normalisation.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -75,14 +73,13 @@ def test_embeddings_equal_those_of_sentence_transformers(name: str, request: pyt
         assert np.abs(ours - expected).max() < 5 * MEASURED < TOLERANCE
 
 
-def test_leading_spaces_of_a_text_equal_those_of_sentence_transformers(checkpoint_a: Path) -> None:
+def test_leading_spaces_of_a_text_are_those_of_sentence_transformers_but_for_a_joint_without_a_space(
+    checkpoint_a: Path,
+) -> None:
     pairs = [("Represent the review: ", "   leading"), ("Represent it: ", "\n\ttwo words"), ("", "  none")]
     np.testing.assert_allclose(
         InstructorModel(checkpoint_a).encode(pairs), reference(checkpoint_a, pairs), atol=TOLERANCE
     )
-
-
-def test_leading_spaces_without_a_space_at_the_joint_follow_instructor_embedding(checkpoint_a: Path) -> None:
     # The one input where the references disagree: InstructorEmbedding 1.0.1 strips the text before joining,
     # sentence-transformers keeps its spaces. We strip, so the right answer is the reference on the stripped text.
     given, stripped = ("Sentiment:", "   leading"), ("Sentiment:", "leading")

@@ -1,7 +1,5 @@
 """What the files around the code promise: pins, packaging, two commands, nobody's machine in any of them."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess
@@ -135,16 +133,13 @@ def test_the_readme_opens_as_a_space_with_the_pinned_gradio() -> None:
     assert (ROOT / keys["app_file"]).is_file()
 
 
-def test_the_readme_names_the_command_that_starts_the_app_and_the_one_that_tests_it() -> None:
+def test_the_readme_names_the_command_that_starts_the_app_and_the_one_that_continuous_integration_runs() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
     parts = ("-m venv .venv", ".venv/bin/pip install -r requirements.txt", ".venv/bin/python app.py")
     assert any(all(part in line for part in parts) for line in lines), (
         "one line makes .venv, installs requirements.txt and starts app.py"
     )
     assert any(line.strip() == "tests/run" for line in lines)
-
-
-def test_continuous_integration_runs_the_command_of_the_readme() -> None:
     assert "tests/run" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for script in (ROOT / ".ci" / "run", ROOT / "tests" / "run"):
         assert script.stat().st_mode & 0o111, f"{script.name} is not executable"

@@ -1,7 +1,5 @@
 """The queue is fair, bounded and shared; what a request gets is its own. A fake model waits until a test lets it go."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the README shows is what happens: its examples are run, its tables are compared with the project."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -67,26 +65,20 @@ def test_the_fine_tuning_example_makes_a_checkpoint_that_loads(tmp_path: Path, m
     assert np.abs(trained.encode([pair[0]]) - before.encode([pair[0]])).max() > 1e-5
 
 
-def test_every_picture_is_there_and_small() -> None:
+def test_the_readme_is_read_in_one_go_its_links_lead_somewhere_and_its_pictures_are_there_and_small() -> None:
+    pattern = r"\]\((?!https?://)([^)#]+)\)"
+    links = [path.parent / link for path, text in PAGES.items() for link in re.findall(pattern, text)]
+    assert [link for link in links if not link.exists()] == []
+    assert set(BESIDE) <= {link.resolve() for link in links}
     pattern = r"!\[[^\]]+\]\(([^)]+)\)"
     pictures = [(path.parent / name).resolve() for path, text in PAGES.items() for name in re.findall(pattern, text)]
     assert len(set(pictures)) == 5
     assert {path.name: path.stat().st_size for path in pictures if path.stat().st_size > 250_000} == {}
     assert set(pictures) == set((ROOT / "assets" / "screenshots").iterdir())
-
-
-def test_every_link_into_the_project_leads_somewhere() -> None:
-    pattern = r"\]\((?!https?://)([^)#]+)\)"
-    links = [path.parent / link for path, text in PAGES.items() for link in re.findall(pattern, text)]
-    assert [link for link in links if not link.exists()] == []
-    assert set(BESIDE) <= {link.resolve() for link in links}
-
-
-def test_the_readme_is_read_in_one_go() -> None:
     assert len(README.splitlines()) <= 200
 
 
-def test_the_table_of_checkpoints_states_the_sizes_of_the_registry() -> None:
+def test_the_table_of_checkpoints_states_the_sizes_of_the_registry_and_the_front_matter_their_names() -> None:
     rows = table("Checkpoints")
     assert len(rows) == len(CHECKPOINTS)
     for (name, parameters, _, download), checkpoint in zip(rows, CHECKPOINTS, strict=True):
@@ -96,9 +88,6 @@ def test_the_table_of_checkpoints_states_the_sizes_of_the_registry() -> None:
             assert f"(download {download})" in checkpoint.label
     bundled = find_checkpoint(CHECKPOINTS[0].source)
     assert f"({sum(path.stat().st_size for path in bundled.rglob('*.safetensors')) / 1e6:.0f} MB)" in rows[0][3]
-
-
-def test_the_front_matter_names_the_checkpoints_and_fits_the_hub() -> None:
     head = README.split("---\n", 2)[1]
     assert re.findall(r"^  - (\S+/\S+)$", head, flags=re.MULTILINE) == [
         checkpoint.source for checkpoint in CHECKPOINTS if "/" in checkpoint.source

@@ -1,7 +1,5 @@
 """The app as a process: health, MCP, hostile input, many visitors, and where it writes."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re
@@ -180,7 +178,7 @@ def test_fifty_visitors_get_their_own_answers_and_memory_stays_where_it_is(serve
     assert health(server)["queue"] == 0
 
 
-def test_an_answer_to_somebody_else_is_noticed(checkpoint_a: Path) -> None:
+def test_an_answer_to_somebody_else_and_growth_are_noticed_and_a_warm_up_is_no_growth(checkpoint_a: Path) -> None:
     findings = load.Findings()
     form = load.PageForm(0, 0, ())
     visitor = load.Visitor(7, httpx.AsyncClient(), form, "random-a", findings, load.random.Random(0))
@@ -191,9 +189,6 @@ def test_an_answer_to_somebody_else_is_noticed(checkpoint_a: Path) -> None:
     findings.vectors["a text"] = [[0.0] * 64] * 2
     load.check_vectors(findings, str(checkpoint_a))
     assert findings.errors == ["2 of 2 embeddings are not those of the texts that were sent"]
-
-
-def test_growth_is_noticed_and_a_warm_up_is_not_growth() -> None:
     flat = [(float(at), 100.0 if at > 2 else 50.0) for at in range(11)]
     assert load.Findings(memory=flat).growth_mb() == 0
     assert load.Findings(memory=[(at, mb + 20 * at) for at, mb in flat]).growth_mb() > 50

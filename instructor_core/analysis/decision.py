@@ -27,10 +27,9 @@ from numpy.typing import NDArray
 from instructor_core.analysis.grid import rounded, unit_vectors
 from instructor_core.analysis.label_task import LabelTask, Metric
 from instructor_core.analysis.labels import label_issues, usable_task
-from instructor_core.analysis.metrics import nearest_others, vote
+from instructor_core.analysis.metrics import vote
 from instructor_core.analysis.numbers import counted, number, signed
-from instructor_core.analysis.scores import Score
-from instructor_core.analysis.similarity import self_similarity
+from instructor_core.analysis.scores import Score, nearest_texts
 from instructor_core.errors import UserError
 
 ALPHA = 0.05
@@ -159,7 +158,7 @@ def decide(
     contents = [units[:, text].tobytes().hex() for text in range(len(labels))]
     issues = label_issues(labels, contents)
     task, rows = usable_task(labels, issues, n_resamples=1), issues.rows
-    nearest = [nearest_others(rounded(self_similarity(each[rows])), task.n_neighbors_kept) for each in vectors]
+    nearest = [nearest_texts(each[rows], task) for each in vectors]
     return decide_by_neighbors(nearest, task, [k for k in range(len(vectors)) if k != none], none, names)
 
 

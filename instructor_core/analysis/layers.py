@@ -1,7 +1,12 @@
-"""Where in the network an instruction enters: states, similarities and attention layer by layer.
+"""Where in the network an instruction enters: states, similarities, attention and what is written, layer by layer.
 
 Layer 0 is the token embedding, layer `l` the residual stream after block `l`. T5 adds no position to the embedding, so
 the same text tokens start out identical under any two instructions.
+
+In T5 every block adds to the residual stream, and after the last one nothing but a norm, whose scale is frozen, a mean
+and a linear layer follow: an embedding is the sum of what the token embeddings, each attention head (split by the
+segment that it read) and each feed-forward layer wrote. See Kobayashi et al. 2020 (arXiv 2004.10102) for the norms of
+such parts.
 """
 
 from __future__ import annotations
@@ -13,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
-from instructor_core.analysis.similarity import cosine_range, self_similarity
+from instructor_core.analysis.similarity import TextPair, cosine_range, extreme_cell, self_similarity
 from instructor_core.analysis.units import EncodedPair, Unit, refuse_different_tokens, units
 from instructor_core.errors import UserError
 
 GROUPS = ("instruction", "text", "end")
 _GROUP_OF = {"instruction": 0, "straddling": 1, "text": 1, "end": 2}
+
+# Of one embedding: (D,) of the token embeddings, (L, heads, 3, D) of attention, (L, D) of the feed-forward layers.
+Writes = Sequence[NDArray[np.floating]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,10 @@ class LayerSimilarity:
     matrices: NDArray[np.float32]  # (L + 1, N, N) in [-1, 1], the last one that of the embeddings
     ranges: NDArray[np.float64]  # (L + 1, 2) colour range of each layer alone: their cosines lie in different bands
 
+    def closest(self, layer: int) -> TextPair | None:
+        """The two texts of the highest cosine at a layer."""
+        return extreme_cell(self.matrices[layer])
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentAttention:
@@ -55,6 +67,22 @@ class SegmentAttention:
         """(L, 3) mean over the heads."""
         means: NDArray[np.float64] = self.shares.mean(axis=1, dtype=np.float64)
         return means
+
+
+@dataclass(frozen=True, eq=False)
+class WriteShares:
+    """The shares of a cosine; all of them add up to it. Each is the mean of what it is in either embedding."""
+
+    cosine: float
+    embedding: float
+    heads: NDArray[np.float64]  # (L, heads, 3): written by a head from what it read in each of `GROUPS`
+    feed_forward: NDArray[np.float64]  # (L,)
+
+    @property
+    def by_group(self) -> NDArray[np.float64]:
+        """(3,) written by attention from each of `GROUPS`."""
+        total: NDArray[np.float64] = self.heads.sum(axis=(0, 1))
+        return total
 
 
 def layer_divergence(
@@ -106,3 +134,28 @@ def segment_attention(attentions: NDArray[np.floating], segments: Sequence[str])
     seen = np.tri(n) if causal else np.ones((n, n))
     even = (seen @ members / seen.sum(axis=1, keepdims=True))[groups == 1].mean(axis=0)
     return SegmentAttention(shares.astype(np.float32), even)
+
+
+def read_groups(segments: Sequence[str], n: int) -> NDArray[np.bool_]:
+    """(3, n): which of the n encoded tokens belong to each of `GROUPS`."""
+    of_group: NDArray[np.bool_] = np.arange(len(GROUPS))[:, None] == segment_groups(segments[:n])
+    return of_group
+
+
+def write_shares(first: Writes, second: Writes) -> WriteShares:
+    """Split the cosine of two embeddings by who wrote them."""
+    one, other = _whole(first), _whole(second)
+    length = float(np.linalg.norm(one) * np.linalg.norm(other))
+    embedding, heads, feed_forward = (
+        (mine.astype(np.float64) @ other + its.astype(np.float64) @ one) / (2 * length)
+        for mine, its in zip(first, second, strict=True)
+    )
+    return WriteShares(float(one @ other) / length, float(embedding), heads, feed_forward)
+
+
+def _whole(writes: Writes) -> NDArray[np.float64]:
+    """The embedding that the parts add up to, (D,)."""
+    whole: NDArray[np.float64] = sum(
+        (part.astype(np.float64).reshape(-1, part.shape[-1]).sum(axis=0) for part in writes), np.zeros(1)
+    )
+    return whole

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import LabelTask
-from instructor_core.analysis.nearest import nearest_of_all
+from instructor_core.analysis.neighbors import nearest_of_all
 from instructor_core.errors import UserError
 
 KMEANS_SEEDS = (0, 1, 2, 3, 4)

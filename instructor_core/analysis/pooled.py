@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instructor_core.analysis.attribution import Contributions
-from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.numbers import number
-from instructor_core.analysis.pooling import Mistake, Recipe, RecipeResult
-from instructor_core.analysis.units import EncodedPair, Unit
+from instructor_core.analysis.pooling import Mistake, Recipe, RecipeResult, apply_recipe
+from instructor_core.analysis.units import EncodedPair
 
 BLOCKS = ("instruction", "text")
 
@@ -44,14 +43,11 @@ def blocks(terms: Contributions) -> NDArray[np.float64]:
 
     A token across the joint counts as the text's; terms with marks are in none of the four.
     """
-    sides = [np.array([_block(unit) for unit in units]) for units in (terms.rows, terms.columns)]
+    place = {"instruction": 0, "text": 1, "straddling": 1}
+    sides = [np.array([place.get(unit.segment, 2) for unit in units]) for units in (terms.rows, terms.columns)]
     inside = [(side[:, None] == np.arange(2)).astype(np.float64) for side in sides]
     found: NDArray[np.float64] = inside[0].T @ terms.values.astype(np.float64) @ inside[1]
     return found
-
-
-def _block(unit: Unit) -> int:
-    return {"instruction": 0, "text": 1, "straddling": 1}.get(unit.segment, 2)
 
 
 def mistaken_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
@@ -66,27 +62,16 @@ def compare_mistakes(encoded: Sequence[EncodedPair]) -> tuple[RecipeResult, ...]
     All else is shared with the right way: network, linear layers, and the pooling where the string is the mistake.
     """
     right, alone, untemplated = encoded
-    ours = _mean(right, right.pooling_mask)
-    length = float(np.linalg.norm(ours))
+    length = float(np.linalg.norm(right.projected[right.pooling_mask].mean(axis=0, dtype=np.float64)))
     mistaken = ((Mistake.PROMPT_FORGOTTEN, alone), (Mistake.TEMPLATE_FORGOTTEN, untemplated))
     candidates: list[tuple[Recipe | Mistake, EncodedPair, NDArray[np.bool_], str]] = [
         (Recipe.OURS, right, right.pooling_mask, ""),
         *((recipe, pair, pair.pooling_mask, "") for recipe, pair in mistaken if pair.joined != right.joined),
         *((recipe, right, mask, "") for recipe, mask in _poolings(right)),
-        (
-            Mistake.NOT_NORMALIZED,
-            right,
-            right.pooling_mask,
-            f"Its length is {number(length)}: dot products are no cosines.",
-        ),
     ]
-    results = []
-    for recipe, pair, averaged, note in candidates:
-        n = len(pair.pooling_mask)
-        cosine = float(np.clip(unit_vectors(_mean(pair, averaged)) @ unit_vectors(ours), -1.0, 1.0))
-        segments = tuple(str(segment) for segment in pair.segments[:n])
-        results.append(RecipeResult(recipe, pair.tokens[:n], segments, averaged, cosine, note))
-    return tuple(results)
+    note = f"Its length is {number(length)}: dot products are no cosines."
+    candidates.append((Mistake.NOT_NORMALIZED, right, right.pooling_mask, note))
+    return tuple(apply_recipe(*each, ours=right) for each in candidates)
 
 
 def _poolings(pair: EncodedPair) -> Iterator[tuple[Mistake, NDArray[np.bool_]]]:
@@ -100,8 +85,3 @@ def _poolings(pair: EncodedPair) -> Iterator[tuple[Mistake, NDArray[np.bool_]]]:
     ):
         if not np.array_equal(mask, pair.pooling_mask):
             yield recipe, mask
-
-
-def _mean(pair: EncodedPair, averaged: NDArray[np.bool_]) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = pair.projected[averaged].mean(axis=0, dtype=np.float64)
-    return mean

@@ -22,55 +22,30 @@ _SPECIAL = re.compile(r"</s>|<pad>|<extra_id_\d{1,2}>")
 
 
 class Recipe(StrEnum):
-    """A way of making one vector out of an instruction and a text; the first is that of this project."""
+    """A way of making one vector out of an instruction and a text, by its name on screen; the first is our own."""
 
-    OURS = "ours"
-    INSTRUCTOR_1_0_1 = "instructor-1.0.1"
-    INSTRUCTOR_MAIN = "instructor-main"
-    SENTENCE_TRANSFORMERS = "sentence-transformers"
+    OURS = "this app"
+    INSTRUCTOR_1_0_1 = "InstructorEmbedding 1.0.1"
+    INSTRUCTOR_MAIN = "InstructorEmbedding, main branch"
+    SENTENCE_TRANSFORMERS = "sentence-transformers, prompt="
     INSTRUCTOR_LITE = "instructor-lite"
-    INSTRUCTION_POOLED = "instruction-pooled"
-    WITHOUT_END = "without-end"
+    INSTRUCTION_POOLED = "instruction pooled too"
+    WITHOUT_END = "text without </s>"
 
 
 class Mistake(StrEnum):
-    """What goes wrong with other encoders: see `pooled`."""
+    """What goes wrong with other encoders, see `pooled`, by its name on screen."""
 
-    PROMPT_FORGOTTEN = "prompt-forgotten"
-    TEMPLATE_FORGOTTEN = "template-forgotten"
-    MEAN_OF_ALL = "mean-of-all"
-    MEAN_OF_TEXT = "mean-of-text"
-    FIRST_TOKEN = "first-token"
-    LAST_TOKEN = "last-token"
-    NOT_NORMALIZED = "not-normalized"
-
-
-_PUBLISHED = (
-    Recipe.INSTRUCTOR_1_0_1,
-    Recipe.INSTRUCTOR_MAIN,
-    Recipe.SENTENCE_TRANSFORMERS,
-    Recipe.INSTRUCTOR_LITE,
-)
+    PROMPT_FORGOTTEN = "the prompt forgotten"
+    TEMPLATE_FORGOTTEN = "the instruction without its template"
+    MEAN_OF_ALL = "the mean of all tokens, the prompt's too"
+    MEAN_OF_TEXT = "the mean without the prompt"
+    FIRST_TOKEN = "the first token alone"
+    LAST_TOKEN = "the last token alone"
+    NOT_NORMALIZED = "not normalized"
 
 
-RECIPE_NAMES = {
-    Recipe.OURS: "this app",
-    Recipe.INSTRUCTOR_1_0_1: "InstructorEmbedding 1.0.1",
-    Recipe.INSTRUCTOR_MAIN: "InstructorEmbedding, main branch",
-    Recipe.SENTENCE_TRANSFORMERS: "sentence-transformers, prompt=",
-    Recipe.INSTRUCTOR_LITE: "instructor-lite",
-    Recipe.INSTRUCTION_POOLED: "instruction pooled too",
-    Recipe.WITHOUT_END: "text without </s>",
-}
-_MISTAKE_NAMES = {
-    Mistake.PROMPT_FORGOTTEN: "the prompt forgotten",
-    Mistake.TEMPLATE_FORGOTTEN: "the instruction without its template",
-    Mistake.MEAN_OF_ALL: "the mean of all tokens, the prompt's too",
-    Mistake.MEAN_OF_TEXT: "the mean without the prompt",
-    Mistake.FIRST_TOKEN: "the first token alone",
-    Mistake.LAST_TOKEN: "the last token alone",
-    Mistake.NOT_NORMALIZED: "not normalized",
-}
+_PUBLISHED = tuple(Recipe)[1:5]
 
 
 @dataclass(frozen=True)
@@ -103,11 +78,6 @@ class RecipeResult:
     averaged: NDArray[np.bool_]  # (n,) those that enter its mean
     cosine: float | None  # of its embedding to ours; None where the recipe gives none
     note: str  # why it gives none, or what this comparison leaves out; "" for nothing
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return RECIPE_NAMES[self.recipe] if isinstance(self.recipe, Recipe) else _MISTAKE_NAMES[self.recipe]
 
 
 def boundary(pair: EncodedPair) -> Boundary:
@@ -142,22 +112,26 @@ def recipe_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
 
 def compare_recipes(encoded: Sequence[EncodedPair]) -> tuple[RecipeResult, ...]:
     """Every recipe's embedding of one pair against ours, for the encoded pairs of `recipe_pairs`, in its order."""
-    ours = encoded[0]
-    reference = unit_vectors(ours.projected[ours.pooling_mask].mean(axis=0, dtype=np.float64))
-    special = _SPECIAL.search(ours.joined)
+    special = _SPECIAL.search(encoded[0].joined)
     results = []
     for recipe, pair in zip(Recipe, encoded, strict=True):
         averaged, note = _averaged(recipe, pair)
-        cosine = None
-        if averaged.any():
-            vector = unit_vectors(pair.projected[averaged].mean(axis=0, dtype=np.float64))
-            cosine = float(np.clip(vector.astype(np.float64) @ reference, -1.0, 1.0))
-            if special and recipe in _PUBLISHED:
-                note = f"Would read {special.group()!r} as a special token; compared with it as plain characters."
-        n = len(pair.pooling_mask)
-        segments = tuple(str(segment) for segment in pair.segments[:n])
-        results.append(RecipeResult(recipe, pair.tokens[:n], segments, averaged, cosine, note))
+        if special and recipe in _PUBLISHED and averaged.any():
+            note = f"Would read {special.group()!r} as a special token; compared with it as plain characters."
+        results.append(apply_recipe(recipe, pair, averaged, note, ours=encoded[0]))
     return tuple(results)
+
+
+def apply_recipe(
+    recipe: Recipe | Mistake, pair: EncodedPair, averaged: NDArray[np.bool_], note: str, *, ours: EncodedPair
+) -> RecipeResult:
+    """The mean of the tokens `averaged` (n,) of a pair, against our own embedding."""
+    n, cosine = len(pair.pooling_mask), None
+    if averaged.any():
+        means = [pair.projected[averaged], ours.projected[ours.pooling_mask]]
+        one, other = (unit_vectors(rows.mean(axis=0, dtype=np.float64)).astype(np.float64) for rows in means)
+        cosine = float(np.clip(one @ other, -1.0, 1.0))
+    return RecipeResult(recipe, pair.tokens[:n], tuple(map(str, pair.segments[:n])), averaged, cosine, note)
 
 
 def _averaged(recipe: Recipe, pair: EncodedPair) -> tuple[NDArray[np.bool_], str]:

@@ -20,15 +20,6 @@ from instructor_core.errors import UserError
 CUTOFF = 10
 
 
-@dataclass(frozen=True)
-class Result:
-    """One entry of a result list: a document, its rank from 1, its cosine to the query."""
-
-    document: int
-    rank: int
-    score: float
-
-
 @dataclass(frozen=True, eq=False)
 class Retrieval:
     """All documents ranked for every query."""
@@ -36,13 +27,6 @@ class Retrieval:
     scores: NDArray[np.float32]  # (Q, M) cosines
     order: NDArray[np.int64]  # (Q, M) documents from best to worst; equal cosines by index
     ranks: NDArray[np.int64]  # (Q, M) rank of each document from 1
-
-    def results(self, query: int, *, top: int = CUTOFF) -> tuple[Result, ...]:
-        """The first documents for one query."""
-        return tuple(
-            Result(int(document), place + 1, float(self.scores[query, document]))
-            for place, document in enumerate(self.order[query, :top])
-        )
 
 
 @dataclass(frozen=True, eq=False)

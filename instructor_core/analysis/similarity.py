@@ -22,7 +22,7 @@ _OPTIMAL_ORDER_LIMIT = 600  # the cost of optimal leaf ordering grows faster tha
 
 @dataclass(frozen=True)
 class TextPair:
-    """Two texts (`first < second`) and the value that belongs to them."""
+    """Two texts, or a row and a column of another matrix, and the value that belongs to them."""
 
     first: int
     second: int
@@ -60,24 +60,37 @@ class Difference:
 
 
 @dataclass(frozen=True, eq=False)
-class InstructionSimilarity:
-    """Instruction x instruction cosines of the same text."""
+class CosineMatrix:
+    """Cosines (n, n) in [-1, 1] of one kind of thing among themselves, or in rows and columns of two kinds."""
 
-    text: int | None  # None for the mean over all texts
-    matrix: NDArray[np.float32]  # (K, K) in [-1, 1], symmetric, the diagonal exactly 1
+    matrix: NDArray[np.float32]
     low: float  # of the colour range
     high: float
 
+    @property
+    def closest(self) -> TextPair | None:
+        """The highest cosine off the diagonal."""
+        return extreme_cell(self.matrix)
+
 
 @dataclass(frozen=True, eq=False)
-class CrossSimilarity:
+class InstructionSimilarity(CosineMatrix):
+    """Instruction x instruction cosines of the same text: symmetric, the diagonal exactly 1."""
+
+    text: int | None  # None for the mean over all texts
+
+    @property
+    def furthest(self) -> TextPair | None:
+        """The two instructions of the lowest cosine."""
+        return extreme_cell(-self.matrix, self.matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossSimilarity(CosineMatrix):
     """Texts under one instruction (say, for queries) against texts under another (for documents)."""
 
     rows: int
     columns: int
-    matrix: NDArray[np.float32]  # (N, N) in [-1, 1]; not symmetric unless `rows == columns`
-    low: float  # of the colour range
-    high: float
 
 
 def cosine_matrix(rows: NDArray[np.floating], columns: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -114,17 +127,16 @@ def similarity(grid: EmbeddingGrid) -> Similarity:
     informative = _different_strings(grid.texts)
     low, high = cosine_range(matrices[:, informative])
     ranges = [cosine_range(matrix[informative]) for matrix in matrices]
-    closest = tuple(_extreme_pair(matrix, matrix, informative) for matrix in matrices)
+    closest = tuple(extreme_cell(matrix, allowed=informative) for matrix in matrices)
     return Similarity(matrices, low, high, np.array(ranges, dtype=np.float64).reshape(-1, 2), closest)
 
 
 def difference(result: Similarity, a: int, b: int) -> Difference:
     """Similarity under instruction `a` minus similarity under instruction `b`."""
     matrix = result.matrices[a] - result.matrices[b]
-    everywhere = ~np.eye(len(matrix), dtype=np.bool_)
     changes = np.abs(matrix)
     steps = math.ceil(float(changes.max(initial=0.0)) * _RANGE_STEPS)
-    return Difference(a, b, matrix, max(steps, 1) / _RANGE_STEPS, _extreme_pair(changes, matrix, everywhere))
+    return Difference(a, b, matrix, max(steps, 1) / _RANGE_STEPS, extreme_cell(changes, matrix))
 
 
 def instruction_similarity(grid: EmbeddingGrid, text: int | None = None) -> InstructionSimilarity:
@@ -135,7 +147,7 @@ def instruction_similarity(grid: EmbeddingGrid, text: int | None = None) -> Inst
         cosines = np.einsum("nd,nd->n", chosen[a], chosen[b])
         matrix[a, b] = matrix[b, a] = np.clip(cosines, -1.0, 1.0).mean(dtype=np.float64) if len(cosines) else 0.0
     low, high = cosine_range(matrix[~np.eye(len(matrix), dtype=np.bool_)])
-    return InstructionSimilarity(text, matrix, low, high)
+    return InstructionSimilarity(matrix, low, high, text)
 
 
 def cross_similarity(grid: EmbeddingGrid, *, rows: int, columns: int) -> CrossSimilarity:
@@ -145,7 +157,7 @@ def cross_similarity(grid: EmbeddingGrid, *, rows: int, columns: int) -> CrossSi
     else:
         matrix = cosine_matrix(grid.vectors[rows], grid.vectors[columns])
     low, high = cosine_range(matrix[_different_strings(grid.texts)])
-    return CrossSimilarity(rows, columns, matrix, low, high)
+    return CrossSimilarity(matrix, low, high, rows, columns)
 
 
 def cluster_order(matrix: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -181,12 +193,16 @@ def _different_strings(texts: Sequence[str]) -> NDArray[np.bool_]:
     return different
 
 
-def _extreme_pair(
-    score: NDArray[np.floating], values: NDArray[np.floating], allowed: NDArray[np.bool_]
+def extreme_cell(
+    scores: NDArray[np.floating],
+    values: NDArray[np.floating] | None = None,
+    *,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> TextPair | None:
-    """The allowed pair above the diagonal with the largest score, with its value; the first among equals."""
-    candidates = np.where(np.triu(allowed, 1), score, -np.inf)
-    if not np.isfinite(candidates).any():
+    """The (allowed) cell off the diagonal with the highest finite score, with its value; the first among equals."""
+    left_out = np.eye(len(scores), dtype=np.bool_) | ~np.isfinite(scores)
+    candidates = np.where(left_out if allowed is None else left_out | ~allowed, -np.inf, scores)
+    if np.isinf(candidates).all():
         return None
-    i, j = divmod(int(np.argmax(candidates)), len(score))
-    return TextPair(i, j, float(values[i, j]))
+    row, column = divmod(int(np.argmax(candidates)), len(scores))
+    return TextPair(row, column, float((scores if values is None else values)[row, column]))

@@ -147,7 +147,9 @@ def yardsticks() -> Yardsticks:
         with path.open(encoding="utf-8") as lines:
             kinds.update(read_json(next(lines), _Labelled).labels)
     plain = [axis.plain for axis in wordings.axes.values() if kinds.intersection(axis.labels)]
-    tasks = (TestedTask(_asked_for(instruction), instruction.rstrip() + " ") for instruction in plain)
+    # "tense" of "Represent the sentence for classifying its tense:"
+    names = [instruction.strip(" :").rpartition("classifying ")[2].removeprefix("its ") for instruction in plain]
+    tasks = (TestedTask(name, asked.rstrip() + " ") for name, asked in zip(names, plain, strict=True))
     return Yardsticks(tuple(tasks), tuple(wording.rstrip() + " " for wording in wordings.unknown))
 
 
@@ -245,8 +247,3 @@ def parse(instruction: str, *, text_types: Sequence[str] = ()) -> Slots | None:
     known = max((len(kind.split()) for kind in text_types if words[-len(kind.split()) :] == kind.split()), default=1)
     objective = " ".join((found["objective"] or "").split())
     return Slots(" ".join(words[:-known]), " ".join(words[-known:]), objective)
-
-
-def _asked_for(plain: str) -> str:
-    """What a plain instruction asks for: "tense" for "Represent the sentence for classifying its tense:"."""
-    return plain.strip(" :").rpartition("classifying ")[2].removeprefix("its ")

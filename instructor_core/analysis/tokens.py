@@ -13,7 +13,13 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.similarity import cluster_order, cosine_matrix, cosine_range, self_similarity
+from instructor_core.analysis.similarity import (
+    CosineMatrix,
+    cluster_order,
+    cosine_matrix,
+    cosine_range,
+    self_similarity,
+)
 from instructor_core.errors import UserError
 
 Order = Literal["seriation", "variance", "index"]
@@ -29,15 +35,6 @@ class TokenDimensions:
     order: Order
     values: tuple[NDArray[np.float32], ...]  # per sequence (n, m) signed, in the unit of the projected vectors
     limit: float  # the colour range is [-limit, limit] for all sequences; above 0
-
-
-@dataclass(frozen=True, eq=False)
-class TokenSimilarity:
-    """Token x token cosines of one sequence."""
-
-    matrix: NDArray[np.float32]  # (n, n) in [-1, 1], symmetric, the diagonal exactly 1; 0 with a zero vector
-    low: float  # of the colour range of different tokens
-    high: float
 
 
 def token_dimensions(
@@ -65,11 +62,11 @@ def token_dimensions(
     return TokenDimensions(kept, order, values, symmetric_limit(tokens[:, kept]))
 
 
-def token_similarity(projected: NDArray[np.floating]) -> TokenSimilarity:
-    """Cosines among the tokens of one sequence, (n, D) -> (n, n)."""
+def token_similarity(projected: NDArray[np.floating]) -> CosineMatrix:
+    """Cosines among the tokens of one sequence, (n, D) -> (n, n); the range is that of different tokens."""
     matrix = self_similarity(projected)
     low, high = cosine_range(matrix[~np.eye(len(matrix), dtype=np.bool_)])
-    return TokenSimilarity(matrix, low, high)
+    return CosineMatrix(matrix, low, high)
 
 
 def token_alignment(projected: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -61,9 +61,8 @@ def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds
     for one, two, background in zip(first, second, backgrounds, strict=True):
         terms = ledger(one, two, by="word")
         percentile = float(background.percentiles(np.array([terms.cosine]))[0])
-        found.append(
-            WhyUnder(terms.cosine, percentile, _ranked(_by_words(terms)), terms.end_total, _instructions(terms))
-        )
+        ties, parts = _ranked(_by_words(terms)), blocks(terms)
+        found.append(WhyUnder(terms.cosine, percentile, ties, terms.end_total, float(parts.sum() - parts[1, 1])))
     if len(found) < 2:
         return Why(tuple(found), None, ())
     cosines = [one.cosine for one in found]
@@ -91,11 +90,6 @@ def _by_words(terms: Ledger) -> dict[tuple[str, str], float]:
                 pair = row.plain, column.plain
                 totals[pair] = totals.get(pair, 0.0) + float(terms.values[i, j])
     return totals
-
-
-def _instructions(terms: Ledger) -> float:
-    found = blocks(terms)
-    return float(found.sum() - found[1, 1])
 
 
 def _ranked(totals: dict[tuple[str, str], float]) -> tuple[Tie, ...]:

@@ -34,14 +34,11 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "input", type=Path, metavar="IN", help=f"{', '.join(FILE_TYPES)}, or .gz of these; or a folder of .parquet"
-    )
-    parser.add_argument(
-        "output", type=Path, metavar="OUT", help="NAME.parquet: one file; any other name: a folder of Parquet files"
-    )
-    parser.add_argument("--instruction", required=True, help="joined with each text as given: let it end with a space")
-    parser.add_argument("--text-column", default="text", metavar="NAME", help="column of the texts (text)")
+    add = parser.add_argument
+    add("input", type=Path, metavar="IN", help=f"{', '.join(FILE_TYPES)}, or .gz of these; or a folder of .parquet")
+    add("output", type=Path, metavar="OUT", help="NAME.parquet: one file; any other name: a folder of Parquet files")
+    add("--instruction", required=True, help="joined with each text as given: let it end with a space")
+    add("--text-column", default="text", metavar="NAME", help="column of the texts (text)")
     table = parser.add_argument_group("how a file that is no Parquet is read", "found out where it is not said")
     table.add_argument("--delimiter", metavar="D", help="what parts the cells: a character, or tab")
     table.add_argument("--encoding", metavar="NAME", help="utf-8, cp1252, utf-16, ...")
@@ -52,24 +49,20 @@ def parse(values: Sequence[str] | None) -> argparse.Namespace:
     table.add_argument(
         "--bad-rows", choices=["leave-out", "cut"], help="rows with more fields than columns: left out, or cut to them"
     )
-    parser.add_argument("--checkpoint", default=BUNDLED, metavar="NAME", help=f"folder or hub name ({BUNDLED})")
-    parser.add_argument("--revision", help="commit, tag or branch of a checkpoint on the hub")
-    parser.add_argument("--template", type=from_command_line, help=COMMAND_LINE_HELP)
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--no-normalize", action="store_true", help="leave the embeddings at their own length")
+    add("--checkpoint", default=BUNDLED, metavar="NAME", help=f"folder or hub name ({BUNDLED})")
+    add("--revision", help="commit, tag or branch of a checkpoint on the hub")
+    add("--template", type=from_command_line, help=COMMAND_LINE_HELP)
+    add("--device", help="cpu, cuda, cuda:1, ...; a GPU if there is one")
+    add("--dtype", choices=["float32", "bfloat16"], default="float32")
+    add("--no-normalize", action="store_true", help="leave the embeddings at their own length")
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument("--keep", action="append", default=[], metavar="COLUMN", help="copy this column (repeatable)")
     kept.add_argument("--keep-all", action="store_true", help="copy all columns")
-    parser.add_argument(
-        "--nulls", choices=["refuse", "keep"], default="refuse", help="keep: a missing text has no embedding"
-    )
-    parser.add_argument(
-        "--part-tokens", type=int, default=1 << 17, metavar="N", help="tokens per part, about (%(default)s)"
-    )
-    parser.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: the cluster at RAY_ADDRESS")
-    parser.add_argument("--cpus-per-actor", type=int, metavar="N", help="with --engine ray (up to 4)")
-    parser.add_argument("--overwrite", action="store_true", help="discard OUT and what an interrupted run left")
+    add("--nulls", choices=["refuse", "keep"], default="refuse", help="keep: a missing text has no embedding")
+    add("--part-tokens", type=int, default=1 << 17, metavar="N", help="tokens per part, about (%(default)s)")
+    add("--engine", choices=["local", "ray"], default="local", help="ray: the cluster at RAY_ADDRESS")
+    add("--cpus-per-actor", type=int, metavar="N", help="with --engine ray (up to 4)")
+    add("--overwrite", action="store_true", help="discard OUT and what an interrupted run left")
     return parser.parse_args(values)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from instructor_core.errors import UserError
-from instructor_core.table import Reading, is_blank, open_table
+from instructor_core.table import Reading, TableFile, is_blank
 from instructor_core.table.cells import column_names
 from instructor_core.table.file import kind_of
 
@@ -32,7 +32,7 @@ class Source:
         self.path = path
         self.text_column = text_column
         self.files = _files(path)
-        self._table = None if kind_of(self.files[0]) == ".parquet" else open_table(path, reading)
+        self._table = None if kind_of(self.files[0]) == ".parquet" else TableFile(path, reading)
         found = self._found_schema()
         self._check_text(found)
         names = found.names if keep is None else list(dict.fromkeys(keep))

@@ -73,27 +73,24 @@ def _parser() -> argparse.ArgumentParser:
             '"score": 3.5}. Both may lie in one folder.'
         ),
     )
-    parser.add_argument("checkpoint", nargs="?", default="instructor-mini", help="name or folder (instructor-mini)")
-    parser.add_argument("--label-sets", nargs="+", type=Path, metavar="PATH", help="folders or files, not the bundled")
-    parser.add_argument("--sts", nargs="+", type=Path, default=[], metavar="FILE", help="more files, usually of pairs")
-    parser.add_argument(
-        "--bad-rows", choices=["refuse", "leave-out"], default="refuse", help="what becomes of a row that is broken"
-    )
-    parser.add_argument("--wordings", type=Path, metavar="FILE", help="instructions to use, not the bundled")
-    parser.add_argument("--reference", type=Path, metavar="FOLDER", help="a model without instructions to compare with")
-    parser.add_argument("--compare", metavar="CHECKPOINT", help="another checkpoint, name or folder, to compare with")
-    parser.add_argument("--free", type=int, metavar="N", help="use the first N free wordings of each axis (all)")
-    parser.add_argument("--max-texts", type=int, default=4000, metavar="N", help="sample larger sets (4000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every score of every wording")
-    parser.add_argument("--write-card", type=Path, metavar="FILE", help=f"put the table between {START} and {END}")
-    parser.add_argument("--summary", action="store_true", help="leave the matrix of every set out of the table")
-    parser.add_argument("--template", type=from_command_line, help=COMMAND_LINE_HELP)
-    parser.add_argument("--device", help="cpu or cuda (cuda if there is one)")
-    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the forward pass")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="of the CPU; 1 is by far the fastest beside other work"
-    )
+    add = parser.add_argument
+    add("checkpoint", nargs="?", default="instructor-mini", help="name or folder (instructor-mini)")
+    add("--label-sets", nargs="+", type=Path, metavar="PATH", help="folders or files, not the bundled")
+    add("--sts", nargs="+", type=Path, default=[], metavar="FILE", help="more files, usually of pairs")
+    add("--bad-rows", choices=["refuse", "leave-out"], default="refuse", help="what becomes of a row that is broken")
+    add("--wordings", type=Path, metavar="FILE", help="instructions to use, not the bundled")
+    add("--reference", type=Path, metavar="FOLDER", help="a model without instructions to compare with")
+    add("--compare", metavar="CHECKPOINT", help="another checkpoint, name or folder, to compare with")
+    add("--free", type=int, metavar="N", help="use the first N free wordings of each axis (all)")
+    add("--max-texts", type=int, default=4000, metavar="N", help="sample larger sets (4000)")
+    add("--seed", type=int, default=0, help="of the sample (0)")
+    add("--json", type=Path, metavar="FILE", help="write every score of every wording")
+    add("--write-card", type=Path, metavar="FILE", help=f"put the table between {START} and {END}")
+    add("--summary", action="store_true", help="leave the matrix of every set out of the table")
+    add("--template", type=from_command_line, help=COMMAND_LINE_HELP)
+    add("--device", help="cpu or cuda (cuda if there is one)")
+    add("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the forward pass")
+    add("--threads", type=int, metavar="N", help="of the CPU; 1 is by far the fastest beside other work")
     return parser
 
 

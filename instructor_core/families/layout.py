@@ -81,6 +81,8 @@ def read_layout(folder: Path, name: str, *, template: str | None = None) -> Layo
             "in this order, all of sentence-transformers' own"
         )
     pooling = read_json(parts[1][1] / "config.json")
+    said = read_json(folder / "config_sentence_transformers.json", missing={}).get("prompts") or {}
+    prompts = {name: prompt for name, prompt in said.items() if isinstance(prompt, str)}
     return Layout(
         folder,
         model_type,
@@ -89,7 +91,7 @@ def read_layout(folder: Path, name: str, *, template: str | None = None) -> Layo
         tuple(_checked_dense(path, refuse) for _, path in parts[2 : 2 + n_dense]),
         kinds[-1] == "Normalize",
         **_of_transformer(parts[0][1], refuse),
-        template=find_template(f"{name} {config.get('_name_or_path', '')}", _prompts(folder), template),
+        template=find_template(f"{name} {config.get('_name_or_path', '')}", prompts, template),
     )
 
 
@@ -136,12 +138,6 @@ def _of_transformer(folder: Path, refuse: Any) -> dict[str, Any]:
         "config": config,
         "tokenizer": tokenizer,
     }
-
-
-def _prompts(folder: Path) -> dict[str, str]:
-    """Return the prompts that a checkpoint names."""
-    said = read_json(folder / "config_sentence_transformers.json", missing={}).get("prompts") or {}
-    return {name: prompt for name, prompt in said.items() if isinstance(prompt, str)}
 
 
 def load_dense(path: Path) -> nn.Linear:

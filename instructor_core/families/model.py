@@ -25,8 +25,7 @@ from instructor_core.encoder import (
     well_formed,
 )
 from instructor_core.families.layout import load_dense, read_layout
-from instructor_core.families.network import load
-from instructor_core.families.tokenizing import segment_of, tokenize
+from instructor_core.families.network import Row, load, segment_of, tokenize
 
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}  # padding included
 _WINDOW = 4096  # pairs tokenized and sorted together
@@ -39,7 +38,9 @@ class Item:
     position: int
     prompt: str
     text: str
-    ids: list[int]
+    rows: list[Row]  # n that are encoded, then those that did not fit
+    n: int
+    n_before: int  # marks before the prompt
     n_prompt: int  # tokens of the prompt by itself, with the marks before it
     pooled: slice
 
@@ -119,8 +120,10 @@ class TemplateModel(nn.Module):
         for at, (prompt, text) in enumerate(given):
             before, rows, after = tokenize(self.tokenizer, prompt + text)
             room = self.max_seq_length - len(before) - len(after)
-            ids = [row[0] for row in (*before, *rows[:room], *after)] or [self.pad_id]
-            items.append(Item(start + at, prompt, text, ids, lengths[prompt], self._pooled(len(ids), lengths[prompt])))
+            kept = [*before, *rows[:room], *after] or [(self.pad_id, "", (-1, -1))]
+            n, n_prompt = len(kept), lengths[prompt]
+            pooled = self._pooled(n, n_prompt)
+            items.append(Item(start + at, prompt, text, kept + rows[room:], n, len(before), n_prompt, pooled))
         return items
 
     def forward(self, pairs: Pairs, normalize: bool = True) -> tuple[Tensor, list[Tensor], list[Tensor]]:
@@ -134,7 +137,7 @@ class TemplateModel(nn.Module):
         if not items:
             return torch.zeros(0, self.dim, device=self.device), [], []
         with torch.inference_mode():
-            states = [hidden[: len(item.ids)] for hidden, item in zip(self._run(items)[0], items, strict=True)]
+            states = [hidden[: item.n] for hidden, item in zip(self._run(items)[0], items, strict=True)]
             embeddings = self._embed(states, items, normalize=normalize)
             states = [F.normalize(rows, dim=-1) for rows in states] if normalize else states
             parts = [(rows[item.n_prompt :], rows[: item.n_prompt]) for rows, item in zip(states, items, strict=True)]
@@ -172,16 +175,12 @@ class TemplateModel(nn.Module):
             hidden, streams, weights = self._run(batch, layers=layers, attentions=attentions)
             projected = self.dense(hidden)
             for at, item in enumerate(batch):
-                n = len(item.ids)
-                joined, boundary = item.prompt + item.text, len(item.prompt)
-                before, rows, after = tokenize(self.tokenizer, joined)
-                room = n - len(before) - len(after)
-                kept = [*before, *rows[:room], *after] or [(self.pad_id, "", (-1, -1))]
-                token_ids, tokens, spans = zip(*kept, *rows[room:], strict=True)
+                n, boundary = item.n, len(item.prompt)
+                token_ids, tokens, spans = zip(*item.rows, strict=True)
                 results[item.position] = TokenEncoding(
                     instruction=item.prompt,
                     text=item.text,
-                    joined=joined,
+                    joined=item.prompt + item.text,
                     token_ids=np.asarray(token_ids, dtype=np.int64),
                     tokens=tuple(tokens),
                     spans=np.asarray(spans, dtype=np.int64),
@@ -190,7 +189,7 @@ class TemplateModel(nn.Module):
                     pooling_mask=np.isin(np.arange(n), np.arange(n)[item.pooled]),
                     hidden=hidden[at, :n].cpu().numpy(),
                     projected=projected[at, :n].cpu().numpy(),
-                    n_instruction_tokens=item.n_prompt - len(before) if item.prompt else 0,
+                    n_instruction_tokens=item.n_prompt - item.n_before if item.prompt else 0,
                     max_seq_length=self.max_seq_length,
                     layers=_stacked([states[at, :n] for states in streams]) if layers else None,
                     attentions=_stacked([part[at, :, :n, :n] for part in weights]) if attentions else None,
@@ -225,16 +224,16 @@ class TemplateModel(nn.Module):
     def _batches(self, items: Sequence[Item]) -> Iterator[list[Item]]:
         """Yield batches of items of about one length, the longest first."""
         budget = _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cpu"])
-        rest = sorted(items, key=lambda item: -len(item.ids))
+        rest = sorted(items, key=lambda item: -item.n)
         while rest:
-            size = max(1, budget // len(rest[0].ids))
+            size = max(1, budget // rest[0].n)
             yield rest[:size]
             rest = rest[size:]
 
     def _run(
         self, items: Sequence[Item], *, layers: bool = False, attentions: bool = False
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        rows = [item.ids for item in items]
+        rows = [[row[0] for row in item.rows[: item.n]] for item in items]
         return self.network.run(rows, self.pad_id, self.device, layers=layers, attentions=attentions)
 
     def _embed(self, hidden: Sequence[Tensor] | Tensor, items: Sequence[Item], *, normalize: bool) -> Tensor:

@@ -121,11 +121,6 @@ def find_template(name: str, prompts: Mapping[str, str], given: str | None = Non
         for stated, template in _STATED:
             if match := stated.fullmatch(prompt):
                 return Template(match.expand(template), "config_sentence_transformers.json")
-    if family := family_of(name):
+    if family := next((one for one in FAMILIES if re.search(one.name, name, re.IGNORECASE)), None):
         return Template(family.template, TABLE_SOURCE)
     return Template(AS_TYPED, "none is known: the instruction stands before the text as it is typed")
-
-
-def family_of(name: str) -> Family | None:
-    """Return the family that a name of a checkpoint belongs to."""
-    return next((family for family in FAMILIES if re.search(family.name, name, re.IGNORECASE)), None)

@@ -34,7 +34,7 @@ def ablation_panels(result: Ablation, *, accent: str | None = None) -> PanelSet:
         f"Effects of {len(result.effects)} edits of the instruction on {counted(result.n_texts, 'text')}. Noise floor "
         f"{number(result.floor, 4)} ({result.floor_edit.name}). Above it: {', '.join(strong) or 'nothing'}."
     )
-    return PanelSet(panels, (), alt=alt)
+    return PanelSet(panels, alt=alt)
 
 
 def ablation_rows(result: Ablation, *, title: str, instruction: int) -> TokenRows:

@@ -12,9 +12,8 @@ from instructor_core.analysis.attribution import Contributions, Ledger, LedgerDi
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.units import Unit
-from instructor_core.figures import theme
 from instructor_core.figures.charts import bars, signed_colors
-from instructor_core.figures.matrix import MAX_NUMBERED, Side, matrix_figure
+from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 from instructor_core.figures.token_rows import TokenRow, TokenRows, unit_tokens
 
@@ -38,7 +37,7 @@ def ledger_panels(
     """One heatmap per ledger, and the difference of two if it is given, on one scale; bars are the totals."""
     tables: list[Contributions] = [*ledgers, *([] if difference is None else [difference])]
     limit = max((table.limit for table in tables), default=1.0)
-    scale = ColorScale(theme.DIVERGING, -limit, limit, "contribution to the cosine", midpoint=0.0)
+    scale = ColorScale.signed(limit, "contribution to the cosine")
     panels = []
     for table, k in zip(ledgers, which, strict=True):
         subtitle = f"{table.values.size} terms, sum {number(table.total)} = cosine {number(table.cosine)}"
@@ -48,7 +47,7 @@ def ledger_panels(
         subtitle = f"sum {signed(difference.total)} = {number(difference.first)} − {number(difference.second)}"
         figure = _figure(difference, scale)
         panels.append(Panel("-", f"{name}: what each term gains", figure, subtitle, aspect=_aspect(difference)))
-    return PanelSet(tuple(panels), (), scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
+    return PanelSet(tuple(panels), scale=scale, min_width=_MIN_WIDTH, alt=_alt(ledgers, which))
 
 
 def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
@@ -59,7 +58,7 @@ def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
         tips = [_total_tip(total, ledger.cosine) for total in totals.tolist()]
         rows.append(TokenRow(title, unit_tokens(units, totals.tolist(), tips), note=f"sum {number(totals.sum())}"))
     largest = float(np.abs(np.concatenate([totals for _, totals in sides])).max()) or 1.0
-    return TokenRows(tuple(rows), ColorScale(theme.DIVERGING, -largest, largest, "adds to the cosine", midpoint=0.0))
+    return TokenRows(tuple(rows), ColorScale.signed(largest, "adds to the cosine"))
 
 
 def term_sentence(ledger: Ledger, term: Term) -> str:
@@ -108,11 +107,9 @@ def blocks_sentence(ledger: Ledger, blocks: NDArray[np.float64]) -> str:
 
 def _figure(table: Contributions, scale: ColorScale) -> go.Figure:
     """Heatmap of the terms with bars of the totals on top and at the right."""
-    figure = matrix_figure(table.values, _side(table.rows), _side(table.columns), scale, "contribution", numbers=False)
-    (heatmap,) = figure.data
-    heatmap.z = table.values  # the terms of long texts are smaller than what matrices are rounded to
-    if max(table.values.shape) <= MAX_NUMBERED:
-        heatmap.update(texttemplate="%{z:.3f}", textfont={"size": theme.SIZE_SMALL})
+    sides = _side(table.rows), _side(table.columns)
+    # The terms of long texts are smaller than what matrices are rounded to.
+    figure = matrix_figure(table.values, *sides, scale, "contribution", digits=3, exact=True)
     rows, columns = table.row_totals, table.column_totals
     figure.add_trace(_total_bars(columns, table, table.columns, horizontal=False))
     figure.add_trace(_total_bars(rows, table, table.rows, horizontal=True))

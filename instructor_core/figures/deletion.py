@@ -35,7 +35,7 @@ def deletion_panels(result: DropOrDelete, *, title: str) -> PanelSet:
         title="cosine lost without it",
     )
     subtitle = f"cosine {number(dropped.cosine)} with everything"
-    return PanelSet((Panel("deletion", title, figure, subtitle),), (), alt=_alt(result))
+    return PanelSet((Panel("deletion", title, figure, subtitle),), alt=_alt(result))
 
 
 def deletion_rows(result: DropOrDelete, *, title: str) -> TokenRows:
@@ -47,7 +47,7 @@ def deletion_rows(result: DropOrDelete, *, title: str) -> TokenRows:
     units, tips = result.dropped.units, _tips(result)
     rows = tuple(TokenRow(title, unit_tokens(units, values, tips), note=note) for note, values in sides)
     largest = max((abs(value) for _, values in sides for value in values if value is not None), default=0.0) or 1.0
-    return TokenRows(rows, ColorScale(theme.DIVERGING, -largest, largest, "cosine lost without it", midpoint=0.0))
+    return TokenRows(rows, ColorScale.signed(largest, "cosine lost without it"))
 
 
 def _deleted_traces(result: DropOrDelete, tips: Sequence[str]) -> tuple[go.Bar, go.Scatter]:

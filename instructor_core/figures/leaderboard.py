@@ -1,8 +1,8 @@
-"""The leaderboard as dots with intervals, which labels one instruction confuses, and instructions against columns."""
+"""The leaderboard as dots with intervals, wordings of tasks, labels that are confused, instructions against columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +13,7 @@ from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.leaderboard import Confusion, Leaderboard, Row
 from instructor_core.analysis.numbers import number, span
 from instructor_core.analysis.scores import LabelMatrix
+from instructor_core.analysis.wordings import WordingSpread
 from instructor_core.figures import theme
 from instructor_core.figures.charts import NEUTRAL, dots, mark_value, one_line, rows_chart
 from instructor_core.figures.matrix import Side, matrix_figure
@@ -37,8 +38,17 @@ COLUMNS_HOW_TO_READ = (
 COLUMNS_NOT_SHOWN = (
     "Columns differ in difficulty: do not compare across them. A frame does not mean that the lead is significant."
 )
+WORDINGS_HOW_TO_READ = (
+    "Each row is a task, each dot a wording of it, the tick their mean; a ring marks the wording that the decision "
+    "rests on. Coloured dots are your own instructions, hollow diamonds controls. The dashed line is no instruction, "
+    "the dotted one a guess."
+)
+WORDINGS_NOT_SHOWN = "The dot furthest to the right is the luckiest one too: the first sentence says what it is worth."
 _LABEL_LENGTH = 18
 _NAME_LENGTH = 24
+_TASK_LENGTH = 30
+_MEAN = {"symbol": "line-ns-open", "size": 16, "color": NEUTRAL, "line": {"width": 2}}
+_CONTROL = {"symbol": "diamond-open", "size": theme.MARKER_SIZE, "color": NEUTRAL, "line": {"width": 2}}
 
 
 def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tuple(Metric)) -> PanelSet:
@@ -47,7 +57,48 @@ def leaderboard_panels(board: Leaderboard, *, metrics: tuple[Metric, ...] = tupl
     length = 2 * _NAME_LENGTH if len(metrics) == 1 else _LABEL_LENGTH  # several stand beside each other
     panels = tuple(_metric_panel(board, rows, metric, length) for metric in metrics)
     alt = f"{len(metrics)} scores of {len(rows)} instructions with intervals. {board.decision.headline}"
-    return PanelSet(panels, (), min_width=260, alt=alt)
+    return PanelSet(panels, min_width=260, alt=alt)
+
+
+def wording_panels(
+    spread: WordingSpread,
+    wordings: Sequence[Sequence[str]],
+    *,
+    own: Mapping[str, int],
+    best: str,
+    controls: Mapping[str, float],
+    none: float,
+    chance: float,
+) -> PanelSet:
+    """A row per task, best mean first, then the controls.
+
+    Wordings stand in the order of their task's values, the visitor's own with their place among all instructions; the
+    decision is about the best. The others are accuracies: of controls, without an instruction, and by chance.
+    """
+    figure = go.Figure()
+    for place, task in enumerate(spread.order):
+        found = zip(spread.values[task].tolist(), wordings[task], strict=True)
+        values, words = zip(*sorted(found, key=lambda each: each[1] in own), strict=True)  # own ones lie on top
+        look = {
+            "size": [theme.MARKER_SIZE + 5 if each == best else theme.MARKER_SIZE for each in words],
+            "color": [theme.accent(own[each]) if each in own else NEUTRAL for each in words],
+            "symbol": ["circle-dot" if each == best else "circle" for each in words],
+            "opacity": 0.8,
+        }
+        tips = [f"{one_line(each)}\n{number(value)}" for each, value in zip(words, values, strict=True)]
+        figure.add_trace(dots(values, [place] * len(values), tips, marker=look))
+        figure.add_trace(dots([float(spread.means[task])], [place], [spread.about(task)], marker=_MEAN))
+    for place, (name, value) in enumerate(controls.items(), start=len(spread.names)):
+        figure.add_trace(dots([value], [place], [f"{name}: {number(value)}"], marker=_CONTROL))
+    mark_value(figure, none, dash="dash")
+    mark_value(figure, chance, dash="dot")
+    names = [spread.names[task] for task in spread.order]
+    rows_chart(figure, [theme.shorten(name, _TASK_LENGTH) for name in [*names, *controls]], title="kNN accuracy")
+    n_wordings = sum(map(len, wordings))
+    title = f"{n_wordings} wordings of {len(names)} tasks"
+    alt = f"kNN accuracy of {title}. {spread.about(spread.order[0])}"
+    subtitle = "a dot per wording, a tick at the mean; dashed: no instruction; dotted: the most frequent label"
+    return PanelSet((Panel("wordings", title, figure, subtitle),), alt=alt)
 
 
 def confusion_panels(result: Confusion, row: Row) -> PanelSet:
@@ -62,7 +113,7 @@ def confusion_panels(result: Confusion, row: Row) -> PanelSet:
     subtitle = f"{one_line(row.entry.instruction)} · {right} of {total} texts right"
     alt = f"Labels against the labels of the nearest neighbours under {row.name}: {right} of {total} texts are right."
     panel = Panel("confusion", f"Labels that {row.name} confuses", figure, subtitle, aspect=1.0)
-    return PanelSet((panel,), (), bar, alt=alt)
+    return PanelSet((panel,), scale=bar, alt=alt)
 
 
 def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> PanelSet:
@@ -84,7 +135,7 @@ def label_matrix_panels(result: LabelMatrix, instructions: Sequence[str]) -> Pan
     alt = f"{result.metric.value} of {len(rows)} instructions on {len(columns)} label columns, "
     alt += f"{span(values.min(), values.max())}. Best instruction by column: {best}."
     title = f"{result.metric.value} by instruction and label column"
-    return PanelSet((Panel("labels", title, figure, aspect=len(rows) / len(columns)),), (), bar, alt=alt)
+    return PanelSet((Panel("labels", title, figure, aspect=len(rows) / len(columns)),), scale=bar, alt=alt)
 
 
 def _metric_panel(board: Leaderboard, rows: list[Row], metric: Metric, length: int) -> Panel:

@@ -13,6 +13,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from instructor_core.analysis.numbers import number
+from instructor_core.analysis.similarity import TextPair
 from instructor_core.figures import theme
 from instructor_core.figures.panels import ColorScale
 
@@ -52,10 +54,11 @@ def matrix_figure(
     scale: ColorScale,
     value: str = "cosine",
     *,
-    numbers: bool = True,
+    digits: int = 2,
+    exact: bool = False,
     separator: str | None = None,
 ) -> go.Figure:
-    """A heatmap of values (r, c), the first row on top, with two decimals in the cells of a small one."""
+    """A heatmap of values (r, c), to four decimals unless exact, first row on top; a small one has numbers in cells."""
     n_rows, n_columns = values.shape
     meta: dict[str, object] = {"kind": "matrix", "value": value}
     for axis, side in (("row", rows), ("column", columns)):
@@ -63,7 +66,7 @@ def matrix_figure(
         if side.names is not None:
             meta[f"{axis}_names"] = list(side.names)
     heatmap = go.Heatmap(
-        z=np.round(values.astype(np.float64), 4),
+        z=values if exact else np.round(values.astype(np.float64), 4),
         x=np.arange(n_columns),
         y=np.arange(n_rows),
         colorscale=theme.colorscale(scale.colors),
@@ -73,8 +76,8 @@ def matrix_figure(
         hoverinfo="none",
         meta=meta,
     )
-    if numbers and max(values.shape) <= MAX_NUMBERED:
-        heatmap.update(texttemplate="%{z:.2f}", textfont={"size": theme.SIZE_SMALL})
+    if digits and max(values.shape) <= MAX_NUMBERED:
+        heatmap.update(texttemplate=f"%{{z:.{digits}f}}", textfont={"size": theme.SIZE_SMALL})
     figure = go.Figure(heatmap)
     figure.update_layout(
         xaxis=_axis(columns, [-0.5, n_columns - 0.5]),
@@ -162,12 +165,6 @@ def _block_names(side: Side, axis: str) -> list[dict[str, object]]:
     ]
 
 
-def extreme_cell(matrix: NDArray[np.floating], *, lowest: bool = False) -> tuple[int, int, float] | None:
-    """Row, column and value of the largest (or lowest) finite cell of an (N, N) matrix off its diagonal, or None."""
-    candidates = np.where(np.isfinite(matrix), matrix, np.nan).astype(np.float64)
-    np.fill_diagonal(candidates, np.nan)
-    if np.isnan(candidates).all():
-        return None
-    flat = int(np.nanargmin(candidates) if lowest else np.nanargmax(candidates))
-    row, column = divmod(flat, candidates.shape[1])
-    return row, column, float(candidates[row, column])
+def pair_words(pair: TextPair, value: str = "") -> str:
+    """Both texts by their number on screen, and the value, with three decimals unless given."""
+    return f"text {pair.first + 1} and text {pair.second + 1} ({value or number(pair.value)})"

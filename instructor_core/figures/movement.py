@@ -33,7 +33,7 @@ def movement_panels(result: Movement, *, a: int, b: int) -> PanelSet:
     if result.shares is None:
         figure.update_xaxes(range=[-1, 1])
     panel = Panel("movement", f"{letter(a)} to {letter(b)}", figure, movement_summary(result, a=a, b=b))
-    return PanelSet((panel,), (), alt=" ".join([movement_summary(result, a=a, b=b), *carrier_sentences(result, 1)]))
+    return PanelSet((panel,), alt=" ".join([movement_summary(result, a=a, b=b), *carrier_sentences(result, 1)]))
 
 
 def movement_rows(result: Movement, *, title: str) -> TokenRows:
@@ -43,7 +43,7 @@ def movement_rows(result: Movement, *, title: str) -> TokenRows:
     if result.shares is not None:
         weights = result.shares.tolist()
         largest = float(np.abs(result.shares).max())
-        scale = ColorScale(theme.DIVERGING, -largest, largest, "share of the move", midpoint=0.0)
+        scale = ColorScale.signed(largest, "share of the move")
     tokens = unit_tokens(result.units, weights, _tips(result))
     note = "no move" if result.shares is None else "shares add up to 100 %"
     return TokenRows((TokenRow(title, tokens, note=note),), scale)

@@ -78,7 +78,7 @@ def block_panels(result: Blocks, instructions: Sequence[str]) -> PanelSet:
         )
         for k, instruction in enumerate(instructions)
     )
-    return PanelSet(panels, (), bar, alt=_blocks_alt(result))
+    return PanelSet(panels, scale=bar, alt=_blocks_alt(result))
 
 
 def block_difference_panels(result: Blocks, a: int, b: int) -> PanelSet:
@@ -86,11 +86,11 @@ def block_difference_panels(result: Blocks, a: int, b: int) -> PanelSet:
     matrix = result.matrices[a] - result.matrices[b]
     limit = max(float(np.ceil(np.nanmax(np.abs(matrix), initial=0.0) * 100)) / 100, 0.01)
     name = f"{letter(a)} − {letter(b)}"
-    bar = ColorScale(theme.DIVERGING, -limit, limit, f"mean cosine, {name}", midpoint=0.0)
+    bar = ColorScale.signed(limit, f"mean cosine, {name}")
     figure = _group_matrix(matrix, result.groups, bar, value=f"mean cosine {name}")
     subtitle = f"positive: more similar under {letter(a)}; negative: more similar under {letter(b)}"
     panel = Panel(f"{letter(a)}-{letter(b)}", name, figure, subtitle, aspect=1.0)
-    return PanelSet((panel,), (), bar, alt=f"Difference {name} of the mean cosines. {_blocks_alt(result)}")
+    return PanelSet((panel,), scale=bar, alt=f"Difference {name} of the mean cosines. {_blocks_alt(result)}")
 
 
 def cross_block_panels(result: Blocks, instructions: Sequence[str], *, rows: int, columns: int) -> PanelSet:
@@ -101,7 +101,7 @@ def cross_block_panels(result: Blocks, instructions: Sequence[str], *, rows: int
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[rows])} · {column}: {one_line(instructions[columns])}"
     panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
-    return PanelSet((panel,), (), bar, alt=f"{title}. {_blocks_alt(result)}")
+    return PanelSet((panel,), scale=bar, alt=f"{title}. {_blocks_alt(result)}")
 
 
 def _group_matrix(

@@ -45,13 +45,18 @@ def instruction_panel(
 
 @dataclass(frozen=True, eq=False)
 class ColorScale:
-    """The one colour scale of a set of panels, drawn once as a bar; a diverging one wants `low == -high`."""
+    """The one colour scale of a set of panels, drawn once as a bar."""
 
     colors: tuple[str, ...]  # hex, evenly spaced from `low` to `high`
     low: float
     high: float
     label: str  # what is measured, with its unit if it has one
     midpoint: float | None = None  # value to mark on the bar
+
+    @staticmethod
+    def signed(limit: float, label: str) -> ColorScale:
+        """The diverging scale from `-limit` to `limit`, its middle at zero."""
+        return ColorScale(theme.DIVERGING, -limit, limit, label, midpoint=0.0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class PanelSet:
     """What one plot view shows; two panels of one key could not be told apart, so they are refused."""
 
     panels: tuple[Panel, ...]  # in reading order
-    items: tuple[str, ...]  # full texts by their index, for tooltips and links between views
+    items: tuple[str, ...] = ()  # full texts by their index, for tooltips and links between views
     scale: ColorScale | None = None
     min_width: int = 320  # px of a panel, under which panels stack
     alt: str = ""  # one or two sentences for those who do not see the figures

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from instructor_core.analysis.grid import letter
+from instructor_core.analysis.numbers import number
 from instructor_core.figures import matrix, placing, theme
 from instructor_core.figures.panels import ColorScale, Panel
 from instructor_core.figures.token_rows import TokenRow
@@ -91,34 +92,28 @@ def _table(figure: go.Figure, items: Sequence[str]) -> str:
     columns = (
         [unescape(tick) for tick in ticks] if len(ticks) == len(values[0]) else [str(i + 1) for i in meta["columns"]]
     )
-    colors = tuple(color for _, color in trace.colorscale)
+    scale = ColorScale(tuple(color for _, color in trace.colorscale), trace.zmin, trace.zmax, "")
     digits = 0 if trace.zmax > 2 else 2  # percentiles, or cosines
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(
-        f"<tr><th>{escape(str(name))}</th>{''.join(_cell(v, trace.zmin, trace.zmax, colors, digits) for v in row)}</tr>"
+        f"<tr><th>{escape(str(name))}</th>{''.join(_cell(value, scale, digits) for value in row)}</tr>"
         for name, row in zip(rows, values.tolist(), strict=True)
     )
     size = ' class="large"' if len(columns) > _LARGE else ""
     return f"<table{size}><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(value: float, low: float, high: float, colors: tuple[str, ...], digits: int) -> str:
+def _cell(value: float, scale: ColorScale, digits: int) -> str:
     if not math.isfinite(value):
         return "<td></td>"
-    color = theme.color_at(colors, (value - low) / max(1e-9, high - low))
-    return f'<td style="background:{color};color:{theme.ink_on(color)}"><span>{_number(value, digits)}</span></td>'
+    return f"<td{_background(value, scale)}><span>{number(value, digits)}</span></td>"
 
 
 def _background(weight: float | None, scale: ColorScale | None) -> str:
     if weight is None or scale is None:
         return ""
-    color = theme.color_at(scale.colors, (weight - scale.low) / (scale.high - scale.low))
+    color = theme.color_at(scale.colors, (weight - scale.low) / max(1e-9, scale.high - scale.low))
     return f' style="background:{color};color:{theme.ink_on(color)}"'
-
-
-def _number(value: float, digits: int) -> str:
-    words = f"{value:.{digits}f}"
-    return (words.lstrip("-") if float(words) == 0 else words).replace("-", "−")
 
 
 class _Frame:

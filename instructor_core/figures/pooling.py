@@ -49,13 +49,13 @@ def recipe_rows(results: Sequence[RecipeResult]) -> TokenRows:
                 zip(result.tokens, result.segments, result.averaged.tolist(), strict=True)
             )
         )
-        rows.append(TokenRow(result.name, tokens, note=recipe_sentence(result)))
+        rows.append(TokenRow(str(result.recipe), tokens, note=recipe_sentence(result)))
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, 0.0, highest or 1.0, "weight in the mean"))
 
 
 def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     """Bars of `1 - cosine` to our embedding, one per recipe; none where a recipe gives no embedding."""
-    names = [result.name for result in results]
+    names = [str(result.recipe) for result in results]
     known = [(i, result) for i, result in enumerate(results) if result.cosine is not None]
     tips = [f"{names[i]}\n{recipe_sentence(result)}" for i, result in known]
     values = [max(1 - (result.cosine or 0.0), 0.0) for _, result in known]
@@ -63,10 +63,9 @@ def recipe_panels(results: Sequence[RecipeResult]) -> PanelSet:
     figure = unit_bars(names, [drawn], title="1 − cosine to this app's embedding")
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(ticktext=[theme.escape(name) for name in names])
-    alt = "Cosine to this app's embedding. " + " ".join(
-        f"{result.name}: {recipe_sentence(result)}" for result in results
-    )
-    return PanelSet((Panel("recipes", "Other ways to pool", figure),), (), alt=alt)
+    sentences = " ".join(f"{result.recipe}: {recipe_sentence(result)}" for result in results)
+    alt = f"Cosine to this app's embedding. {sentences}"
+    return PanelSet((Panel("recipes", "Other ways to pool", figure),), alt=alt)
 
 
 def recipe_sentence(result: RecipeResult) -> str:

@@ -13,7 +13,7 @@ from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted, number
 from instructor_core.analysis.projection import GridProjection
 from instructor_core.figures import theme
-from instructor_core.figures.labels import MAX_SYMBOLS, LabelGroup, label_groups, label_names
+from instructor_core.figures.labels import LabelGroup, label_groups, label_names
 from instructor_core.figures.panels import PanelSet, instruction_panel
 from instructor_core.figures.placing import MAX_NUMBERED, NAME_LENGTH, PANEL_WIDTH, place_names, place_words
 
@@ -54,8 +54,7 @@ def projection_panels(
     aspect = float(np.clip((spans[:, 1] / spans[:, 0]).max(initial=0.0), 0.6, 1.0))
     panels = []
     for k, instruction in enumerate(instructions):
-        draw = _flat_map if n_components == 2 else _solid_map
-        figure = draw(result.coordinates[k], boxes[k], texts, namings)
+        figure = _map(result.coordinates[k], boxes[k], texts, namings)
         if nearest is not None:
             for trace in figure.data:
                 trace.meta = {**trace.meta, "nearest": nearest[k, list(trace.customdata)].tolist()}
@@ -70,90 +69,75 @@ def projection_panels(
     return PanelSet(tuple(panels), tuple(texts), min_width=_MIN_WIDTH, alt=_alt(result, labels))
 
 
-def _flat_map(
+def _map(
     points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
 ) -> go.Figure:
-    """Scatter of one panel in two dimensions, one trace per group; a name where a group has a place of its own."""
-    pixels = (points - box[0]) / float((box[1] - box[0]).max()) * PANEL_WIDTH
-    groups = namings[0]
-    placed = [place_names(pixels, naming) for naming in namings]
-    names, taken = next((one for one in placed if len(one[0]) > 1), placed[0])
-    words, places = place_words(pixels, texts, taken)
-    size = next((size for most, size in _MANY if len(points) <= most), _SMALLEST)
-    trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
-    figure = go.Figure()
+    """Scatter of one panel, one trace per group; in two dimensions a name where a group has a place of its own."""
+    figure, groups, flat = go.Figure(), namings[0], points.shape[1] == 2
+    symbols = {group.rank: group.symbol for group in groups}
+    if flat:
+        pixels = (points - box[0]) / float((box[1] - box[0]).max()) * PANEL_WIDTH
+        placed = [place_names(pixels, naming) for naming in namings]
+        names, taken = next((one for one in placed if len(one[0]) > 1), placed[0])
+        words, places = place_words(pixels, texts, taken)
+        size: float = next((size for most, size in _MANY if len(points) <= most), _SMALLEST)
+        trace = go.Scattergl if len(points) > MAX_SVG_POINTS else go.Scatter
+        figure.update_layout(_flat_axes(box, names))
+    else:
+        words, places = [str(i + 1) for i in range(len(texts))] if len(texts) <= MAX_NUMBERED else [], []
+        size, trace = theme.MARKER_SIZE / 2, go.Scatter3d
+        symbols |= dict(enumerate(_SYMBOLS_3D))
+        figure.update_layout(scene=_solid_axes(box))
+    n_named = sum(group.named for group in groups)
     for group in groups:
         members = list(group.members)
         figure.add_trace(
             trace(
-                x=points[members, 0],
-                y=points[members, 1],
+                **dict(zip("xyz", points[members].T, strict=False)),
                 mode="markers+text" if words else "markers",
                 text=[theme.escape(words[i]) for i in members] if words else None,
-                textposition=[places[i] for i in members] if words else None,
+                **({"textposition": [places[i] for i in members]} if places else {}),
                 textfont={"size": theme.SIZE_SMALL},
-                marker={"color": group.color, "symbol": group.symbol, "size": size, "opacity": 0.9},
-                **_common(group),
+                marker={"color": group.color, "symbol": symbols[group.rank], "size": size, "opacity": 0.9},
+                name=theme.escape(theme.shorten(group.name, NAME_LENGTH)),
+                customdata=np.array(members),  # of a list Plotly looks at every number
+                meta={"kind": "points"},
+                hovertext=group.name if n_named else None,  # the component writes it as plain text
+                hoverinfo="none",
             )
         )
+    return figure.update_layout(showlegend=0 < n_named <= MAX_LEGEND, margin={"l": 1, "r": 1, "t": 4, "b": 1})
+
+
+def _flat_axes(box: NDArray[np.float64], names: Sequence[tuple[LabelGroup, float, float]]) -> dict[str, object]:
+    """Layout of two dimensions, with the names of groups; the component gives them ink and halo of the page."""
     low, high = box
     hidden = dict.fromkeys(("showticklabels", "zeroline", "showgrid"), False)
     axis = {**hidden, "ticks": "", "showline": True, "mirror": True}
     scale = float((high - low).max()) / PANEL_WIDTH
-    figure.update_layout(
-        xaxis=axis | {"range": [low[0], high[0]]},
-        yaxis=axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
-        annotations=[_name(group, low[0] + x * scale, low[1] + y * scale) for group, x, y in names],
-    )
-    return _finished(figure, groups)
+    return {
+        "xaxis": axis | {"range": [low[0], high[0]]},
+        "yaxis": axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
+        "annotations": [
+            {
+                "name": "group",
+                "x": low[0] + x * scale,
+                "y": low[1] + y * scale,
+                "text": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
+                "font": {"size": theme.SIZE_BODY, "weight": 600},
+                "showarrow": False,
+            }
+            for group, x, y in names
+        ],
+    }
 
 
-def _solid_map(
-    points: NDArray[np.float32], box: NDArray[np.float64], texts: Sequence[str], namings: Sequence[Sequence[LabelGroup]]
-) -> go.Figure:
-    """Scatter of one panel in three dimensions, one trace per group; points have their numbers."""
-    groups, numbered = namings[0], len(texts) <= MAX_NUMBERED
-    figure = go.Figure()
-    for group in groups:
-        members = list(group.members)
-        symbol = _SYMBOLS_3D[group.rank] if group.rank < MAX_SYMBOLS else "circle"
-        figure.add_trace(
-            go.Scatter3d(
-                x=points[members, 0],
-                y=points[members, 1],
-                z=points[members, 2],
-                mode="markers+text" if numbered else "markers",
-                text=[str(i + 1) for i in members] if numbered else None,
-                textfont={"size": theme.SIZE_SMALL},
-                marker={"color": group.color, "symbol": symbol, "size": theme.MARKER_SIZE / 2, "opacity": 0.9},
-                **_common(group),
-            )
-        )
+def _solid_axes(box: NDArray[np.float64]) -> dict[str, object]:
     axes = {
         f"{axis}axis": {"showticklabels": False, "title": {"text": ""}, "range": [low, high], "zeroline": False}
         for axis, low, high in zip("xyz", *box, strict=True)
     }
-    figure.update_layout(scene={**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}})
-    return _finished(figure, groups)
-
-
-def _common(group: LabelGroup) -> dict[str, object]:
-    """What traces in two and in three dimensions have in common."""
-    return {
-        "name": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
-        "customdata": np.array(group.members),  # of a list Plotly looks at every number
-        "meta": {"kind": "points"},
-        "hovertext": group.name,  # the component writes it as plain text
-        "hoverinfo": "none",
-    }
-
-
-def _finished(figure: go.Figure, groups: Sequence[LabelGroup]) -> go.Figure:
-    """The figure with thin margins, and a legend where there are a few groups."""
-    n_named = sum(group.named for group in groups)
-    if n_named == 0:
-        figure.update_traces(hovertext=None)
-    return figure.update_layout(showlegend=0 < n_named <= MAX_LEGEND, margin={"l": 1, "r": 1, "t": 4, "b": 1})
+    return {**axes, "aspectmode": "data", "dragmode": "orbit", "camera": {"eye": _EYE}}
 
 
 def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -165,18 +149,6 @@ def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
     # A side that is much shorter than the widest one is drawn as if it had a tenth of it.
     extra = np.maximum(0.1 * widest - (high - low), 0.0) / 2 + _MARGIN_SHARE * widest
     return np.stack([low - extra, high + extra])
-
-
-def _name(group: LabelGroup, x: float, y: float) -> dict[str, object]:
-    """The name of a group on the map; the component gives it ink and halo in the colours of the page."""
-    return {
-        "name": "group",
-        "x": x,
-        "y": y,
-        "text": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
-        "font": {"size": theme.SIZE_BODY, "weight": 600},
-        "showarrow": False,
-    }
 
 
 def _name_axes(figure: go.Figure, ratio: NDArray[np.float64] | None, n_components: int) -> None:

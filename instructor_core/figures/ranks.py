@@ -68,15 +68,8 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
 def bump_panels(result: NeighborRanks, texts: Sequence[str]) -> PanelSet:
     """Places of one text's neighbours under every instruction, one line per neighbour."""
     letters = [letter(k) for k in range(len(result.ranks))]
-    figure = go.Figure()
-    for column, text in enumerate(result.shown.tolist()):
-        ranks, cosines = result.ranks[:, column], result.similarities[:, column]
-        tips = [
-            f"place {rank} under {name}, cosine {number(cosine)}"
-            for name, rank, cosine in zip(letters, ranks.tolist(), cosines.tolist(), strict=True)
-        ]
-        figure.add_trace(_rank_line(list(range(len(letters))), ranks.tolist(), text, tips, column))
-    _rank_axes(figure, letters, int(result.ranks.max(initial=1)))
+    when = [f"under {name}" for name in letters]
+    figure = _rank_figure(letters, when, result.ranks, result.similarities, result.shown.tolist())
     title = f"Neighbours of text {result.text + 1}"
     nearest = ", ".join(
         f"{name} {int(result.shown[int(row.argmin())]) + 1}" for name, row in zip(letters, result.ranks, strict=True)
@@ -99,17 +92,19 @@ def result_panels(
 ) -> PanelSet:
     """Scores of the first of M documents, `rows` of the texts, of one query; `relevant` (Q, M) ones are marked."""
     rows = range(len(texts)) if rows is None else rows
-    results = retrieval.results(query, top=top)
-    marked = [relevant is not None and bool(relevant[query, result.document]) for result in results]
+    found = retrieval.order[query, :top].tolist()
+    scores = retrieval.scores[query, found].tolist()
+    marked = [relevant is not None and bool(relevant[query, document]) for document in found]
+    shown = [rows[document] for document in found]
     figure = go.Figure(
         dots(
-            [result.score for result in results],
-            list(range(len(results))),
+            scores,
+            list(range(len(shown))),
             [
-                f"place {result.rank}, cosine {number(result.score)}{', relevant' if mark else ''}"
-                for result, mark in zip(results, marked, strict=True)
+                f"place {place}, cosine {number(score)}{', relevant' if mark else ''}"
+                for place, (score, mark) in enumerate(zip(scores, marked, strict=True), start=1)
             ],
-            items=[rows[result.document] for result in results],
+            items=shown,
             marker={
                 "size": theme.MARKER_SIZE + 2,
                 "color": [theme.SEGMENTS["text"] if mark else NEUTRAL for mark in marked],
@@ -118,12 +113,11 @@ def result_panels(
             },
         )
     )
-    found_rows = [rows[result.document] for result in results]
-    names = [f"{row + 1}  {theme.shorten(texts[row], _LABEL_LENGTH)}" for row in found_rows]
+    names = [f"{row + 1}  {theme.shorten(texts[row], _LABEL_LENGTH)}" for row in shown]
     rows_chart(figure, names, title="cosine")
-    found = f", {sum(marked)} of {int(relevant[query].sum())} marked ones among them" if relevant is not None else ""
-    subtitle = f"the first {len(results)} of {len(rows)} documents, best on top{found}"
-    alt = f"Query: {queries[query]}. Best document: {texts[found_rows[0]]} ({number(results[0].score)}){found}."
+    among = f", {sum(marked)} of {int(relevant[query].sum())} marked ones among them" if relevant is not None else ""
+    subtitle = f"the first {len(shown)} of {len(rows)} documents, best on top{among}"
+    alt = f"Query: {queries[query]}. Best document: {texts[shown[0]]} ({number(scores[0])}){among}."
     title = theme.shorten(queries[query], 90)
     return PanelSet((Panel("results", title, figure, subtitle),), tuple(texts), alt=alt)
 
@@ -143,14 +137,8 @@ def rank_change_panels(
     ranks = np.stack([before.ranks[query], after.ranks[query]])
     scores = np.stack([before.scores[query], after.scores[query]])
     shown = [int(d) for d in after.order[query] if ranks[:, d].min() <= top]
-    figure = go.Figure()
-    for index, document in enumerate(shown):
-        tips = [
-            f"place {rank} {when}, cosine {number(score)}"
-            for when, rank, score in zip(("before", "after"), ranks[:, document], scores[:, document], strict=True)
-        ]
-        figure.add_trace(_rank_line([0, 1], ranks[:, document].tolist(), rows[document], tips, index))
-    _rank_axes(figure, ("before", "after"), int(ranks[:, shown].max()))
+    when, items = ("before", "after"), [rows[document] for document in shown]
+    figure = _rank_figure(when, when, ranks[:, shown], scores[:, shown], items)
     moved = sum(int(ranks[0, d] != ranks[1, d]) for d in shown)
     subtitle = f"{moved} of {len(shown)} documents change their place"
     alt = f"Query: {queries[query]}. {subtitle}. First before: {texts[rows[int(before.order[query, 0])]]}. "
@@ -159,26 +147,31 @@ def rank_change_panels(
     return PanelSet((panel,), tuple(texts), alt=alt)
 
 
-def _rank_line(places: list[int], ranks: list[int], item: int, tips: list[str], index: int) -> go.Scatter:
-    """One item's ranks as a line, with its number at every point; linked to the item."""
-    return dots(
-        places,
-        ranks,
-        tips,
-        items=[item] * len(places),
-        mode="lines+markers+text",
-        line={"color": theme.label_color(index), "width": theme.LINE_WIDTH},
-        marker={"size": theme.MARKER_SIZE, "symbol": theme.label_symbol(index)},
-        text=["" for _ in places[:-1]] + [str(item + 1)],
-        textposition="middle right",
-    )
-
-
-def _rank_axes(figure: go.Figure, columns: Sequence[str], last: int) -> None:
-    """Named columns, and ranks from 1 on top; the first ranks get the most room."""
+def _rank_figure(
+    columns: Sequence[str],
+    when: Sequence[str],
+    ranks: NDArray[np.integer],
+    cosines: NDArray[np.floating],
+    items: Sequence[int],
+) -> go.Figure:
+    """A line per item, linked to it, over its ranks (K, m) from 1 on top; the first ranks get the most room."""
+    figure, last = go.Figure(), int(ranks.max(initial=1))
+    for index, item in enumerate(items):
+        of_item = zip(when, ranks[:, index].tolist(), cosines[:, index].tolist(), strict=True)
+        line = dots(
+            list(range(len(columns))),
+            ranks[:, index].tolist(),
+            [f"place {rank} {words}, cosine {number(cosine)}" for words, rank, cosine in of_item],
+            items=[item] * len(columns),
+            mode="lines+markers+text",
+            line={"color": theme.label_color(index), "width": theme.LINE_WIDTH},
+            marker={"size": theme.MARKER_SIZE, "symbol": theme.label_symbol(index)},
+            text=["" for _ in columns[:-1]] + [str(item + 1)],
+            textposition="middle right",
+        )
+        figure.add_trace(line)
     ticks = [rank for rank in _RANK_TICKS if rank <= last]
-    framed(figure)
-    figure.update_layout(
+    return framed(figure).update_layout(
         xaxis={
             "range": [-0.2, len(columns) - 0.7],
             "tickmode": "array",

@@ -1,24 +1,37 @@
-"""Similarity matrices: one per instruction, the difference of two, instructions among themselves, across two."""
+"""Similarity matrices: per instruction, the difference of two, among instructions, across two; and where zero is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, groupby
 from typing import Literal
 
 import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
 
+from instructor_core.analysis.calibration import QUANTILES, Background
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted, number, span
-from instructor_core.analysis.similarity import CrossSimilarity, Difference, InstructionSimilarity, Similarity, TextPair
+from instructor_core.analysis.similarity import CrossSimilarity, Difference, InstructionSimilarity, Similarity
 from instructor_core.figures import theme
-from instructor_core.figures.charts import one_line
+from instructor_core.figures.charts import dots, framed, mark_value, one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
-from instructor_core.figures.matrix import Block, Side, extreme_cell, matrix_figure
+from instructor_core.figures.matrix import Block, Side, matrix_figure, pair_words
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
 
 Scale = Literal["shared", "each"]
+
+CALIBRATION_HOW_TO_READ = (
+    "The curve says for every cosine how many unrelated pairs of sentences stay at or below it under this instruction. "
+    "The dashed line is their median: a cosine there means nothing yet."
+)
+CALIBRATION_NOT_SHOWN = (
+    "A high percentile says more alike than unrelated short English sentences, not that two texts mean the same. "
+    "The same cosine can be ordinary under one instruction and rare under another."
+)
 
 _MAX_WORDED = 24  # texts up to which row labels carry the beginning of the text
 _LABEL_LENGTH = 20  # characters of a row label after its number
@@ -34,21 +47,32 @@ def similarity_panels(
     order: Sequence[int] | None = None,
     groups: Groups | None = None,
     scale: Scale = "shared",
+    percentiles: NDArray[np.float32] | None = None,
 ) -> PanelSet:
-    """One heatmap per instruction, in instruction order, all with the texts in the same order."""
+    """One heatmap per instruction, all with the texts in one order, coloured by cosine or by percentiles (K, N, N)."""
     shown = _shown(order, len(texts))
     rows, columns = _text_sides(texts, labels, groups, shown)
+    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
+    alt = f"Cosine similarity of {counted(len(texts), 'text')}, {span(result.low, result.high)}."
+    closest = [f"under {letter(k)} {pair_words(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
+    alt += f" Most similar: {', '.join(closest)}." if closest else ""
+    if percentiles is not None:
+        bar = ColorScale(theme.SEQUENTIAL, 0.0, 100.0, "percentile among unrelated pairs", midpoint=50.0)
+        alt += " Colours are percentiles among unrelated sentence pairs under the same instruction."
     panels = []
     for k, instruction in enumerate(instructions):
-        low, high = (result.low, result.high) if scale == "shared" else result.ranges[k].tolist()
-        colors = ColorScale(theme.SEQUENTIAL, low, high, "cosine similarity")
-        figure = matrix_figure(result.matrices[k][np.ix_(shown, shown)], rows, columns, colors)
-        subtitle = "" if scale == "shared" else f"colours {span(low, high)}"
+        colors, subtitle, cosines = bar, "", result.matrices[k][np.ix_(shown, shown)]
+        if scale == "each":
+            low, high = result.ranges[k].tolist()
+            colors, subtitle = replace(bar, low=low, high=high), f"colours {span(low, high)}"
+        figure = matrix_figure(cosines, rows, columns, colors)
+        if percentiles is not None:
+            heatmap, values = figure.data[0], percentiles[k][np.ix_(shown, shown)].astype(np.float64)
+            if heatmap.texttemplate is not None:
+                heatmap.update(text=np.round(heatmap.z, 2), texttemplate="%{text}")
+            heatmap.update(z=np.round(values, 1), meta=heatmap.meta | {"value": "percentile"})
         panels.append(instruction_panel(k, instruction, figure, subtitle, aspect=1.0))
-    bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
-    shared = bar if scale == "shared" else None
-    alt = _similarity_alt(result, len(texts))
-    return PanelSet(tuple(panels), tuple(texts), shared, min_width=_MIN_WIDTH, alt=alt)
+    return PanelSet(tuple(panels), tuple(texts), None if scale == "each" else bar, min_width=_MIN_WIDTH, alt=alt)
 
 
 def difference_panels(
@@ -64,12 +88,12 @@ def difference_panels(
     rows, columns = _text_sides(texts, labels, groups, shown)
     a, b = letter(result.a), letter(result.b)
     name = f"{a} − {b}"
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, f"cosine, {name}", midpoint=0.0)
+    bar = ColorScale.signed(result.limit, f"cosine, {name}")
     figure = matrix_figure(result.matrix[np.ix_(shown, shown)], rows, columns, bar, f"cosine {name}")
     subtitle = f"positive: more similar under {a}; negative: more similar under {b}"
     alt = f"Difference {name} of the similarity of {counted(len(texts), 'text')}."
     if result.largest is not None:
-        alt += f" The largest change is {_pair(result.largest, signed=True)}."
+        alt += f" The largest change is {pair_words(result.largest, f'{result.largest.value:+.3f}')}."
     panel = Panel(f"{a}-{b}", name, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
 
@@ -93,8 +117,8 @@ def instruction_panels(
             subtitle = theme.shorten(texts[result.text], 90)
         panels.append(Panel(key, title, figure, subtitle, aspect=1.0))
         told.append(f"{title}: cosines of {counted(n, 'instruction')}, {span(result.low, result.high)}.")
-        if (cell := extreme_cell(result.matrix, lowest=True)) is not None:
-            told.append(f"Furthest apart: {letter(cell[0])} and {letter(cell[1])} ({number(cell[2])}).")
+        if (cell := result.furthest) is not None:
+            told.append(f"Furthest apart: {letter(cell.first)} and {letter(cell.second)} ({number(cell.value)}).")
     return PanelSet(tuple(panels), tuple(texts), bar, alt=" ".join(told))
 
 
@@ -116,11 +140,31 @@ def cross_panels(
     title = f"Rows under {row}, columns under {column}"
     subtitle = f"{row}: {one_line(instructions[result.rows])} · {column}: {one_line(instructions[result.columns])}"
     alt = f"Similarity of {counted(len(texts), 'text')}. {title}. Cosines {span(result.low, result.high)}."
-    if (cell := extreme_cell(result.matrix)) is not None:
-        i, j, cosine = cell
-        alt += f" Most similar: text {i + 1} under {row} and text {j + 1} under {column} ({number(cosine)})."
+    if (cell := result.closest) is not None:
+        alt += f" Most similar: text {cell.first + 1} under {row} and text {cell.second + 1} under {column} "
+        alt += f"({number(cell.value)})."
     panel = Panel(f"{row}x{column}", title, figure, subtitle, aspect=1.0)
     return PanelSet((panel,), tuple(texts), bar, alt=alt)
+
+
+def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence[str]) -> PanelSet:
+    """One curve per instruction, all with the same axes."""
+    low = min(float(background.curve[0, 0]) for background in backgrounds)
+    panels = []
+    for k, (background, instruction) in enumerate(zip(backgrounds, instructions, strict=True)):
+        tips = [f"cosine {number(x)}\n{number(y, 1)} % of unrelated pairs are not higher" for x, y in background.curve]
+        line = {"color": theme.accent(k), "width": theme.LINE_WIDTH}
+        figure = go.Figure(dots(background.curve[:, 0], background.curve[:, 1], tips, mode="lines", line=line))
+        median = float(background.quantiles[QUANTILES.index(0.5)])
+        mark_value(figure, median, dash="dash")
+        framed(figure, height=220)
+        figure.update_xaxes(title_text="cosine", range=[low - 0.02, 1.02])
+        figure.update_yaxes(title_text="percentile", range=[-2, 102])
+        subtitle = f"unrelated pairs: half of them {span(background.quantiles[1], background.quantiles[3])}"
+        panels.append(instruction_panel(k, instruction, figure, subtitle, what="curve"))
+    medians = ", ".join(f"{letter(k)} {number(each.quantiles[2], 2)}" for k, each in enumerate(backgrounds))
+    alt = f"Share of unrelated sentence pairs below each cosine, by instruction. Median cosine: {medians}."
+    return PanelSet(tuple(panels), min_width=260, alt=alt)
 
 
 def label_order(labels: Sequence[str]) -> list[int]:
@@ -164,16 +208,3 @@ def _blocks(groups: Sequence[LabelGroup], shown: Sequence[int]) -> tuple[Block, 
         return ()
     ends = list(accumulate(length for _, length in runs))
     return tuple(Block(group.name, end - n, end, group.color) for (group, n), end in zip(runs, ends, strict=True))
-
-
-def _pair(pair: TextPair, *, signed: bool = False) -> str:
-    """Both texts by their number on screen, and the value with three decimals."""
-    value = f"{pair.value:+.3f}" if signed else f"{number(pair.value)}"
-    return f"text {pair.first + 1} and text {pair.second + 1} ({value})"
-
-
-def _similarity_alt(result: Similarity, n_texts: int) -> str:
-    """Text alternative: what is drawn, over which range, and the closest pair of each instruction."""
-    words = f"Cosine similarity of {counted(n_texts, 'text')}, {span(result.low, result.high)}."
-    closest = [f"under {letter(k)} {_pair(pair)}" for k, pair in enumerate(result.closest) if pair is not None]
-    return f"{words} Most similar: {', '.join(closest)}." if closest else words

@@ -161,7 +161,8 @@ def shorten(text: str, length: int) -> str:
     return head.rstrip(" ,;:.-") + "…"
 
 
-def _template(surface: Surface) -> dict[str, object]:
+def template(surface: Surface = LIGHT) -> dict[str, object]:
+    """Return the Plotly template of a page as a plain dict; backgrounds are transparent."""
     axis = {
         "gridcolor": surface.grid,
         "zerolinecolor": surface.rule,
@@ -210,16 +211,6 @@ def _template(surface: Surface) -> dict[str, object]:
             "activeselection": {"fillcolor": "rgba(0,0,0,0)"},
         }
     }
-
-
-def light_template() -> dict[str, object]:
-    """Return the Plotly template of the light page as a plain dict; backgrounds are transparent."""
-    return _template(LIGHT)
-
-
-def dark_template() -> dict[str, object]:
-    """Return the Plotly template of the dark page as a plain dict; backgrounds are transparent."""
-    return _template(DARK)
 
 
 def dark_twins() -> dict[str, str]:

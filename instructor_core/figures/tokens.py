@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.numbers import number, span
-from instructor_core.analysis.tokens import TokenDimensions, TokenSimilarity
+from instructor_core.analysis.similarity import CosineMatrix
+from instructor_core.analysis.tokens import TokenDimensions
 from instructor_core.figures import theme
-from instructor_core.figures.matrix import Side, extreme_cell, matrix_figure
+from instructor_core.figures.matrix import Side, matrix_figure
 from instructor_core.figures.panels import ColorScale, PanelSet, instruction_panel
 
 _ROW_HEIGHT = 16  # px, a token keeps its label
@@ -26,19 +27,25 @@ def token_dimension_panels(
     """Token x dimension heatmaps with the same dimensions and colours, one per sequence of `result`."""
     names = tuple(f"dimension {int(d)}" for d in result.dimensions)
     columns = Side(tuple(str(int(d)) for d in result.dimensions), names=names)
-    bar = ColorScale(theme.DIVERGING, -result.limit, result.limit, "token vector, W h", midpoint=0.0)
+    bar = ColorScale.signed(result.limit, "token vector, W h")
     panels = []
     for k, instruction in enumerate(instructions):
         n = len(result.values[k])
         rows = _token_side(tokens[k][:n], segments[k][:n])
-        figure = matrix_figure(result.values[k], rows, columns, bar, "value", numbers=False, separator=_SEPARATOR)
+        figure = matrix_figure(result.values[k], rows, columns, bar, "value", digits=0, separator=_SEPARATOR)
         aspect = n * _ROW_HEIGHT / _WIDTH
         panels.append(instruction_panel(k, instruction, figure, aspect=aspect))
-    return PanelSet(tuple(panels), (), bar, alt=_dimensions_alt(result))
+    how = {"seriation": "similar ones side by side", "variance": "most variable first", "index": "by number"}
+    counts = ", ".join(str(len(values)) for values in result.values)
+    alt = (
+        f"Values of the {len(result.dimensions)} most variable dimensions ({how[result.order]}) for the tokens "
+        f"of {len(result.values)} sequences ({counts} tokens)."
+    )
+    return PanelSet(tuple(panels), scale=bar, alt=alt)
 
 
 def token_similarity_panels(
-    results: Sequence[TokenSimilarity],
+    results: Sequence[CosineMatrix],
     tokens: Sequence[Sequence[str]],
     segments: Sequence[Sequence[str]],
     instructions: Sequence[str],
@@ -55,10 +62,10 @@ def token_similarity_panels(
         panels.append(instruction_panel(k, instructions[k], figure, aspect=1.0))
     alt = f"Cosines among the tokens of {len(results)} sequences, {span(low, high)}."
     for k, result in enumerate(results):
-        if (cell := extreme_cell(result.matrix)) is not None:
-            first, second = (tokens[k][at].removeprefix("▁") for at in cell[:2])
-            alt += f" Most similar under {letter(k)}: {first} and {second} ({number(cell[2])})."
-    return PanelSet(tuple(panels), (), bar, alt=alt)
+        if (cell := result.closest) is not None:
+            first, second = (tokens[k][at].removeprefix("▁") for at in (cell.first, cell.second))
+            alt += f" Most similar under {letter(k)}: {first} and {second} ({number(cell.value)})."
+    return PanelSet(tuple(panels), scale=bar, alt=alt)
 
 
 def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:
@@ -67,13 +74,3 @@ def _token_side(tokens: Sequence[str], segments: Sequence[str]) -> Side:
     inside = [segment == "instruction" for segment in segments]  # true for a member of a string enumeration as well
     ends = tuple(i for i in range(1, len(names)) if inside[i - 1] and not inside[i])
     return Side(tuple(name.removeprefix("▁") or "space" for name in names), names=names, separators=ends)
-
-
-def _dimensions_alt(result: TokenDimensions) -> str:
-    """Text alternative: how much is drawn and how it is ordered."""
-    how = {"seriation": "similar ones side by side", "variance": "most variable first", "index": "by number"}
-    counts = ", ".join(str(len(values)) for values in result.values)
-    return (
-        f"Values of the {len(result.dimensions)} most variable dimensions ({how[result.order]}) for the tokens "
-        f"of {len(result.values)} sequences ({counts} tokens)."
-    )

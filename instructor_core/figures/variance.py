@@ -41,4 +41,4 @@ def variance_panels(split: VarianceSplit) -> PanelSet:
     subtitle = f"{split.n_instructions} instructions × {counted(split.n_texts, 'text')}, unit vectors"
     shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(names, split.shares, strict=True))
     alt = f"Shares of the variance of {subtitle}: {shares}."
-    return PanelSet((Panel("variance", "Where the variance comes from", figure, subtitle),), (), alt=alt)
+    return PanelSet((Panel("variance", "Where the variance comes from", figure, subtitle),), alt=alt)

@@ -5,7 +5,7 @@ that a blank cell is missing. A row that cannot be read is left out, counted and
 """
 
 from instructor_core.table.cells import Notes, is_blank
-from instructor_core.table.file import FILE_TYPES, Reading, TableFile, is_json, open_table, read_values
+from instructor_core.table.file import FILE_TYPES, Reading, TableFile, is_json, read_values
 from instructor_core.table.structured import BadRows, has_pyarrow
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "has_pyarrow",
     "is_blank",
     "is_json",
-    "open_table",
     "read_values",
 ]

@@ -90,8 +90,6 @@ class Notes:
 
 def mended(text: str, place: int, notes: Notes) -> str:
     """Return a cell or line with bytes that are not of the encoding replaced by U+FFFD, and counted."""
-    if text.isascii() and "\0" not in text:
-        return text
     n = len(_ESCAPED.findall(text))
     if n:
         notes.count("byte that is not UTF-8", "replaced by \ufffd", place, n)

@@ -56,20 +56,16 @@ def is_json(path: Path) -> bool:
     return kind_of(path) in (".json", ".jsonl")
 
 
-def open_table(path: str | Path, reading: Reading | None = None) -> TableFile:
-    """Return a file as a table; its columns are known then, its rows are read on demand."""
-    return TableFile(Path(path), reading or Reading())
-
-
 class TableFile:
-    """Rows of strings under named columns, none empty and none twice.
+    """Rows of strings under named columns, none empty and none twice; these are known at once, rows read on demand.
 
     `kind` is an ending such as ".csv"; `has_header` is None for a format that names them itself; `notes` tell what
     was guessed, replaced or left out by the latest complete reading.
     """
 
-    def __init__(self, path: Path, reading: Reading) -> None:
-        self.path, self.kind, self._reading = path, kind_of(path), reading
+    def __init__(self, path: str | Path, reading: Reading | None = None) -> None:
+        self.path = path = Path(path)
+        self.kind, self._reading = kind_of(path), (reading := reading or Reading())
         self.has_header: bool | None = None
         self.notes = Notes()
         self._encoding = ""
@@ -88,11 +84,6 @@ class TableFile:
                 f"A file may have {reading.most_columns} columns: {path.name} has {len(self._names)}. Leave some out."
             )
         self.columns = column_names(self._names)
-
-    @property
-    def unit(self) -> str:
-        """What a place counts: "line", "item" or "row"."""
-        return self.notes.unit
 
     def rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Yield (place, one string per column), from the first row on; `notes` begin anew."""
@@ -221,10 +212,10 @@ def read_values(
         for place, value in json_values(path, kind, found, notes, bad_rows=bad_rows, as_written=False):
             yield f"{path}, {notes.unit} {place}", value
         return
-    table = open_table(path)
+    table = TableFile(path)
     for place, cells in table.rows():
         yield (
-            f"{path}, {table.unit} {place}",
+            f"{path}, {table.notes.unit} {place}",
             {n: c for n, c in zip(table.columns, cells, strict=True) if not is_blank(c)},
         )
     if bad_rows == "refuse" and any(done == "left out" for _, done in table.notes.found):

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -74,10 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     add("data", nargs="+", type=Path, metavar="DATA", help="files of records")
     add("out", type=Path, metavar="OUT", help="folder of the run")
     add("--from", dest="start", default="instructor-mini", help="checkpoint: hub name, folder or %(default)s")
+    add("--bad-rows", choices=["refuse", "leave-out"], default="refuse", help="what becomes of a row that is broken")
     length = parser.add_mutually_exclusive_group()
-    parser.add_argument(
-        "--bad-rows", choices=["refuse", "leave-out"], default="refuse", help="what becomes of a row that is broken"
-    )
     length.add_argument("--epochs", type=float, default=1.0, help="times that every record is seen (%(default)s)")
     length.add_argument("--steps", type=int, help="batches, in place of epochs")
     add("--batch-size", type=int, default=64, help="records of a batch (%(default)s)")
@@ -110,28 +109,12 @@ def _run(options: argparse.Namespace) -> None:
     for sentence in notes.sentences():
         print(sentence, file=sys.stderr)
     records, held_out = set_aside(read, options.held_out, seed=options.seed)
-    batches = {
-        "batch_size": options.batch_size,
-        "temperature": options.temperature,
-        "both_ways": options.both_ways,
-    }
+    batches = {name: getattr(options, name) for name in ("batch_size", "temperature", "both_ways")}
     source = RecordSource(records, **batches, own_negatives=options.own_negatives, seed=options.seed)
     n_steps = options.steps if options.steps is not None else max(1, round(options.epochs * source.n_batches))
-    settings = TrainingSettings(
-        n_steps=n_steps,
-        learning_rate=options.learning_rate,
-        embedding_learning_rate=options.embedding_learning_rate,
-        warmup_steps=round(options.warmup * n_steps),
-        weight_decay=options.weight_decay,
-        bfloat16=not options.float32,
-        chunk_tokens=options.chunk_tokens,
-        gradient_cache=options.gradient_cache,
-        save_every=options.save_every,
-        evaluate_every=options.evaluate_every,
-        log_every=options.log_every,
-        max_tokens=options.max_tokens,
-        seed=options.seed,
-    )
+    same = {field.name: getattr(options, field.name) for field in fields(TrainingSettings) if field.name in options}
+    warmup_steps = round(options.warmup * n_steps)
+    settings = TrainingSettings(n_steps=n_steps, warmup_steps=warmup_steps, bfloat16=not options.float32, **same)
     model = open_instructor(options.start, options.device)
     evaluate = HeldOutEvaluation(held_out, own_negatives=options.own_negatives, seed=options.seed)
     before = _before(model, evaluate, options.out)

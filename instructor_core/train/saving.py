@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from instructor_core.encoder import InstructorModel
 from instructor_core.errors import UserError
@@ -46,16 +46,8 @@ def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def write_copy(model: InstructorModel, path: Path) -> None:
-    """Write the weights alone, in float16; ``read_copy`` puts them into a model of the same shape."""
+    """Write the weights alone, in float16, by the names that they have in a model loaded with ``trainable=True``."""
     save_file({name: _stored(tensor, torch.float16) for name, tensor in model.named_parameters()}, path)
-
-
-def read_copy(model: InstructorModel, path: Path) -> None:
-    """Put the weights of a copy into a model loaded with ``trainable=True``."""
-    copied = load_file(path)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(copied[name])
 
 
 def _configuration(model: InstructorModel) -> dict[str, Any]:

@@ -7,29 +7,9 @@ from dataclasses import dataclass
 
 from instructor_core.errors import UserError
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "n_steps": (1, math.inf),
-    "seconds": (1, math.inf),
-    "learning_rate": (0, math.inf),
-    "embedding_learning_rate": (0, math.inf),
-    "query_key_scale": (0, 1),
-    "warmup_steps": (0, math.inf),
-    "decay": (0, 1),
-    "min_scale": (0, 1),
-    "weight_decay": (0, math.inf),
-    "clip_norm": (0, math.inf),
-    "max_score": (0, math.inf),
-    "average": (0, 0.99999),
-    "batches_per_step": (1, math.inf),
-    "chunk_tokens": (1, math.inf),
-    "save_every": (0, math.inf),
-    "keep_copies": (0, math.inf),
-    "evaluate_every": (0, math.inf),
-    "log_every": (1, math.inf),
-    "max_tokens": (1, math.inf),
-    "workers": (0, math.inf),
-    "prepare_processes": (0, math.inf),
-}
+# Numbers may be 0 and more, or 1 and more; shares are not above 1.
+_FROM_ONE = ("n_steps", "seconds", "batches_per_step", "chunk_tokens", "log_every", "max_tokens")
+_MOST = {"query_key_scale": 1, "decay": 1, "min_scale": 1, "average": 0.99999}
 
 
 @dataclass(frozen=True)
@@ -100,9 +80,9 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing."""
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
+        for name, value in vars(self).items():
+            low, high = int(name in _FROM_ONE), _MOST.get(name, math.inf)
+            if name != "seed" and isinstance(value, int | float) and not low <= value <= high:
                 raise UserError(f"{name} must be at least {low} and at most {high}: got {value}. Change it.")
         if (self.n_steps is None) == (self.seconds is None):
             raise UserError(

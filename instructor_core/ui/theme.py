@@ -11,15 +11,7 @@ import gradio as gr
 
 from instructor_core.analysis.suggest import read_json
 from instructor_core.figures.panels import inert_json
-from instructor_core.figures.theme import (
-    SIZE_BODY,
-    SIZE_SMALL,
-    SIZE_TITLE,
-    css_variables,
-    dark_template,
-    dark_twins,
-    light_template,
-)
+from instructor_core.figures.theme import DARK, SIZE_BODY, SIZE_SMALL, SIZE_TITLE, css_variables, dark_twins, template
 from instructor_core.ui.components import ASSETS, FILE_POLICY
 
 # Colour of the page -> Gradio's variables of it. The `--ic-` properties follow the light or dark page by themselves.
@@ -127,7 +119,7 @@ def page_head() -> str:
     """
     sheets = [(ASSETS / name).read_text(encoding="utf-8") for name in ("style.css", "lessons.css")]
     style = "\n".join([css_variables(), *sheets])
-    shared = {"light": light_template(), "dark": dark_template(), "twins": dark_twins(), "policy": FILE_POLICY}
+    shared = {"light": template(), "dark": template(DARK), "twins": dark_twins(), "policy": FILE_POLICY}
     return f"<style>\n{style}</style>\n<script>window.InstructorTheme = {inert_json(shared)};</script>\n{help_head()}"
 
 

@@ -1,7 +1,5 @@
 """Real checkpoints, encoded once, for the analyses of tokens."""
 
-from __future__ import annotations
-
 import pytest
 
 from instructor_core import InstructorModel

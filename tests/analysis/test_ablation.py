@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
@@ -14,15 +12,12 @@ def edits_of(instruction: str, kind: EditKind) -> list[str]:
     return [edit.instruction for edit in ablation_plan(instruction).edits if edit.kind is kind]
 
 
-def test_every_word_is_left_out_once_and_the_closing_mark_stays() -> None:
+def test_words_and_slots_of_the_template_are_left_out_or_made_neutral_and_the_closing_mark_stays() -> None:
     plan = ablation_plan("Find the mood:")
     assert plan.instruction == "Find the mood: "
     assert plan.words == ("Find", "the", "mood")
     assert edits_of("Find the mood:", EditKind.WORD) == ["the mood: ", "Find mood: ", "Find the: "]
     assert edits_of("topic:", EditKind.WORD) == [""]
-
-
-def test_slots_of_the_template_are_left_out_or_made_neutral() -> None:
     assert edits_of(INSTRUCTION, EditKind.SLOT) == [
         "Represent the review for classifying the mood: ",
         "Represent the movie text for classifying the mood: ",

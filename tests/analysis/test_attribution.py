@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -80,14 +78,11 @@ def test_the_difference_of_two_ledgers_sums_to_the_difference_of_the_cosines(mod
     assert np.abs(change.values).max() > 1e-4
 
 
-def test_a_difference_needs_the_same_tokens(mini: InstructorModel) -> None:
+def test_a_difference_needs_the_same_tokens_and_a_zero_embedding_has_no_cosine(mini: InstructorModel) -> None:
     spaced = ledger(*mini.encode_tokens([("Mood: ", "It is"), ("Mood: ", "One")]))
     glued = ledger(*mini.encode_tokens([("Mood", "it is"), ("Mood", "one")]))
     with pytest.raises(UserError, match="The difference of two ledgers needs the same text tokens"):
         ledger_difference(spaced, glued)
-
-
-def test_a_zero_embedding_has_no_cosine(mini: InstructorModel) -> None:
     (pair,) = mini.encode_tokens([(TOPIC, "good")])
     pair.projected[:] = 0
     with pytest.raises(UserError, match="zero vector"):

@@ -1,7 +1,5 @@
 """Two checkpoints on the same texts: 1, 1, 0 for the same vectors however turned, chance for unrelated ones."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import kendalltau, ortho_group

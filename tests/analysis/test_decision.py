@@ -1,7 +1,5 @@
 """A decision names an instruction only where one helps: false alarms are counted, planted help is found."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -89,7 +87,7 @@ def decided(strengths: list[float], n: int = 40, n_labels: int = 2) -> Decision:
     return decide(vectors_of(index, strengths, np.random.default_rng(5)), names(index))
 
 
-def test_the_reason_is_a_ceiling_chance_or_too_few_texts_with_one_next_step() -> None:
+def test_the_reason_is_a_ceiling_chance_or_too_few_texts_with_one_next_step_and_all_repeats() -> None:
     ceiling = decided([9.0, 9.0, 9.0])
     assert "already apart without an instruction: 1.00" in ceiling.reasons[0]
     chance = decided([NOTHING, NOTHING, NOTHING])
@@ -100,6 +98,7 @@ def test_the_reason_is_a_ceiling_chance_or_too_few_texts_with_one_next_step() ->
     assert "try base" in fine.next_step("base")
     assert "10 labels are fine distinctions" in fine.next_step("base")
     assert all(decision.next_step().startswith("Next: ") for decision in (ceiling, chance, middle, fine))
+    assert decided([NOTHING, 0.7, 1.1]) == decided([NOTHING, 0.7, 1.1])
 
 
 def test_copies_of_none_and_of_each_other_are_counted_once() -> None:
@@ -125,10 +124,6 @@ def test_texts_that_cannot_count_are_left_out_and_too_few_are_refused() -> None:
         decide(vectors, labels[:3])
     with pytest.raises(UserError, match="an instruction to try"):
         decide(vectors[:1], labels)
-
-
-def test_a_decision_repeats() -> None:
-    assert decided([NOTHING, 0.7, 1.1]) == decided([NOTHING, 0.7, 1.1])
 
 
 def test_the_lead_that_many_tries_need_is_the_least_that_luck_reaches_in_one_of_twenty() -> None:

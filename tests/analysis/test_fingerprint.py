@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,17 +32,11 @@ def made(vectors: np.ndarray, edited: Sequence[np.ndarray] = (), names: tuple[st
     return fingerprint(vectors, space(9, 0.0), np.stack(edited or [vectors]), tasks, controls, names)
 
 
-def test_no_instruction_changes_nothing_at_all() -> None:
+def test_no_instruction_changes_nothing_at_all_and_a_task_is_like_itself_and_a_weaker_form_of_it() -> None:
     result = made(space(9, 0.0))
-    assert (result.distance, result.order_change, result.verdict) == (
-        0,
-        pytest.approx(0, abs=1e-12),
-        "hardly changes anything",
-    )
+    assert result.distance == 0 == pytest.approx(result.order_change, abs=1e-12)
+    assert result.verdict == "hardly changes anything"
     assert result.named == () and all(one.correlation == 0 for one in result.likeness)
-
-
-def test_a_tested_task_is_like_itself_and_so_is_a_weaker_form_of_it() -> None:
     for seed, name in enumerate(NAMES, start=1):
         own = made(space(seed, 2.0))
         assert own.named == (name,)
@@ -93,13 +85,10 @@ def test_texts_in_another_order_are_like_no_tested_task() -> None:
         assert "like no tested task" in describe(result)
 
 
-def test_tasks_that_ask_the_same_of_these_texts_are_named_together() -> None:
+def test_tasks_that_ask_the_same_are_named_together_and_what_a_control_gives_as_well_counts_for_none() -> None:
     tasks = np.stack([space(1, 2.0), space(1, 2.0) + 0.05 * space(4), space(2, 2.0)])
     result = fingerprint(space(1), space(9, 0.0), space(1)[None], tasks, space(11, 0.5)[None], NAMES)
     assert set(result.named) == {"topic", "mood"}
-
-
-def test_what_a_control_gives_as_well_counts_for_no_task() -> None:
     tasks = np.stack([space(1, 2.0), space(2, 2.0), space(3, 2.0)])
     held = fingerprint(space(1), space(9, 0.0), space(1)[None], tasks, space(1, 1.5)[None], NAMES)
     assert held.named == ()  # asking for nothing moves the texts the same way
@@ -118,14 +107,11 @@ def test_few_texts_have_a_fingerprint_and_three_have_none(n: int) -> None:
         fingerprint(equal[:3], equal[:3], equal[None, :3], equal[None, :3], equal[None, :3], ("topic",))
 
 
-def test_a_sample_is_drawn_once_and_for_all() -> None:
+def test_a_fingerprint_is_one_line_of_a_sample_that_is_drawn_once_and_for_all() -> None:
     assert sample_texts(7).tolist() == list(range(7))
     drawn = sample_texts(5000)
     assert len(set(drawn.tolist())) == MAX_TEXTS and (np.diff(drawn) > 0).all()
     np.testing.assert_array_equal(drawn, sample_texts(5000))
-
-
-def test_a_fingerprint_is_one_line() -> None:
     for named, like in ((("a",), '"a"'), (("a", "b", "c"), '"a", "b" or "c"'), ((), "no tested task")):
         made_up = Fingerprint(16, 0.213, 0.008, 0.2, 0.02, (Likeness("a", 0.9, 0.3),), named)
         assert describe(made_up) == f"moves the texts .21 (punctuation .01) · like {like}"

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -27,7 +25,7 @@ def test_embeddings_have_unit_length_and_norms_are_those_of_the_vectors() -> Non
         np.testing.assert_allclose(unit_vectors(np.array([[3.0, 4.0]]) * scale), [[0.6, 0.8]], rtol=1e-6)
 
 
-def test_arrays_are_read_only_and_the_callers_array_is_left_alone() -> None:
+def test_arrays_are_read_only_and_what_does_not_fit_or_is_not_finite_is_named() -> None:
     vectors = np.ones((1, 2, 3), dtype=np.float32)
     built = grid(vectors)
     for array in (built.vectors, built.embeddings, built.norms):
@@ -35,18 +33,12 @@ def test_arrays_are_read_only_and_the_callers_array_is_left_alone() -> None:
             array[...] = 0
     vectors[...] = 7
     assert (built.vectors == 1).all()
-
-
-def test_a_shape_or_labels_that_do_not_fit_are_refused_with_both_sizes() -> None:
     for shape in ((2, 3), (2, 2, 4), (2, 3, 0)):
         with pytest.raises(ValueError, match="2 instructions and 3 texts") as raised:
             EmbeddingGrid(("a", "b"), ("1", "2", "3"), None, np.ones(shape, dtype=np.float32))
         assert str(shape) in str(raised.value)
     with pytest.raises(ValueError, match="got 1, not 3"):
         grid(np.ones((1, 3, 2)), labels=("x",))
-
-
-def test_an_embedding_that_is_not_finite_is_named() -> None:
     vectors = np.ones((2, 3, 4), dtype=np.float32)
     vectors[1, 2, 0] = np.nan
     with pytest.raises(UserError, match="text 3 under B"):

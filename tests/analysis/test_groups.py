@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -25,14 +23,11 @@ def told(n: int, n_groups: int) -> list[str]:
     return [f"the {WORDS[i % n_groups]} of {chr(97 + i % 7)}{chr(97 + i % 5)}" for i in range(n)]
 
 
-def test_labels_are_the_groups_and_texts_stand_group_by_group() -> None:
+def test_the_most_frequent_labels_are_the_groups_and_the_others_share_one() -> None:
     result = named_groups(list("abcde"), ["x", "y", "", "x", "y"], planted(5, 2))
     assert result.from_labels
     assert result.names == ("x", "y", "no label")
     assert result.index.tolist() == [0, 1, 2, 0, 1]
-
-
-def test_the_most_frequent_labels_have_groups_and_the_others_share_one() -> None:
     labels = [str(i) for i in range(MAX_LABELS + 5)] * 2 + ["0"] * 4
     groups = named_groups(labels, labels, planted(len(labels), 2))
     assert len(groups.names) == MAX_LABELS + 1 and groups.names[-1] == "other labels"
@@ -51,7 +46,7 @@ def test_planted_groups_are_found_with_their_members_and_named_by_their_words(n:
     np.testing.assert_array_equal(again.index, result.index)
 
 
-def test_groups_follow_their_texts_into_another_order() -> None:
+def test_groups_follow_their_texts_into_another_order_and_a_grid_keeps_those_under_its_first_instruction() -> None:
     texts, rows = told(61, 5), planted(61, 5, spread=1.2)  # groups that touch
     shuffle = np.random.default_rng(1).permutation(61)
     one, other = (
@@ -60,6 +55,9 @@ def test_groups_follow_their_texts_into_another_order() -> None:
     )
     assert len(one.names) > 1
     assert [one.names[one.index[i]] for i in shuffle] == [other.names[g] for g in other.index]
+    vectors = np.stack([planted(24, 2), planted(24, 3)]).astype(np.float32)
+    grid = EmbeddingGrid(("topic", "form"), tuple(told(24, 6)), None, vectors)
+    assert grid_groups(grid) is grid_groups(grid) and len(grid_groups(grid).names) == 2
 
 
 def test_a_text_far_from_all_others_is_no_group() -> None:
@@ -97,13 +95,10 @@ def test_a_group_without_a_word_of_its_own_is_named_by_its_central_text() -> Non
     assert set(named_groups(common, None, np.eye(2)[[0, 0, 1, 1]]).names) <= {f'like "{text}"' for text in common}
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 3])
-def test_few_texts_are_one_group(n: int) -> None:
-    groups = named_groups([f"text {i}" for i in range(n)], None, planted(n, 2) if n else np.zeros((0, 3)))
-    assert groups.index.tolist() == [0] * n and groups.names == ("all texts",) * bool(n)
-
-
-def test_equal_texts_are_one_group() -> None:
+def test_few_texts_and_equal_texts_are_one_group() -> None:
+    for n in range(4):
+        groups = named_groups([f"text {i}" for i in range(n)], None, planted(n, 2) if n else np.zeros((0, 3)))
+        assert groups.index.tolist() == [0] * n and groups.names == ("all texts",) * bool(n)
     rows = np.ones((16, 3)) / 3**0.5 + 1e-7 * np.random.default_rng(0).normal(size=(16, 3))  # as batches differ
     result = named_groups(["the same"] * 16, None, rows)
     assert result.names == ("all texts",) and "fall into no groups" in result.rule
@@ -111,12 +106,6 @@ def test_equal_texts_are_one_group() -> None:
     assert same.rule.startswith("All labels are the same, and") and not same.from_labels
     two = named_groups(["the same"] * 8 + ["another"] * 8, None, np.eye(2)[[0] * 8 + [1] * 8])
     assert two.index.tolist() == [0] * 8 + [1] * 8
-
-
-def test_a_grid_keeps_its_groups_under_the_first_instruction() -> None:
-    vectors = np.stack([planted(24, 2), planted(24, 3)]).astype(np.float32)
-    grid = EmbeddingGrid(("topic", "form"), tuple(told(24, 6)), None, vectors)
-    assert grid_groups(grid) is grid_groups(grid) and len(grid_groups(grid).names) == 2
 
 
 def test_reviews_without_labels_fall_into_topics_and_into_pleased_and_not(mini: InstructorModel) -> None:

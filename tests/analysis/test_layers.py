@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -62,9 +60,7 @@ def test_the_read_out_of_the_last_layer_is_the_similarity_of_the_embeddings(mode
         assert low <= apart.min() <= apart.max() <= high
         assert low < high
     assert np.abs(result.matrices[1] - result.matrices[-1]).max() > 1e-3
-
-
-def test_pooling_a_layer_leaves_out_the_instruction() -> None:
+    # Pooling a layer leaves out the instruction.
     read_outs = np.arange(12.0).reshape(2, 3, 2)
     pooled = pooled_layers(read_outs, np.array([False, True, True]))
     assert pooled.tolist() == [[3, 4], [9, 10]]
@@ -73,7 +69,6 @@ def test_pooling_a_layer_leaves_out_the_instruction() -> None:
 @pytest.mark.parametrize(("instruction", "text"), [(TOPIC, TEXTS[0]), ("", "very good"), ("x:", "//a")])
 def test_shares_of_attention_sum_to_one_and_equal_a_loop(model: InstructorModel, instruction: str, text: str) -> None:
     (pair,) = model.encode_tokens([(instruction, text)], attentions=True)
-    assert pair.attentions is not None
     result = segment_attention(pair.attentions, pair.segments)
     np.testing.assert_allclose(result.shares.sum(axis=2), 1, atol=1e-5)
     assert result.even.sum() == pytest.approx(1)

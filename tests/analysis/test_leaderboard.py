@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -98,7 +96,7 @@ def test_identical_candidates_tie_exactly(metric: Metric) -> None:
     assert second.standing is Standing.SAME
 
 
-def test_the_p_value_for_accuracy_is_the_exact_mcnemar_test() -> None:
+def test_the_p_value_for_accuracy_is_the_exact_mcnemar_test_corrected_as_in_the_textbook() -> None:
     board = board_of([0.8, BAD, GOOD])
     empty = board.rows[board.empty].predictions == board.task.index
     raw = []
@@ -108,9 +106,6 @@ def test_the_p_value_for_accuracy_is_the_exact_mcnemar_test() -> None:
         raw.append(binomtest(wins, wins + losses).pvalue)
     assert [row.p_value for row in board.rows[:3]] == pytest.approx(holm(np.array(raw)).tolist())
     assert board.rows[board.empty].p_value is None
-
-
-def test_holm_is_the_textbook_example() -> None:
     adjusted = holm(np.array([0.01, 0.04, 0.03, 0.005]))
     assert adjusted.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
@@ -128,13 +123,15 @@ def test_a_confusion_counts_every_text_once_and_its_rows_add_to_one() -> None:
     assert all(score.low <= score.value <= score.high for row in board.rows for score in row.scores)
 
 
-def test_the_conclusion_begins_with_the_decision_and_names_its_rivals() -> None:
+def test_the_conclusion_begins_with_the_decision_names_its_rivals_and_trusts_no_perfect_score() -> None:
     board = board_of([GOOD, BAD, GOOD * 0.9], seeds=[1, 2, 3])
     sentences = conclusion(board)
     assert sentences[0] == board.decision.headline
     assert sentences[0].startswith('Use "Represent number 0:": ')
     assert "Not distinguishable from A on these texts: C." in sentences
     assert not any("control" in sentence for sentence in sentences)
+    sentences = conclusion(board_of([50.0]))
+    assert "All 60 texts are right, so resampling shows no error; up to 5% wrong is still plausible." in sentences
 
 
 def test_a_control_that_does_as_well_is_never_named_and_is_warned_of() -> None:
@@ -145,8 +142,3 @@ def test_a_control_that_does_as_well_is_never_named_and_is_warned_of() -> None:
     board = leaderboard(entries, tuple(score_instructions(grid, task)), task)
     assert board.use.name == "A"
     assert any(s.startswith("The shuffled control is not distinguishable") for s in conclusion(board))
-
-
-def test_a_perfect_score_is_said_to_be_less_certain_than_its_interval() -> None:
-    sentences = conclusion(board_of([50.0]))
-    assert "All 60 texts are right, so resampling shows no error; up to 5% wrong is still plausible." in sentences

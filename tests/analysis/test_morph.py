@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
@@ -34,7 +32,7 @@ def test_the_change_of_a_neighborhood_is_the_jaccard_distance_of_scikit_learns_n
     np.testing.assert_allclose(itself.coordinates[0], itself.coordinates[1], atol=1e-5)
 
 
-def test_the_floor_is_what_most_texts_stay_below_under_a_meaningless_edit() -> None:
+def test_texts_are_marked_whose_neighbors_change_beyond_what_a_meaningless_edit_changes() -> None:
     a = vectors_of(40, 0)
     edits = np.stack([a + 0.05 * vectors_of(40, 1), a + 0.05 * vectors_of(40, 2)])
     floor = neighborhood_floor(a, edits, k=5)
@@ -42,9 +40,6 @@ def test_the_floor_is_what_most_texts_stay_below_under_a_meaningless_edit() -> N
     assert 0 < floor < 1
     assert (changes > floor).mean() <= 0.05
     assert neighborhood_floor(a, a[None]) == 0
-
-
-def test_only_texts_whose_neighbors_change_beyond_the_floor_are_marked() -> None:
     # Two far groups; text 0 crosses over, the others tremble.
     rng = np.random.default_rng(0)
     a = np.repeat(np.eye(6)[:2] * 5, 8, axis=0) + rng.normal(scale=0.2, size=(16, 6))

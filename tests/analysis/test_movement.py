@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -24,7 +22,6 @@ def test_shares_sum_to_one_and_equal_the_formula(model: InstructorModel, text: s
         expected = [(b - a) @ whole / (len(left) * (whole @ whole)) for a, b in zip(left, right, strict=True)]
         for by in ("token", "word"):
             result = movement(first, second, by=by)
-            assert result.shares is not None
             assert result.shares.sum() == pytest.approx(1, abs=1e-5)
             assert result.distance == pytest.approx(np.linalg.norm(whole), rel=1e-4)
             a, b = first.embedding.astype(np.float64), second.embedding.astype(np.float64)
@@ -35,7 +32,9 @@ def test_shares_sum_to_one_and_equal_the_formula(model: InstructorModel, text: s
         np.testing.assert_allclose(result.lengths, np.linalg.norm(right - left, axis=1) / len(left), rtol=1e-6)
 
 
-def test_the_same_instruction_twice_is_no_move_in_whatever_batch(model: InstructorModel) -> None:
+def test_the_same_instruction_twice_is_no_move_in_whatever_batch_and_carriers_come_by_magnitude(
+    model: InstructorModel,
+) -> None:
     for text in TEXTS:
         result = movement(*model.encode_tokens([(TOPIC, text), (TOPIC, text)]))
         assert result.shares is None
@@ -45,11 +44,7 @@ def test_the_same_instruction_twice_is_no_move_in_whatever_batch(model: Instruct
     alone = model.encode_tokens([(TOPIC, TEXTS[0])])[0]
     beside_a_long_one = model.encode_tokens([(TOPIC, TEXTS[0]), (TOPIC, LONG)])[0]
     assert movement(alone, beside_a_long_one).shares is None  # noise of another batch
-
-
-def test_carriers_come_by_the_magnitude_of_their_share(model: InstructorModel) -> None:
     result = movement(*model.encode_tokens([(SENTIMENT, TEXTS[0]), (TOPIC, TEXTS[0])]))
-    assert result.shares is not None
     ranked = sorted(range(len(result.shares)), key=lambda i: -abs(result.shares[i]))
     assert list(result.carriers(3)) == ranked[:3]
 

@@ -1,8 +1,6 @@
-from __future__ import annotations
-
 import numpy as np
 
-from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change, nearest_of_all
+from instructor_core.analysis.neighbors import describe_agreement, describe_change, nearest_change, nearest_of_all
 
 
 def circle(*degrees: float) -> np.ndarray:
@@ -25,13 +23,9 @@ def test_what_changed_is_counted_and_said() -> None:
     result = nearest_change(np.stack([a, b, a]), labels)
     assert result.nearest.tolist() == [[1, 0, 3, 2], [2, 3, 0, 1], [1, 0, 3, 2]]
     assert result.changed.tolist() == [0, 4, 0]
-    assert result.agreement is not None
     np.testing.assert_allclose(result.agreement, [2 / 3, 0, 2 / 3])  # the nearest text of the third has no label
     assert describe_change(result) == "4 of 4 texts have another nearest text under B than under A."
     assert describe_change(result, 2) == "Every text has the same nearest text under C as under A."
     assert describe_agreement(np.array([0.4375, 1.0]), ["A", "none"]) == "A .44   none 1.00"
-
-
-def test_one_text_has_a_sentence_and_no_agreement() -> None:
     result = nearest_change(np.stack([circle(0), circle(5)]), ("x",))
     assert result.agreement is None and describe_change(result) == "A nearest text needs 2 texts."

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import tracemalloc
 
 import numpy as np
@@ -37,7 +35,7 @@ def test_nearest_texts_are_those_of_the_matrix() -> None:
     assert nearest_texts(made(1), 0).lists == ((), ())  # a text alone
 
 
-def test_block_means_are_means_over_all_pairs_of_different_texts() -> None:
+def test_block_means_are_means_over_all_pairs_of_different_texts_and_across_instructions_of_all() -> None:
     grid = made(labels=LABELS)
     groups = grid_groups(grid)
     assert groups.names == ("a", "b", "c", "no label")
@@ -50,9 +48,6 @@ def test_block_means_are_means_over_all_pairs_of_different_texts() -> None:
                 if pairs.any():
                     assert blocks.matrices[k, g, h] == pytest.approx(matrix[pairs].mean(), abs=1e-6)
     assert np.isnan(blocks.matrices[:, 3, 3]).all()  # one text makes no pair
-
-
-def test_blocks_across_instructions_count_a_text_with_itself() -> None:
     grid = made(labels=LABELS)
     groups = grid_groups(grid)
     matrix = grid.embeddings[0].astype(np.float64) @ grid.embeddings[1].T

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -85,15 +83,23 @@ def test_the_recipe_of_instructor_lite_starts_at_the_token_of_the_first_characte
             assert list(result.tokens) == tokenizer.convert_ids_to_tokens(tokenizer(instruction + text)["input_ids"])
 
 
-def test_the_main_branch_sees_both_parts_stripped_and_glued(mini: InstructorModel) -> None:
+def test_the_main_branch_sees_both_parts_stripped_and_glued_and_typed_special_tokens_are_pointed_out(
+    mini: InstructorModel,
+) -> None:
     result = recipes(mini, REVIEW, " it is ")[Recipe.INSTRUCTOR_MAIN]
     tokenizer = mini.tokenizer
     assert list(result.tokens) == tokenizer.convert_ids_to_tokens(tokenizer(REVIEW.strip() + "it is")["input_ids"])
     assert result.averaged.sum() == len(result.tokens) - (len(tokenizer(REVIEW.strip())["input_ids"]) - 1)
-    assert result.cosine is not None
     assert result.cosine < 0.9999
     already_glued = recipes(mini, REVIEW.strip(), "it is")[Recipe.INSTRUCTOR_MAIN]
     assert already_glued.cosine == pytest.approx(1, abs=1e-6)
+    found = recipes(mini, REVIEW, "a </s> b")
+    assert [recipe for recipe in Recipe if "</s>" in found[recipe].note] == [
+        Recipe.INSTRUCTOR_1_0_1,
+        Recipe.INSTRUCTOR_MAIN,
+        Recipe.SENTENCE_TRANSFORMERS,
+        Recipe.INSTRUCTOR_LITE,
+    ]
 
 
 def test_what_else_is_averaged_or_left_out_is_another_embedding(model: InstructorModel) -> None:
@@ -108,17 +114,9 @@ def test_what_else_is_averaged_or_left_out_is_another_embedding(model: Instructo
         assert result.cosine == pytest.approx(1, abs=1e-6)
 
 
-def test_special_tokens_typed_in_a_text_are_pointed_out(mini: InstructorModel) -> None:
-    found = recipes(mini, REVIEW, "a </s> b")
-    assert [recipe for recipe in Recipe if "</s>" in found[recipe].note] == [
-        Recipe.INSTRUCTOR_1_0_1,
-        Recipe.INSTRUCTOR_MAIN,
-        Recipe.SENTENCE_TRANSFORMERS,
-        Recipe.INSTRUCTOR_LITE,
-    ]
-
-
-def test_the_boundaries_agree_where_a_space_parts_instruction_and_text(model: InstructorModel) -> None:
+def test_the_boundaries_agree_where_a_space_parts_instruction_and_text_and_a_token_across_is_found(
+    model: InstructorModel,
+) -> None:
     (pair,) = model.encode_tokens([(REVIEW, "//path it is")])
     found = boundary(pair)
     assert found.agree
@@ -132,8 +130,6 @@ def test_the_boundaries_agree_where_a_space_parts_instruction_and_text(model: In
     assert full.n_cut == pair.n_cut > 0
     assert full.n_instruction + full.n_text + 1 == full.max_seq_length == 512
 
-
-def test_a_token_across_the_joint_is_found() -> None:
     class Straddling:
         instruction, text, joined = "a:", "//b", "a://b"
         spans = np.array([[0, 1], [1, 4], [4, 5], [-1, -1]])

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -37,7 +35,7 @@ def test_flips_are_those_of_a_loop_over_all_triplets_the_clearest_first(seed: in
     assert rank_flips(a, b, limit=5).flips == result.flips[:5]
 
 
-def test_flips_under_the_noise_floor_are_marked() -> None:
+def test_flips_under_the_noise_floor_are_marked_which_is_the_largest_of_a_meaningless_edit() -> None:
     a, b = matrix(9, 0), matrix(9, 1)
     everything = rank_flips(a, b, limit=10_000)
     floor = float(np.median([flip.margin for flip in everything.flips]))
@@ -45,9 +43,6 @@ def test_flips_under_the_noise_floor_are_marked() -> None:
     assert [flip.above_floor for flip in result.flips] == [flip.margin > floor for flip in result.flips]
     assert result.n_above_floor == sum(flip.above_floor for flip in result.flips)
     assert 0 < result.n_above_floor < result.n_flips
-
-
-def test_the_noise_margin_is_the_largest_of_a_meaningless_edit() -> None:
     a, edits = matrix(9, 0), [matrix(9, 1), matrix(9, 2)]
     largest = max(max(brute_force(a, edit).values()) for edit in edits)
     assert noise_margin(a, edits) == pytest.approx(largest, abs=1e-6)

@@ -1,7 +1,5 @@
 """What numba compiles is kept in a folder that nobody else can write to, or not at all; it is never an error."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

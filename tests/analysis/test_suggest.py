@@ -1,54 +1,39 @@
-from __future__ import annotations
-
 import pytest
 
 from instructor_core.analysis.suggest import N_WORDINGS, Slots, load_builder, parse, suggest, worded_tasks
 from instructor_core.errors import UserError
 
 
-def test_the_bundled_lists_make_instructions_that_are_taken_apart_again() -> None:
+def test_an_instruction_is_taken_apart_only_if_it_follows_the_template_as_those_of_the_bundled_lists_do() -> None:
     builder = load_builder()
     assert len(builder.domains) > 10
     for domain in ("", *builder.domains):
         for text_type in builder.text_types:
             slots = Slots(domain, text_type, builder.objectives[0].objective)
             assert parse(slots.instruction, text_types=builder.text_types) == slots
-    assert {objective.mini for objective in builder.objectives} == {True, False}
-
-
-def test_every_combination_comes_once_with_objectives_fastest() -> None:
-    assert suggest(domains=("movie", ""), text_types=("review",), objectives=("classifying the topic", "", "")) == (
-        "Represent the movie review for classifying the topic: ",
-        "Represent the movie review: ",
-        "Represent the review for classifying the topic: ",
-        "Represent the review: ",
-    )
-
-
-def test_slots_may_be_left_out_and_extra_spaces_go() -> None:
-    assert suggest(text_types=("  news   title ",), objectives=()) == ("Represent the news title: ",)
-
-
-def test_no_text_type_and_too_many_combinations_are_refused() -> None:
-    with pytest.raises(UserError, match="needs a text type: got 0"):
-        suggest(text_types=("",), objectives=("a",))
-    with pytest.raises(UserError, match=r"At most 24 candidates .* the choice makes 26"):
-        suggest(domains=("a", "b"), text_types=("t",), objectives=tuple("abcdefghijklm"))
-
-
-@pytest.mark.parametrize(
-    ("instruction", "slots"),
-    [
+    for instruction, expected in (
         ("Represent the Wikipedia document for retrieval:", Slots("Wikipedia", "document", "retrieval")),
         ("represent the sentence;", Slots("", "sentence", "")),
         ("Represent the bank web page for a search for loans: ", Slots("bank", "web page", "a search for loans")),
         ("Classify the sentence: ", None),
         ("Represent the:", None),
         ("", None),
-    ],
-)
-def test_an_instruction_is_taken_apart_only_if_it_follows_the_template(instruction: str, slots: Slots | None) -> None:
-    assert parse(instruction, text_types=("page", "web page")) == slots
+    ):
+        assert parse(instruction, text_types=("page", "web page")) == expected
+
+
+def test_every_combination_comes_once_with_objectives_fastest_and_too_many_or_none_are_refused() -> None:
+    assert suggest(domains=("movie", ""), text_types=("review",), objectives=("classifying the topic", "", "")) == (
+        "Represent the movie review for classifying the topic: ",
+        "Represent the movie review: ",
+        "Represent the review for classifying the topic: ",
+        "Represent the review: ",
+    )
+    assert suggest(text_types=("  news   title ",), objectives=()) == ("Represent the news title: ",)
+    with pytest.raises(UserError, match="needs a text type: got 0"):
+        suggest(text_types=("",), objectives=("a",))
+    with pytest.raises(UserError, match=r"At most 24 candidates .* the choice makes 26"):
+        suggest(domains=("a", "b"), text_types=("t",), objectives=tuple("abcdefghijklm"))
 
 
 def test_every_task_is_asked_for_in_five_wordings_about_the_visitors_kind_of_text() -> None:

@@ -1,7 +1,4 @@
-from __future__ import annotations
-
 import numpy as np
-import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from instructor_core.analysis.tokens import symmetric_limit, token_dimensions, token_similarity
@@ -12,12 +9,15 @@ def vectors(n: int = 7, dim: int = 20, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=(n, dim)) * rng.uniform(0.1, 3, size=dim) + 5).astype(np.float32)
 
 
-def test_the_most_variable_dimensions_are_kept_whatever_their_order() -> None:
+def test_the_most_variable_dimensions_are_kept_whatever_their_order_and_the_largest_of_one_token() -> None:
     projected = vectors()
     by_variance = np.argsort(-projected.astype(np.float64).var(axis=0))[:6]
     assert token_dimensions([projected], order="variance", n_dimensions=6).dimensions.tolist() == by_variance.tolist()
     assert token_dimensions([projected], order="index", n_dimensions=6).dimensions.tolist() == sorted(by_variance)
     assert set(token_dimensions([projected], order="seriation", n_dimensions=6).dimensions) == set(by_variance)
+    projected = np.array([[0.1, -9.0, 0.0, 3.0]])
+    for order in ("seriation", "variance", "index"):
+        assert set(token_dimensions([projected], order=order, n_dimensions=2).dimensions) == {1, 3}
 
 
 def test_several_sequences_share_the_dimensions_that_vary_over_all_of_them() -> None:
@@ -38,21 +38,12 @@ def test_seriation_puts_dimensions_that_move_together_side_by_side() -> None:
     assert np.count_nonzero(np.diff(ordered)) == 2
 
 
-def test_a_single_token_shows_its_largest_values() -> None:
-    projected = np.array([[0.1, -9.0, 0.0, 3.0]])
-    for order in ("seriation", "variance", "index"):
-        assert set(token_dimensions([projected], order=order, n_dimensions=2).dimensions) == {1, 3}
-
-
-def test_one_outlier_does_not_take_the_whole_colour_range() -> None:
+def test_a_symmetric_range_is_never_empty_and_one_outlier_does_not_take_it() -> None:
     values = np.append(np.linspace(-1, 1, 1001), 500.0)
     assert 0.9 < symmetric_limit(values) < 1.1
     assert symmetric_limit(values, percentile=100) == 500.0
-
-
-@pytest.mark.parametrize(("values", "expected"), [([], 1.0), ([0.0] * 5, 1.0), ([0.0] * 999 + [-2.0], 2.0)])
-def test_a_symmetric_range_is_never_empty(values: list[float], expected: float) -> None:
-    assert symmetric_limit(np.array(values)) == expected
+    for few, expected in (([], 1.0), ([0.0] * 5, 1.0), ([0.0] * 999 + [-2.0], 2.0)):
+        assert symmetric_limit(np.array(few)) == expected
 
 
 def test_token_similarity_is_the_cosine_of_scikit_learn() -> None:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,9 @@ from instructor_core.errors import UserError
 INSTRUCTION = "Represent the review for its mood: "
 
 
-def test_tokens_are_those_that_enter_the_mean(model: InstructorModel) -> None:
+def test_tokens_are_those_that_enter_the_mean_and_different_ones_are_refused_by_the_first_that_differs(
+    model: InstructorModel, mini: InstructorModel
+) -> None:
     (pair,) = model.encode_tokens([(INSTRUCTION, "Unbelievable goals.")])
     found = units(pair)
     assert [unit.text for unit in found] == [
@@ -19,6 +19,12 @@ def test_tokens_are_those_that_enter_the_mean(model: InstructorModel) -> None:
     assert [unit.tokens[0] for unit in found] == np.flatnonzero(pair.pooling_mask).tolist()
     assert [unit.is_end for unit in found] == [False] * (len(found) - 1) + [True]
     np.testing.assert_allclose(pooled_vectors(pair).mean(axis=0), pair.embedding, atol=1e-6)
+    spaced, glued, longer = mini.encode_tokens([("Mood: ", "It is"), ("Mood", "it is"), ("Mood: ", "It is so")])
+    refuse_different_tokens(units(spaced), units(spaced, by="word"), what="X")
+    with pytest.raises(UserError, match=r"X needs the same text tokens.*pooled token 1 is '▁it' and 'it'"):
+        refuse_different_tokens(units(spaced), units(glued), what="X")
+    with pytest.raises(UserError, match="got 3 and 4 pooled tokens"):
+        refuse_different_tokens(units(spaced), units(longer), what="X")
 
 
 @pytest.mark.parametrize(
@@ -49,12 +55,3 @@ def test_sums_over_words_equal_a_loop(mini: InstructorModel) -> None:
     assert len(groups) < len(vectors)
     np.testing.assert_allclose(group_sums(vectors, groups), expected, atol=1e-9)
     np.testing.assert_allclose(group_sums(vectors.T, groups, axis=1), np.transpose(expected), atol=1e-9)
-
-
-def test_different_tokens_are_refused_with_the_first_that_differs(mini: InstructorModel) -> None:
-    spaced, glued, longer = mini.encode_tokens([("Mood: ", "It is"), ("Mood", "it is"), ("Mood: ", "It is so")])
-    refuse_different_tokens(units(spaced), units(spaced, by="word"), what="X")
-    with pytest.raises(UserError, match=r"X needs the same text tokens.*pooled token 1 is '▁it' and 'it'"):
-        refuse_different_tokens(units(spaced), units(glued), what="X")
-    with pytest.raises(UserError, match="got 3 and 4 pooled tokens"):
-        refuse_different_tokens(units(spaced), units(longer), what="X")

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -29,21 +27,17 @@ def test_the_ties_are_words_and_add_up_to_each_cosine_and_to_their_difference(mo
         assert sizes == sorted(sizes, reverse=True)
         assert {tie.first for tie in one.ties} == {"The", "soup", "was", "unbelievably", "excellent", ",", "!"}
         assert {tie.second for tie in one.ties} == {"Our", "hotel", "room", "was", "spotless", "."}
-    assert result.largest is not None
     high, low = (result.under[at] for at in result.largest)
     assert high.cosine >= low.cosine
     moved = sum(tie.contribution for tie in result.changed) + high.end - low.end
     assert moved == pytest.approx(high.cosine - low.cosine, abs=1e-5)
 
 
-def test_one_instruction_has_no_difference_and_equal_ones_have_none_to_show(mini: InstructorModel) -> None:
+def test_a_cosine_is_worded_by_its_percentile_and_equal_instructions_have_no_difference(mini: InstructorModel) -> None:
     alone = card(mini, INSTRUCTIONS[0])
     assert alone.largest is None and alone.changed == ()
     same = card(mini, INSTRUCTIONS[0], INSTRUCTIONS[0])
     assert same.largest == (0, 1) and all(tie.contribution == 0 for tie in same.changed)
-
-
-def test_a_cosine_is_worded_by_its_percentile(mini: InstructorModel) -> None:
     one = card(mini, INSTRUCTIONS[0]).under[0]
     for percentile, words in [
         (31.4, "ordinary (31st percentile)"),

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -22,13 +20,17 @@ def spread_of(strengths: list[list[float]], task: LabelTask = TASK, *, same: boo
     return wording_spread([f"task {t}" for t in range(len(strengths))], task_of, lists, task)
 
 
-def test_mean_lowest_and_highest_are_those_of_the_accuracies() -> None:
+def test_mean_lowest_and_highest_are_those_of_the_accuracies_and_identical_wordings_have_no_spread() -> None:
     spread = spread_of([[0.5, 1.0, 3.0], [0.2]])
     assert spread.order == [0, 1]
     assert spread.values[0].tolist() == sorted(spread.values[0].tolist())
     assert spread.means[0] == pytest.approx(sum(spread.values[0]) / 3)
     assert spread.spreads.tolist() == [spread.values[0][2] - spread.values[0][0], 0]
     assert f"from {spread.values[0][0]:.2f} to {spread.values[0][2]:.2f}" in spread.sentences[0]
+    spread = spread_of([[0.8] * 5], same=True)
+    assert spread.spreads.tolist() == [0]
+    assert spread.optimism.tolist() == pytest.approx([0])
+    assert spread.floor == 0
 
 
 def test_the_chance_that_an_order_holds_is_that_of_all_draws_of_one_wording_each() -> None:
@@ -37,13 +39,6 @@ def test_the_chance_that_an_order_holds_is_that_of_all_draws_of_one_wording_each
     assert order_holds(first, second) == pytest.approx(sum(draws) / len(draws)) == pytest.approx(6 / 8)
     assert order_holds(second, first) == pytest.approx(2 / 8)
     assert order_holds(first, first) == 0.5
-
-
-def test_identical_wordings_have_no_spread_and_flatter_nobody() -> None:
-    spread = spread_of([[0.8] * 5], same=True)
-    assert spread.spreads.tolist() == [0]
-    assert spread.optimism.tolist() == pytest.approx([0])
-    assert spread.floor == 0
 
 
 def test_the_best_of_many_that_know_nothing_looks_better_than_it_is_and_one_does_not() -> None:

@@ -1,7 +1,5 @@
 """Who wrote a similarity: against a calculation by hand, and what must hold of any network."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import pytest
 import torch
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.writes import WriteShares, read_groups, write_shares
+from instructor_core.analysis.layers import WriteShares, read_groups, write_shares
 from instructor_core.direct_writes import direct_writes
 from instructor_core.encoder import EncoderError
 from tests.checkpoints import make_checkpoint
@@ -82,10 +80,18 @@ def test_the_parts_of_any_pair_add_up_to_its_embedding_and_their_shares_to_the_c
         assert result.cosine == pytest.approx(float(unit[at] @ unit[at + 1]), abs=1e-5)
 
 
-def test_without_an_instruction_exactly_nothing_is_read_from_one(model: InstructorModel) -> None:
+def test_nothing_is_read_from_no_instruction_and_the_shares_are_the_same_whichever_text_comes_first(
+    model: InstructorModel,
+) -> None:
     result = shares(model, [("", text) for _, text in PAIR])
     assert (result.heads[:, :, 0] == 0).all() and abs(result.by_group[1]) > 1e-3
     assert (shares(model).heads[:, :, 0] != 0).all()
+    one, two = shares(model), shares(model, PAIR[::-1])
+    np.testing.assert_allclose(one.heads, two.heads, atol=1e-7)
+    assert one.embedding == pytest.approx(two.embedding, abs=1e-7)
+    (pair,) = model.encode_tokens(PAIR[:1], layers=True)
+    with pytest.raises(EncoderError, match="layers=True, attentions=True"):
+        direct_writes(model, pair, read_groups(pair.segments, pair.n_encoded))
 
 
 def test_heads_in_another_order_are_the_same_bars_in_that_order(tmp_path: Path) -> None:
@@ -103,15 +109,3 @@ def test_heads_in_another_order_are_the_same_bars_in_that_order(tmp_path: Path) 
     one, two = shares(model), shares(other)
     np.testing.assert_allclose(two.heads, one.heads[:, order], atol=1e-5)
     np.testing.assert_allclose(two.feed_forward, one.feed_forward, atol=1e-5)
-
-
-def test_the_shares_are_the_same_whichever_text_comes_first(model: InstructorModel) -> None:
-    one, two = shares(model), shares(model, PAIR[::-1])
-    np.testing.assert_allclose(one.heads, two.heads, atol=1e-7)
-    assert one.embedding == pytest.approx(two.embedding, abs=1e-7)
-
-
-def test_an_encoding_without_its_layers_is_refused(model: InstructorModel) -> None:
-    (pair,) = model.encode_tokens(PAIR[:1], layers=True)
-    with pytest.raises(EncoderError, match="layers=True, attentions=True"):
-        direct_writes(model, pair, read_groups(pair.segments, pair.n_encoded))

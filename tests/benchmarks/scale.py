@@ -201,7 +201,7 @@ def plot(steps: list[Step], path: Path) -> None:
     figure.update_xaxes(type="log", dtick=1, title_text="texts")
     figure.update_yaxes(type="log", dtick=1)
     legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}
-    figure.update_layout(template=theme.light_template(), height=420, legend=legend, margin={"t": 40, "b": 90})
+    figure.update_layout(template=theme.template(), height=420, legend=legend, margin={"t": 40, "b": 90})
     config = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
     figure.write_html(path, include_plotlyjs=True, config=config)
 

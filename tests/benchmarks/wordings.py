@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from instructor_core.analysis.suggest import WordedTask
-from instructor_core.evaluate import read_wordings
+from instructor_core.evaluate.data import read_wordings
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.server.runtime import Runtime

@@ -1,7 +1,5 @@
 """Where the browser tests find a Chromium. As a script: prints its path, exits with 1 if there is none."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,20 +1,21 @@
 """A page with both browser components on made-up data; the tests of the components drive it. Run it to look at it."""
 
-from __future__ import annotations
-
 import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import json
+from dataclasses import replace
 
 import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
+from instructor_core.analysis.grid import EmbeddingGrid
+from instructor_core.analysis.similarity import Similarity, difference, similarity
 from instructor_core.figures import theme
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, Selection
+from instructor_core.figures.similarity import difference_panels, similarity_panels
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 from instructor_core.ui.components import plot_view, script_routes, text_list, token_view
 from instructor_core.ui.data.inputs import Inputs
@@ -49,58 +50,30 @@ SENTENCES = (
     "Rain is expected along the coast until Friday.",
 )
 TEXTS = SENTENCES + HOSTILE
+INSTRUCTIONS = ("topic", "sentiment", "kind of speech act, in a title that is too long for one line of a panel")
 N = len(TEXTS)
 LABELS = np.array([0, 0, 1, 1, 2, 2, 1, 1, 3, 3, 4, 4, 0, 0, 2, 2, 5, 5, 6, 6, 7, 7, 7, 7])
 
 
-def similarity(seed: int) -> NDArray[np.float32]:
-    """(N, N) float32 cosines of random vectors that share a part within each label."""
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(8, 16))[LABELS] + 0.8 * rng.normal(size=(N, 16)) + 1.0
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors @ vectors.T).astype(np.float32)
-
-
-def heatmap(values: NDArray[np.float32], low: float, high: float, colors: tuple[str, ...], name: str) -> go.Figure:
-    """A matrix in the way that figures of the project draw one."""
-    indices = list(range(len(values)))
-    trace = go.Heatmap(
-        z=values,
-        zmin=low,
-        zmax=high,
-        colorscale=theme.colorscale(colors),
-        showscale=False,
-        hoverinfo="none",
-        texttemplate="%{z:.2f}",
-        meta={"kind": "matrix", "rows": indices, "columns": indices, "value": name},
-    )
-    return go.Figure(trace)
+def cosines(step: int = 0) -> Similarity:
+    """Of random vectors that share a part within each label, under three instructions."""
+    vectors = []
+    for seed in (10 * step, 10 * step + 1, 10 * step + 2):
+        rng = np.random.default_rng(seed)
+        vectors.append(rng.normal(size=(8, 16))[LABELS] + 0.8 * rng.normal(size=(N, 16)) + 1.0)
+    return similarity(EmbeddingGrid(INSTRUCTIONS, TEXTS, None, np.stack(vectors)))
 
 
 def matrices(step: int = 0) -> PanelSet:
     """Three matrices on one scale."""
-    names = ("topic", "sentiment", "kind of speech act, in a title that is too long for one line of a panel")
-    panels = tuple(
-        Panel(
-            key=letter,
-            title=name,
-            figure=heatmap(similarity(index + 10 * step), 0.0, 1.0, theme.SEQUENTIAL, "cosine"),
-            subtitle="Represent the sentence for clustering" if index else "",
-            instruction=index,
-        )
-        for index, (letter, name) in enumerate(zip("ABC", names, strict=True))
-    )
-    scale = ColorScale(theme.SEQUENTIAL, 0.0, 1.0, "cosine similarity")
-    alt = f"{len(panels)} matrices of {N} by {N} cosines."
-    return PanelSet(panels, TEXTS, scale=scale, alt=alt)
+    return similarity_panels(cosines(step), TEXTS, None, INSTRUCTIONS)
 
 
-def difference() -> PanelSet:
+def changes() -> PanelSet:
     """One signed matrix, small enough for numbers in its cells."""
-    values = (similarity(0) - similarity(1))[:8, :8]
-    panel = Panel("A-B", "A − B", heatmap(values, -0.6, 0.6, theme.DIVERGING, "cosine difference"))
-    scale = ColorScale(theme.DIVERGING, -0.6, 0.6, "cosine difference", midpoint=0.0)
-    return PanelSet((panel,), TEXTS, scale=scale, alt="One matrix.", selected=Selection(row=2, column=5))
+    found = difference(cosines(), 0, 1)
+    panels = difference_panels(replace(found, matrix=found.matrix[:8, :8], limit=0.6), TEXTS[:8], None)
+    return replace(panels, selected=Selection(row=2, column=5))
 
 
 def scatter(seed: int, *, flat: bool) -> go.Figure:
@@ -212,7 +185,7 @@ def build() -> gr.Blocks:
                 with gr.Tab("Similarity"):
                     matrix = plot_view(matrices(), elem_id="matrices", label="Similarity under three instructions")
                     gr.HTML('<p class="ic-note">Cosines of texts with each other. They say nothing about truth.</p>')
-                    signed = plot_view(difference(), elem_id="difference", label="Difference")
+                    signed = plot_view(changes(), elem_id="difference", label="Difference")
                 with gr.Tab("Map"):
                     points = plot_view(maps(), elem_id="maps", label="Maps of the texts")
                     plain = plot_view(bars(), elem_id="bars", label="Explained variance")

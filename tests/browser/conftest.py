@@ -1,7 +1,5 @@
 """The running app, and a Chromium in which no foreign host, console error or error toast goes unnoticed."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -141,7 +139,7 @@ def open_page(browser: Browser, server: Server, problems: Problems) -> Iterator[
         context.add_init_script(WATCH_TOASTS)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: note_console(problems, message.type, message.text))
+        page.on("console", lambda it: it.type == "error" and problems.found.append(f"console error: {it.text}"))
         page.on("pageerror", lambda error: problems.found.append(f"page error: {error}"))
         page.goto(server.url + path)
         page.locator("gradio-app .gradio-container").first.wait_for()
@@ -152,11 +150,6 @@ def open_page(browser: Browser, server: Server, problems: Problems) -> Iterator[
     yield open_it
     for context in contexts:
         context.close()
-
-
-def note_console(problems: Problems, kind: str, text: str) -> None:
-    if kind == "error":
-        problems.found.append(f"console error: {text}")
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
 """What stands on the page, read by the tests: figures, fields, lists."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Locator, Page, expect
 
-if TYPE_CHECKING:
-    from instructor_core import InstructorModel
+from instructor_core import InstructorModel
 
 Matrix = NDArray[np.float64]
 

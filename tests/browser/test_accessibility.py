@@ -1,7 +1,5 @@
 """The page for everyone: axe-core in every place and view, help by one switch, and everything by keyboard alone."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FINGER, PHONE, Screen
-from tests.browser.reading import choose, drawn, matrices, open_panel, open_tab, selected_texts
-
-pytestmark = pytest.mark.browser
+from tests.browser.reading import choose, drawn, embed, matrices, open_panel, open_tab, selected_texts
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 VIEWS = {
@@ -180,13 +176,26 @@ def test_figures_are_described_by_what_they_show_and_the_words_follow_the_figure
 # ---- keyboard --------------------------------------------------------------------------------------------------------
 
 
-def test_views_figures_lists_menus_and_panels_are_used_by_keyboard(page: Page) -> None:
+def test_fields_views_figures_lists_and_menus_are_used_by_keyboard(page: Page) -> None:
     drawn(page, "map-plots", 2)
-    page.locator("[role=tab][data-tab-id=map]").last.focus()
+
+    def tab_to(what: str) -> None:
+        for _ in range(60):
+            if page.evaluate("what => document.activeElement.matches(what)", what):
+                return
+            page.keyboard.press("Tab")
+        pytest.fail(f"{what} cannot be reached by Tab")
+
+    tab_to("#instruction-0 textarea")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("Represent the review for classifying the emotion:")
+    embed(page, 32)
+    expect(page.locator("#map-plots .ic-panel-title").first).to_contain_text("emotion")
+    tab_to("[role=tab]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     matrices(page, 2)
-    page.locator("#similarity-plots .ic-figure").first.focus()
+    tab_to("#similarity-plots .ic-figure")
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
         page.keyboard.press(key)
     rows = page.evaluate("document.querySelector('#similarity-plots .ic-plot').data[0].meta.rows")
@@ -207,22 +216,6 @@ def test_views_figures_lists_menus_and_panels_are_used_by_keyboard(page: Page) -
     for key in ("ArrowDown", "ArrowDown", "Enter"):
         page.keyboard.press(key)
     expect(page.locator("#similarity-plots .ic-panel-title")).not_to_have_count(2)
-
-    page.locator("#open-share").focus()
-    page.keyboard.press("Enter")
-    expect(page.locator("#panel-share")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.locator("#panel-share")).to_be_hidden()
-    expect(page.locator("#open-share")).to_be_focused()
-
-    page.locator("[role=tab][data-tab-id=tokens]").last.focus()
-    page.keyboard.press("Enter")
-    drawn(page, "token-plots", 2)
-    page.locator("#token-rows .ic-token").first.focus()
-    page.keyboard.press("ArrowRight")
-    assert page.evaluate(
-        "document.activeElement.matches('#token-rows .ic-token') && document.activeElement.tabIndex === 0"
-    )
 
 
 FOCUSED = """() => {

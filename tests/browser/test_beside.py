@@ -1,7 +1,5 @@
 """Two checkpoints side by side on the page: chosen in the menu, in a link, and back to one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +10,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PHONE
 from tests.browser.reading import choose, drawn, is_narrow, open_panel, open_tab, status
 from tests.serving import Server, serving
-
-pytestmark = pytest.mark.browser
 
 SUBTITLES = "[...document.querySelectorAll('#{} .ic-panel-subtitle')].map(node => node.textContent.split(' · ')[0])"
 

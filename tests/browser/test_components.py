@@ -1,7 +1,5 @@
 """The plot view and the token view in a real browser, on the made-up page of components_app.py."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -14,8 +12,6 @@ from tests.browser.components_app import HOSTILE, SENTENCES, N
 from tests.browser.conftest import FINGER, MOVING
 from tests.browser.reading import POINT_AT, cell_at, point_at
 from tests.serving import Server
-
-pytestmark = pytest.mark.browser
 
 # The row and the column that are marked in a matrix.
 MARK_OF_CELL = """panel => {
@@ -58,11 +54,15 @@ def tooltip(page: Page) -> Locator:
     return page.locator(".ic-tooltip")
 
 
-def test_a_click_on_a_cell_reaches_python_with_row_column_and_value(page: Page):
-    matrices(page)
-    page.mouse.click(*cell_at(page, 1, 3, 7, "matrices"))
-    value = page.evaluate("document.querySelectorAll('#matrices .ic-plot')[1].data[0].z[3][7]")
-    python_got(page, instruction=1, kind="matrix", row=3, column=7, value=value)
+def drag(page: Page, view: str, share: float) -> None:
+    """Drags the mouse over the first figure of a view, from its corner over a share of its sides."""
+    area = page.locator(f"{view} .nsewdrag").first
+    box = area.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 1, box["y"] + 1)
+    page.mouse.down()
+    page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"], steps=4)
+    page.mouse.up()
 
 
 def test_hovering_a_cell_marks_the_same_cell_everywhere_and_shows_both_texts(page: Page):
@@ -80,29 +80,16 @@ def test_hovering_a_cell_marks_the_same_cell_everywhere_and_shows_both_texts(pag
     page.mouse.move(5, 5)
     expect(tooltip(page)).to_be_hidden()
     expect(page.locator(".ic-list .ic-hover")).to_have_count(0)
-
-
-def test_a_list_marks_its_text_in_the_figures(page: Page):
-    matrices(page)
-    page.locator(".ic-list [data-item='4']").hover()
+    page.locator(".ic-list [data-item='4']").hover()  # and a row of the list marks its text in the figures
     expect(page.locator("#matrices .ic-overlay").first.locator(".ic-line")).to_have_count(2)
 
 
-def test_zoom_node_and_selection_survive_new_values(page: Page):
+def test_zoom_node_and_selection_survive_new_values_and_a_double_click_takes_the_zoom_back(page: Page):
     matrices(page)
     page.mouse.click(*cell_at(page, 0, 1, 2, "matrices"))
     python_got(page, row=1, column=2)
-    page.evaluate("""() => {
-      const gd = document.querySelector('#matrices .ic-plot');
-      window.before = {gd, z: gd.data[0].z[0][1]};
-      const {x, y, width, height} = gd.querySelector('.nsewdrag').getBoundingClientRect();
-      window.area = [x, y, width, height];
-    }""")
-    x, y, width, height = page.evaluate("window.area")
-    page.mouse.move(x + 2, y + 2)
-    page.mouse.down()
-    page.mouse.move(x + width / 2, y + height / 2, steps=4)
-    page.mouse.up()
+    page.evaluate("window.before = (gd => ({gd, z: gd.data[0].z[0][1]}))(document.querySelector('#matrices .ic-plot'))")
+    drag(page, "#matrices", 0.5)
     zoomed = "document.querySelector('#matrices .ic-plot')._fullLayout.xaxis.range"
     page.wait_for_function(f"{zoomed}[1] < {N / 2 + 1}")
     before = page.evaluate(zoomed)
@@ -111,13 +98,8 @@ def test_zoom_node_and_selection_survive_new_values(page: Page):
     assert page.evaluate("document.querySelector('#matrices .ic-plot') === window.before.gd")
     assert page.evaluate(zoomed) == pytest.approx(before)
     expect(page.locator("#matrices .ic-overlay").first.locator(".ic-chosen")).to_have_count(1)
-
-
-def test_a_double_click_takes_the_zoom_back(page: Page):
-    matrices(page)
-    page.evaluate("Plotly.relayout(document.querySelector('#matrices .ic-plot'), {'xaxis.range': [2.5, 6.5]})")
-    page.mouse.dblclick(*cell_at(page, 0, 5, 4, "matrices"))
-    page.wait_for_function(f"document.querySelector('#matrices .ic-plot')._fullLayout.xaxis.range[1] == {N - 0.5}")
+    page.mouse.dblclick(*cell_at(page, 0, 1, 2, "matrices"))
+    page.wait_for_function(f"{zoomed}[1] == {N - 0.5}")
 
 
 def test_the_dark_switch_redraws_figures_and_scale(page: Page):
@@ -148,13 +130,21 @@ def test_what_changed_behind_another_tab_is_drawn_when_its_own_comes_back(page: 
     page.wait_for_function(f"{place} !== {before[0]} && {ink} !== '{before[1]}'")
 
 
-def test_numbers_in_cells_can_be_read_on_every_colour(page: Page):
+def test_numbers_in_cells_can_be_read_on_every_colour_and_no_tool_sends_data_away(page: Page):
     page.set_viewport_size({"width": 1800, "height": 900})
-    matrices(page)
+    figure = matrices(page).first
+    spoken = f"topic: matrix of {N} rows and {N} columns. Arrow keys move, Enter selects"
+    expect(figure).to_have_attribute("aria-label", spoken)
     page.locator("#difference .heatmap-label").first.wait_for()
     inks = page.evaluate("[...document.querySelectorAll('#difference .heatmap-label text')].map(t => t.style.fill)")
     assert len(inks) == 64
     assert set(inks) == {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
+    titles = page.evaluate(
+        "[...document.querySelectorAll('#matrices .ic-panel')[0].querySelectorAll('.modebar-btn')]"
+        ".map(button => button.dataset.title || button.ariaLabel)"
+    )
+    assert len(titles) == 3
+    assert not [title for title in titles if "hare" in title or "loud" in title or "lotly" in title]
 
 
 def test_hostile_texts_are_shown_and_never_run(page: Page):
@@ -171,25 +161,6 @@ def test_hostile_texts_are_shown_and_never_run(page: Page):
     assert page.locator("img[src='x']").count() == 0
 
 
-def test_keys_move_over_cells_and_enter_chooses_one(page: Page):
-    matrices(page)
-    page.get_by_role("tab").last.focus()
-    figure = page.locator("#matrices .ic-figure").first
-    for _ in range(8):  # past the tabs, or some of them, and the menu that saves the figure
-        page.keyboard.press("Tab")
-        if figure.evaluate("node => node === document.activeElement"):
-            break
-    expect(figure).to_be_focused()
-    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
-        page.keyboard.press(key)
-    expect(tooltip(page)).to_contain_text(SENTENCES[2])
-    expect(page.locator("#matrices [aria-live]")).to_contain_text(SENTENCES[1])
-    page.keyboard.press("Enter")
-    python_got(page, panel="A", row=2, column=1)
-    spoken = f"topic: matrix of {N} rows and {N} columns. Arrow keys move, Enter selects"
-    expect(figure).to_have_attribute("aria-label", spoken)
-
-
 def test_a_click_on_a_point_reaches_python_and_a_box_around_all_marks_them(page: Page):
     matrices(page)
     open_tab(page, "Map", "#maps .main-svg")
@@ -198,17 +169,17 @@ def test_a_click_on_a_point_reaches_python_and_a_box_around_all_marks_them(page:
     python_got(page, panel="B", instruction=1, kind="points", item=10)
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-chosen, circle.ic-at")).to_have_count(1)
     page.evaluate("Plotly.relayout(document.querySelector('#maps .ic-plot'), {dragmode: 'select'})")
-    area = page.locator("#maps .nsewdrag").first.bounding_box()
-    assert area
-    page.mouse.move(area["x"] + 1, area["y"] + 1)
-    page.mouse.down()
-    page.mouse.move(area["x"] + area["width"] - 1, area["y"] + area["height"] - 1, steps=4)
-    page.mouse.up()
+    drag(page, "#maps", 0.99)
     expect(page.locator("#maps .ic-overlay").first.locator("circle.ic-chosen")).to_have_count(N)
 
 
-def test_the_tooltip_of_a_plain_figure_shows_its_lines_literally(page: Page):
+def test_the_tooltip_of_a_plain_figure_shows_its_lines_literally_and_an_empty_view_says_what_to_do(page: Page):
     matrices(page)
+    page.locator("#clear").click()
+    expect(page.locator("#matrices .ic-empty")).to_be_visible()
+    expect(page.locator("#matrices .ic-panel")).to_have_count(0)
+    page.locator("#next").click()
+    expect(page.locator("#matrices .main-svg").first).to_be_visible()
     open_tab(page, "Map", "#bars .main-svg")
     page.locator("#bars .ic-plot").scroll_into_view_if_needed()
     page.mouse.move(*cell_at(page, 0, 1, 6, "bars"))
@@ -216,16 +187,7 @@ def test_the_tooltip_of_a_plain_figure_shows_its_lines_literally(page: Page):
     assert page.evaluate("document.querySelector('#bars .ic-plot')._transitionData._frames.length") == 2
 
 
-def test_an_empty_view_says_what_to_do(page: Page):
-    matrices(page)
-    page.locator("#clear").click()
-    expect(page.locator("#matrices .ic-empty")).to_be_visible()
-    expect(page.locator("#matrices .ic-panel")).to_have_count(0)
-    page.locator("#next").click()
-    expect(page.locator("#matrices .main-svg").first).to_be_visible()
-
-
-def test_keys_walk_through_tokens_and_enter_chooses_one(page: Page):
+def test_keys_walk_through_tokens_enter_chooses_one_and_a_long_row_is_folded_until_asked(page: Page):
     open_tab(page, "Tokens", "#tokens .ic-token")
     rows = page.locator("#tokens .ic-token-row")
     assert page.locator("#tokens .ic-token[tabindex='0']").count() == 1
@@ -236,28 +198,11 @@ def test_keys_walk_through_tokens_and_enter_chooses_one(page: Page):
     expect(tooltip(page)).to_contain_text("▁the")
     page.keyboard.press("Enter")
     python_got(page, row=1, index=1)
-
-
-def test_a_long_row_is_folded_until_asked(page: Page):
-    open_tab(page, "Tokens", "#tokens .ic-token")
-    long = page.locator("#tokens .ic-token-row").nth(3)
-    folded = long.bounding_box()
-    long.get_by_role("button", name="show all 611 tokens").click()
-    expect(long.get_by_role("button", name="show less")).to_have_attribute("aria-expanded", "true")
-    unfolded = long.bounding_box()
-    assert folded
-    assert unfolded
-    assert unfolded["height"] > 2 * folded["height"]
-
-
-def test_modebars_have_few_buttons_and_none_that_sends_data_away(page: Page):
-    matrices(page)
-    titles = page.evaluate(
-        "[...document.querySelectorAll('#matrices .ic-panel')[0].querySelectorAll('.modebar-btn')]"
-        ".map(button => button.dataset.title || button.ariaLabel)"
-    )
-    assert len(titles) == 3
-    assert not [title for title in titles if "hare" in title or "loud" in title or "lotly" in title]
+    folded = rows.nth(3).bounding_box()
+    rows.nth(3).get_by_role("button", name="show all 611 tokens").click()
+    expect(rows.nth(3).get_by_role("button", name="show less")).to_have_attribute("aria-expanded", "true")
+    unfolded = rows.nth(3).bounding_box()
+    assert folded and unfolded and unfolded["height"] > 2 * folded["height"]
 
 
 @pytest.mark.parametrize("page", [FINGER], indirect=True)

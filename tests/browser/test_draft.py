@@ -1,16 +1,11 @@
 """What was typed outlives a reload of the page; a new page starts afresh."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Problems
 from tests.browser.reading import choose, drawn, how_it_is_drawn, open_tab, texts, wait_for_size
-
-pytestmark = pytest.mark.browser
 
 # What the page does when it is left, and what it keeps then of how it shows its run.
 LEAVE = "dispatchEvent(new Event('pagehide'))"

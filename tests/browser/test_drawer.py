@@ -1,13 +1,9 @@
 """What stands on the page says whether it is of what stands in the fields, and the drawer is where texts are mended."""
 
-from __future__ import annotations
-
-import pytest
+import numpy as np
 from playwright.sync_api import Page, expect
 
-from tests.browser.reading import at_rest, drawn, instruction, open_tab, status, texts
-
-pytestmark = pytest.mark.browser
+from tests.browser.reading import at_rest, cosine_matrices, drawn, embed, instruction, matrices, open_tab, status, texts
 
 # Gradio may be drawing the line anew: for a moment there is none.
 DIM = "() => [...document.querySelectorAll('#nearest-line')].some(line => getComputedStyle(line).opacity < 0.6)"
@@ -28,9 +24,11 @@ def test_figures_are_dim_from_the_first_key_until_those_of_the_new_inputs_stand_
     expect(status(page)).to_contain_text("16 new")
 
 
-def test_an_error_looks_like_one_and_figures_stay_dim_until_it_is_undone(page: Page):
+def test_an_error_looks_like_one_loses_nothing_and_figures_stay_dim_until_it_is_undone(page: Page):
     page.evaluate(EDIT)
-    before = texts(page).input_value()
+    before, shown = texts(page).input_value(), cosine_matrices(page, 2)
+    instruction(page, 0).fill("Represent the remark:")
+    embed(page, 32)
     texts(page).fill("")
     error = page.locator("#status [role=alert]")
     expect(error).to_have_text("There is no text to embed. Write or paste one text per line.")
@@ -39,6 +37,10 @@ def test_an_error_looks_like_one_and_figures_stay_dim_until_it_is_undone(page: P
     page.locator("#place-look").click()  # whatever else is done
     page.wait_for_timeout(600)
     assert page.evaluate(DIM)
+    expect(instruction(page, 0)).to_have_value("Represent the remark:")
+    expect(page.locator("#similarity-plots .ic-panel-title").first).to_have_text("Represent the remark:")
+    expect(page.locator("#text-list [data-item]")).to_have_count(16)
+    np.testing.assert_array_equal(matrices(page, 2)[1], shown[1])
     texts(page).fill(before)
     page.wait_for_function(CLEAR)
     expect(error).to_have_count(0)

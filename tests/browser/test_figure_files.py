@@ -1,7 +1,5 @@
 """Figures as files: what the menu over a figure saves holds the figure, opens offline and runs no text."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +13,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.components_app import HOSTILE, SENTENCES, TEXTS
 from tests.browser.reading import offline
 from tests.serving import Server
-
-pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -1,21 +1,14 @@
 """Test on the page: from labelled texts to a defensible choice of instruction."""
 
-from __future__ import annotations
-
-import csv
 import re
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from instructor_core.analysis.decision import lead_needed
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.ui.data.examples import load_examples
-from tests.browser.reading import choose, drawn, instruction, open_panel, open_tab, texts
+from tests.browser.reading import choose, drawn, instruction, open_tab, texts
 
-pytestmark = pytest.mark.browser
-# The tasks that the bundled checkpoint follows, sentiment and topic among them, and the one of the two labels.
 N_TASKS = 1 + len({entry.axis for entry in load_builder().objectives if entry.mini})
 N_WORDINGS = 5 * N_TASKS
 
@@ -65,25 +58,6 @@ def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_contr
     drawn(page, "lab-plots", 1)
 
 
-def test_many_wordings_are_tried_by_one_button_and_drawn_by_task(page: Page) -> None:
-    run_leaderboard(page)
-    page.locator("#try-wordings").click()
-    expect(page.locator("#lab-plots")).to_contain_text(f"{N_WORDINGS} wordings of {N_TASKS} tasks", timeout=120_000)
-    expect(page.locator("#lab-reasons")).to_contain_text("With labels dealt at random")
-    expect(page.locator("#lab-stop")).to_be_hidden()
-
-
-def test_a_misspelt_label_is_merged_by_a_click_and_stands_in_nobodys_way(page: Page) -> None:
-    example = load_examples()[0]
-    labels = ["Positive", *(example.labels or ())[1:]]
-    texts(page).fill("\n".join(map("\t".join, zip(example.texts, labels, strict=True))))
-    run_leaderboard(page)
-    expect(page.locator("#lab-reasons")).to_contain_text("1 label with one text (Positive)")
-    page.locator("#lab-merges").get_by_text("merge Positive (1) into positive").click()
-    expect(page.locator("#summary")).to_contain_text("2 labels")
-    expect(page.locator("#lab-merges button")).to_have_count(0)
-
-
 def test_an_added_candidate_is_compared_and_the_matrix_of_the_decision_is_one_click_away(page: Page) -> None:
     run_leaderboard(page)
     open_fold(page, "lab-candidates")
@@ -101,30 +75,20 @@ def test_an_added_candidate_is_compared_and_the_matrix_of_the_decision_is_one_cl
     expect(instruction(page, 1)).to_have_value("Represent the review for classifying the sentiment:")
 
 
-def test_a_labelled_file_leads_to_a_verdict_and_a_snippet(page: Page, tmp_path: Path) -> None:
-    example = load_examples()[-1]
-    table = tmp_path / "feelings.csv"
-    with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("remark", "feeling"), *zip(example.texts, example.labels or (), strict=True)])
-    open_panel(page, "texts")
-    page.locator("#upload-file input[type=file]").set_input_files(table)
-    expect(page.locator("#upload-preview")).to_contain_text("feeling")
-    page.locator("#upload-use").click()
-    expect(page.locator("#text-list [data-item='0']")).to_contain_text(example.texts[0])
-    open_tab(page, "Test")
-    use = 'Use "Represent the text for classifying the feeling:": '  # proposed from the columns
-    expect(page.locator("#lab-findings")).to_contain_text(use)
-    expect(page.locator("#lab-snippet textarea")).to_have_value(re.compile("classifying the feeling"))
-
-
-def test_without_labels_nothing_is_offered_to_be_tried(page: Page) -> None:
+def test_without_labels_nothing_is_offered_to_be_tried_and_a_misspelt_one_is_merged_by_a_click(page: Page) -> None:
     open_tab(page, "Test")
     expect(page.locator("#try-wordings")).to_be_visible()
     texts(page).fill("good\nbad\nfine")
     expect(page.locator("#lab-findings")).to_contain_text("No decision without labels")
     expect(page.locator("#try-wordings")).to_be_hidden()
-    texts(page).fill("good\tyes\nbad\tno")
+    example = load_examples()[0]
+    labels = ["Positive", *(example.labels or ())[1:]]
+    texts(page).fill("\n".join(map("\t".join, zip(example.texts, labels, strict=True))))
     expect(page.locator("#try-wordings")).to_be_visible()
+    expect(page.locator("#lab-reasons")).to_contain_text("1 label with one text (Positive)")
+    page.locator("#lab-merges").get_by_text("merge Positive (1) into positive").click()
+    expect(page.locator("#summary")).to_contain_text("2 labels")
+    expect(page.locator("#lab-merges button")).to_have_count(0)
 
 
 def test_every_experiment_answers_in_words_and_figures(page: Page) -> None:

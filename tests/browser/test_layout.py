@@ -1,7 +1,5 @@
 """How the page is laid out: nothing lies on anything, panels stand in line, and fill the room that they have."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest
@@ -9,8 +7,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Screen
 from tests.browser.reading import at_rest, drawn, embed, how_it_is_drawn, instruction, open_panel, open_tab, texts
-
-pytestmark = pytest.mark.browser
 
 LONG = "Represent the review of a customer for classifying what it is that the customer talks about most of all:"
 VIEWS = {
@@ -111,13 +107,19 @@ def test_tools_of_a_figure_leave_its_name_free_and_a_menu_has_one_frame(page: Pa
     assert framed == 1
 
 
-def test_a_view_that_is_chosen_right_after_a_place_stays_in_front(page: Page):
-    open_tab(page, "Test")
+def test_places_are_in_the_header_and_a_view_that_is_chosen_right_after_one_stays_in_front(page: Page):
+    page.locator("#test-it").click()  # the bottom line leads to the test
+    expect(page.locator("#lab-question")).to_be_visible()
+    expect(page.locator("[role=tab]:visible")).to_have_count(0)
     page.locator("#lab-plots .js-plotly-plot").first.wait_for()
+    open_tab(page, "Learn")
+    expect(page.locator(".ic-lesson-row").first).to_be_visible()
+    expect(page.locator(".ic-inputs")).to_be_hidden()
     page.locator("#place-look").click()
     page.get_by_role("tab", name="Nearest", exact=True).click()
     drawn(page, "nearest-plots", 2)
     expect(page.get_by_role("tab", selected=True)).to_have_text("Nearest")
+    expect(page.locator("[role=tab]:visible")).to_have_text(["Map", "Matrix", "Nearest", "Tokens", "Why"])
     open_panel(page, "share")
     expect(page.locator("#link-url")).to_be_hidden()  # no link was made yet
     panel = page.locator("#panel-share").bounding_box()

@@ -1,7 +1,5 @@
 """Lessons run from start to finish on the live page, on a screen and on a phone, before an audience and on paper."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +12,8 @@ from playwright.sync_api import Page, expect
 from instructor_core.ui.data.inputs import format_texts
 from instructor_core.ui.learn.lessons import Lesson, Step, load_lessons
 from tests.browser.conftest import PHONE, Problems, Screen
-from tests.browser.reading import at_rest, choose, open_panel, open_tab
+from tests.browser.reading import at_rest, open_panel, open_tab
 from tests.browser.test_accessibility import violations
-
-pytestmark = pytest.mark.browser
 
 LESSONS = load_lessons()
 BY_ID = {lesson.id: lesson for lesson in LESSONS}
@@ -175,29 +171,6 @@ def test_lessons_run_from_start_to_finish_and_give_the_page_back(
     assert "lesson" not in query(page)
     page.locator("#place-learn").click()
     assert page.locator(".ic-lesson-done").count() == len(lessons)
-
-
-def test_a_lesson_inherits_none_of_the_visitors_options_and_puts_them_back(page: Page) -> None:
-    open_tab(page, "Why")
-    view = page.locator("#explain-view")
-    view.get_by_label("attention").check()
-    open_tab(page, "Matrix")
-    page.locator("#tab-similarity .ic-drawn > button").click()
-    scale = page.get_by_label("Colour scale", exact=True)
-    choose(page, scale, "cosine, each its own")
-    start(page, "Start", BY_ID["cosine"])
-    at_step(page, 1)
-    expect(scale).to_have_value("cosine, one scale")
-    for number in (1, 2):
-        at_step(page, number)
-        page.get_by_role("button", name="Next", exact=True).click()
-    check_the_page_is_set_up(page, BY_ID["cosine"].steps[2])
-    expect(view.get_by_label("why similar")).to_be_checked()
-    leave(page)
-    open_tab(page, "Matrix")
-    expect(scale).to_have_value("cosine, each its own")
-    open_tab(page, "Why")
-    expect(view.get_by_label("attention")).to_be_checked()
 
 
 def test_a_link_opens_its_step_and_a_reload_comes_back_to_it(

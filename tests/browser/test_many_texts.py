@@ -1,7 +1,5 @@
 """More than a thousand texts: nearest texts and blocks instead of a matrix, pages and a search in the list, WebGL."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +9,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FINGER
 from tests.browser.reading import embed, is_narrow, open_tab, status, texts
-
-pytestmark = pytest.mark.browser
 
 N = 1200
 SUBJECTS = ("soup", "film", "room", "phone")

@@ -1,7 +1,5 @@
 """The page as a visitor finds it: figures at once, views and options that show the same run, any screen, any input."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +29,6 @@ from tests.browser.reading import (
     status,
     traces,
 )
-
-pytestmark = pytest.mark.browser
 
 EXAMPLES = load_examples()
 FIRST = EXAMPLES[0]
@@ -209,18 +205,6 @@ def test_the_why_card_opens_each_of_its_ways_in_place(page: Page):
         assert selected_texts(page) == list(FIRST.selected)
 
 
-def test_places_are_in_the_header_and_the_bottom_line_leads_to_the_test(page: Page):
-    page.locator("#test-it").click()
-    expect(page.locator("#lab-question")).to_be_visible()
-    expect(page.locator("[role=tab]:visible")).to_have_count(0)
-    open_tab(page, "Learn")
-    expect(page.locator(".ic-lesson-row").first).to_be_visible()
-    expect(page.locator(".ic-inputs")).to_be_hidden()
-    page.locator("#place-look").click()
-    expect(page.locator("[role=tab]:visible")).to_have_text([*VIEWS, "Why"])
-    expect(page.locator(".ic-inputs")).to_be_visible()
-
-
 def test_every_example_is_drawn_in_every_view(page: Page):
     """Console errors, tracebacks and error toasts fail the test by its fixtures."""
     for example in EXAMPLES[1:]:
@@ -297,34 +281,6 @@ def test_a_phone_shows_everything_by_tapping_without_scrolling_sideways(
     instruction(page, 1).fill("Represent the review for classifying the emotion:")
     embed(page, K * N)
     expect(page.locator("#token-plots .ic-panel-title").nth(1)).to_contain_text("emotion")
-
-
-def test_a_whole_round_works_by_keyboard(page: Page):
-    drawn(page, "map-plots", K)
-
-    def tab_to(what: str) -> None:
-        for _ in range(60):
-            if page.evaluate("what => document.activeElement.matches(what)", what):
-                return
-            page.keyboard.press("Tab")
-        pytest.fail(f"{what} cannot be reached by Tab")
-
-    tab_to("#instruction-0 textarea")
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type("Represent the review for classifying the emotion:")
-    embed(page, K * N)
-    expect(page.locator("#map-plots .ic-panel-title").first).to_contain_text("emotion")
-    tab_to("[role=tab]")
-    for _ in range(2):
-        page.keyboard.press("ArrowRight")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("tab", selected=True)).to_have_text("Nearest")
-    drawn(page, "nearest-plots", K)
-    tab_to("#nearest-plots .ic-figure")
-    page.keyboard.press("End")
-    page.keyboard.press("Enter")
-    expect(page.locator("#why-card h3")).to_contain_text(re.compile("Why texts 1 and (?!9)"))
-    expect(page.locator("#text-list .ic-selected")).to_have_count(2)
 
 
 def test_matrices_keep_to_their_panels_when_the_window_changes(page: Page) -> None:

@@ -1,13 +1,10 @@
 """What visitors type reaches the figures exactly, mistakes lose nothing, and long work can be stopped."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 from playwright.sync_api import Page, expect
 
 from instructor_core import InstructorModel
@@ -28,8 +25,6 @@ from tests.browser.reading import (
     texts,
     wait_for_size,
 )
-
-pytestmark = pytest.mark.browser
 
 FIRST = load_examples()[0]
 K, N = len(FIRST.instructions), len(FIRST.texts)
@@ -162,36 +157,6 @@ def test_instructions_are_added_built_and_removed_up_to_eight(page: Page):
     expect(instruction(page, 0)).to_have_value(FIRST.instructions[1].strip())
     expect(instruction(page, 1)).to_have_value(built)
     drawn(page, "map-plots", 7)
-
-
-def test_under_each_instruction_stands_what_it_does_to_the_texts(page: Page):
-    lines = page.locator(".ic-fingerprint:visible")
-    expect(lines).to_have_count(K)
-    expect(lines.nth(1)).to_contain_text("sentiment")
-    instruction(page, 0).fill("banana banana banana:")
-    expect(page.locator("body")).to_have_class(re.compile("ic-typed"))
-    instruction(page, 1).fill("Is the author happy or annoyed?")
-    embed(page, K * N)
-    expect(lines.nth(0)).to_contain_text("hardly changes anything (.")
-    expect(lines.nth(1)).to_have_text(re.compile(r"^moves the texts \.\d\d \(punctuation \.\d\d\) · like .*sentiment"))
-    expect(page.locator("body")).not_to_have_class(re.compile("ic-typed"))
-    texts(page).fill("one text\nand another")
-    embed(page, 2 * K)
-    expect(lines.nth(0)).to_contain_text("from 4 different texts on")
-
-
-def test_an_empty_text_field_is_answered_in_place_and_nothing_is_lost(page: Page):
-    before = cosine_matrices(page, K)
-    instruction(page, 0).fill("Represent the remark:")
-    texts(page).fill("")
-    expect(status(page).get_by_role("alert")).to_contain_text("Write or paste one text per line")
-    expect(instruction(page, 0)).to_have_value("Represent the remark:")
-    expect(page.locator("#text-list [data-item]")).to_have_count(N)
-    assert matrices(page, K)[1].shape == before[1].shape
-    texts(page).fill("\n".join(FIRST.texts))
-    embed(page, K * N)
-    expect(page.locator("#similarity-plots .ic-panel-title").first).to_have_text("Represent the remark:")
-    np.testing.assert_array_equal(matrices(page, K)[1], before[1])
 
 
 def test_a_checkpoint_out_of_reach_is_reported_and_the_page_goes_on(page: Page, problems: Problems):

@@ -1,7 +1,5 @@
 """The report of a run in a real browser: it opens from disk, draws, asks nobody for anything, and runs no text."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

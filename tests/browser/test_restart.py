@@ -1,7 +1,5 @@
 """The server is killed and started again while a page is open: the page says so, and nothing typed is lost."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +10,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Problems
 from tests.browser.reading import instruction, texts
 from tests.serving import Server, free_port, serving
-
-pytestmark = pytest.mark.browser
 
 TEXTS = "A text of my own.\nAnother one\tlabel"
 INSTRUCTION = "Represent what I typed:"

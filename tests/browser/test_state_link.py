@@ -1,7 +1,5 @@
 """A link made on one server sets up the page on another: inputs, selection and the options of the tabs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +20,6 @@ from tests.browser.reading import (
     wait_for_size,
 )
 from tests.serving import serving
-
-pytestmark = pytest.mark.browser
 
 CANDIDATES = "Represent the review for its mood:\nMood:"
 SUBJECTS = {"food": ("soup", "bread", "rice", "tea"), "film": ("film", "scene", "actor", "plot")}

@@ -1,7 +1,5 @@
 """Inputs with texts of mixed lengths, and a checkpoint that embeds hundreds of rows a second."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

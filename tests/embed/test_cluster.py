@@ -1,7 +1,5 @@
 """The job on a real Ray cluster of two nodes: one is killed in the middle, and nothing is lost, doubled or changed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -104,7 +102,7 @@ def test_an_actor_takes_up_to_four_cores_and_one_gpu_if_any_and_as_many_start_as
         _actors([node(4), node(2)], None, 8)
 
 
-def test_without_ray_the_message_says_what_to_install(
+def test_without_ray_or_when_a_worker_goes_wrong_a_message_says_so(
     arguments: Callable[..., list[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,9 +112,6 @@ def test_without_ray_the_message_says_what_to_install(
     pq.write_table(make_table(3), tmp_path / "in.parquet")
     assert main(arguments("out.parquet", "--engine", "ray")) == 2
     assert "pip install 'ray[data]'" in capsys.readouterr().err
-
-
-def test_what_goes_wrong_in_a_worker_comes_back_as_a_message(tmp_path: Path) -> None:
     pq.write_table(make_table(3), tmp_path / "in.parquet")
     actor = _Actor(Job(tmp_path / "in.parquet", "text", "", str(tmp_path)), tmp_path / "out", None)
     answer = actor({"part": [0], "start": [0], "stop": [3]})

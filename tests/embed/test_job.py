@@ -1,7 +1,5 @@
 """The rows are cut into parts of about equal numbers of tokens, and what decides the result is written down."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from pathlib import Path

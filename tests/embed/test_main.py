@@ -1,7 +1,5 @@
 """The command: what it writes, what it refuses, and that a kill costs nothing but the part at hand."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -170,27 +168,18 @@ def test_a_run_that_was_left_is_not_continued_with_other_settings(
     assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 299
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
+def test_what_cannot_be_done_is_said_in_one_message(
+    table: pa.Table, arguments: Arguments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options, message in (
         (["--text-column", "body"], "has no column 'body'"),
         (["--part-tokens", "0"], "--part-tokens must be at least 1: got 0"),
         (["--checkpoint", "nowhere"], "No checkpoint 'nowhere'"),
         (["--instruction", "word " * 600], "leaves no room for a text"),
-    ],
-)
-def test_what_cannot_be_done_is_said_in_one_message(
-    table: pa.Table, arguments: Arguments, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments("out.parquet", *options)) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert "Traceback" not in error
-
-
-def test_without_pyarrow_the_message_says_what_to_install(
-    arguments: Arguments, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    ):
+        assert main(arguments("out.parquet", *options)) == 2
+        error = capsys.readouterr().err
+        assert message in error and "Traceback" not in error
     monkeypatch.setattr("instructor_core.embed.__main__.has_pyarrow", lambda: False)
     assert main(arguments("out.parquet")) == 2
     assert "pip install pyarrow" in capsys.readouterr().err

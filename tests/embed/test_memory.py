@@ -1,7 +1,5 @@
 """A table may be larger than memory: what reading adds does not grow with it."""
 
-from __future__ import annotations
-
 from tests.benchmarks.embed_memory import measure
 
 MEGABYTES = 100

@@ -1,7 +1,5 @@
 """A part is complete or absent, a folder holds one job, and the file at the end holds every row once."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

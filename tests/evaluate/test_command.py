@@ -1,7 +1,5 @@
 """The command prints the table, writes it where it is asked to, and says what it cannot read."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -105,7 +103,9 @@ def test_what_cannot_be_read_ends_in_one_line_and_a_status(
     assert not any("Traceback" in line for line in lines)
 
 
-def test_the_reference_is_the_mean_over_its_tokens_whatever_the_batch(reference_folder: Path) -> None:
+def test_the_reference_is_the_mean_over_its_tokens_whatever_the_batch_and_no_other_folder(
+    reference_folder: Path, tmp_path: Path
+) -> None:
     reference = ReferenceModel(reference_folder)
     texts = ["soup", "rain number a soup soup", "number"] * 15  # more than one batch, of unlike lengths
     found = reference.encode(texts)
@@ -115,23 +115,19 @@ def test_the_reference_is_the_mean_over_its_tokens_whatever_the_batch(reference_
         with torch.inference_mode():
             states = model(**tokenizer(texts[row], return_tensors="pt")).last_hidden_state[0]
         torch.testing.assert_close(torch.from_numpy(found[row]), states.mean(dim=0), atol=1e-5, rtol=1e-4)
-
-
-def test_a_folder_without_a_model_is_no_reference(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be loaded"):
         ReferenceModel(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "content", [None, "no markers", f"{START}\n", f"{END}\n{START}\n", f"{START}\n{END}\n{START}\n{END}\n"]
-)
-def test_a_card_without_one_pair_of_markers_is_left_alone(tmp_path: Path, content: str | None) -> None:
+def test_a_card_without_one_pair_of_markers_is_left_alone(tmp_path: Path) -> None:
     card = tmp_path / "README.md"
-    if content is not None:
-        card.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match="cannot be read" if content is None else r"README\.md needs one line"):
+    with pytest.raises(UserError, match="cannot be read"):
         write_card(card, "| new |")
-    assert content is None or card.read_text(encoding="utf-8") == content
+    for content in ("no markers", f"{START}\n", f"{END}\n{START}\n", f"{START}\n{END}\n{START}\n{END}\n"):
+        card.write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match=r"README\.md needs one line"):
+            write_card(card, "| new |")
+        assert card.read_text(encoding="utf-8") == content
 
 
 def test_the_readme_of_the_label_sets_counts_their_sentences() -> None:

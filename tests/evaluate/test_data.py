@@ -1,7 +1,5 @@
 """Files are read as they are meant, and a file that is not usable is named."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import Counter
@@ -11,8 +9,7 @@ import pytest
 
 from instructor_core.analysis.suggest import bundled
 from instructor_core.errors import UserError
-from instructor_core.evaluate import read_data, read_wordings
-from instructor_core.evaluate.data import LabelSet
+from instructor_core.evaluate.data import LabelSet, read_data, read_wordings
 from instructor_core.table import Notes
 
 
@@ -50,45 +47,32 @@ def test_a_table_is_a_label_set_or_scored_pairs(tmp_path: Path) -> None:
     assert labels.columns["mood"] == tuple("xxyyxxyy") and pairs.scores == (3.5, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "empty"),
-        ("{", r"s\.jsonl, line 1 is not"),
-        ('{"text": "x", "labels": {}}\n[1]', "line 2: expected a JSON object"),
-        ('{"text": "x"}', "'labels' is None"),
-        ('{"labels": {"topic": "t"}}', "'text' is None"),
-        ('{"a": "x", "b": "y", "score": "high"}', "'score' is 'high'"),
-    ],
-)
-def test_a_file_of_another_form_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "s.jsonl").write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=message):
-        read_data([tmp_path])
-
-
-def test_a_broken_row_is_left_out_by_choice_and_counted(tmp_path: Path) -> None:
-    (tmp_path / "s.jsonl").write_text('{"text": "x", "labels": {"t": "a"}}\n{"text": \n', encoding="utf-8")
-    notes = Notes()
-    ((labels,), _) = read_data([tmp_path], bad_rows="leave out", notes=notes)
-    assert labels.texts == ("x",)
-    assert notes.sentences() == ("1 row that is not valid JSON was left out (line 2).",)
-
-
-def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+def test_what_leads_nowhere_or_has_another_form_is_refused_and_a_broken_row_left_out_by_choice(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no \.jsonl file"):
         read_data([tmp_path])
     with pytest.raises(UserError, match="no readable file"):
         read_data([tmp_path / "missing.jsonl"])
     with pytest.raises(UserError, match="cannot be read"):
         read_wordings(tmp_path / "missing.json")
-
-
-def test_wordings_of_another_form_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "w.json"
-    file.write_text('{"axes": {"topic": {"plain": "x"}}}', encoding="utf-8")
+    (tmp_path / "w.json").write_text('{"axes": {"topic": {"plain": "x"}}}', encoding="utf-8")
     with pytest.raises(UserError, match="KeyError: 'free'"):
-        read_wordings(file)
+        read_wordings(tmp_path / "w.json")
+    for content, message in (
+        ("", "empty"),
+        ("{", r"s\.jsonl, line 1 is not"),
+        ('{"text": "x", "labels": {}}\n[1]', "line 2: expected a JSON object"),
+        ('{"text": "x"}', "'labels' is None"),
+        ('{"labels": {"topic": "t"}}', "'text' is None"),
+        ('{"a": "x", "b": "y", "score": "high"}', "'score' is 'high'"),
+    ):
+        (tmp_path / "s.jsonl").write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match=message):
+            read_data([tmp_path])
+    (tmp_path / "s.jsonl").write_text('{"text": "x", "labels": {"t": "a"}}\n{"text": \n', encoding="utf-8")
+    notes = Notes()
+    ((labels,), _) = read_data([tmp_path], bad_rows="leave out", notes=notes)
+    assert labels.texts == ("x",)
+    assert notes.sentences() == ("1 row that is not valid JSON was left out (line 2).",)
 
 
 def test_the_bundled_sets_cross_their_labels_evenly_and_every_label_has_an_axis_with_wordings() -> None:

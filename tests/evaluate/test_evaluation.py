@@ -1,7 +1,5 @@
 """A planted model whose answer is known, through the whole evaluation, to Markdown and to JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,10 +11,19 @@ from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.suggest import bundled
-from instructor_core.evaluate import LabelSet, PairSet, Recovery, Wordings, evaluate_checkpoint, to_json, to_markdown
-from instructor_core.evaluate.data import AxisWordings, read_data, read_wordings
+from instructor_core.evaluate.data import AxisWordings, LabelSet, PairSet, Wordings, read_data, read_wordings
+from instructor_core.evaluate.evaluation import evaluate_checkpoint
+from instructor_core.evaluate.markdown import to_markdown
 from instructor_core.evaluate.reading import reorder
-from instructor_core.evaluate.report import Column, EvaluationReport, InstructionResult, Kind, SetResult
+from instructor_core.evaluate.report import (
+    Column,
+    EvaluationReport,
+    InstructionResult,
+    Kind,
+    Recovery,
+    SetResult,
+    to_json,
+)
 
 COLOURS, SHAPES = ("red", "green", "blue"), ("round", "square")
 TEXTS = [f"{colour} {shape} {copy}" for colour in COLOURS for shape in SHAPES for copy in range(4)]
@@ -96,6 +103,10 @@ def test_a_model_that_follows_is_diagonal_dominant_and_scored_one() -> None:
     assert result.is_diagonal("agreement") is True
     assert result.is_diagonal("v_measure") is True
     assert "Plain wordings, nearest neighbour: diagonal-dominant." in to_markdown(report)
+    assert report.checkpoint == "planted"  # no path
+    stored = json.loads(to_json(report))["sets"][0]
+    assert stored["rows"][1]["instruction"] == "hue " and stored["diagonal"]["free_v_measure"] is True
+    assert stored["rows"][1]["scores"]["colour"]["agreement"] == 1.0
 
 
 def test_a_model_is_followed_where_both_labels_decide_and_a_blind_one_nowhere() -> None:
@@ -202,15 +213,6 @@ def test_plain_similarity_is_measured_under_every_neutral_and_unknown_wording() 
     assert f"Lowest on sts: {lowest:.3f} under" in text
 
 
-def test_a_report_names_no_path_and_its_json_holds_every_score() -> None:
-    report = evaluate_checkpoint(GOOD, [THINGS], WORDINGS)
-    assert report.checkpoint == "planted"
-    stored = json.loads(to_json(report))
-    assert stored["sets"][0]["rows"][1]["instruction"] == "hue "
-    assert stored["sets"][0]["rows"][1]["scores"]["colour"]["agreement"] == 1.0
-    assert stored["sets"][0]["diagonal"]["free_v_measure"] is True
-
-
 def test_the_model_card_says_how_often_two_instructions_are_followed(mini: InstructorModel) -> None:
     sets, _ = read_data([bundled("label_sets") / "tense_person.jsonl"])
     text = to_markdown(evaluate_checkpoint(mini, sets, read_wordings(), n_free=0))
@@ -226,7 +228,6 @@ def test_the_bundled_checkpoint_follows_a_plain_wording(mini: InstructorModel) -
     wordings = read_wordings()
     (result,) = evaluate_checkpoint(mini, [label_set], wordings, n_free=0).sets
     sentiment, none = result.plain("sentiment"), result.single(Kind.NONE)
-    assert sentiment is not None and none is not None
     assert sentiment.scores["sentiment"].agreement > none.scores["sentiment"].agreement
     assert sentiment.scores["topic"].agreement < none.scores["topic"].agreement
 
@@ -249,7 +250,6 @@ def test_a_model_that_reads_order_is_told_from_one_that_reads_key_words() -> Non
 def test_words_in_another_order_are_compared_with_the_wording() -> None:
     report = evaluate_checkpoint(BLIND, [THINGS], replace(WORDINGS, contrasts=("{wanted} over {unwanted}: ",)))
     shuffled = report.sets[0].shuffled
-    assert shuffled is not None
     assert shuffled.between_axes == pytest.approx(1)  # it sees the colour under both
     assert shuffled.lowest < 0.5  # and noise under words that it does not know
     assert f"| things | {shuffled.mean:.3f} | {shuffled.lowest:.3f} | 1.000 |\n" in to_markdown(report)

@@ -1,7 +1,5 @@
 """Nothing that is evaluated with stands in what the bundled checkpoint's recipe trains on, nor anything near it."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ import pytest
 
 import instructor_core
 from instructor_core.analysis.suggest import bundled
-from instructor_core.evaluate import read_data, read_wordings
+from instructor_core.evaluate.data import read_data, read_wordings
 
 TRAINING = Path(instructor_core.__file__).parent / "train"
 
@@ -80,15 +78,9 @@ def test_no_training_wording_is_like_one_that_is_evaluated_with(name: str) -> No
     assert near == []
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ("Good morning!", "good  morning", True),
-        ("Is the house on fire?", "Is the house on fire, so to speak?", True),
-        ("joy, anger, sadness, fear", "joy, sadness, anger, fear, surprise or disgust?", True),  # 4 of 6
-        ("joy, anger, sadness", "joy, sadness, anger, fear, surprise or disgust?", False),  # 3 of 6
-        ("the mood of it", "which mood is it", False),
-    ],
-)
-def test_likeness_counts_runs_and_content_words(one: str, other: str, expected: bool) -> None:
-    assert alike(one, other) is expected
+def test_likeness_counts_runs_and_content_words() -> None:
+    assert alike("Good morning!", "good  morning")
+    assert alike("Is the house on fire?", "Is the house on fire, so to speak?")
+    assert alike("joy, anger, sadness, fear", "joy, sadness, anger, fear, surprise or disgust?")  # 4 of 6
+    assert not alike("joy, anger, sadness", "joy, sadness, anger, fear, surprise or disgust?")  # 3 of 6
+    assert not alike("the mood of it", "which mood is it")

@@ -1,7 +1,5 @@
 """mteb evaluates a checkpoint of this project: with the instruction of each task, and no result taken for another's."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

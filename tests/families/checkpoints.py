@@ -1,7 +1,5 @@
 """Tiny checkpoints with random weights of each architecture, in the layout of their hub repositories."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field

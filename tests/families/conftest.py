@@ -1,7 +1,5 @@
 """A checkpoint of each family, made once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

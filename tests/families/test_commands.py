@@ -1,7 +1,5 @@
 """The commands take any checkpoint that opens, and training says why it does not."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 The weights are random and large: a token more or less in the mean moves an embedding by far more than the tolerance.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -69,7 +67,6 @@ def test_every_way_to_encode_gives_the_same_vectors_in_any_order(family: str, fa
         assert len(text_rows) + len(prompt_rows) == each.n_encoded <= each.max_seq_length
         assert len(each.segments) == len(each.tokens) == len(each.spans) == len(each.token_ids)
         assert each.n_cut == sum(segment is Segment.CUT for segment in each.segments)
-        assert each.layers is not None and each.attentions is not None
         np.testing.assert_allclose(model.read_out(each.layers)[-1], each.projected, atol=2e-5)
         np.testing.assert_allclose(each.attentions.sum(axis=-1), 1.0, atol=1e-5)
     assert model.encode([]).shape == (0, model.dim)
@@ -102,26 +99,24 @@ def test_what_is_pooled_is_what_the_files_say(
     assert rows.tolist() == np.atleast_1d(expected).tolist()
 
 
-def test_special_tokens_that_a_text_spells_are_plain_characters(family_folders: dict[str, Path]) -> None:
+def test_special_tokens_that_a_text_spells_are_plain_characters_and_bfloat16_stays_close_to_float32(
+    family_folders: dict[str, Path],
+) -> None:
     model = opened(family_folders["qwen"])
     (found,) = model.encode_tokens([("", "before <|endoftext|> behind")])
     assert (found.token_ids == model.tokenizer.eos_token_id).sum() == 1
     assert not np.allclose(*model.encode([("", "a<|endoftext|>"), ("", "a")]))
-
-
-def test_an_instruction_that_leaves_no_room_is_refused(family_folders: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=r"leaves no room for a text.*the window is 80"):
-        opened(family_folders["e5"]).encode([("word " * 99, "text")])
-
-
-def test_bfloat16_stays_close_to_float32(family_folders: dict[str, Path]) -> None:
     exact = opened(family_folders["qwen"]).encode(PAIRS)
     fast = open_checkpoint(family_folders["qwen"], "cpu", "bfloat16").encode(PAIRS)
     assert fast.dtype == np.float32
     assert (exact * fast).sum(axis=1).min() > 0.99
 
 
-def test_nothing_is_drawn_at_random(family_folders: dict[str, Path]) -> None:
+def test_an_instruction_that_leaves_no_room_is_refused_and_nothing_is_drawn_at_random(
+    family_folders: dict[str, Path],
+) -> None:
+    with pytest.raises(ValueError, match=r"leaves no room for a text.*the window is 80"):
+        opened(family_folders["e5"]).encode([("word " * 99, "text")])
     model = opened(family_folders["e5"])
     assert not any(module.training for module in model.modules())
     with pytest.raises(ValueError, match="Only INSTRUCTOR can be trained"):
@@ -132,8 +127,6 @@ def test_nothing_is_drawn_at_random(family_folders: dict[str, Path]) -> None:
 def test_a_window_is_that_of_the_tokenizer_or_of_the_network_where_nothing_states_it(
     family_folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "bge"
-    folder.symlink_to(family_folders["bge"])
     for said in ({}, {"max_seq_length": None, "do_lower_case": True}):
         copy = tmp_path / f"copy-{len(said)}"
         copy.mkdir()

@@ -1,7 +1,5 @@
 """The template stands on the page with checkpoints that have one, and what is written there instead is used."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

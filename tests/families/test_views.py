@@ -1,11 +1,8 @@
 """Every view of the page works with every family, or says in a sentence why it cannot."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +30,7 @@ from instructor_core.ui.trial.closer import EXPERIMENTS
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request
 from tests.families.checkpoints import RECIPES
-from tests.ui.inside import stage_of
+from tests.ui.inside import options_of
 
 ONE_TOKEN, PROMPT_POOLED = {"bge", "qwen"}, {"e5", "gemma", "gemma-2", "nomic"}
 Draw = Callable[..., Drawing]
@@ -53,9 +50,7 @@ def draw(opened: Callable[[str], Runtime]) -> Draw:
         runtime = opened(family)
         return view_of(tab, name).draw(Context(runtime, example(runtime, template), Selected(0, 8), options))
 
-    demo = build_demo(opened("e5"))
-    options: dict[str, Any] = {name: option.component.value for name, option in stage_of(demo).options.items()}
-    options["explain.second_instruction"] = 1
+    options = {**options_of(build_demo(opened("e5"))), "explain.second_instruction": 1}
     return drawn
 
 
@@ -146,7 +141,7 @@ def test_the_page_says_what_a_checkpoint_is_and_how_to_use_it(opened: Callable[[
 
 
 def test_a_template_of_ones_own_is_used_everywhere_and_never_mixed_up(
-    opened: Callable[[str], Runtime], draw: Draw
+    opened: Callable[[str], Runtime], draw: Draw, small_runtime: Runtime
 ) -> None:
     runtime, template = opened("gemma"), "About {instruction}\n{text}"
     own, other = (runtime.grid(example(runtime, given)).embeddings for given in ("", template))
@@ -163,10 +158,7 @@ def test_a_template_of_ones_own_is_used_everywhere_and_never_mixed_up(
     assert "About {instruction}" in code(runtime, example(runtime, template))
     with pytest.raises(ValueError, match="a place for the instruction"):
         runtime.grid(example(runtime, "Task: {text}"))
-
-
-def test_instructor_takes_no_template(small_runtime: Runtime) -> None:
-    with pytest.raises(UserError, match="takes no template"):
+    with pytest.raises(UserError, match="takes no template"):  # INSTRUCTOR
         small_runtime.grid(example(small_runtime, "About {instruction}: {text}"))
 
 

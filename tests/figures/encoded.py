@@ -1,7 +1,5 @@
 """A pair as the encoder describes it, with made-up vectors: what the figures of tokens are tested on."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from instructor_core.encoder import Segment, TokenEncoding

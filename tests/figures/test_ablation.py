@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -29,20 +27,16 @@ def test_words_slots_and_meaning_free_edits_have_a_panel_each_with_the_floor_dra
     assert len({panel.figure.layout.xaxis.range for panel in panels}) == 1
 
 
-def test_only_bars_above_the_floor_have_the_colour_of_the_instruction(result: Ablation) -> None:
+def test_only_bars_and_words_above_the_floor_have_the_colour_of_the_instruction(result: Ablation) -> None:
     words = ablation_panels(result, accent=theme.accent(2)).panels[0].figure
     colored = [color == theme.accent(2) for color in words.data[0].marker.color]
     assert colored == [False, False, True, False, False, True]
     assert words.data[0].marker.color[0] == NEUTRAL
     assert all("<" not in tick for tick in words.layout.yaxis.ticktext)
     assert list(words.data[0].y) == list(range(6))  # a word that occurs twice keeps both bars
-
-
-def test_words_under_the_floor_have_no_colour_in_the_instruction(result: Ablation) -> None:
     rows = ablation_rows(result, title="A", instruction=0)
     (row,) = rows.rows
     assert [token.text for token in row.tokens] == ["▁Represent", "▁the", "▁<b>text</b>", "▁for", "▁the", "▁mood"]
     assert [token.weight is not None for token in row.tokens] == [False, False, True, False, False, True]
-    assert rows.scale is not None
     assert rows.scale.high == result.effects.max()
     assert result.floor_edit.name in row.note

@@ -1,16 +1,13 @@
 """The sentences that stand for figures: computed, and true of the numbers that the figures draw."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np
 import pytest
 
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.similarity import cross_similarity, instruction_similarity
+from instructor_core.analysis.similarity import TextPair, cross_similarity, extreme_cell, instruction_similarity
 from instructor_core.analysis.tokens import token_similarity
-from instructor_core.figures.matrix import extreme_cell
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.similarity import cross_panels, instruction_panels
 from instructor_core.figures.tokens import token_similarity_panels
@@ -35,24 +32,19 @@ def value(words: str) -> float:
 
 def test_the_cell_that_stands_out_is_found_off_the_diagonal() -> None:
     matrix = np.array([[1.0, 0.2, np.nan], [0.7, 1.0, -0.4], [0.1, np.inf, 1.0]])
-    assert extreme_cell(matrix) == (1, 0, 0.7)
-    assert extreme_cell(matrix, lowest=True) == (1, 2, -0.4)
-    assert extreme_cell(np.ones((1, 1))) is None
-    assert extreme_cell(np.full((2, 2), np.nan)) is None
+    assert extreme_cell(matrix) == TextPair(1, 0, 0.7)
+    assert extreme_cell(-matrix, matrix) == TextPair(1, 2, -0.4)
+    for nothing in (np.ones((1, 1)), np.full((2, 2), np.nan)):
+        assert extreme_cell(nothing) is None
 
 
-def test_a_cross_matrix_is_told_by_its_closest_pair_of_different_texts() -> None:
+def test_matrices_are_told_by_the_closest_pair_of_texts_and_the_two_instructions_that_are_furthest_apart() -> None:
     panels = cross_panels(cross_similarity(GRID, rows=2, columns=0), TEXTS, None, INSTRUCTIONS)
     said = re.search(r"Most similar: text (\d) under C and text (\d) under A \((−?\d\.\d{3})\)", panels.alt)
-    assert said is not None
     cells = drawn(panels)
     assert cells[int(said[1]) - 1, int(said[2]) - 1] == np.nanmax(cells) == pytest.approx(value(said[3]), abs=6e-4)
-
-
-def test_an_instruction_matrix_is_told_by_the_two_instructions_that_are_furthest_apart() -> None:
     panels = instruction_panels([instruction_similarity(GRID, 2)], TEXTS, INSTRUCTIONS)
     said = re.search(r"Furthest apart: ([A-C]) and ([A-C]) \((−?\d\.\d{3})\)", panels.alt)
-    assert said is not None
     cells = drawn(panels)
     assert cells["ABC".index(said[1]), "ABC".index(said[2])] == np.nanmin(cells)
     assert np.nanmin(cells) == pytest.approx(value(said[3]), abs=6e-4)
@@ -64,7 +56,6 @@ def test_tokens_are_told_by_their_closest_pair_under_each_instruction() -> None:
     panels = token_similarity_panels(results, tokens, [["text"] * len(row) for row in tokens], INSTRUCTIONS[:2])
     for k, name in enumerate("AB"):
         said = re.search(rf"Most similar under {name}: (\S+) and (\S+) \((-?\d\.\d{{3}})\)", panels.alt)
-        assert said is not None
         words = [token.removeprefix("▁") for token in tokens[k]]
         cells = drawn(panels, k)
         assert cells[words.index(said[1]), words.index(said[2])] == np.nanmax(cells)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -7,7 +5,6 @@ from instructor_core.analysis.attribution import Ledger, Term, ledger, ledger_di
 from instructor_core.analysis.units import Unit
 from instructor_core.figures import theme
 from instructor_core.figures.attribution import (
-    NOT_SHOWN,
     difference_sentence,
     ledger_panels,
     ledger_rows,
@@ -69,7 +66,6 @@ def test_two_instructions_and_their_difference_share_one_scale() -> None:
         ("B", "(no instruction)", 1),
         ("-", "C − B: what each term gains", None),
     ]
-    assert panels.scale is not None
     assert panels.scale.midpoint == 0
     assert {p.figure.data[0].zmax for p in panels.panels} == {panels.scale.high}
     np.testing.assert_array_equal(panels.panels[2].figure.data[0].z, A.values - B.values)
@@ -85,26 +81,18 @@ def test_chips_carry_the_totals_of_both_texts() -> None:
     assert [token.segment for token in first.tokens] == ["text"] * 3 + ["end"]
     assert first.note == f"sum {A.cosine:.3f}".replace("-", "−")
     scale = ledger_rows(A, ("", "")).scale
-    assert scale is not None
     assert scale.high == pytest.approx(max(np.abs(A.row_totals).max(), np.abs(A.column_totals).max()))
 
 
-def test_a_term_is_said_in_words() -> None:
+def test_terms_differences_and_the_sum_are_said_in_words() -> None:
     table = hand_made([[0.0312, -0.02], [0.3, 0.4]])
     assert term_sentence(table, Term(0, 0, 0.0312)) == "`goal` × `match` adds +0.031 of 0.711"
     assert term_sentence(table, Term(0, 1, -0.02)) == "`goal` × `</s>` takes −0.020 of 0.711"
     twice = hand_made([[0.1], [0.2], [0.0]], rows="▁goal ▁goal </s>", columns="</s>")
     assert term_sentence(twice, Term(1, 0, 0.2)) == "`goal (2 of 2)` × `</s>` adds +0.200 of 0.300"
-
-
-def test_a_difference_says_under_which_instruction_a_term_is_larger() -> None:
     change = ledger_difference(hand_made([[0.3, 0.1], [0, 0]]), hand_made([[0.1, 0.2], [0, 0]]))
     assert difference_sentence(change, Term(0, 0, 0.2), ("A", "B")) == "`goal` × `match` adds 0.200 more under A"
     assert difference_sentence(change, Term(0, 1, -0.1), ("A", "B")) == "`goal` × `</s>` adds 0.100 more under B"
-
-
-def test_the_summary_has_the_sum_the_cosine_and_the_part_of_the_end() -> None:
     assert ledger_summary(hand_made([[0.4, 0.1], [0.2, 0.05]])) == (
         "4 terms add up to 0.750; the cosine is 0.750. The end mark `</s>` takes part in +0.350 of it."
     )
-    assert NOT_SHOWN.startswith("Exact for the last layer and the mean.")

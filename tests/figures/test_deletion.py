@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -15,7 +13,7 @@ DROPPED = drop(PAIR, RNG.normal(size=6))
 BOTH = combine(DROPPED, (Deletion(0, "good"), Deletion(1, "<b>")), RNG.normal(size=(2, 6)))
 
 
-def test_bars_are_what_the_cosine_loses_by_dropping() -> None:
+def test_bars_are_what_the_cosine_loses_by_dropping_beside_deleting_with_the_gap_between_them() -> None:
     panels = deletion_panels(BOTH, title="text 1 against text 2")
     bars = panels.panels[0].figure.data[0]
     np.testing.assert_allclose(bars.x, DROPPED.effects)
@@ -23,9 +21,6 @@ def test_bars_are_what_the_cosine_loses_by_dropping() -> None:
     assert panels.panels[0].figure.layout.yaxis.range[0] > 0
     most = ["<b>", "good", "</s>"][int(np.abs(DROPPED.effects).argmax())]
     assert f"Dropping {most} changes it most" in panels.alt
-
-
-def test_deleting_stands_beside_dropping_with_the_gap_between_them() -> None:
     dropped, deleted, gap = deletion_panels(BOTH, title="t").panels[0].figure.data
     assert list(deleted.y) == [0, 1]  # </s> cannot be deleted
     assert isinstance(dropped.marker.color, str)  # the swatch of the legend has the colour of every bar
@@ -37,9 +32,6 @@ def test_deleting_stands_beside_dropping_with_the_gap_between_them() -> None:
         dropped.customdata[0].split("\n")[1:], (DROPPED.similarities[0], BOTH.deleted[0]), strict=False
     ):
         assert f"{value:.3f}".replace("-", "−") in line
-
-
-def test_the_gap_and_the_change_by_dropping_add_up_in_the_tooltip() -> None:
     lines = deletion_panels(BOTH, title="t").panels[0].figure.data[0].customdata[0].split("\n")
     dropped, deleted, gap = (float(line.rsplit(" ", 1)[1].replace("−", "-")) for line in lines[1:])
     assert dropped + gap == pytest.approx(deleted, abs=2e-3)

@@ -1,7 +1,5 @@
 """The smaller figures of the lab: variance, ranks, calibration, retrieval, morph."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 
@@ -15,9 +13,9 @@ from instructor_core.analysis.ranks import neighbor_ranks, rank_flips
 from instructor_core.analysis.retrieval import retrieve
 from instructor_core.analysis.similarity import similarity
 from instructor_core.analysis.variance import variance_split
-from instructor_core.figures.calibration import calibration_panels, percentile_panels
 from instructor_core.figures.morph import N_STEPS, morph_panels
 from instructor_core.figures.ranks import bump_panels, flip_panels, rank_change_panels, result_panels
+from instructor_core.figures.similarity import calibration_panels, similarity_panels
 from instructor_core.figures.variance import variance_panels
 
 TEXTS = tuple(f"text <i>{i}</i>" for i in range(10))
@@ -83,17 +81,16 @@ def test_percentiles_colour_the_cells_and_the_numbers_stay_cosines(grid: Embeddi
     backgrounds = [background(vectors, [str(i) for i in range(10)]) for vectors in grid.vectors]
     percentiles = percentile_matrices(result.matrices, backgrounds)
     order = list(range(9, -1, -1))
-    panels = percentile_panels(result, percentiles, TEXTS, None, INSTRUCTIONS, order=order)
+    panels = similarity_panels(result, TEXTS, None, INSTRUCTIONS, order=order, percentiles=percentiles)
     for k, panel in enumerate(panels.panels):
         (heatmap,) = panel.figure.data
         np.testing.assert_allclose(heatmap.z, percentiles[k][np.ix_(order, order)], atol=0.051)
         np.testing.assert_allclose(heatmap.text, result.matrices[k][np.ix_(order, order)], atol=0.0051)
         assert heatmap.meta["value"] == "percentile"
-    assert panels.scale is not None
     assert (panels.scale.low, panels.scale.high) == (0, 100)
 
 
-def test_results_stand_in_the_order_of_their_scores_with_marked_ones_filled() -> None:
+def test_results_stand_in_the_order_of_their_scores_and_a_change_of_ranks_draws_what_is_first() -> None:
     rng = np.random.default_rng(0)
     found = retrieve(rng.normal(size=(2, 6)), rng.normal(size=(10, 6)))
     relevant = np.zeros((2, 10), dtype=bool)
@@ -111,9 +108,6 @@ def test_results_stand_in_the_order_of_their_scores_with_marked_ones_filled() ->
     (trace,) = panels.panels[0].figure.data
     assert list(trace.customdata) == numbers
     assert list(panels.panels[0].figure.layout.yaxis.ticktext) == [f"{n + 1}  text {n}" for n in numbers]
-
-
-def test_a_change_of_ranks_draws_what_is_first_before_or_after() -> None:
     rng = np.random.default_rng(0)
     before, after = (retrieve(rng.normal(size=(1, 6)), rng.normal(size=(10, 6))) for _ in range(2))
     panels = rank_change_panels(before, after, 0, ("query",), TEXTS, top=3)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -30,7 +28,6 @@ def test_divergence_is_a_layer_by_token_matrix_with_the_embedding_on_top() -> No
     assert figure.data[0].meta["column_names"] == ["▁<b>", "▁good", "</s>"]
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
     assert figure.layout.shapes[0].x0 == 1.5  # before </s>
-    assert panels.scale is not None
     assert panels.scale.high == pytest.approx(DIVERGENCE.values.max())
     assert "A and B" in panels.scale.label
     nothing = divergence_panels(LayerDivergence(DIVERGENCE.tokens, np.zeros_like(DIVERGENCE.values)), a=0, b=1)
@@ -53,7 +50,7 @@ def test_one_layer_keeps_its_key_and_several_get_their_own() -> None:
     assert ["not trained for" in panel.subtitle for panel in several.panels] == [True, True, False]
 
 
-def test_attention_is_stacked_by_layer_in_the_colours_of_the_segments() -> None:
+def test_attention_is_stacked_by_layer_in_the_colours_of_the_segments_and_heads_show_the_instruction() -> None:
     panels = attention_panels(ATTENTION)
     bars = panels.panels[0].figure.data
     assert panels.panels[0].figure.layout.barmode == "relative"
@@ -62,9 +59,6 @@ def test_attention_is_stacked_by_layer_in_the_colours_of_the_segments() -> None:
     assert [bar.name for bar in bars] == ["instruction", "text", "&lt;/s&gt;"]
     assert [bar.marker.color for bar in bars] == [theme.SEGMENTS[name] for name in ("instruction", "text", "end")]
     assert len({bar.marker.pattern.shape for bar in bars}) == 3  # not by colour alone
-
-
-def test_heads_show_the_share_of_the_instruction() -> None:
     panels = attention_panels(ATTENTION)
     heatmap = panels.panels[1].figure.data[0]
     np.testing.assert_allclose(heatmap.z, ATTENTION.shares[:, :, 0], atol=5.1e-5)

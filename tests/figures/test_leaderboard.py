@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -43,7 +41,9 @@ def test_each_metric_is_a_panel_with_one_dot_per_row_and_its_interval(board: Lea
             assert trace.x[0] - trace.error_x.arrayminus[0] == pytest.approx(score.low)
 
 
-def test_candidates_have_their_accent_and_controls_are_hollow_diamonds(board: Leaderboard) -> None:
+def test_candidates_have_their_accent_controls_are_hollow_lines_mark_chance_and_tips_hold_what_was_typed(
+    board: Leaderboard,
+) -> None:
     looks = {
         name.split()[0]: (trace.marker.symbol, trace.marker.color)
         for panel in leaderboard_panels(board).panels[:1]
@@ -53,16 +53,10 @@ def test_candidates_have_their_accent_and_controls_are_hollow_diamonds(board: Le
     assert looks["B"] == ("circle", theme.accent(1))
     for control in ("empty", "shuffled", "unrelated"):
         assert looks[control][0] == "diamond-open"
-
-
-def test_lines_mark_no_instruction_and_chance(board: Leaderboard) -> None:
     accuracy, _, _, _, v_measure = leaderboard_panels(board).panels
     empty = board.rows[board.empty].score(Metric.ACCURACY).value
     assert {(shape.x0, shape.line.dash) for shape in accuracy.figure.layout.shapes} == {(empty, "dash"), (0.5, "dot")}
     assert len(v_measure.figure.layout.shapes) == 1
-
-
-def test_the_tooltip_holds_the_instruction_as_typed_and_the_verdict(board: Leaderboard) -> None:
     panel = leaderboard_panels(board).panels[0]
     tips = [trace.customdata[0] for trace in panel.figure.data]
     assert any("Represent <i>one</i>:" in tip and "better than no instruction" in tip for tip in tips)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -19,12 +17,18 @@ FIRST, SECOND = pair("▁In ▁<b> ▁good </s>", "itte"), pair("▁In ▁<b> �
 MOVED, STILL = movement(FIRST, SECOND), movement(FIRST, FIRST)
 
 
-def test_bars_are_the_shares_in_reading_order() -> None:
+def test_bars_are_the_shares_in_reading_order_and_carriers_are_named_with_theirs() -> None:
     (panel,) = movement_panels(MOVED, a=0, b=2).panels
     assert panel.title == "A to C"
     np.testing.assert_allclose(panel.figure.data[0].x, MOVED.shares)
     assert sum(panel.figure.data[0].x) > 0.999
     assert list(panel.figure.layout.yaxis.ticktext) == ["&lt;b&gt;", "good", "&lt;/s&gt;"]
+    hand = Movement(MOVED.units, np.array([0.852, 0.25, -0.102]), np.ones(3), 1.0, 0.9)
+    assert carrier_sentences(hand, 3) == (
+        "`<b>` carried 85.2 % of the move.",
+        "`good` carried 25.0 % of the move.",
+        "`</s>` went against the move: −10.2 %.",
+    )
 
 
 def test_no_move_is_said_and_drawn_without_numbers() -> None:
@@ -37,15 +41,6 @@ def test_no_move_is_said_and_drawn_without_numbers() -> None:
     assert set(panels.panels[0].figure.data[0].x) == {0}
     for payload in (rows, panels):
         assert "NaN" not in json.dumps(json.loads(payload.to_json()))
-
-
-def test_carriers_are_named_with_their_share() -> None:
-    hand = Movement(MOVED.units, np.array([0.852, 0.25, -0.102]), np.ones(3), 1.0, 0.9)
-    assert carrier_sentences(hand, 3) == (
-        "`<b>` carried 85.2 % of the move.",
-        "`good` carried 25.0 % of the move.",
-        "`</s>` went against the move: −10.2 %.",
-    )
 
 
 def test_neighbors_that_changed_are_listed() -> None:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -37,7 +35,7 @@ def test_each_instruction_has_a_chart_of_the_nearest_texts_linked_by_index() -> 
     assert "no other text" in nearest_panels(nearest_texts(alone, 0), alone.texts, alone.instructions).alt
 
 
-def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
+def test_blocks_are_matrices_of_groups_that_are_no_texts_and_their_difference_is_centred_on_zero() -> None:
     blocks = block_means(GRID, grid_groups(GRID))
     drawn = block_panels(blocks, GRID.instructions)
     assert [panel.key for panel in drawn.panels] == ["A groups", "B groups"]
@@ -46,9 +44,6 @@ def test_blocks_are_matrices_of_groups_that_are_no_texts() -> None:
     payload = json.loads(drawn.to_json())
     assert payload["panels"][1]["figure"]["data"][0]["z"][2][2] is None  # one text makes no pair
     np.testing.assert_allclose(drawn.panels[1].figure.data[0].z[0], np.round(blocks.matrices[1][0], 4))
-
-
-def test_the_difference_of_blocks_is_centred_on_zero() -> None:
     blocks = block_means(GRID, grid_groups(GRID))
     drawn = block_difference_panels(blocks, 1, 0)
     assert drawn.scale is not None and drawn.scale.low == -drawn.scale.high and drawn.scale.midpoint == 0

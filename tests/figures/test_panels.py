@@ -1,7 +1,5 @@
 """The payload of the plot view, the rows of the token view, and the helpers and promises of the theme."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re
@@ -54,15 +52,12 @@ def test_words_stay_literal_and_no_tag_can_start_in_the_payload():
     assert payload["panels"][0]["figure"]["data"][0]["customdata"] == [HOSTILE]
 
 
-def test_the_template_of_a_figure_stays_behind_and_its_frames_travel():
+def test_the_template_of_a_figure_stays_behind_and_its_frames_scale_and_selection_travel():
     figure = go.Figure(go.Bar(y=[1.0]), layout={"template": "plotly_dark", "xaxis": {"title": "axis"}})
     figure.frames = [go.Frame(data=[go.Bar(y=np.array([2.0]))], name="second")]
     payload = payload_of(figure)
     assert payload["layout"] == {"xaxis": {"title": {"text": "axis"}}}
     assert payload["frames"] == [{"data": [{"type": "bar", "y": [2.0]}], "name": "second"}]
-
-
-def test_scale_and_selection_are_part_of_the_payload():
     scale = ColorScale(theme.DIVERGING, -1.0, 1.0, "difference", midpoint=0.0)
     text = PanelSet((panel(go.Figure()),), ("a",), scale=scale, selected=Selection(row=1, column=2)).to_json()
     payload = json.loads(text)
@@ -89,21 +84,18 @@ def test_token_rows_carry_segment_weight_and_index():
     }
 
 
-def test_a_short_line_stays_and_a_long_one_ends_at_a_word():
+@given(st.text(), st.integers(2, 40))
+def test_a_shortened_text_is_one_line_within_its_length_and_ends_at_a_word(text: str, length: int):
+    short = theme.shorten(text, length)
+    assert len(short) <= length
+    assert short == " ".join(short.split())
     assert theme.shorten("  The soup\nwas cold ", 40) == "The soup was cold"
     assert theme.shorten("The soup was cold and late", 18) == "The soup was cold…"
     assert theme.shorten("The soup was cold and late", 17) == "The soup was…"
     assert theme.shorten("Donaudampfschifffahrt", 6) == "Donau…"
 
 
-@given(st.text(), st.integers(2, 40))
-def test_a_shortened_text_is_one_line_within_its_length(text: str, length: int):
-    short = theme.shorten(text, length)
-    assert len(short) <= length
-    assert short == " ".join(short.split())
-
-
-def test_words_and_letters_can_be_read_on_every_ground_and_colours_stand_out_from_the_page():
+def test_words_can_be_read_on_every_ground_and_colours_stand_out_but_the_middle_of_the_diverging_scale():
     assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
     assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)  # as WCAG has it
     for surface in (theme.LIGHT, theme.DARK):
@@ -114,6 +106,10 @@ def test_words_and_letters_can_be_read_on_every_ground_and_colours_stand_out_fro
             assert theme.contrast(color, surface.page) >= 3, color
     for color in (*theme.INSTRUCTION_ACCENTS, *theme.SEQUENTIAL, *theme.DIVERGING, *theme.DIVERGING_DARK):
         assert theme.contrast(theme.ink_on(color), color) >= 4.5, color
+    middle = len(theme.DIVERGING) // 2
+    assert len(theme.DIVERGING) % 2 == 1
+    assert theme.contrast(theme.DIVERGING[middle], theme.LIGHT.page) < 1.2
+    assert theme.contrast(theme.DIVERGING_DARK[middle], theme.DARK.page) < 1.4
 
 
 def oklab(color: str) -> np.ndarray:
@@ -151,21 +147,14 @@ def test_a_colour_has_one_meaning_on_the_light_and_on_the_dark_page():
     assert len({(theme.label_color(i), theme.label_symbol(i)) for i in range(64)}) == 64
 
 
-def test_the_middle_of_the_diverging_scale_is_close_to_the_page():
-    middle = len(theme.DIVERGING) // 2
-    assert len(theme.DIVERGING) % 2 == 1
-    assert theme.contrast(theme.DIVERGING[middle], theme.LIGHT.page) < 1.2
-    assert theme.contrast(theme.DIVERGING_DARK[middle], theme.DARK.page) < 1.4
-
-
 def test_stylesheet_and_templates_have_the_colours_of_both_themes():
     root, dark = theme.css_variables().split(".dark {")
     for name in vars(theme.DARK):
         assert re.search(rf"--ic-{name}: #", root)
         assert f"--ic-{name}: {getattr(theme.DARK, name)};" in dark
-    light = theme.light_template()["layout"]
+    light = theme.template()["layout"]
     assert light["font"]["color"] == theme.LIGHT.ink and light["paper_bgcolor"] == "rgba(0,0,0,0)"
-    assert go.layout.Template(theme.dark_template()).layout.font.color == theme.DARK.ink
+    assert go.layout.Template(theme.template(theme.DARK)).layout.font.color == theme.DARK.ink
 
 
 def test_items_are_sent_whole_while_they_are_few_and_cut_alike_when_they_are_many() -> None:

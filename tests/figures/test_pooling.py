@@ -1,10 +1,8 @@
-from __future__ import annotations
-
 import json
 
 import pytest
 
-from instructor_core.analysis.pooling import RECIPE_NAMES, Recipe, boundary, compare_recipes
+from instructor_core.analysis.pooling import Recipe, boundary, compare_recipes
 from instructor_core.figures.pooling import (
     boundary_rows,
     boundary_sentence,
@@ -32,14 +30,11 @@ def test_all_tokens_are_listed_with_their_segment_and_fate() -> None:
     assert row.instruction == 1
 
 
-def test_the_window_is_counted_in_one_line() -> None:
+def test_the_window_is_counted_in_one_line_and_counts_that_disagree_are_reported() -> None:
     assert window_sentence(boundary(PAIR)).startswith("instruction 2 + text 4 + 1 = 7 / 512; 2 cut off")
     assert "instruction 1 + straddling 1 + text 1 + 1 = 4 / 512" in window_sentence(
         boundary(pair("▁a :/ /b </s>", "iste"))
     )
-
-
-def test_counts_that_disagree_are_reported() -> None:
     agreeing = boundary_sentence(boundary(PAIR))
     assert "Both counts put the end of the instruction after token 2." in agreeing
     crossed = pair("▁a :/ /b </s>", "iste")
@@ -52,7 +47,7 @@ def test_counts_that_disagree_are_reported() -> None:
 
 def test_only_averaged_tokens_are_coloured_and_their_weights_sum_to_one() -> None:
     rows = recipe_rows(RESULTS).rows
-    assert [row.title for row in rows] == [RECIPE_NAMES[recipe] for recipe in Recipe]
+    assert [row.title for row in rows] == list(Recipe)
     for row, result in zip(rows, RESULTS, strict=True):
         weights = [token.weight for token in row.tokens]
         assert [weight is not None for weight in weights] == result.averaged.tolist()
@@ -60,7 +55,7 @@ def test_only_averaged_tokens_are_coloured_and_their_weights_sum_to_one() -> Non
     json.loads(recipe_rows(EMPTY).to_json())
 
 
-def test_bars_leave_out_recipes_without_an_embedding() -> None:
+def test_bars_leave_out_recipes_without_an_embedding_and_the_others_get_their_cosine() -> None:
     panels = recipe_panels(EMPTY)
     (bars,) = panels.panels[0].figure.data
     known = [i for i, result in enumerate(EMPTY) if result.cosine is not None]
@@ -70,9 +65,6 @@ def test_bars_leave_out_recipes_without_an_embedding() -> None:
     assert len(panels.panels[0].figure.layout.yaxis.ticktext) == len(Recipe)
     assert "nothing is left to average" in panels.alt
     json.loads(panels.to_json())
-
-
-def test_a_recipe_is_said_to_be_the_same_or_gets_its_cosine() -> None:
     said = {result.recipe: recipe_sentence(result) for result in RESULTS}
     assert said[Recipe.OURS] == "What all others are compared with."
     assert said[Recipe.SENTENCE_TRANSFORMERS] == "The same embedding."

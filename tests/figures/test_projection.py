@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import itertools
 import json
 from dataclasses import replace
@@ -53,7 +51,7 @@ def test_each_text_is_a_point_at_its_coordinates_that_carries_its_index(n_compon
         np.testing.assert_allclose([seen[i] for i in range(7)], result.coordinates[k])
 
 
-def test_a_label_has_the_same_colour_and_shape_in_every_panel() -> None:
+def test_a_label_has_the_same_colour_and_shape_in_every_panel_and_a_few_have_a_legend() -> None:
     panels = panels_of(result_of(6), ("b", "a", "", "b", "a", "c")).panels
     looks = [[(t.name, t.marker.color, t.marker.symbol) for t in panel.figure.data] for panel in panels]
     assert looks[0] == looks[1]
@@ -64,8 +62,6 @@ def test_a_label_has_the_same_colour_and_shape_in_every_panel() -> None:
     assert len({color for _, color, _ in looks[0]}) == 4
     assert all(panel.figure.layout.showlegend for panel in panels)
 
-
-def test_there_is_a_legend_for_a_few_labels_and_none_without_labels_or_for_many() -> None:
     def legend(labels: tuple[str, ...] | None) -> bool:
         return bool(panels_of(result_of(MAX_LEGEND + 1), labels).panels[0].figure.layout.showlegend)
 
@@ -95,13 +91,12 @@ def test_principal_axes_say_how_much_of_the_variance_they_show(n_components: int
     for k, panel in enumerate(panels_of(result).panels):
         layout = panel.figure.layout.scene if n_components == 3 else panel.figure.layout
         ratio = result.explained_variance_ratio(k)
-        assert ratio is not None
         for axis, name in enumerate(("xaxis", "yaxis", "zaxis")[:n_components]):
             words = " of variance" if n_components == 2 else ""
             assert layout[name].title.text == f"PC {axis + 1} · {round(100 * ratio[axis])} %{words}"
 
 
-def test_each_panel_says_its_trustworthiness() -> None:
+def test_each_panel_says_its_trustworthiness_and_turned_ones_their_variance_without_components() -> None:
     result = result_of(12)
     for panel, value in zip(panels_of(result).panels, result.trustworthiness, strict=True):
         assert panel.subtitle == f"PCA · trustworthiness {value:.2f} (5 neighbours)"
@@ -109,6 +104,11 @@ def test_each_panel_says_its_trustworthiness() -> None:
         few = panels_of(result_of(n))
         assert few.panels[0].subtitle == "PCA · trustworthiness needs 4 different texts"
         assert len(json.loads(few.to_json())["panels"]) == 2
+    grid = EmbeddingGrid(INSTRUCTIONS, tuple("abcde"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
+    maps = aligned(project_grid(grid, layout="separate", method="pca"), grid)
+    for panel in projection_panels(maps, grid.texts, None, INSTRUCTIONS).panels:
+        assert panel.figure.layout.xaxis.title.text is None
+        assert panel.subtitle.endswith("% of variance")
 
 
 def test_the_text_alternative_says_method_layout_trust_and_what_stands_together() -> None:
@@ -177,16 +177,13 @@ def test_texts_numbers_and_names_of_groups_cover_neither_each_other_nor_a_point(
     assert any("text" in line for line in words) is (n <= 24)
 
 
-def test_texts_in_one_place_stand_around_it_and_many_are_points_alone() -> None:
+def test_texts_in_one_place_stand_around_it_many_are_points_alone_and_a_group_is_named_if_it_stands_together() -> None:
     trace = panels_of(like_umap(np.zeros((1, 30, 2)))).panels[0].figure.data[0]
     shown = [place for words, place in zip(trace.text, trace.textposition, strict=True) if words]
     assert 4 <= len(shown) == len(set(shown)) < 30
     for n, kind in ((MAX_NUMBERED + 1, go.Scatter), (MAX_SVG_POINTS + 1, go.Scattergl)):
         trace = panels_of(like_umap(np.random.default_rng(0).normal(size=(1, n, 2)))).panels[0].figure.data[0]
         assert isinstance(trace, kind) and trace.mode == "markers"
-
-
-def test_a_group_is_named_where_it_stands_and_only_if_it_stands_together() -> None:
     rng = np.random.default_rng(0)
     coordinates = rng.normal(size=(1, 300, 2)) * 0.3
     coordinates[0, :100] += (8, 0)
@@ -210,11 +207,3 @@ def test_found_groups_take_the_place_of_labels_and_the_nearest_texts_stand_in_th
         assert panel.figure.layout.showlegend
     labelled = projection_panels(result, texts, ("x",) * 6, INSTRUCTIONS, groups=groups).panels[0].figure
     assert [trace.name for trace in labelled.data] == ["x"]
-
-
-def test_turned_panels_name_no_components_but_say_how_much_of_the_variance_they_show() -> None:
-    grid = EmbeddingGrid(INSTRUCTIONS, tuple("abcde"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
-    maps = aligned(project_grid(grid, layout="separate", method="pca"), grid)
-    for panel in projection_panels(maps, grid.texts, None, INSTRUCTIONS).panels:
-        assert panel.figure.layout.xaxis.title.text is None
-        assert panel.subtitle.endswith("% of variance")

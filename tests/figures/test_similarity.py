@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -40,7 +38,6 @@ def test_each_instruction_has_a_panel_with_the_cosines_to_four_decimals_in_displ
     assert [panel.title for panel in panels.panels[1:]] == ["(no instruction)", "Represent <b>the</b> feeling:"]
     for k, panel in enumerate(panels.panels):
         pair = result.closest[k]
-        assert pair is not None
         told = f"under {panel.key} text {pair.first + 1} and text {pair.second + 1} ({pair.value:.3f})"
         assert told in panels.alt
         (heatmap,) = panel.figure.data
@@ -51,15 +48,12 @@ def test_each_instruction_has_a_panel_with_the_cosines_to_four_decimals_in_displ
         assert list(panel.figure.layout.xaxis.ticktext) == ["3", "1", "4", "2"]
 
 
-def test_on_its_own_scale_each_panel_says_its_range_and_there_is_no_common_bar() -> None:
+def test_on_its_own_scale_each_panel_says_its_range_and_words_of_texts_are_escaped_and_shortened() -> None:
     result, panels = similarity(grid_of(5)), panels_of(5, scale="each")
     assert panels.scale is None
     for (low, high), panel in zip(result.ranges, panels.panels, strict=True):
         assert (panel.figure.data[0].zmin, panel.figure.data[0].zmax) == (low, high)
         assert panel.subtitle == f"colours from {low:.2f} to {high:.2f}".replace("-", "−")
-
-
-def test_words_of_texts_are_escaped_and_shortened_in_labels() -> None:
     texts = ("a <b>bold</b> claim", "x & y", "one two three four five six seven")
     grid = EmbeddingGrid(("i",), texts, None, np.eye(3)[None])
     panels = similarity_panels(similarity(grid), texts, None, ("i",))
@@ -117,11 +111,9 @@ def test_a_difference_is_drawn_on_a_diverging_scale_around_zero() -> None:
     np.testing.assert_allclose(heatmap.z, result.matrix[::-1, ::-1], atol=5.1e-5)
     assert heatmap.zmin == -heatmap.zmax == -result.limit
     assert [color for _, color in heatmap.colorscale] == list(theme.DIVERGING)
-    assert panels.scale is not None
     assert panels.scale.midpoint == 0
     assert panels.panels[0].title == "A − C"
     assert panels.panels[0].subtitle == "positive: more similar under A; negative: more similar under C"
-    assert result.largest is not None
     assert f"{result.largest.value:+.3f}" in panels.alt
 
 

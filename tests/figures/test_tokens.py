@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 
 from instructor_core.analysis.tokens import token_dimensions, token_similarity
@@ -25,7 +23,7 @@ def similarity_panels() -> PanelSet:
     return token_similarity_panels([token_similarity(p) for p in PROJECTED], TOKENS, SEGMENTS, INSTRUCTIONS)
 
 
-def test_rows_are_the_encoded_tokens_and_columns_the_chosen_dimensions() -> None:
+def test_rows_are_the_encoded_tokens_columns_the_chosen_dimensions_and_a_line_parts_the_instruction() -> None:
     result = token_dimensions(PROJECTED, n_dimensions=8)
     panels = dimension_panels()
     for k, panel in enumerate(panels.panels):
@@ -35,12 +33,8 @@ def test_rows_are_the_encoded_tokens_and_columns_the_chosen_dimensions() -> None
         assert heatmap.meta["column_names"] == [f"dimension {d}" for d in result.dimensions]
         assert (heatmap.zmin, heatmap.zmax) == (-result.limit, result.limit)
         assert panel.figure.layout.yaxis.range[0] > panel.figure.layout.yaxis.range[1]
-    assert panels.scale is not None
     assert panels.scale.colors == theme.DIVERGING
     assert panels.scale.midpoint == 0
-
-
-def test_a_line_parts_the_instruction_from_the_text() -> None:
     with_instruction, without = dimension_panels().panels
     (line,) = with_instruction.figure.layout.shapes
     assert line.y0 == line.y1 == 1.5
@@ -48,10 +42,9 @@ def test_a_line_parts_the_instruction_from_the_text() -> None:
     assert without.figure.layout.shapes == ()
 
 
-def test_token_matrices_share_one_scale_that_holds_all_of_them() -> None:
+def test_token_matrices_share_one_scale_and_tokens_are_escaped_in_labels_and_as_they_are_in_tooltips() -> None:
     results = [token_similarity(projected) for projected in PROJECTED]
     panels = similarity_panels()
-    assert panels.scale is not None
     low, high = panels.scale.low, panels.scale.high
     assert low == min(result.low for result in results)
     assert high == max(result.high for result in results)
@@ -59,9 +52,6 @@ def test_token_matrices_share_one_scale_that_holds_all_of_them() -> None:
         heatmap = panel.figure.data[0]
         assert (heatmap.zmin, heatmap.zmax) == (low, high)
         np.testing.assert_allclose(heatmap.z, result.matrix, atol=5.1e-5)
-
-
-def test_tokens_are_escaped_in_labels_and_given_as_they_are_to_tooltips() -> None:
     for panels in (dimension_panels(), similarity_panels()):
         figure = panels.panels[1].figure
         assert list(figure.layout.yaxis.ticktext) == ["good", "&lt;b&gt;", "&lt;/s&gt;"]

@@ -1,13 +1,11 @@
-from __future__ import annotations
-
 import re
 
 import numpy as np
 import pytest
 
-from instructor_core.analysis.writes import WriteShares, write_shares
+from instructor_core.analysis.layers import WriteShares, write_shares
+from instructor_core.figures.layers import write_panels
 from instructor_core.figures.paper import panel_html
-from instructor_core.figures.writes import write_panels
 
 RNG = np.random.default_rng(4)
 

@@ -5,8 +5,6 @@ name before anything else. Hosts are refused, and written to $FOREIGN_HOSTS_LOG 
 removed on the disk is allowed, and its path goes to $WRITES_LOG if set.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

@@ -1,7 +1,5 @@
 """Any table of strings, written by anybody in any dialect, comes back cell by cell; one bad row harms only itself."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io
@@ -18,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
-from instructor_core.table import Reading, TableFile, is_blank, open_table, read_values
+from instructor_core.table import Reading, TableFile, is_blank, read_values
 
 Rows = list[tuple[str, ...]]
 # Cells as people write them: quotation marks, delimiters, line ends of all kinds, other scripts; no lone surrogates.
@@ -34,7 +32,7 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 def read(folder: Path, name: str, content: str | bytes, **options: Any) -> tuple[TableFile, Rows]:
-    table = open_table(written(folder, name, content), Reading(**options))
+    table = TableFile(written(folder, name, content), Reading(**options))
     return table, [cells for _, cells in table.rows()]
 
 
@@ -137,7 +135,7 @@ def test_a_lone_quotation_mark_keeps_to_its_cell(tmp_path: Path, kind: tuple[str
         assert (text.strip('"'), label) == (cell.strip('"'), "label")
 
 
-def test_two_lone_marks_join_neither_rows_nor_cells(tmp_path: Path) -> None:
+def test_two_lone_marks_join_neither_rows_nor_cells_and_marks_escaped_by_backslashes_are_read(tmp_path: Path) -> None:
     content = 'text\tlabel\n"Best soup, they said\tgood\nFine.\tgood\nThe end"\tbad\n'
     assert len(read(tmp_path, "a.tsv", content)[1]) == 3
     assert len(read(tmp_path, "a.csv", content.replace("\t", ";"))[1]) == 3
@@ -146,9 +144,6 @@ def test_two_lone_marks_join_neither_rows_nor_cells(tmp_path: Path) -> None:
         table, found = read(tmp_path, "a.tsv", "\n".join([*rows[:4], f"x\t{cells}", *rows[4:]]))
         assert len(found) == 10 and found[4] == ("x", *cells.split("\t"))
         assert all("fewer" not in sentence for sentence in table.notes.sentences())
-
-
-def test_marks_escaped_by_backslashes_are_read(tmp_path: Path) -> None:
     content = 'text,label\n"She said \\"no\\", and left.",a\n"A path C:\\\\x, here",b\nPlain.,c\n'
     assert [row[0] for row in read(tmp_path, "a.csv", content)[1]] == [
         'She said "no", and left.',
@@ -169,7 +164,9 @@ def test_line_ends_within_a_cell_stay(tmp_path: Path, end: str) -> None:
 # ------------------------------------------------------------------------------------------------- rows and headers
 
 
-def test_a_row_with_too_many_fields_is_left_out_and_named(tmp_path: Path) -> None:
+def test_a_row_with_too_many_fields_or_of_bad_json_is_left_out_and_named_and_surplus_columns_cost_none(
+    tmp_path: Path,
+) -> None:
     content = "text,label\nOne.,x\nTwo, three.,y\nFour.,z,,\nFive.\n"
     table, rows = read(tmp_path, "a.csv", content)
     assert rows == [("One.", "x"), ("Four.", "z"), ("Five.", "")]
@@ -178,16 +175,10 @@ def test_a_row_with_too_many_fields_is_left_out_and_named(tmp_path: Path) -> Non
         "1 row that has fewer fields than there are columns was filled with blanks (line 5).",
     )
     assert read(tmp_path, "a.csv", content, surplus="cut")[1][1] == ("Two", " three.")
-
-
-def test_surplus_columns_of_some_lines_cost_no_row(tmp_path: Path) -> None:
     lines = [f"caps\t{i}\tA cat {i} sits.\tA cat {i} lies." + "\tcc\tby" * (i in (7, 9)) for i in range(30)]
     table, rows = read(tmp_path, "a.tsv", "\n".join(lines))
     assert len(rows) == 30 and rows[7] == ("caps", "7", "A cat 7 sits.", "A cat 7 lies.")
     assert "2 rows" in table.notes.sentences()[0] and "lines 8, 10" in table.notes.sentences()[0]
-
-
-def test_a_bad_line_of_json_is_left_out_and_named(tmp_path: Path) -> None:
     lines = ['{"text": "One."}', '{"text": ', '"a string"', "", '{"text": "Two.", "label": 1e5}']
     table, rows = read(tmp_path, "a.jsonl", "\n".join(lines))
     assert rows == [("One.", ""), ("Two.", "1e5")]
@@ -243,13 +234,10 @@ def test_a_cell_is_what_is_written(tmp_path: Path, value: str) -> None:
     assert read(tmp_path, "a.jsonl", json.dumps({"text": "A.", "label": value}))[1][0][1] == value
 
 
-def test_a_bare_json_value_keeps_its_spelling(tmp_path: Path) -> None:
+def test_a_bare_json_value_keeps_its_spelling_and_blank_is_what_shows_nothing(tmp_path: Path) -> None:
     written = ["7", "1e5", "1.50", "true", "9" * 5000, "null", "NaN", '{"a": [1]}']
     rows = read(tmp_path, "a.json", "[" + ",".join(f'{{"text": "A.", "label": {value}}}' for value in written) + "]")[1]
     assert [label for _, label in rows] == [*written[:5], "", "", '{"a": ["1"]}']
-
-
-def test_blank_is_what_shows_nothing() -> None:
     assert all(map(is_blank, ["", " \t\u00a0", "\u200b\ufeff", None]))
     assert not any(map(is_blank, ["NA", ".", "漢"]))
 
@@ -258,23 +246,14 @@ def test_parquet_of_any_types_is_a_table_of_strings(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {
-        "text": ["One.", None],
-        "id": [7, 8],
-        "seen": [True, None],
-        "x": [1.5, float("nan")],
-        "raw": [b"a\xff", b""],
-    }
-    pq.write_table(
-        pa.table([pa.array(v) for v in columns.values()], names=["text", "id", "text", "x", "raw"]),
-        tmp_path / "a.parquet",
-    )
-    table = open_table(tmp_path / "a.parquet")
+    columns = [["One.", None], [7, 8], [True, None], [1.5, float("nan")], [b"a\xff", b""]]
+    pq.write_table(pa.table(columns, names=["text", "id", "text", "x", "raw"]), tmp_path / "a.parquet")
+    table = TableFile(tmp_path / "a.parquet")
     assert table.columns == ("text", "id", "text (2)", "x", "raw")
     assert [cells for _, cells in table.rows()] == [("One.", "7", "true", "1.5", "a\ufffd"), ("", "8", "", "", "")]
     pq.write_table(pa.table({"text": pa.array(["x" * 1_000_000] * 60).dictionary_encode()}), tmp_path / "bomb.parquet")
     with pytest.raises(UserError, match="unpack"):
-        list(open_table(tmp_path / "bomb.parquet", Reading(most=50_000_000)).rows())
+        list(TableFile(tmp_path / "bomb.parquet", Reading(most=50_000_000)).rows())
 
 
 @pytest.mark.parametrize(
@@ -353,7 +332,7 @@ def test_memory_does_not_grow_with_the_file(
         with path.open("w") as file:
             file.writelines(lines(n))
         tracemalloc.start()
-        assert sum(1 for _ in open_table(path).rows()) == n
+        assert sum(1 for _ in TableFile(path).rows()) == n
         held = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return held

@@ -1,9 +1,12 @@
-"""A planted task: the same texts carry two systems of labels, and an instruction names the one that counts."""
-
-from __future__ import annotations
+"""A planted task, whose texts carry two systems of labels of which an instruction names one, and a planted teacher."""
 
 import itertools
 import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from instructor_core.train.records import Record
 
@@ -29,3 +32,17 @@ def planted_records(n: int, seed: int = 0) -> list[Record]:
         for task, label in (("colour", colour), ("thing", thing)):
             records.append(Record((INSTRUCTIONS[task], text), (), (), task, label))
     return records
+
+
+class LetterTeacher:
+    """Embeds a text by the letters in it."""
+
+    dim = 64
+    block = 150
+    device = torch.device("cpu")
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float16]:
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for row, text in enumerate(texts):
+            np.add.at(vectors[row], [ord(letter) % self.dim for letter in f"{text}."], 1)
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)

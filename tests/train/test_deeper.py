@@ -44,7 +44,7 @@ def test_new_blocks_stand_evenly_between_the_old_ones() -> None:
         spread(6, 13)
 
 
-def test_a_mixture_is_the_mean_of_the_weights_by_their_shares(tmp_path: Path) -> None:
+def test_a_mixture_is_the_mean_of_the_weights_by_their_shares_of_one_shape_and_whole(tmp_path: Path) -> None:
     start = find_checkpoint("instructor-mini")
     other = tmp_path / "other"
     shutil.copytree(start, other)
@@ -55,9 +55,6 @@ def test_a_mixture_is_the_mean_of_the_weights_by_their_shares(tmp_path: Path) ->
     name = "encoder.block.1.layer.1.DenseReluDense.wi.weight"
     torch.testing.assert_close(mixed[name].float(), 1.25 * old[name].float(), rtol=1e-3, atol=1e-4)
     assert InstructorModel(tmp_path / "mixed", device="cpu").encode(_PAIRS).shape == (2, 384)
-
-
-def test_a_mixture_is_of_one_shape_and_whole(tmp_path: Path) -> None:
     start = find_checkpoint("instructor-mini")
     grown = tmp_path / "grown"
     deepen(start, grown, InstructorModel(start, device="cpu").n_layers + 1)

@@ -1,7 +1,5 @@
 """Fine-tuning from beginning to end: a random checkpoint learns to obey an instruction."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Losses against loops that follow the formulas one term at a time."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -25,15 +23,12 @@ def log_share(query: torch.Tensor, wanted: torch.Tensor, candidates: list[torch.
     return float(query @ wanted) / temperature - math.log(total)
 
 
-def test_contrastive_is_the_mean_log_share_of_the_positive() -> None:
+def test_contrastive_is_the_mean_log_share_of_the_positive_which_no_mask_of_false_negatives_takes_out() -> None:
     q, p, k = unit(4, 0), unit(4, 1), unit(3, 2)
     expected = -sum(log_share(q[i], p[i], [*p, *k], 0.1) for i in range(4)) / 4
     assert float(contrastive(q, p, k, temperature=0.1)) == pytest.approx(expected)
     back = -sum(log_share(p[i], q[i], [*q], 0.1) for i in range(4)) / 4
     assert float(contrastive(q, p, k, temperature=0.1, both_ways=True)) == pytest.approx((expected + back) / 2)
-
-
-def test_a_false_negative_leaves_the_softmax_and_the_positive_never_does() -> None:
     q, p, k = unit(3, 0), unit(3, 1), unit(2, 2)
     left_out = torch.zeros(3, 5, dtype=torch.bool)
     left_out[0, 2] = left_out[0, 4] = left_out[0, 0] = True
@@ -54,7 +49,7 @@ def test_triplets_compare_a_query_with_its_own_negatives_only() -> None:
     assert float(triplet_softmax(q, p, negatives[:, 0], temperature=0.1)) == pytest.approx(single)
 
 
-def test_supervised_contrast_averages_over_the_texts_of_a_label() -> None:
+def test_supervised_contrast_averages_over_the_texts_of_a_label_within_the_mask() -> None:
     e, labels = unit(6, 0), torch.tensor([0, 0, 0, 1, 1, 7])
     rows = []
     for i in range(5):  # the sixth is alone with its label and has no term
@@ -62,9 +57,6 @@ def test_supervised_contrast_averages_over_the_texts_of_a_label() -> None:
         same = [j for j in range(6) if j != i and labels[j] == labels[i]]
         rows.append(-sum(log_share(e[i], e[j], others, 0.1) for j in same) / len(same))
     assert float(supervised_contrastive(e, labels, temperature=0.1)) == pytest.approx(sum(rows) / 5)
-
-
-def test_a_mask_takes_texts_out_of_the_supervised_contrast() -> None:
     e, labels = unit(5, 0), torch.tensor([0, 0, 1, 1, -1])
     mask = torch.ones(5, 5, dtype=torch.bool)
     mask[:, 4] = False

@@ -1,7 +1,5 @@
 """The recipe of instructor-mini on planted files: what the teacher says, the batches, their objectives."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import random
@@ -30,25 +28,11 @@ from instructor_core.train.mini.shares import MixtureSettings, plain_wording
 from instructor_core.train.mini.taught import Taught, read_taught, teach
 from instructor_core.train.mini.teacher import Teacher, embed_texts, pack_teacher
 from instructor_core.train.mini.wordings import TrainingWordings
+from tests.train.planted import LetterTeacher
 
 THINGS = ("soup", "train", "match", "engine", "garden", "novel")
 ENDS = (" was late again.", " is good, I think.", " never starts", "?", " at the corner, as always.")
 STARTS = ("The", "Is the", "Can you see the", "I like my")
-FORMS = ("statement", "question", "question", "statement")
-
-
-class FakeTeacher:
-    """Embeds a text by the letters in it."""
-
-    dim = 64
-    block = 150
-    device = torch.device("cpu")
-
-    def encode(self, texts):
-        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for row, text in enumerate(texts):
-            np.add.at(vectors[row], [ord(letter) % self.dim for letter in text], 1)
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
 class KnownModel:
@@ -56,7 +40,7 @@ class KnownModel:
 
     def encode(self, pairs):
         self.pairs = pairs
-        return FakeTeacher().encode([instruction + text for instruction, text in pairs]).astype(np.float32)
+        return LetterTeacher().encode([instruction + text for instruction, text in pairs]).astype(np.float32)
 
 
 def _set(name: str, rows: np.ndarray, columns: dict[str, list[int]], classes: dict[str, tuple[str, ...]], **more):
@@ -104,7 +88,7 @@ def material() -> Material:
 
 @pytest.fixture(scope="module")
 def taught(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Taught:
-    return teach(material, FakeTeacher(), tmp_path_factory.mktemp("taught"))
+    return teach(material, LetterTeacher(), tmp_path_factory.mktemp("taught"))
 
 
 @pytest.fixture(scope="module")
@@ -156,16 +140,13 @@ def test_every_kind_of_batch_comes_in_its_share_with_a_finite_gradient_and_train
     assert all(abs(seen[kind] / 300 - share / total) < 0.1 for kind, share in shares.items())
 
 
-def test_only_a_start_from_scratch_begins_with_plain_similarity(mixture):
+def test_only_a_start_from_scratch_begins_with_plain_similarity_and_no_value_is_read_on_the_way(mixture):
     def plain(source: Mixture, progress: float) -> float:
         shares = source.shares(progress)
         return shares["plain"] / sum(shares.values())
 
     assert plain(mixture(), 0.05) > 0.4 > plain(mixture(), 0.15)
     assert plain(mixture(warm=True), 0.05) == plain(mixture(warm=True), 0.5) < plain(mixture(warm=True), 0.9)
-
-
-def test_an_objective_never_reads_a_value_on_the_way(mixture):
     source = mixture(KnownModel())
     for step in range(60):  # a tensor of the device "meta" has no values: reading one is an error
         batch = source.batch(step, 0.5)
@@ -178,7 +159,7 @@ def test_the_targets_of_distillation_belong_to_the_texts(kind: str, mixture):
     source = mixture(shares={kind: 1.0})
     for step in range(6):
         batch = source.batch(step, 0.5)
-        own = torch.from_numpy(FakeTeacher().encode([text for _, text in batch.pairs]).astype(np.float32))
+        own = torch.from_numpy(LetterTeacher().encode([text for _, text in batch.pairs]).astype(np.float32))
         own = torch.nn.functional.normalize(own, dim=-1)
         right, _ = batch.loss(own)
         wrong, _ = batch.loss(own.roll(1, dims=0))
@@ -215,7 +196,16 @@ def test_crossed_texts_stand_under_several_instructions_and_only_reading_them_he
             assert sum(first == second for first, second in bags) > 0.7 * len(bags)
 
 
-def test_both_of_a_pair_of_twins_are_in_a_batch(mixture):
+def test_nouns_come_once_in_two_classes_or_more_twins_together_and_no_positive_of_a_pair_as_a_negative(mixture):
+    for batch in _batches(mixture(shares={"nouns": 1.0}), "nouns"):
+        assert len({text for _, text in batch.pairs}) == len(batch.pairs)
+        assert len(np.unique(batch.loss.labels)) >= 2
+    for batch in _batches(mixture(shares={"triplets": 1.0}), "triplets"):
+        labels = dict(zip([text for _, text in batch.pairs], batch.loss.labels.tolist(), strict=True))
+        if batch.loss.groups is None:  # chains of positives are one class: 0-10, 10-20, 20-30
+            assert [labels[text] for _, text in batch.pairs] == batch.loss.labels.tolist()
+        else:
+            assert set(Counter(batch.loss.groups.tolist()).values()) <= {1, 2, 3}
     source = mixture(shares={"labels": 1.0})
     whole = 0
     for batch in _batches(source, "labels:negation", 8):
@@ -223,21 +213,6 @@ def test_both_of_a_pair_of_twins_are_in_a_batch(mixture):
         partner = [text.replace("did not sit", "sat") in texts for text in texts if "did not" in text]
         whole += bool(partner) and sum(partner) >= len(partner) - 1
     assert whole >= 3
-
-
-def test_a_batch_of_nouns_has_no_text_twice_and_two_classes_or_more(mixture):
-    for batch in _batches(mixture(shares={"nouns": 1.0}), "nouns"):
-        assert len({text for _, text in batch.pairs}) == len(batch.pairs)
-        assert len(np.unique(batch.loss.labels)) >= 2
-
-
-def test_texts_that_belong_together_in_any_pair_are_nobodys_negatives(mixture):
-    for batch in _batches(mixture(shares={"triplets": 1.0}), "triplets"):
-        labels = dict(zip([text for _, text in batch.pairs], batch.loss.labels.tolist(), strict=True))
-        if batch.loss.groups is None:  # chains of positives are one class: 0-10, 10-20, 20-30
-            assert [labels[text] for _, text in batch.pairs] == batch.loss.labels.tolist()
-        else:
-            assert set(Counter(batch.loss.groups.tolist()).values()) <= {1, 2, 3}
 
 
 def test_the_open_part_of_a_material_finds_its_own_vectors(
@@ -255,7 +230,7 @@ def test_the_open_part_of_a_material_finds_its_own_vectors(
         lines=kept,
     )
     batch = Mixture(part, taught, wordings, MixtureSettings(tokens=600, shares={"plain": 1.0})).batch(0, 0.5)
-    assert (batch.loss.targets == FakeTeacher().encode([text for _, text in batch.pairs])).all()
+    assert (batch.loss.targets == LetterTeacher().encode([text for _, text in batch.pairs])).all()
     corpus = Corpus(part, taught, 600)
     assert all(
         part.lines[rows].tolist() == [r for r in taught.noun_rows[i] if r % 2 == 0]
@@ -274,7 +249,7 @@ def test_the_start_checkpoint_is_asked_with_the_plain_wording_of_the_axis(mixtur
     assert "wordings" not in mixture().shares(0.5)  # nobody to ask
 
 
-def test_an_objective_is_the_sum_of_its_weighted_terms():
+def test_an_objective_is_the_sum_of_its_weighted_terms_and_no_text_is_its_own_negative():
     embeddings, targets, anchors = _random(6, 0), _random(6, 1), _random(3, 2)
     numbers = np.arange(6)
     labels, own = np.asarray([0, 0, 1, 1, -1, 0]), np.asarray([0, 0, 1, 2, -1, -1])
@@ -302,9 +277,6 @@ def test_an_objective_is_the_sum_of_its_weighted_terms():
     assert float(values["x anchors"]) == pytest.approx(anchored, abs=1e-4)
     expected = np.mean(rows) + 0.5 * float(values["x structure"]) + 0.3 * anchored
     assert float(loss) == pytest.approx(expected, abs=1e-3)
-
-
-def test_a_text_is_not_its_own_negative_under_the_same_instruction():
     embeddings = _random(4, 0)
     labels = np.asarray([0, 0, 1, 1])
     apart = Objective("x", np.asarray([0, 1, 2, 3]), labels=labels, contrast=1.0)(embeddings)[0]
@@ -320,20 +292,20 @@ def test_the_classes_of_an_axis_lie_far_apart_among_the_anchors(taught: Taught):
     assert ("topic", "soup") in taught.anchor_names and ("negation", "negated") in taught.anchor_names
     topics = [i for i, (axis, _) in enumerate(taught.anchor_names) if axis == "topic"]
     names = [f"{axis}: {name}" for axis, name in taught.anchor_names]
-    plain = FakeTeacher().encode(names).astype(np.float32)
+    plain = LetterTeacher().encode(names).astype(np.float32)
     off = ~np.eye(len(topics), dtype=bool)
     assert (taught.anchors[topics] @ taught.anchors[topics].T)[off].max() < (plain[topics] @ plain[topics].T)[off].min()
     assert np.linalg.norm(taught.anchors, axis=1) == pytest.approx(1, abs=1e-3)
 
 
 def test_embedding_goes_on_where_it_was_stopped(material: Material, tmp_path: Path):
-    stopping, calls = FakeTeacher(), []
+    stopping, calls = LetterTeacher(), []
 
     def encode(block):
         if len(calls) == 2:
             raise KeyboardInterrupt
         calls.append(len(block))
-        return FakeTeacher().encode(block)
+        return LetterTeacher().encode(block)
 
     stopping.encode = encode
     with pytest.raises(KeyboardInterrupt):
@@ -341,9 +313,9 @@ def test_embedding_goes_on_where_it_was_stopped(material: Material, tmp_path: Pa
     calls.clear()
     found = embed_texts(material.texts, stopping, tmp_path / "embeddings.npy")
     assert calls == [150, 30]
-    assert (found == FakeTeacher().encode(material.texts)).all()
+    assert (found == LetterTeacher().encode(material.texts)).all()
     with pytest.raises(UserError, match="other texts"):
-        embed_texts([*material.texts[1:], "new"], FakeTeacher(), tmp_path / "embeddings.npy")
+        embed_texts([*material.texts[1:], "new"], LetterTeacher(), tmp_path / "embeddings.npy")
     with pytest.raises(UserError, match="teach SOURCES"):
         read_taught(tmp_path)
 
@@ -418,7 +390,7 @@ def test_a_start_from_scratch_is_a_checkpoint_that_already_knows_its_words(
     material: Material, taught: Taught, tmp_path: Path
 ):
     shape = Shape(vocabulary=460, width=32, feed_forward=32, heads=2, layers=1, directions=24)
-    make_checkpoint(material.texts[:400], taught.embeddings[:400], FakeTeacher(), tmp_path / "start", shape=shape)
+    make_checkpoint(material.texts[:400], taught.embeddings[:400], LetterTeacher(), tmp_path / "start", shape=shape)
     model = InstructorModel(tmp_path / "start", device="cpu")
     embeddings = model.encode([("", "the soup"), ("", "The soup"), ("", "soup soup"), ("", "xqz")])
     assert embeddings.shape == (4, 64)

@@ -1,7 +1,5 @@
 """The material: texts with their sources, labelled sets of several axes, twins, and a part that is open."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import random
@@ -121,12 +119,6 @@ def test_every_line_keeps_its_source_and_lines_of_no_known_set_are_unknown(mater
             assert all(material.sources[row] == material.sources[line] for row, line in pairs), one.name
 
 
-def test_texts_of_the_evaluation_are_nowhere_by_their_letters_and_digits(material: Material) -> None:
-    assert not any("lighthouse keeper painted" in text.lower() for text in material.texts)
-    pairs = next(pairs for pairs in material.pairs if pairs.name == "wordnet_syn")
-    assert pairs.rows.shape == (2, 30) and len(pairs.instructions) == 30 and pairs.symmetric
-
-
 def test_sets_have_the_labels_of_their_texts(material: Material) -> None:
     one = _set(material, "mr_sentiment:sentiment")
     label_of = dict(zip((material.texts[row] for row in one.rows), one.columns["sentiment"].tolist(), strict=True))
@@ -158,10 +150,15 @@ def test_twins_stand_side_by_side_and_differ_in_their_label(material: Material) 
             assert len(set(one.topic_rows[both].tolist())) == 1
 
 
-def test_no_axis_that_is_held_out_is_trained_and_every_trained_one_has_wordings(material: Material) -> None:
+def test_no_held_out_axis_nor_text_of_the_evaluation_is_trained_and_every_trained_axis_has_wordings(
+    material: Material,
+) -> None:
     assert not (HELD_OUT_AXES | HELD_OUT_SLOTS) & trained_axes(material)
     assert {"certainty", "negation", "product", "opinion on the food", "fine emotion", "room"} <= trained_axes(material)
     assert trained_axes(material) <= set(TrainingWordings().axes)
+    assert not any("lighthouse keeper painted" in text.lower() for text in material.texts)
+    pairs = next(pairs for pairs in material.pairs if pairs.name == "wordnet_syn")
+    assert pairs.rows.shape == (2, 30) and len(pairs.instructions) == 30 and pairs.symmetric
 
 
 def test_an_open_part_holds_open_sources_only_and_means_the_same(material: Material) -> None:
@@ -231,35 +228,18 @@ def test_all_that_is_made_has_a_source_with_terms() -> None:
     assert not sources["unknown"].is_open
 
 
-@pytest.mark.parametrize(
-    ("text", "negations"),
-    [
-        (
-            "The shop is open today.",
-            {"The shop is not open today.", "The shop isn't open today.", "The shop is never open today."},
-        ),
-        ("She bought two tickets.", {"She did not buy two tickets.", "She didn't buy two tickets."}),
-        (
-            "The letter was found there.",
-            {"The letter was not found there.", "The letter wasn't found there.", "The letter was never found there."},
-        ),
-        (
-            "He likes cold soup.",
-            {"He does not like cold soup.", "He doesn't like cold soup.", "He never likes cold soup."},
-        ),
-        (
-            "Someone closed the gate.",
-            {"Nobody closed the gate.", "Someone did not close the gate.", "Someone didn't close the gate."},
-        ),
-        ("She never saw the sea.", {None}),
-        ("Where was the letter found?", {None}),
-    ],
-)
-def test_a_sentence_is_negated_by_one_small_change(text: str, negations: set[str | None]) -> None:
-    assert {negate(text, random.Random(seed)) for seed in range(200)} == negations
-
-
-def test_a_claim_is_made_certain_or_doubtful_and_names_keep_their_capitals() -> None:
+def test_a_sentence_is_negated_by_one_small_change_and_made_certain_or_doubtful_with_its_capitals() -> None:
+    for text, *changed in (
+        ("The shop is open today.", ("is", "is not"), ("is", "isn't"), ("is", "is never")),
+        ("She bought two tickets.", ("bought", "did not buy"), ("bought", "didn't buy")),
+        ("The letter was found there.", ("was", "was not"), ("was", "wasn't"), ("was", "was never")),
+        ("He likes cold soup.", ("likes", "does not like"), ("likes", "doesn't like"), ("likes", "never likes")),
+        ("Someone closed the gate.", ("Someone", "Nobody"), ("closed", "did not close"), ("closed", "didn't close")),
+        ("She never saw the sea.",),
+        ("Where was the letter found?",),
+    ):
+        negations = {text.replace(old, new, 1) for old, new in changed} or {None}
+        assert {negate(text, random.Random(seed)) for seed in range(200)} == negations
     made = {claim("Vienna is full of cafes.", random.Random(seed), certain=False) for seed in range(200)}
     assert len(made) > 15 and all(text is not None and "Vienna" in text and text.endswith(".") for text in made)
     sure = {claim("The door is shut.", random.Random(seed), certain=True) for seed in range(200)}
@@ -270,7 +250,7 @@ def test_a_claim_is_made_certain_or_doubtful_and_names_keep_their_capitals() -> 
         assert claim(text, random.Random(0), certain=True) is None, text
 
 
-def test_labels_of_few_classes_follow_from_triplets_and_get_their_names_from_cue_words():
+def test_labels_of_few_classes_follow_from_triplets_or_not_at_all_and_get_their_names_from_cue_words():
     truth = {f"{name}{i}": name for name in "abc" for i in range(30)}
     rng = random.Random(0)
     triplets = []
@@ -285,9 +265,6 @@ def test_labels_of_few_classes_follow_from_triplets_and_get_their_names_from_cue
     cues = {"positive": ["great"], "negative": ["bad"]}
     assert name_classes({"a bad day": 0, "a great day": 1, "a day": 1}, 2, cues) == ("negative", "positive")
     assert name_classes({"a day": 0, "great": 1}, 2, {}) == ()
-
-
-def test_no_label_is_worked_out_where_it_does_not_follow():
     # "c" is set apart from "a" alone: with three classes it may be of either of the two others.
     triplets = [("a", "a2", "b"), ("b", "b2", "d"), ("d", "d2", "a"), ("c", "c2", "a")]
     found = recover_labels(triplets, 3)

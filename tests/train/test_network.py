@@ -1,7 +1,5 @@
 """The forward and backward passes for training against inference and against autograd."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 
@@ -177,7 +175,9 @@ def test_words_that_are_known_give_the_ids_of_inference(max_tokens: int | None) 
         tokenizer([("word " * 600, "text")])
 
 
-def test_chunks_hold_every_pair_once_in_few_shapes(model: InstructorModel) -> None:
+def test_chunks_hold_every_pair_once_in_few_shapes_and_long_texts_are_cut_before_the_end_token(
+    model: InstructorModel,
+) -> None:
     pairs = some_pairs(200, seed=2)
     tokens = PairTokenizer(model)(pairs)
     ids = tokens.rows()
@@ -191,9 +191,6 @@ def test_chunks_hold_every_pair_once_in_few_shapes(model: InstructorModel) -> No
             assert part.input_ids[line, : part.lengths[line]].tolist() == ids[row].tolist()
     # Only the last chunk of a batch may have fewer rows than others of its length.
     assert len({tuple(part.input_ids.shape) for part in parts}) <= len({part.input_ids.shape[1] for part in parts}) + 1
-
-
-def test_long_texts_are_cut_before_the_end_token(model: InstructorModel) -> None:
     instruction = "Represent the review for its sentiment: "
     (count,) = model.count_tokens([instruction.strip()])
     text = "rain fell over quiet streets " * 5

@@ -1,7 +1,5 @@
 """Records in the MEDI format: every shape that is allowed, and a helpful word about every other."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from pathlib import Path
@@ -41,23 +39,19 @@ def test_positives_and_negatives_may_be_one_pair_several_or_none(tmp_path: Path)
     ]
 
 
-@pytest.mark.parametrize(
-    ("entry", "message"),
-    [
+def test_a_wrong_record_is_named_by_its_place(tmp_path: Path) -> None:
+    for entry, message in (
         ("text", 'must be an object with "query"'),
         ({**GOOD, "query": "one"}, '"query" must be'),
         ({**GOOD, "query": ["a: ", "  "]}, "empty"),
         ({**GOOD, "neg": [["a: ", "b"], ["c"]]}, '"neg" must be'),
         ({"query": ["a: ", "one"]}, '"pos" or "label"'),
         ({**GOOD, "label": 1.5}, '"label" must be'),
-    ],
-)
-def test_a_wrong_record_is_named_by_its_place(tmp_path: Path, entry: object, message: str) -> None:
-    path = write(tmp_path / "x.jsonl", GOOD, entry)
-    with pytest.raises(UserError, match=message) as caught:
-        read_records(path)
-    assert "x.jsonl, line 2" in str(caught.value)
-    (tmp_path / "x.json").write_text(json.dumps([GOOD, GOOD, entry]))
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            read_records(write(tmp_path / "x.jsonl", GOOD, entry))
+        assert "x.jsonl, line 2" in str(caught.value)
+    (tmp_path / "x.json").write_text(json.dumps([GOOD, GOOD, "text"]))
     with pytest.raises(UserError, match="item 3"):
         read_records(tmp_path / "x.json")
 

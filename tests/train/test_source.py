@@ -1,9 +1,6 @@
 """Batches of records: one task each, everything once an epoch, decided by step and seed alone."""
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import Any
 
 import pytest
 import torch
@@ -39,7 +36,7 @@ def unit(n: int) -> torch.Tensor:
 RECORDS = [*paired("a", 21), *labelled("b", 40, 5), *paired("c", 3, negatives=False)]
 
 
-def test_a_batch_is_of_one_task_and_an_epoch_holds_every_record_once() -> None:
+def test_a_batch_is_of_one_task_decided_by_step_and_seed_and_an_epoch_holds_every_record_once() -> None:
     source = RecordSource(RECORDS, batch_size=8)
     assert source.n_batches == 3 + 5 + 1
     for epoch in range(3):
@@ -50,9 +47,6 @@ def test_a_batch_is_of_one_task_and_an_epoch_holds_every_record_once() -> None:
             seen.update(tuple(pair) for pair in batch.pairs if pair[1].startswith(("query", "text")))
         assert set(seen) == {tuple(record.query) for record in RECORDS}
         assert set(seen.values()) == {1}
-
-
-def test_a_batch_depends_on_step_and_seed_alone() -> None:
     one, other = RecordSource(RECORDS, batch_size=8), RecordSource(RECORDS, batch_size=8)
     forward = [one.batch(step).pairs for step in range(20)]
     backward = [other.batch(step).pairs for step in reversed(range(20))]
@@ -118,15 +112,12 @@ def test_a_labelled_batch_holds_several_texts_of_a_label() -> None:
     assert alone < 600 * 0.1
 
 
-@pytest.mark.parametrize(
-    ("records", "settings", "words"),
-    [
+def test_what_makes_no_batch_is_refused() -> None:
+    for records, settings, words in (
         (RECORDS, {"own_negatives": ["c"]}, "c"),
         ([], {}, "at least"),
         (RECORDS, {"batch_size": 1}, "at least"),
         (RECORDS, {"temperature": 0.0}, "temperature"),
-    ],
-)
-def test_what_makes_no_batch_is_refused(records: list[Record], settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        RecordSource(records, **settings)
+    ):
+        with pytest.raises(UserError, match=words):
+            RecordSource(records, **settings)

@@ -1,15 +1,9 @@
 """The two commands of training, from files to a checkpoint with a model card."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
 
 from instructor_core import InstructorModel
 from instructor_core.train.__main__ import main
@@ -19,7 +13,7 @@ from instructor_core.train.records import read_records
 from instructor_core.train.settings import TrainingSettings
 from instructor_core.train.trainer import TrainingReport
 from tests.checkpoints import make_checkpoint
-from tests.train.planted import planted_records
+from tests.train.planted import LetterTeacher, planted_records
 
 
 @pytest.fixture(scope="module")
@@ -95,24 +89,11 @@ def test_a_mistake_ends_with_a_sentence_and_no_traceback(
         assert not (tmp_path / "out").exists()
 
 
-class LetterTeacher:
-    """Embeds a text by the letters in it."""
-
-    dim, block, device = 64, 500, torch.device("cpu")
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float16]:
-        counts = np.stack([np.bincount([ord(letter) % 64 for letter in f"{text}."], minlength=64) for text in texts])
-        return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float16)
-
-
 @pytest.mark.parametrize("licences", ["all", "open"])
 def test_one_command_makes_a_checkpoint_from_raw_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], licences: str
 ) -> None:
-    monkeypatch.setattr(mini, "Teacher", LetterTeacher)
+    monkeypatch.setattr(mini, "Teacher", lambda *_, **__: LetterTeacher())
     start = make_checkpoint(tmp_path / "random", d_model=32, d_ff=48, num_layers=1, num_heads=2)
     sources, out = tmp_path / "sources", tmp_path / "out"
     (sources / "lines").mkdir(parents=True)

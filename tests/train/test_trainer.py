@@ -1,7 +1,5 @@
 """The training loop: what it does in a step, what it leaves on disk, and that a killed run goes on exactly."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from instructor_core import InstructorModel
 from instructor_core.errors import UserError
@@ -20,7 +19,6 @@ from instructor_core.train import trainer as trainer_module
 from instructor_core.train.batch import Batch
 from instructor_core.train.chunked import Workers
 from instructor_core.train.records import Record
-from instructor_core.train.saving import read_copy
 from instructor_core.train.settings import TrainingSettings
 from instructor_core.train.source import RecordSource
 from instructor_core.train.trainer import LOG_FILE, STATE_FILE, TrainingReport, train
@@ -58,11 +56,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    checkpoint: Path, folder: Path, *, n_steps: int | None = 12, source: Any = None, **settings: Any
+    checkpoint: Path, folder: Path, *, source: Any = None, model: Any = None, evaluate: Any = None, **settings: Any
 ) -> TrainingReport:
-    model = InstructorModel(checkpoint, trainable=True, device="cpu")
+    model = model or InstructorModel(checkpoint, trainable=True, device="cpu")
     source = source or RecordSource(RECORDS, batch_size=4)
-    return train(model, source, TrainingSettings(n_steps=n_steps, **{**SETTINGS, **settings}), folder)
+    settings = {"n_steps": 12, **SETTINGS, **settings}
+    return train(model, source, TrainingSettings(**settings), folder, evaluate=evaluate)
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
@@ -113,7 +112,7 @@ def test_a_finished_run_is_left_as_it_is_until_it_is_given_more_steps(
     weights = torch.load(tmp_path / STATE_FILE, weights_only=True)["weights"]
     capsys.readouterr()
     model = InstructorModel(checkpoint, trainable=True, device="cpu")
-    report = train(model, RecordSource(RECORDS, batch_size=4), TrainingSettings(n_steps=12, **SETTINGS), tmp_path)
+    report = run(checkpoint, tmp_path, model=model)
     assert report.losses == []
     assert report.steps == 12
     assert "resumed at step 12 of 12" in capsys.readouterr().err
@@ -135,9 +134,7 @@ def test_progress_tells_step_rate_remaining_time_and_means(
         seen.append(len(logged(tmp_path)))
         return {"score": 0.25}
 
-    model = InstructorModel(checkpoint, trainable=True, device="cpu")
-    settings = TrainingSettings(n_steps=12, evaluate_every=6, **SETTINGS)
-    report = train(model, RecordSource(RECORDS, batch_size=4), settings, tmp_path, evaluate=evaluate)
+    report = run(checkpoint, tmp_path, evaluate=evaluate, evaluate_every=6)
     lines = capsys.readouterr().err.splitlines()
     progress = [line for line in lines if "tokens/s" in line]
     assert [line.split()[2] for line in progress] == ["5/12", "10/12", "12/12"]
@@ -186,7 +183,7 @@ def test_a_wild_step_is_left_out_and_changes_no_weight(checkpoint: Path, tmp_pat
     report = run(checkpoint, tmp_path, source=broken(bad=frozenset({11})), save_every=11, keep_copies=9)
     state = torch.load(tmp_path / STATE_FILE, weights_only=True)
     model = InstructorModel(checkpoint, trainable=True, device="cpu")
-    read_copy(model, tmp_path / "step-000011.safetensors")
+    model.load_state_dict(load_file(tmp_path / "step-000011.safetensors"), strict=False)
     assert [math.isfinite(loss) for loss in report.losses] == [True] * 11 + [False]
     assert [entry.get("left out", False) for entry in logged(tmp_path)] == [False] * 11 + [True]
     for name, tensor in model.state_dict().items():
@@ -281,8 +278,8 @@ def test_averaged_weights_are_evaluated_kept_in_copies_and_left_in_the_model(che
 
     model = InstructorModel(checkpoint, trainable=True, device="cpu")
     start = model.dense.weight.detach().clone()
-    settings = TrainingSettings(n_steps=4, average=0.5, save_every=1, keep_copies=2, evaluate_every=1, **SETTINGS)
-    train(model, RecordSource(RECORDS, batch_size=4), settings, tmp_path, evaluate=evaluate)
+    often = {"save_every": 1, "evaluate_every": 1}
+    run(checkpoint, tmp_path, model=model, evaluate=evaluate, n_steps=4, average=0.5, keep_copies=2, **often)
     raw = torch.load(tmp_path / STATE_FILE, weights_only=True)["weights"]["dense.weight"]
     # Decays are 1/11, 2/12, 3/13, 4/14: after one step the average is nearly the step's own weights.
     after_one = (seen[0] - start / 11) * 11 / 10
@@ -290,7 +287,7 @@ def test_averaged_weights_are_evaluated_kept_in_copies_and_left_in_the_model(che
     torch.testing.assert_close(seen[3], raw + (seen[2] - raw) * 4 / 14)
     assert torch.equal(model.dense.weight, seen[3])
     assert sorted(path.stem for path in tmp_path.glob("step-*")) == ["step-000003", "step-000004"]
-    read_copy(model, tmp_path / "step-000003.safetensors")
+    model.load_state_dict(load_file(tmp_path / "step-000003.safetensors"), strict=False)
     torch.testing.assert_close(model.dense.weight.detach(), seen[2].half().float())
 
 
@@ -311,15 +308,7 @@ def test_a_run_by_the_clock_ends_by_it_and_goes_on_where_its_time_stood(
     assert run(checkpoint, tmp_path / "part", **settings).steps == 10
 
 
-def test_workers_divide_jobs_evenly_and_pass_errors_on() -> None:
-    workers = Workers(2)
-    assert workers.share([5, 9, 4, 1, 1]) == [[1, 3], [0, 2, 4]]
-    with pytest.raises(ZeroDivisionError):
-        workers.run(lambda worker: 1 // worker)
-    workers.close()
-
-
-def test_the_rate_rises_stays_and_falls() -> None:
+def test_the_rate_rises_stays_and_falls_and_workers_divide_jobs_evenly_and_pass_errors_on() -> None:
     settings = TrainingSettings(n_steps=100, warmup_steps=10, decay=0.5, min_scale=0.1)
     scales = {step: settings.scale(step, settings.done(step, 0)) for step in (0, 9, 49, 75, 99)}
     assert scales == pytest.approx({0: 0.1, 9: 1.0, 49: 1.0, 75: 0.5, 99: 0.1})
@@ -331,3 +320,8 @@ def test_the_rate_rises_stays_and_falls() -> None:
             TrainingSettings(n_steps=1, **wrong)
     with pytest.raises(UserError, match="by the clock"):
         TrainingSettings()
+    workers = Workers(2)
+    assert workers.share([5, 9, 4, 1, 1]) == [[1, 3], [0, 2, 4]]
+    with pytest.raises(ZeroDivisionError):
+        workers.run(lambda worker: 1 // worker)
+    workers.close()

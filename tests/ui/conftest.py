@@ -1,7 +1,5 @@
 """What the tests of the page share: the whole page, and a runtime on the bundled checkpoint."""
 
-from __future__ import annotations
-
 import gradio as gr
 import pytest
 

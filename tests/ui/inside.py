@@ -1,7 +1,5 @@
 """A look into the page: the functions of its events, and the stage that its scenes are shown on."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Any
 
@@ -15,6 +13,16 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=6,
 )
+
+
+def event(**values: Any) -> gr.EventData:
+    """What a component of the page sends."""
+    return gr.EventData(None, values)
+
+
+def options_of(demo: gr.Blocks) -> dict[str, Any]:
+    """The options of the page as they stand at first."""
+    return {name: option.component.value for name, option in stage_of(demo).options.items()}
 
 
 def handler(demo: gr.Blocks, name: str) -> Any:

@@ -1,7 +1,5 @@
 """A small page to show scenes on, and views without a page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """How the listeners of the page wait for each other: nothing that a visitor does is lost, nothing goes on for ever."""
 
-from __future__ import annotations
-
 import inspect
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,8 +11,8 @@ import pytest
 from instructor_core.ui.page import KEEP, Listener, together
 
 
-def test_of_the_listeners_of_an_event_at_most_one_waits(demo: gr.Blocks) -> None:
-    """Gradio repeats an event for all its listeners when one has waited: two that wait would repeat each other."""
+def test_of_the_listeners_of_an_event_at_most_one_waits_and_none_that_reads_what_was_clicked(demo: gr.Blocks) -> None:
+    """Gradio repeats an event for all its listeners when one has waited, without its data."""
     waiting = defaultdict(list)
     for function in demo.fns.values():
         for target in function.targets:
@@ -24,6 +22,9 @@ def test_of_the_listeners_of_an_event_at_most_one_waits(demo: gr.Blocks) -> None
                 waiting[target].append(function.name)
     assert len(waiting) > 20
     assert {target: names for target, names in waiting.items() if len(names) > 1} == {}
+    reading = [function for function in demo.fns.values() if function.fn is not None and reads_event(function.fn)]
+    assert len(reading) >= 5
+    assert [function.name for function in reading if function.trigger_mode == "always_last"] == []
 
 
 def reads_event(handler: Callable[..., Any]) -> bool:
@@ -32,13 +33,6 @@ def reads_event(handler: Callable[..., Any]) -> bool:
     except ValueError:  # a built-in type
         return False
     return any(parameter.annotation in ("gr.EventData", "gr.SelectData") for parameter in parameters)
-
-
-def test_listeners_that_read_what_was_clicked_do_not_wait(demo: gr.Blocks) -> None:
-    """What had to wait is repeated without the data of its event."""
-    reading = [function for function in demo.fns.values() if function.fn is not None and reads_event(function.fn)]
-    assert len(reading) >= 5
-    assert [function.name for function in reading if function.trigger_mode == "always_last"] == []
 
 
 def test_tabs_that_come_to_the_front_are_told_of_one_after_the_other(demo: gr.Blocks) -> None:
@@ -69,15 +63,8 @@ def test_a_run_answers_with_the_figures_of_the_tab_in_front(demo: gr.Blocks, tab
     plots = next(block for block in demo.blocks.values() if getattr(block, "elem_id", None) == name)
     runs = [function for function in demo.fns.values() if function.concurrency_id == "run"]
     assert len(runs) == 4 and all(plots in function.outputs for function in runs)
-    entered = [
-        "instructor-mini",
-        "",
-        "Good food.\nBad food.\nA film.\nA phone.",
-        2,
-        "Represent the topic:",
-        "",
-        *[""] * 6,
-    ]
+    texts = "Good food.\nBad food.\nA film.\nA phone."
+    entered = ["instructor-mini", "", texts, 2, "Represent the topic:", *[""] * 7]
     values = {block: block.value for block in runs[0].inputs if hasattr(block, "value")}
     given = [tab if values[block] == "map" else values[block] for block in runs[0].inputs]
     given[1 : len(entered) + 1] = entered

@@ -1,7 +1,5 @@
 """What rests on Gradio's own names: they are there, and they do what is asked of them."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ import gradio as gr
 import pytest
 
 from instructor_core.ui import gradio_patches
-from instructor_core.ui.gradio_patches import event_data, first_files, forget_empty_sessions, missing_names, put_in_page
+from instructor_core.ui.gradio_patches import first_files, forget_empty_sessions, missing_names, put_in_page
 
 
 def served() -> tuple[gr.Blocks, gr.State, gr.Textbox]:
@@ -20,22 +18,16 @@ def served() -> tuple[gr.Blocks, gr.State, gr.Textbox]:
     return demo, state, box
 
 
-def test_a_session_without_state_is_forgotten_and_one_with_state_is_kept() -> None:
+def test_a_session_without_state_is_forgotten_and_one_with_state_or_just_used_is_kept() -> None:
     demo, state, box = served()
     for number in range(5):
         demo.state_holder[f"call {number}"]
     demo.state_holder["visitor"][state._id] = "typed"
     demo.state_holder["other page"][box._id] = gr.Textbox("changed", render=False)
+    assert forget_empty_sessions(demo, idle_s=60) == 0 and "call 1" in demo.state_holder
     assert forget_empty_sessions(demo, idle_s=0) == 5
     assert set(demo.state_holder.session_data) == set(demo.state_holder.time_last_used) == {"visitor", "other page"}
     assert demo.state_holder["visitor"][state._id] == "typed"
-
-
-def test_a_session_that_was_just_used_is_kept() -> None:
-    demo, _, _ = served()
-    demo.state_holder["call"]
-    assert forget_empty_sessions(demo, idle_s=60) == 0
-    assert "call" in demo.state_holder
 
 
 def test_sessions_share_what_describes_the_page_and_keep_what_they_change_to_themselves() -> None:
@@ -88,12 +80,9 @@ def test_a_name_that_is_gone_is_logged_and_stops_nothing(
     assert "tested with 6.0" in version and "has no gradio.utils.get_upload_folder:" in names
 
 
-def test_an_event_without_data_is_empty() -> None:
-    assert event_data(gr.EventData(None, {"item": 3})) == {"item": 3}
-    assert event_data(gr.EventData(None, None)) == {}
-
-
-def test_the_page_names_the_files_of_its_components_before_any_script_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_names_the_files_of_its_components_before_any_script_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assets = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
     page = (assets.parent / "index.html").read_text()
     assert all((assets / name).is_file() for name in first_files(page, {"html", "textbox"}))
@@ -108,11 +97,6 @@ def test_the_page_names_the_files_of_its_components_before_any_script_runs(monke
     head = source.partition('<script type="module"')[0]
     assert "<b>{{ first }}</b>" in head and 'href="theme.css?v=abc"' in head
     assert head.count("modulepreload") >= 10 and "Blocks-" in head
-
-
-def test_a_page_that_is_not_as_expected_keeps_its_head(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(gradio_patches, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(gradio_patches, "TEMPLATES", tmp_path)  # a page that is not as expected keeps its head
     assert put_in_page("<b>first</b>", served()[0]) == "<b>first</b>"
     assert "opens later" in caplog.text

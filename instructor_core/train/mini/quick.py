@@ -12,7 +12,8 @@ import numpy as np
 
 from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.encoder import InstructorModel
-from instructor_core.evaluate import read_data, spearman
+from instructor_core.evaluate.data import read_data
+from instructor_core.evaluate.evaluation import spearman
 from instructor_core.train.mini.shares import plain_wording, usual_name
 from instructor_core.train.mini.wordings import TrainingWordings
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from instructor_core.errors import UserError
-from instructor_core.table import FILE_TYPES, Reading, open_table
+from instructor_core.table import FILE_TYPES, Reading, TableFile
 
 MAX_FILE_BYTES = 5_000_000
 MAX_UNPACKED_BYTES = 50_000_000
@@ -44,7 +44,7 @@ def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool =
     reading = Reading(
         header=header, surplus="cut" if cut_rows else None, most=MAX_UNPACKED_BYTES, most_columns=MAX_COLUMNS
     )
-    opened = open_table(file, reading)
+    opened = TableFile(file, reading)
     rows = opened.rows()
     read = list(islice(rows, MAX_ROWS))
     total = len(read) + sum(1 for _ in rows)
@@ -56,7 +56,7 @@ def read_table(path: str | Path, *, header: bool | None = None, cut_rows: bool =
         opened.columns,
         cells,
         places,
-        unit=opened.unit,
+        unit=opened.notes.unit,
         has_header=opened.has_header,
         has_long_rows=any("more fields" in what for what, _ in opened.notes.found),
         note=" ".join([*opened.notes.sentences(), *cut]),

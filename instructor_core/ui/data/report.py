@@ -92,7 +92,7 @@ def _first(grid: EmbeddingGrid, n: int) -> EmbeddingGrid:
 
 def _page(body: str, panels: PanelSet) -> str:
     # The payload of the page's own plot view, without a single "<", and the template of the light page.
-    view = panels.to_json()[:-1] + ',"template":' + inert_json(theme.light_template()) + "}"
+    view = panels.to_json()[:-1] + ',"template":' + inert_json(theme.template()) + "}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{TITLE}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{FILE_POLICY}">\n'

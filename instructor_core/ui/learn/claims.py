@@ -20,17 +20,16 @@ from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.fingerprint import MIN_TEXTS, describe
 from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import Metric, label_task
-from instructor_core.analysis.layers import layer_divergence, pooled_layers
+from instructor_core.analysis.layers import layer_divergence, pooled_layers, read_groups, write_shares
 from instructor_core.analysis.leaderboard import intervals
 from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.analysis.movement import movement
-from instructor_core.analysis.nearest import nearest_of_all
+from instructor_core.analysis.neighbors import nearest_of_all
 from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.projection import project
 from instructor_core.analysis.retrieval import retrieve
 from instructor_core.analysis.scores import score_texts
 from instructor_core.analysis.similarity import cosine_matrix
-from instructor_core.analysis.writes import read_groups, write_shares
 from instructor_core.errors import UserError
 from instructor_core.ui.data.fingerprints import fingerprints
 from instructor_core.ui.learn.measured import Answer, Cell, Claim, EmbeddedRun, Index

@@ -10,7 +10,14 @@ import numpy as np
 from instructor_core.analysis.attribution import Contributions, Ledger, Term, ledger, ledger_difference
 from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.layers import layer_divergence, layer_similarity, pooled_layers, segment_attention
+from instructor_core.analysis.layers import (
+    layer_divergence,
+    layer_similarity,
+    pooled_layers,
+    read_groups,
+    segment_attention,
+    write_shares,
+)
 from instructor_core.analysis.movement import movement, neighbor_change
 from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.pooled import (
@@ -24,14 +31,12 @@ from instructor_core.analysis.pooled import (
 from instructor_core.analysis.pooling import boundary, compare_recipes, recipe_pairs
 from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.analysis.units import By
-from instructor_core.analysis.writes import read_groups, write_shares
 from instructor_core.errors import UserError
 from instructor_core.figures import attribution as attribution_figures
 from instructor_core.figures import deletion as deletion_figures
 from instructor_core.figures import layers as layer_figures
 from instructor_core.figures import movement as movement_figures
 from instructor_core.figures import pooling as pooling_figures
-from instructor_core.figures import writes as write_figures
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.look.canvas import Drawing
@@ -259,11 +264,11 @@ def explain_writes(runtime: Runtime, inputs: Inputs, question: Question) -> Draw
     plain = encoder.encode([("", text) for text in texts])
     without = float(cosine_matrix(plain[:1], plain[1:])[0, 0])
     sentences = [
-        f"Under {letter(k)}, {write_figures.write_sentence(result)}" for result, k in zip(shares, which, strict=True)
+        f"Under {letter(k)}, {layer_figures.write_sentence(result)}" for result, k in zip(shares, which, strict=True)
     ]
     sentences.append(f"With the instruction deleted their cosine is {number(without)}.")
-    panels = write_figures.write_panels(shares, which, inputs.instructions)
-    return Drawing((write_figures.NOT_SHOWN,), panels, tuple(sentences))
+    panels = layer_figures.write_panels(shares, which, inputs.instructions)
+    return Drawing((layer_figures.WRITES_NOT_SHOWN,), panels, tuple(sentences))
 
 
 def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Drawing:
@@ -282,7 +287,7 @@ def explain_boundary(runtime: Runtime, inputs: Inputs, question: Question) -> Dr
         (
             pooling_figures.window_sentence(found),
             pooling_figures.boundary_sentence(found),
-            *(f"{result.name}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
+            *(f"{result.recipe}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]),
         ),
         TokenRows((*tokens.rows, *recipes.rows), recipes.scale),
     )
@@ -294,7 +299,7 @@ def _explain_mistakes(runtime: Runtime, inputs: Inputs, instruction: str, text: 
     encoded = encoder.encode_tokens(mistaken_pairs(instruction, text))
     results = compare_mistakes(encoded)
     sentences = [pooling_figures.prompt_sentence(encoded[0].instruction)]
-    sentences += [f"{result.name}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]]
+    sentences += [f"{result.recipe}: {pooling_figures.recipe_sentence(result)}" for result in results[1:]]
     return Drawing(
         (pooling_figures.MISTAKES_NOT_SHOWN,),
         pooling_figures.recipe_panels(results),

@@ -20,9 +20,6 @@ from instructor_core.analysis.similarity import (
     instruction_similarity,
     similarity,
 )
-from instructor_core.figures.calibration import HOW_TO_READ as CALIBRATION_HOW_TO_READ
-from instructor_core.figures.calibration import NOT_SHOWN as CALIBRATION_NOT_SHOWN
-from instructor_core.figures.calibration import calibration_panels, percentile_panels
 from instructor_core.figures.neighbors import (
     BLOCKS_HOW_TO_READ,
     block_difference_panels,
@@ -31,6 +28,9 @@ from instructor_core.figures.neighbors import (
 )
 from instructor_core.figures.panels import PanelSet, Selection
 from instructor_core.figures.similarity import (
+    CALIBRATION_HOW_TO_READ,
+    CALIBRATION_NOT_SHOWN,
+    calibration_panels,
     cross_panels,
     difference_panels,
     instruction_panels,
@@ -95,7 +95,7 @@ def draw_matrices(context: Context) -> Drawing:
     if scale != "percentile":
         return _of_texts(context, similarity_panels(result, *about, **sides, scale=scale), NOTES["matrices"], cut)
     percentiles = percentile_matrices(result.matrices, context.runtime.backgrounds(context.inputs))
-    drawn = percentile_panels(result, percentiles, *about, **sides)
+    drawn = similarity_panels(result, *about, **sides, percentiles=percentiles)
     return _of_texts(context, drawn, NOTES["percentile"], CALIBRATION_NOT_SHOWN, cut)
 
 

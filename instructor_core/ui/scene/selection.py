@@ -10,7 +10,7 @@ import gradio as gr
 
 from instructor_core.analysis.checkpoints import agreement, describe
 from instructor_core.analysis.grid import letter
-from instructor_core.analysis.nearest import describe_agreement, describe_change, nearest_change
+from instructor_core.analysis.neighbors import describe_agreement, describe_change, nearest_change
 from instructor_core.analysis.numbers import number, signed
 from instructor_core.analysis.why import Tie, WhyUnder, why
 from instructor_core.errors import UserError

@@ -14,7 +14,6 @@ from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.suggest import worded_tasks
 from instructor_core.analysis.wordings import WordingSpread
 from instructor_core.figures import leaderboard as board_figures
-from instructor_core.figures import wordings as wording_figures
 from instructor_core.figures.charts import one_line
 from instructor_core.figures.checkpoints import on_one_axis, side_by_side
 from instructor_core.figures.panels import PanelSet
@@ -73,7 +72,7 @@ def _decide(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request)
     read = (board_figures.HOW_TO_READ, board_figures.NOT_SHOWN)
     panels = board_figures.leaderboard_panels(board, metrics=(request.metric,))
     if spread is not None:
-        read = (wording_figures.HOW_TO_READ, wording_figures.NOT_SHOWN)
+        read = (board_figures.WORDINGS_HOW_TO_READ, board_figures.WORDINGS_NOT_SHOWN)
         panels = _wording_panels(found, spread)
     larger = larger_than(inputs.checkpoint_id)
     step = board.decision.next_step(larger)
@@ -113,7 +112,7 @@ def _wording_panels(found: Comparison, spread: WordingSpread) -> PanelSet:
     """The figure of a comparison of many wordings."""
     board, decision = found.board, found.choice.decision
     values = {entry.role: float(value) for entry, value in zip(found.entries, found.choice.accuracies, strict=True)}
-    return wording_figures.wording_panels(
+    return board_figures.wording_panels(
         spread,
         [[one_space(wording) for wording in task.wordings] for task in found.tasks],
         own={one_space(each): found.own.index(each) for each in worded(found.own)},

@@ -1,16 +1,15 @@
 """Every curated example shows on the bundled checkpoint what its text says it shows."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
+from instructor_core import InstructorModel
 from instructor_core.analysis.metrics import nearest_agreement as agreement
 from instructor_core.analysis.suggest import Objective, load_builder
 from instructor_core.cache import CachedEncoder
@@ -18,9 +17,6 @@ from instructor_core.hub import BUNDLED
 from instructor_core.ui.data.examples import Example, load_examples
 from instructor_core.ui.data.fingerprints import fingerprints
 from instructor_core.ui.data.inputs import MAX_INSTRUCTIONS
-
-if TYPE_CHECKING:
-    from instructor_core import InstructorModel
 
 Vectors = NDArray[np.float32]  # (N, D), unit length
 EXAMPLES = {example.id: example for example in load_examples()}
@@ -56,8 +52,7 @@ def gap(vectors: Vectors, labels: Sequence[object]) -> float:
 
 def separation(vectors: Vectors, labels: Sequence[object]) -> float:
     """How often a pair with the same label is closer than a pair with different labels; 0.5 is chance."""
-    cosines, together = pair_cosines(vectors), same(labels)[np.triu_indices(len(vectors), k=1)]
-    return float((cosines[together][:, None] > cosines[~together][None, :]).mean())
+    return float(roc_auc_score(same(labels)[np.triu_indices(len(vectors), k=1)], pair_cosines(vectors)))
 
 
 def pair_cosines(vectors: Vectors) -> Vectors:
@@ -66,7 +61,6 @@ def pair_cosines(vectors: Vectors) -> Vectors:
 
 
 def labels_of(example: Example) -> tuple[str, ...]:
-    assert example.labels is not None
     return example.labels
 
 
@@ -83,8 +77,8 @@ GROUPED = [
 
 
 @pytest.mark.parametrize(("name", "wanted"), GROUPED, ids=[name for name, _ in GROUPED])
-def test_texts_group_by_what_the_instruction_asks_for_and_by_nothing_else(
-    mini: InstructorModel, name: str, wanted: tuple[str, ...]
+def test_texts_group_by_what_the_instruction_asks_for_and_by_nothing_else_and_its_line_says_that_it_moves_them(
+    mini: InstructorModel, encoder: CachedEncoder, name: str, wanted: tuple[str, ...]
 ) -> None:
     example = EXAMPLES[name]
     groupings: dict[str, Sequence[object]] = {
@@ -96,26 +90,17 @@ def test_texts_group_by_what_the_instruction_asks_for_and_by_nothing_else(
         assert agreement(vectors, groupings[grouping]) >= 0.85 and gap(vectors, groupings[grouping]) > 0.2
         for other in set(wanted) - {grouping}:
             assert gap(vectors, groupings[other]) < 0.05
-
-
-@pytest.mark.parametrize("name", [name for name, _ in GROUPED])
-def test_the_line_under_each_instruction_that_groups_says_that_it_moves_the_texts(
-    encoder: CachedEncoder, name: str
-) -> None:
-    inputs = EXAMPLES[name].inputs(BUNDLED)
+    inputs = example.inputs(BUNDLED)
     found = zip(inputs.instructions, fingerprints(encoder.encode, inputs), strict=True)
     assert all(result is not None and result.verdict == "moves" for instruction, result in found if instruction)
 
 
-def test_under_the_instruction_about_the_speaker_no_nearest_neighbour_is_from_the_same_event(
+def test_no_nearest_text_by_speaker_is_of_the_same_event_and_none_asked_for_groups_no_reviews_by_sentiment(
     mini: InstructorModel,
 ) -> None:
-    example = EXAMPLES["person"]
+    example, reviews = EXAMPLES["person"], EXAMPLES["reviews"]
     assert agreement(vectors_of(mini, example)[2], runs_of(3, len(example.texts))) == 0
-
-
-def test_without_an_instruction_reviews_do_not_group_by_sentiment(mini: InstructorModel) -> None:
-    assert agreement(encode(mini, "", EXAMPLES["reviews"].texts), labels_of(EXAMPLES["reviews"])) < 0.7
+    assert agreement(encode(mini, "", reviews.texts), labels_of(reviews)) < 0.7
 
 
 def test_times_and_numbers_stay_neighbours_among_the_kinds_of_answer(mini: InstructorModel) -> None:

@@ -1,7 +1,5 @@
 """Exports of a run: the numbers come back, and nothing that a visitor typed runs anywhere."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re
@@ -136,7 +134,9 @@ def test_a_leaderboard_is_written_with_its_checkpoint_and_without_a_formula(runt
 
 
 @pytest.mark.skipif(not has_pyarrow(), reason="pyarrow is not installed")
-def test_embeddings_come_back_from_parquet(tmp_path: Path) -> None:
+def test_embeddings_come_back_from_parquet_and_without_pyarrow_it_is_said_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import pyarrow.parquet as parquet
 
     grid = grid_of(labels=tuple("ababababa"))
@@ -145,12 +145,9 @@ def test_embeddings_come_back_from_parquet(tmp_path: Path) -> None:
     values = np.array(table["embedding"].to_pylist(), dtype=np.float32)
     assert np.array_equal(values.reshape(grid.embeddings.shape), grid.embeddings)
     assert table.schema.metadata[b"checkpoint"] == b"instructor-base"
-
-
-def test_parquet_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(UserError, match="Export NPZ"):
-        exports.write_parquet(export_of(grid_of()), tmp_path / "run.parquet")
+        exports.write_parquet(export_of(grid), tmp_path / "run.parquet")
 
 
 # ----------------------------------------------------------------------------------------------------------- the code
@@ -181,17 +178,12 @@ def test_whatever_is_typed_stands_in_the_code_as_a_string(texts: list[str], inst
     assert all(character.isprintable() or character == "\n" for character in code)
 
 
-def test_the_code_of_a_hub_checkpoint_names_its_revision() -> None:
+def test_the_code_names_the_revision_of_a_hub_checkpoint_and_no_folder_of_the_server(tmp_path: Path) -> None:
     code = snippet(CHECKPOINTS[1], ("",), ("One.",), dtype="bfloat16")
     revision = CHECKPOINTS[1].revision
     assert f"InstructorModel('hkunlp/instructor-base', revision={revision!r}, dtype='bfloat16')" in code
-
-
-def test_the_code_of_a_local_checkpoint_does_not_tell_where_the_server_keeps_it(tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    code = snippet(local_checkpoint(folder), ("",), ("One.",))
-    assert str(tmp_path) not in code and "path/to/mine" in code
+    code = snippet(local_checkpoint(tmp_path), ("",), ("One.",))
+    assert str(tmp_path) not in code and f"path/to/{tmp_path.name}" in code
 
 
 def test_the_code_of_a_long_run_reads_its_texts_from_the_npz_file(
@@ -216,7 +208,9 @@ def parts_of(page: str) -> tuple[str, list[str]]:
     return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL), scripts
 
 
-def test_a_report_draws_its_matrices_shows_hostile_texts_runs_none_and_asks_nobody() -> None:
+def test_a_report_draws_its_matrices_runs_no_text_asks_nobody_and_says_what_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     body, (data, plotly, drawing) = parts_of(report_html(export_of(grid_of(labels=ATTACKS), (ATTACKS,))))
     tags = re.findall(r"<\w[^>]*>", body)
     assert not [tag for tag in tags if re.search(r"<img|\s(on\w+|src|href|action)=", tag)]
@@ -229,9 +223,6 @@ def test_a_report_draws_its_matrices_shows_hostile_texts_runs_none_and_asks_nobo
     values = [panel["figure"]["data"][0]["z"] for panel in view["panels"]]
     assert np.allclose(values, similarity(grid_of()).matrices, atol=1e-3)
     assert view["items"][0] == ATTACKS[0] and body.count('class="figure"') == 2
-
-
-def test_a_report_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MAX_DRAWN", 3)
     body, scripts = parts_of(report_html(export_of(grid_of(("y" * 3000, "b", "c", "d")))))
     assert "The first 3 of 4 texts are drawn." in body and "… (3000 characters)" in body

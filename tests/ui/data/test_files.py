@@ -1,15 +1,14 @@
 """Files from visitors: what is read is what is written there, and nothing hostile gets further than a message."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from instructor_core.errors import UserError
+from instructor_core.table import is_blank
 from instructor_core.ui.data.files import MAX_FILE_BYTES, MAX_ROWS, Table, read_table
 from instructor_core.ui.data.inputs import MAX_CHARACTERS, MAX_INSTRUCTIONS, MAX_TEXTS, parse_texts
 from instructor_core.ui.data.strings import one_line, well_formed
@@ -37,14 +36,12 @@ def guessed(columns: str, cells: Callable[[int], tuple[str, ...]]) -> tuple[int,
     return guess_columns(Table(tuple(columns.split(",")), tuple(map(cells, range(10))), tuple(range(10))))
 
 
-def test_the_columns_of_texts_and_labels_are_guessed() -> None:
+def test_the_columns_of_texts_and_labels_are_guessed_and_the_column_of_texts_has_texts_in_it() -> None:
     for names in ("id,review,sentiment", "x,y,z"):
         assert guessed(names, lambda i: (str(i), f"Sentence number {i} is long.", "ab"[i % 2])) == (1, 2)
     assert guessed("label,id,sentence", lambda i: ("ab"[i % 2], str(i), f"Sentence number {i} is long.")) == (2, 0)
     assert guessed("a,b", lambda i: (f"Sentence {i}.", str(i))) == (0, None)  # numbers of their own are no labels
 
-
-def test_the_column_of_texts_has_texts_in_it() -> None:
     def cells(i: int) -> tuple[str, str]:
         return "Lovely" if i % 2 else "", f"This blouse is soft and warm, number {i}."
 
@@ -54,9 +51,10 @@ def test_the_column_of_texts_has_texts_in_it() -> None:
 
 
 @given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT), min_size=1, max_size=20))
+@example([("0", ""), ("\x1b", "")])  # shows nothing, and so is no text
 def test_what_goes_into_the_text_field_is_what_is_read_from_it(cells: list[tuple[str, str]]) -> None:
     table = Table(("text", "label"), tuple(cells), tuple(range(len(cells))))
-    wanted = [(one_line(text), one_line(label)) for text, label in cells if one_line(text)]
+    wanted = [(one_line(text), one_line(label)) for text, label in cells if not is_blank(text)]
     for label in ([1], []):
         if not wanted:
             with pytest.raises(UserError):
@@ -93,7 +91,9 @@ def test_a_sample_has_the_size_asked_for_keeps_the_order_and_repeats() -> None:
 # --------------------------------------------------------------------------------------------------- limits and faults
 
 
-def test_rows_past_the_limit_are_counted_and_said(tmp_path: Path) -> None:
+def test_rows_past_the_limit_are_counted_and_a_file_over_the_size_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, content in (
         ("a.csv", "text,label\n" + "Good.,a\n" * (MAX_ROWS + 7)),
         ("a.jsonl", '{"text": "Good."}\n' * (MAX_ROWS + 7)),
@@ -101,17 +101,11 @@ def test_rows_past_the_limit_are_counted_and_said(tmp_path: Path) -> None:
         table = read(tmp_path, name, content)
         assert len(table.rows) == MAX_ROWS
         assert f"{MAX_ROWS + 7} rows" in table.note
-
-
-def test_a_file_over_the_size_limit_is_refused_before_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.csv"
-    with path.open("wb") as file:
+    with (tmp_path / "a.csv").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
     monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("it was read"))
     with pytest.raises(UserError, match="5 MB"):
-        read_table(path)
+        read_table(tmp_path / "a.csv")
 
 
 # ------------------------------------------------------------------------------------------------------------ the page
@@ -134,11 +128,17 @@ def test_an_uploaded_file_offers_its_columns_and_fills_the_field(tmp_path: Path)
     assert "2 of 4 texts were taken: drawn at random, seed 1." in drawn[0][-1]
 
 
-@pytest.mark.parametrize("path", [None, "gone.csv"])
-def test_an_error_leaves_every_field_as_it_is(path: str | None) -> None:
-    *fields, note = use(path, True, 0, [1], 0, "first", 2, None)
-    assert fields == [None] * 3
-    assert 'role="alert"' in note
+def test_an_error_leaves_every_field_as_it_is(tmp_path: Path) -> None:
+    path = str(written(tmp_path, "a.csv", f"instruction,text\nTask:,One.\n{'x' * 2001},Two.\n"))
+    for chosen, column, words in (
+        (None, 0, ""),
+        ("gone.csv", 0, ""),
+        (path, 1, "a column of their own"),
+        (path, 5, "a column of their own"),
+        (path, 0, "line 3"),  # no instructions in it
+    ):
+        *fields, note = use(chosen, True, 1, [], column, "first", 10, None)
+        assert fields == [None] * 3 and words in note and 'role="alert"' in note
 
 
 INSTRUCTED = "instruction,text,topic\nTopic:,One.,x\nMood:,One.,x\n,Two.,y\nTopic:,,\n"
@@ -160,15 +160,6 @@ def test_a_column_of_instructions_fills_their_list_and_each_text_is_taken_once(t
     assert f"has 11 different instructions; the first {MAX_INSTRUCTIONS} replace" in about
 
 
-@pytest.mark.parametrize(
-    ("column", "words"), [(1, "a column of their own"), (5, "a column of their own"), (0, "line 3")]
-)
-def test_a_column_that_holds_no_instructions_changes_nothing(tmp_path: Path, column: int, words: str) -> None:
-    path = str(written(tmp_path, "a.csv", f"instruction,text\nTask:,One.\n{'x' * 2001},Two.\n"))
-    *fields, note = use(path, True, 1, [], column, "first", 10, None)
-    assert fields == [None] * 3 and words in note and 'role="alert"' in note
-
-
 def test_a_sample_is_drawn_from_all_rows_of_a_file_with_more_than_the_page_takes(tmp_path: Path) -> None:
     path = str(written(tmp_path, "a.txt", "".join(f"Text {i}.\n" for i in range(MAX_TEXTS + 5_000))))
     note, *_, limit, _, _ = show(path, False)
@@ -179,17 +170,14 @@ def test_a_sample_is_drawn_from_all_rows_of_a_file_with_more_than_the_page_takes
     assert f"{MAX_TEXTS} of {MAX_TEXTS + 5_000} texts were taken: drawn at random, seed 3." in message
 
 
-def test_a_text_that_is_too_long_is_cut_or_left_out_by_choice(tmp_path: Path) -> None:
+def test_what_is_too_long_or_has_too_many_fields_is_cut_or_left_out_by_choice(tmp_path: Path) -> None:
     path = str(written(tmp_path, "a.csv", f"text,label\nShort.,a\n{'x' * 100_000},b\nFine.,a\n"))
     *_, too_long, _ = show(path)
     assert too_long["visible"] and str(MAX_CHARACTERS) in too_long["label"]
     cut, left = (use(path, True, 0, [1], -1, "first", 10, None, choice) for choice in ("cut", "leave out"))
     assert parse_texts(cut[-2])[0] == ("Short.", "x" * MAX_CHARACTERS, "Fine.") and "cut there (line 3)" in cut[-1]
     assert parse_texts(left[-2])[0] == ("Short.", "Fine.") and "left out (line 3)" in left[-1]
-
-
-def test_rows_with_too_many_fields_are_left_out_or_kept_by_choice(tmp_path: Path) -> None:
-    path = str(written(tmp_path, "a.csv", "text,label\nOne.,x\nTwo, three.,y\nFour.,z\n"))
+    path = str(written(tmp_path, "b.csv", "text,label\nOne.,x\nTwo, three.,y\nFour.,z\n"))
     note, *_, cut_rows = show(path)
     assert cut_rows["visible"] and "left out (line 3)" in note
     assert use(path, True, 0, [1], -1, "first", 10, None)[-2] == "One.\tx\nFour.\tz"

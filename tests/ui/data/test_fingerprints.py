@@ -1,7 +1,5 @@
 """The line under each instruction: what it does to the texts, said by what was measured."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -29,16 +27,15 @@ from instructor_core.ui.server.runtime import Runtime
 TEXTS = load_examples()[0].texts
 
 
-def test_each_instruction_is_told_by_what_it_does_to_the_texts(encoder: CachedEncoder):
+def test_each_instruction_is_told_by_what_it_does_few_texts_from_how_many_on_and_many_are_sampled(
+    encoder: CachedEncoder,
+):
     instructions = ("Represent this: ", "Is the author happy or annoyed? ", "", "Do not use sentiment: ")
     nothing, mood, control, opposite = fingerprint_lines(encoder.encode, Inputs("mini", instructions, TEXTS, None))
     assert re.search(r"hardly changes anything \(\.\d\d; punctuation \.\d\d\)", nothing)
     assert re.search(r"moves the texts \.\d\d \(punctuation \.\d\d\) · like .*sentiment", mood)
     assert "control" in control
     assert "sentiment" in opposite  # by what it does, not by what it asks for
-
-
-def test_few_texts_are_told_from_how_many_on_and_many_are_sampled_once_each(encoder: CachedEncoder):
     (line,) = fingerprint_lines(encoder.encode, Inputs("mini", ("Mood: ",), ("a", "b", "a", "b"), None))
     assert "from 4 different texts on" in line
     many = [f"text {i}" for i in range(100)]

@@ -1,7 +1,5 @@
 """What is typed or pasted becomes texts, labels and instructions, and comes back as it was."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,15 +65,12 @@ def test_a_line_is_a_text_and_its_labels_after_a_tab_or_a_bar_between_spaces(
     assert parse_texts(typed) == (texts, columns)
 
 
-def test_a_line_without_a_text_is_refused_with_what_to_write():
+def test_a_line_without_a_text_is_refused_and_so_is_one_more_than_allowed_with_both_numbers():
     for typed in ("", " \t \n"):
         with pytest.raises(UserError, match="one text per line"):
             parse_texts(typed)
     with pytest.raises(UserError, match=r'Line 2 has a label and no text: got "lonely"'):
         parse_texts("one\tA\n\tlonely")
-
-
-def test_what_is_allowed_is_read_and_one_more_is_refused_with_both_numbers():
     full = [chr(97 + i % 26) * MAX_CHARACTERS for i in range(MAX_ALL_CHARACTERS // MAX_CHARACTERS)]
     for lines, more, words in (
         (list(map(str, range(MAX_TEXTS))), "x", f"{MAX_TEXTS} texts: got {MAX_TEXTS + 1}"),

@@ -1,7 +1,5 @@
 """The handlers of the left column, called with plain values: what a run yields, what the buttons do to the fields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +30,7 @@ from instructor_core.ui.page import Selected, choose_text
 from instructor_core.ui.server import run as run_module
 from instructor_core.ui.server.run import run, summary_of
 from instructor_core.ui.server.runtime import Runtime
+from tests.ui.inside import event
 
 EIGHT = ("one", "two", "three", "", "", "", "", "")
 SKIP = gr.skip()
@@ -81,10 +80,6 @@ def before(runtime: Runtime) -> Inputs:
 def start(runtime: Runtime, before: Inputs, texts: str, *instructions: str, checkpoint: str = "") -> Any:
     fields = [*instructions, *[""] * (MAX_INSTRUCTIONS - len(instructions))]
     return run(runtime, before, checkpoint or before.checkpoint_id, "", texts, len(instructions), *fields)
-
-
-def event(**data: Any) -> gr.EventData:
-    return gr.EventData(None, data)
 
 
 def nothing_but_status(step: list[Any]) -> bool:
@@ -139,16 +134,13 @@ def test_every_chip_is_a_task_that_the_bundled_checkpoint_was_tested_for():
     assert {objective for _, objective in CHIPS if objective} <= tested
 
 
-def test_unchanged_inputs_are_not_embedded_again(runtime: Runtime, before: Inputs, encoded: Counted):
+def test_only_what_is_new_is_encoded_a_text_that_occurs_twice_once_and_unchanged_inputs_not_at_all(
+    runtime: Runtime, before: Inputs, encoded: Counted
+):
     (step,) = start(runtime, before, "one\n\n two | B\nthree", " Represent  the text: ", "")
     assert nothing_but_status(step)
     assert "6 pairs · 0 new" in step[1]  # stands in the place of an error that was there
     assert encoded.pairs == []
-
-
-def test_only_what_is_new_is_encoded_and_a_text_that_occurs_twice_once(
-    runtime: Runtime, before: Inputs, encoded: Counted
-):
     *_, last = start(runtime, before, "one\none\ntwo", "Represent the text:")
     assert len(encoded.pairs) == 2
     assert "3 pairs · 2 new · 0 cached (" in last[1]
@@ -162,19 +154,15 @@ def test_only_what_is_new_is_encoded_and_a_text_that_occurs_twice_once(
         assert f"{words} cached (" in last[1]
 
 
-def test_a_mistake_in_the_inputs_leaves_the_page_as_it_is_and_says_what_to_do(runtime: Runtime, before: Inputs):
-    (step,) = start(runtime, before, " \n", "Represent the text:")
-    assert [step[0], step[2], step[3]] == [SKIP] * 3
-    assert 'role="alert"' in step[1]
-    assert "Write or paste one text per line" in step[1]
-    assert step[4] == before.checkpoint_id
-
-
-def test_a_checkpoint_that_cannot_be_had_gives_way_to_the_one_in_use(runtime: Runtime, before: Inputs):
-    for name, words in (("broken", "has no modules.json"), ("someone/else", "There is no checkpoint")):
-        *_, last = start(runtime, before, "one", "Represent the text:", checkpoint=name)
-        assert words in last[1]
-        assert (last[0], last[4]) == (SKIP, before.checkpoint_id)
+def test_a_mistake_leaves_the_page_as_it_is_and_says_what_to_do(runtime: Runtime, before: Inputs):
+    for texts, name, words in (
+        (" \n", "", "Write or paste one text per line"),
+        ("one", "broken", "has no modules.json"),
+        ("one", "someone/else", "There is no checkpoint"),
+    ):
+        *_, last = start(runtime, before, texts, "Represent the text:", checkpoint=name)
+        assert [last[0], *last[2:5]] == [SKIP] * 3 + [before.checkpoint_id]
+        assert 'role="alert"' in last[1] and words in last[1]
 
 
 def test_a_bug_is_shown_by_number_without_its_details(
@@ -202,48 +190,32 @@ def test_a_stopped_run_encodes_nothing_more_and_keeps_what_it_has(runtime: Runti
     assert len(encoded.pairs) == 20
 
 
-def test_instructions_are_added_at_the_end_until_there_are_eight():
+def test_instructions_are_added_at_the_end_up_to_eight_and_removed_in_order_but_for_the_last():
     count, *rest = add_instruction("four", 3, *EIGHT)
-    assert count == 4
+    assert (count, rest) == (4, show_rows(4, ["one", "two", "three", "four", *[""] * 4])[1:])
     assert [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 4 + [False] * 4
-    assert rest[MAX_INSTRUCTIONS:] == ["one", "two", "three", "four", "", "", "", ""]
     assert add_instruction("nine", MAX_INSTRUCTIONS, *"abcdefgh") == show_rows(8, "abcdefgh")
-
-
-def test_a_removed_instruction_leaves_the_others_in_order_and_the_last_one_stays():
     assert remove_instruction(1, 3, *EIGHT) == show_rows(2, ["one", "three", *[""] * 6])
     assert remove_instruction(0, 1, *EIGHT) == show_rows(1, EIGHT)
-
-
-def test_a_hidden_field_does_not_come_back_with_its_old_words():
-    count, *rest = remove_instruction(2, 3, *EIGHT)
+    count, *rest = remove_instruction(2, 3, *EIGHT)  # a hidden field does not come back with its old words
     assert add_instruction("", count, *rest[MAX_INSTRUCTIONS:])[-MAX_INSTRUCTIONS:] == ["one", "two", *[""] * 6]
 
 
-@pytest.mark.parametrize(
-    ("domain", "text_type", "objective", "expected"),
-    [
+def test_the_builder_writes_the_template_with_what_is_chosen():
+    for *chosen, expected in (
         ("movie", "review", "clustering by topic", "Represent the movie review for clustering by topic:"),
-        ("", "review", "clustering by topic", "Represent the review for clustering by topic:"),
         (None, None, None, "Represent the text:"),
         ("  legal ", "document", "", "Represent the legal document:"),
         ("{0}", "{text_type}", "%s", "Represent the {0} {text_type} for %s:"),
-    ],
-)
-def test_the_builder_writes_the_template_with_what_is_chosen(
-    domain: str | None, text_type: str | None, objective: str | None, expected: str
-):
-    assert build_instruction(domain, text_type, objective) == expected
+    ):
+        assert build_instruction(*chosen) == expected
 
 
-def test_filled_fields_read_back_as_the_inputs_they_came_from(before: Inputs):
+def test_filled_fields_read_back_as_the_inputs_they_came_from_and_the_summary_counts_them(before: Inputs):
     count, *rest = fill(before)
     fields, texts = rest[MAX_INSTRUCTIONS:-1], rest[-1]
     assert parse_inputs(before.checkpoint_id, fields[:count], texts) == before
     assert [row["visible"] for row in rest[:MAX_INSTRUCTIONS]] == [True] * 2 + [False] * 6
-
-
-def test_the_summary_counts_texts_and_different_labels(before: Inputs):
     assert "3 texts · 1 label<" in summary_of(before)
     assert "3 texts<" in summary_of(replace(before, labels=None))
 

@@ -1,7 +1,5 @@
 """Of texts in another language, and of texts that the window cuts, one line under their heading says so."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -47,20 +45,16 @@ def test_texts_in_another_language_are_said_to_be_so(encoder: CachedEncoder, tex
     assert "not look like English" in sentence
 
 
-@pytest.mark.parametrize("texts", [CODE, SLANG, *(example.texts for example in load_examples())])
-def test_english_of_any_kind_is_not_taken_for_another_language(encoder: CachedEncoder, texts: tuple[str, ...]):
-    assert warnings_of(encoder, *texts) == ()
-
-
-def test_no_bundled_text_is_taken_for_another_language(encoder: CachedEncoder):
-    for path in (Path(__file__).parents[3] / "assets" / "label_sets").glob("*.jsonl"):
-        texts = [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
-        assert warnings_of(encoder, *texts) == (), path.stem
-
-
-def test_among_english_texts_one_in_another_script_is_named(encoder: CachedEncoder):
-    texts = (*load_examples()[0].texts, CHINESE[0])
-    (sentence,) = warnings_of(encoder, *texts)
+def test_english_of_any_kind_is_not_taken_for_another_language_but_one_text_in_another_script_is_named(
+    encoder: CachedEncoder,
+):
+    bundled = [
+        tuple(json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines())
+        for path in (Path(__file__).parents[3] / "assets" / "label_sets").glob("*.jsonl")
+    ]
+    for texts in (CODE, SLANG, *(example.texts for example in load_examples()), *bundled):
+        assert warnings_of(encoder, *texts) == (), texts[0]
+    (sentence,) = warnings_of(encoder, *load_examples()[0].texts, CHINESE[0])
     assert sentence.startswith("1 of 17 texts (17) does not look like English")
 
 

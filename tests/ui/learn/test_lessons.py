@@ -1,7 +1,5 @@
 """A lesson cannot say what the model does not do: every step's claim is evaluated on the bundled checkpoint."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace
@@ -54,7 +52,7 @@ def test_what_a_step_claims_is_what_the_model_computes(encoder: CachedEncoder, s
         assert not re.search(r"\d[.,]\d|\d ?%", sentence), "a measured number is a slot, never typed in"
 
 
-def test_the_lessons_are_sound() -> None:
+def test_the_lessons_and_the_glossary_are_sound() -> None:
     assert 8 <= len(LESSONS) <= 12 and len({lesson.id for lesson in LESSONS}) == len(LESSONS)
     assert sum(lesson.minutes for lesson in LESSONS) <= 45
     assert all(2 <= len(lesson.steps) <= 6 for lesson in LESSONS)
@@ -81,6 +79,11 @@ def test_the_lessons_are_sound() -> None:
             columns = () if inputs.labels is None else (inputs.labels,)
             assert parse_texts(format_texts(inputs)) == (inputs.texts, columns), "they are typed into a field"
             assert inputs.instructions == tuple(map(join_ready, inputs.instructions))
+    glossary = load_glossary()
+    terms = [entry.term for entry in glossary]
+    assert len(set(terms)) == len(terms) >= 15
+    assert terms == sorted(terms, key=str.lower)
+    assert {entry.lesson for entry in glossary} <= {lesson.id for lesson in LESSONS} | {""}
 
 
 def test_what_a_lesson_sets_and_marks_is_on_the_page(demo: gr.Blocks) -> None:
@@ -93,14 +96,6 @@ def test_what_a_lesson_sets_and_marks_is_on_the_page(demo: gr.Blocks) -> None:
         if step.tab == "similarity":
             assert {"similarity.scale", "similarity.order"} <= set(step.options), f"{param.id} inherits"
         assert step.look.at in marked, param.id
-
-
-def test_glossary_terms_differ_and_lead_to_lessons() -> None:
-    glossary = load_glossary()
-    terms = [entry.term for entry in glossary]
-    assert len(set(terms)) == len(terms) >= 15
-    assert terms == sorted(terms, key=str.lower)
-    assert {entry.lesson for entry in glossary} <= {lesson.id for lesson in LESSONS} | {""}
 
 
 # Judging
@@ -117,24 +112,19 @@ def test_every_choice_is_answered_with_the_numbers_of_the_model(encoder: CachedE
         assert f"{float(units[0] @ units[2]):.3f}" in verdict.words
 
 
-def test_a_checkpoint_that_does_otherwise_makes_no_answer_wrong(small_runtime: Runtime) -> None:
+def test_no_answer_is_wrong_where_the_checkpoint_does_otherwise_or_the_texts_are_gone(
+    small_runtime: Runtime, encoder: CachedEncoder
+) -> None:
     other = small_runtime.encoder(small_runtime.checkpoints[0].id)
-    steps = [param.values[0] for param in STEPS if param.values[0].choices]
-    step = next(step for step in steps if judge(other, step, "random", 0).kind == "differs")
+    steps = [param.values[0] for param in STEPS]
+    step = next(step for step in steps if step.choices and judge(other, step, "random", 0).kind == "differs")
     assert judge(other, step, "random", 1).kind == "differs"
     assert "random does otherwise" in judge(other, step, "random", 1).words
-
-
-def test_a_step_whose_words_take_for_granted_what_is_not_so_makes_no_answer_wrong(encoder: CachedEncoder) -> None:
     content = json.loads((LESSONS_FOLDER / "01_neighbours.json").read_bytes())
-    content["steps"][0]["also"][0]["nearest"] = 3
+    content["steps"][0]["also"][0]["nearest"] = 3  # the step's words take for granted what is not so
     assert judge(encoder, read_lesson(content).steps[0], "instructor-mini", 1).kind == "differs"
-
-
-def test_a_change_that_lost_its_texts_is_not_judged(encoder: CachedEncoder) -> None:
-    step = next(param.values[0] for param in STEPS if param.values[0].solution)
-    assert judge_change(encoder, step, OWN, Selected()).kind == "not-yet"
-    assert "puts them back" in judge_change(encoder, step, OWN, Selected()).words
+    change = judge_change(encoder, next(step for step in steps if step.solution), OWN, Selected())
+    assert change.kind == "not-yet" and "puts them back" in change.words
 
 
 FREE = {lesson.id: lesson.steps[-1] for lesson in LESSONS}
@@ -172,7 +162,6 @@ def test_words_are_compared_whole_and_one_word_apart_is_one(encoder: CachedEncod
 
 def opened(runtime: Runtime, lesson: int = 0, step: int = 1) -> Place:
     place, _ = act(runtime, LESSONS, None, NOW, "open", {"lesson": LESSONS[lesson].id, "step": step})
-    assert place is not None
     return place
 
 
@@ -180,18 +169,14 @@ def scene_of(step: Step) -> Scene:
     return step.scene(OWN.checkpoint_id)
 
 
-def test_opening_a_step_sets_it_up_and_keeps_what_the_learner_had(runtime: Runtime) -> None:
+def test_opening_a_step_sets_it_up_and_leaving_gives_back_what_there_was_before_the_first(runtime: Runtime) -> None:
     place, scene = act(runtime, LESSONS, None, NOW, "open", {"lesson": "senses", "step": 2})
     step = next(lesson for lesson in LESSONS if lesson.id == "senses").steps[1]
     assert scene == scene_of(step)
     assert place is not None and place.own == NOW
     assert (scene.options or {})["similarity.scale"] == "shared", "whatever the visitor had"
-
-
-def test_leaving_a_second_lesson_gives_back_what_there_was_before_the_first(runtime: Runtime) -> None:
-    first = opened(runtime)
     playing = Scene(replace(OWN, texts=("Played.",)), "map")
-    second, _ = act(runtime, LESSONS, first, playing, "open", {"lesson": LESSONS[3].id, "step": 1})
+    second, _ = act(runtime, LESSONS, place, playing, "open", {"lesson": LESSONS[3].id, "step": 1})
     assert act(runtime, LESSONS, second, playing, "leave", {}) == (None, NOW)
 
 
@@ -239,7 +224,6 @@ EXAMPLE = replace(NOW, inputs=load_examples()[0].inputs(OWN.checkpoint_id))
 def test_a_free_task_begins_with_texts_of_ones_own_and_looks_at_what_is_selected(runtime: Runtime) -> None:
     free = LESSONS[0].steps[3]
     place, scene = act(runtime, LESSONS, opened(runtime, step=3), scene_of(LESSONS[0].steps[2]), "next", {})
-    assert place is not None and scene is not None
     assert (scene.inputs, scene.selected, scene.place) == (OWN, NOW.selected, free.tab)
     assert json.loads(bar_json(LESSONS, place))["free"] == "own"
     assert notice(runtime, LESSONS, place, OWN, NOW.selected) is place
@@ -263,7 +247,6 @@ def test_a_free_task_begins_with_texts_of_ones_own_and_looks_at_what_is_selected
 
 def test_what_is_written_in_a_free_task_is_never_lost(runtime: Runtime) -> None:
     place, scene = act(runtime, LESSONS, None, EXAMPLE, "open", {"lesson": LESSONS[0].id, "step": 4})
-    assert scene is not None
     mine = replace(scene, inputs=replace(scene.inputs, texts=("Written just now.", "And this.")), selected=Selected())
     back, before = act(runtime, LESSONS, place, mine, "back", {})
     assert before == scene_of(LESSONS[0].steps[2])
@@ -274,19 +257,16 @@ def test_what_is_written_in_a_free_task_is_never_lost(runtime: Runtime) -> None:
     assert act(runtime, LESSONS, place, replace(mine, inputs=EXAMPLE.inputs), "leave", {}) == (None, EXAMPLE)
 
 
-@pytest.mark.parametrize(
-    ("action", "event"),
-    [
-        ("open", {"lesson": "nowhere"}),
-        ("answer", {"choice": 99}),
-        ("answer", {}),
-        ("solve", {}),
-        ("dance", {}),
-    ],
-)
-def test_an_event_that_makes_no_sense_changes_nothing(runtime: Runtime, action: str, event: dict[str, object]) -> None:
+def test_an_event_that_makes_no_sense_changes_nothing_and_a_link_leads_into_the_lesson_whatever_step_it_names(
+    runtime: Runtime,
+) -> None:
     place = opened(runtime)
-    assert act(runtime, LESSONS, place, NOW, action, event) == (place, None)
+    for action in ("open nowhere", "answer 99", "answer", "solve", "dance"):
+        name, _, value = action.partition(" ")
+        event = {"lesson": value} if name == "open" else {"choice": int(value)} if value else {}
+        assert act(runtime, LESSONS, place, NOW, name, event) == (place, None)
+    for step, expected in ((2, 1), (-5, 0), (99, 3), ("x", 0), (None, 0)):
+        assert find(LESSONS, LESSONS[0].id, step) == (0, expected)
 
 
 def test_what_goes_wrong_is_said_in_the_bar(runtime: Runtime, demo: gr.Blocks, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,8 +277,3 @@ def test_what_goes_wrong_is_said_in_the_bar(runtime: Runtime, demo: gr.Blocks, m
     now = (OWN, Selected(), "tokens", None, *stage_of(demo).options)
     updates = handler(demo, "handle")(gr.EventData(None, {"action": "next"}), opened(runtime), *now)
     assert sum("Too many wait" in str(value) for value in updates.values()) == 2  # the bar, and the place behind it
-
-
-def test_a_link_leads_into_the_lesson_whatever_step_it_names() -> None:
-    for step, expected in ((2, 1), (-5, 0), (99, 3), ("x", 0), (None, 0)):
-        assert find(LESSONS, LESSONS[0].id, step) == (0, expected)

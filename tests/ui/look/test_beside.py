@@ -1,8 +1,7 @@
 """Two checkpoints side by side: chosen in the menu, embedded in one run, drawn in pairs, decided apart."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from instructor_core.analysis.numbers import share
 from instructor_core.hub import Checkpoint, local_checkpoint
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.data.worksheet import Printer, scene_sheet
-from instructor_core.ui.look import projection
+from instructor_core.ui.demo import build_demo
 from instructor_core.ui.look.canvas import Context, Drawing, draw
 from instructor_core.ui.look.views import VIEWS
 from instructor_core.ui.page import Selected
@@ -28,22 +27,11 @@ from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request
+from tests.ui.inside import options_of
 
 TEXTS = tuple(f"{word} number {i}" for i in range(6) for word in ("soup", "rain"))
 LABELS = ("food", "weather") * 6
-OPTIONS: dict[str, Any] = {
-    "similarity.scale": "percentile",
-    "similarity.order": "auto",
-    "similarity.first": 0,
-    "similarity.second": 1,
-    "map.fitted": None,
-    "tokens.order": "index",
-    "tokens.n_dimensions": 16,
-    "explain.by": "word",
-    "explain.layer": 0,
-    "explain.second_instruction": 1,
-    **{f"map.{name}": value for name, value in projection.DEFAULTS.items()},
-}
+Draw = Callable[..., Drawing]
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +47,18 @@ def inputs(runtime: Runtime) -> Inputs:
     return Inputs(first, ("Topic: ", "Mood: "), TEXTS, LABELS, beside_id=second)
 
 
-def drawn(runtime: Runtime, inputs: Inputs, tab: str, name: str = "", **options: Any) -> Drawing:
-    view = next(view for view in VIEWS if view.tab == tab and name in ("", view.name))
-    return draw(view, Context(runtime, inputs, Selected(), {**OPTIONS, **options}))
+@pytest.fixture(scope="module")
+def options(runtime: Runtime) -> dict[str, Any]:
+    return {**options_of(build_demo(runtime)), "map.fitted": None, "explain.second_instruction": 1}
+
+
+@pytest.fixture(scope="module")
+def drawn(options: dict[str, Any]) -> Draw:
+    def draw_it(runtime: Runtime, inputs: Inputs, tab: str, name: str = "") -> Drawing:
+        view = next(view for view in VIEWS if view.tab == tab and name in ("", view.name))
+        return draw(view, Context(runtime, inputs, Selected(), options))
+
+    return draw_it
 
 
 def started(runtime: Runtime, before: Inputs, choice: str, texts: str = "\n".join(TEXTS)) -> RunStep:
@@ -95,10 +92,11 @@ def test_one_run_embeds_under_both_and_a_mistake_leaves_the_page_as_it_is(
 
 
 @pytest.mark.parametrize("view", [view for view in VIEWS if view.of_two], ids=lambda view: f"{view.tab} {view.name}")
-def test_views_of_two_show_the_figures_of_each_in_pairs(runtime: Runtime, inputs: Inputs, view: Any) -> None:
+def test_views_of_two_show_the_figures_of_each_in_pairs(
+    runtime: Runtime, inputs: Inputs, drawn: Draw, view: Any
+) -> None:
     first, second = (drawn(runtime, one, view.tab, view.name).panels for one in inputs.runs)
     both = drawn(runtime, inputs, view.tab, view.name).panels
-    assert first is not None and second is not None and both is not None
     assert [panel.title for panel in both.panels] == [panel.title for panel in first.panels for _ in (0, 1)]
     names = [panel.subtitle.split(" · ")[0] for panel in both.panels]
     assert names == [inputs.checkpoint_id, inputs.beside_id] * len(first.panels)
@@ -114,24 +112,23 @@ def test_views_of_two_show_the_figures_of_each_in_pairs(runtime: Runtime, inputs
     json.loads(both.to_json())
 
 
-def test_the_second_map_is_turned_onto_the_first_and_texts_have_one_order(runtime: Runtime, inputs: Inputs) -> None:
+def test_the_second_map_is_turned_onto_the_first_and_texts_have_one_order(
+    runtime: Runtime, inputs: Inputs, drawn: Draw
+) -> None:
     twins = replace(inputs, beside_id="twin")
     maps = drawn(runtime, twins, "map").panels
-    assert maps is not None
     for a, b in zip(maps.panels[::2], maps.panels[1::2], strict=True):
         np.testing.assert_allclose(a.figure.data[0].x, b.figure.data[0].x, atol=1e-4)
     without = replace(inputs, labels=None)
     matrices = drawn(runtime, without, "similarity", "matrices").panels
-    assert matrices is not None
     assert len({tuple(panel.figure.data[0].meta["rows"]) for panel in matrices.panels}) == 1
 
 
 def test_many_instructions_are_cut_and_other_views_are_of_the_first_and_both_say_so(
-    runtime: Runtime, inputs: Inputs
+    runtime: Runtime, inputs: Inputs, drawn: Draw
 ) -> None:
     many = replace(inputs, instructions=tuple(f"Topic {k}: " for k in range(6)))
     drawing = drawn(runtime, many, "nearest")
-    assert drawing.panels is not None
     assert [panel.instruction for panel in drawing.panels.panels] == [k for k in range(4) for _ in "AB"]
     assert "Panels show instructions A to D of 6; the line below counts all." in drawing.note
     assert any("of weights" in sentence for sentence in drawing.note)
@@ -151,8 +148,8 @@ def test_the_line_below_says_how_far_the_checkpoints_agree(runtime: Runtime, inp
     assert "at least 3 texts" in describe_nearest(runtime, replace(inputs, texts=TEXTS[:2], labels=None))
 
 
-def test_on_paper_both_are_named_and_compared(runtime: Runtime, inputs: Inputs) -> None:
-    sheet = scene_sheet(Printer(runtime, OPTIONS, ""), Scene(inputs, "map"))
+def test_on_paper_both_are_named_and_compared(runtime: Runtime, inputs: Inputs, options: dict[str, Any]) -> None:
+    sheet = scene_sheet(Printer(runtime, options, ""), Scene(inputs, "map"))
     assert f"Computed with {inputs.checkpoint_id} and {inputs.beside_id}." in sheet
     assert sheet.count("<svg") >= 4 and "of triplets flipped" in sheet
 

@@ -1,7 +1,5 @@
 """Thousands of texts: what is sent stays small, what is computed stays bounded, and samples are seeded and said."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +25,8 @@ from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.comparison import ScoreBook
 from instructor_core.ui.trial.request import Request
 from instructor_core.ui.trial.search import MAX_QUERIES, search
-from tests.ui.look.test_tabs import event, similar
+from tests.ui.inside import event
+from tests.ui.look.test_tabs import similar
 from tests.ui.stages import holding
 
 LABELS = ("good", "bad", "rare")
@@ -62,7 +61,7 @@ def test_menus_of_texts_list_the_first_ones_and_the_chosen_ones() -> None:
     assert len(text_choices(many(10), 20)) == 10
 
 
-def test_more_texts_than_a_matrix_takes_are_drawn_as_blocks_and_in_words() -> None:
+def test_more_texts_than_a_matrix_takes_are_drawn_and_compared_as_blocks_and_in_words() -> None:
     inputs = many(MAX_TEXTS)
     grid = grid_of_many(inputs)
     note, payload = similar(holding(grid), inputs)
@@ -76,18 +75,14 @@ def test_more_texts_than_a_matrix_takes_are_drawn_as_blocks_and_in_words() -> No
     order = np.argsort(-(unit @ unit[9]), kind="stable")
     assert list(near.panels[1].figure.data[0].customdata) == [int(i) for i in order if i != 9][:20]
     assert "Groups are the 3 labels" in note
-
-
-@pytest.mark.parametrize(("view", "key"), [("difference", "B-A"), ("cross", "BxA")])
-def test_two_instructions_of_many_texts_are_compared_block_by_block(view: str, key: str) -> None:
     inputs = many(500, labels=False)
     grid = grid_of_many(inputs)
-    note, payload = similar(holding(grid), inputs, view=view, first=1, second=0)
-    (panel,) = json.loads(payload)["panels"]
-    assert panel["key"] == key
     n_groups = len(grid_groups(grid).names)
-    assert np.shape(panel["figure"]["data"][0]["z"]) == (n_groups, n_groups) and n_groups > 1
-    assert f"groups are {n_groups} k-means clusters under A" in note
+    for view, key in (("difference", "B-A"), ("cross", "BxA")):
+        note, payload = similar(holding(grid), inputs, view=view, first=1, second=0)
+        (panel,) = json.loads(payload)["panels"]
+        assert panel["key"] == key and f"groups are {n_groups} k-means clusters under A" in note
+        assert np.shape(panel["figure"]["data"][0]["z"]) == (n_groups, n_groups) and n_groups > 1
 
 
 def test_a_click_on_a_near_text_compares_it_with_the_one_that_was_asked_about() -> None:
@@ -98,7 +93,7 @@ def test_a_click_on_a_near_text_compares_it_with_the_one_that_was_asked_about() 
     assert similarity.select(block, inputs, Selected(9, 1, 0), "matrices") == Selected(9, 1, 0)
 
 
-def test_a_sample_is_seeded_keeps_two_of_each_label_and_says_so() -> None:
+def test_a_sample_is_seeded_keeps_two_of_each_label_says_so_and_its_points_are_those_of_the_run() -> None:
     inputs = many(3000)
     chosen = sample(inputs, 50, each_label=True)
     assert chosen == sample(inputs, 50, each_label=True)
@@ -106,17 +101,12 @@ def test_a_sample_is_seeded_keeps_two_of_each_label_and_says_so() -> None:
     assert chosen.inputs.texts == tuple(f"text {row}" for row in chosen.rows)
     assert {3, 2999} <= set(chosen.rows)
     assert chosen.sentences == ("A sample of 50 of 3000 texts was taken (seed 42, 2 of each label among them).",)
-    whole = sample(inputs, 3000)
-    assert whole.inputs is inputs and whole.sentences == ()
-
-
-def test_points_of_a_sample_are_those_of_the_run() -> None:
-    inputs = many(600)
-    chosen = sample(inputs, 20)
     linked = relinked(nearest.draw(grid_of_many(chosen.inputs), Selected()), chosen, inputs.texts)
     for panel in json.loads(linked.to_json())["panels"]:
         points = panel["figure"]["data"][0]["customdata"]
-        assert [linked.items[i] for i in points] == [inputs.texts[i] for i in points] and len(points) == 19
+        assert [linked.items[i] for i in points] == [inputs.texts[i] for i in points] and len(points) == 20
+    whole = sample(inputs, 3000)
+    assert whole.inputs is inputs and whole.sentences == ()
 
 
 @pytest.fixture(scope="module")
@@ -125,15 +115,12 @@ def runtime(checkpoint_a: Path) -> Runtime:
     return Runtime((entry,), device="cpu")
 
 
-def test_the_leaderboard_of_many_texts_takes_a_sample_and_says_so(
+def test_of_many_texts_test_takes_a_sample_and_says_so_and_too_many_queries_are_refused(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparison, "MAX_LABELLED", 30)
     finding = finished(compare_instructions(runtime, ScoreBook(), many(90), Request()))
     assert finding.sentences[-1].startswith("A sample of 30 of 90 texts was taken")
-
-
-def test_too_many_queries_are_refused(runtime: Runtime) -> None:
     queries = "\n".join(f"query {i}" for i in range(MAX_QUERIES + 1))
     with pytest.raises(UserError, match=r"At most 100 queries.*got 101"):
         next(search(runtime, ScoreBook(), many(10), Request(queries=queries)))

@@ -1,7 +1,5 @@
 """Similarity, Map and Tokens from plain values: the figures hold the encoder's numbers, the notes say the rest."""
 
-from __future__ import annotations
-
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +24,7 @@ from instructor_core.ui.look.views import VIEWS, view_of
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene.selection import describe_nearest, describe_selection, describe_why
 from instructor_core.ui.server.runtime import MAX_GRIDS, Runtime
+from tests.ui.inside import event
 from tests.ui.stages import draw, holding
 
 TEXTS = ("Cold soup.", "Fine soup.", "A slow film.", "A fine film.", "The phone broke.", "A fine phone.")
@@ -55,13 +54,8 @@ def matrices(payload: str) -> dict[str, NDArray[np.float64]]:
     return {panel["key"]: np.array(panel["figure"]["data"][0]["z"]) for panel in panels}
 
 
-def event(**values: Any) -> gr.EventData:
-    return gr.EventData(None, values)
-
-
 def shown(drawing: Drawing) -> tuple[str, str]:
     """The note and the payload of a drawing."""
-    assert drawing.panels is not None
     return note(*drawing.note), drawing.panels.to_json()
 
 
@@ -75,18 +69,8 @@ def tokens_of(
 ) -> tuple[str, str, str]:
     options = {"order": order, "n_dimensions": n_dimensions}
     drawing = draw(runtime, inputs, Selected(row, 0, 0), "tokens", view, options)
-    assert drawing.rows is not None
     words, payload = shown(drawing)
     return words, drawing.rows.to_json(), payload
-
-
-def test_each_instruction_has_a_matrix_of_its_cosines(runtime: Runtime, inputs: Inputs, unit: NDArray[np.float32]):
-    words, payload = similar(runtime, inputs)
-    drawn = matrices(payload)
-    assert list(drawn) == ["A", "B", "C"]
-    for k, matrix in enumerate(drawn.values()):
-        np.testing.assert_allclose(matrix, unit[k] @ unit[k].T, atol=1e-3)
-    assert "compare cells with each other" in words
 
 
 def test_two_instructions_are_subtracted_crossed_or_compared_on_the_same_texts(
@@ -122,10 +106,13 @@ def test_one_text_under_one_instruction_is_drawn_everywhere(runtime: Runtime, in
     assert json.loads(tokens_of(runtime, alone, 0, "dimensions", "seriation", 8)[2])["panels"]
 
 
-def test_the_selected_texts_stand_beside_the_figure_with_their_labels(inputs: Inputs):
+def test_the_selected_texts_stand_beside_the_figure_with_their_labels_and_inside_a_shorter_run(inputs: Inputs):
     line = describe_selection(inputs, Selected(2, 5, 0))
     assert line.index("<b>3</b>") < line.index("A slow film.") < line.index("<i>bad</i>") < line.index("<b>6</b>")
     assert line.index("<b>6</b>") < line.index("A fine phone.") < line.index("<i>good</i>")
+    shorter = parse_inputs(inputs.checkpoint_id, [""], "one\ntwo")
+    assert Selected(5, 4, 2).within(shorter) == Selected(1, 1, 0)
+    assert Selected(1, 0, 0).within(shorter) == Selected(1, 0, 0)
 
 
 def test_the_card_says_why_two_texts_are_alike_under_each_instruction(
@@ -168,25 +155,13 @@ def mapped(runtime: Runtime, inputs: Inputs, **options: Any) -> tuple[str, str]:
     return shown(draw(runtime, inputs, Selected(), "map", "map", MAP | options))
 
 
-def test_every_text_is_one_point_under_each_instruction(runtime: Runtime, inputs: Inputs):
-    assert '"scatter3d"' in mapped(runtime, inputs, n_components=3)[1]
-    panels = json.loads(mapped(runtime, inputs)[1])["panels"]
-    assert [panel["key"] for panel in panels] == ["A", "B", "C"]
-    for panel in panels:
-        traces = panel["figure"]["data"]
-        assert sorted(item for trace in traces for item in trace["customdata"]) == list(range(len(TEXTS)))
-        assert [trace["name"] for trace in traces] == ["bad", "good"]
-
-
 def test_the_map_says_when_it_takes_pca_instead_of_umap_and_why(runtime: Runtime, inputs: Inputs):
     words, payload = mapped(runtime, inputs, method="umap")
     assert "PCA is used: UMAP needs" in words
     assert "mean nothing" in words
     assert "% of variance" in json.loads(payload)["panels"][0]["subtitle"]
-
-
-def test_what_umap_alone_reads_lays_no_pca_out_again():
-    for name, value in {"n_neighbors": 30, "min_dist": 0.8, "random_state": 7}.items():
+    assert '"scatter3d"' in mapped(runtime, inputs, n_components=3)[1]
+    for name, value in {"n_neighbors": 30, "min_dist": 0.8, "random_state": 7}.items():  # which PCA does not read
         assert settings_of(MAP | {name: value}) == settings_of(MAP)
         for method in ("umap", "auto"):
             assert settings_of(MAP | {"method": method, name: value}) != settings_of(MAP | {"method": method})
@@ -239,12 +214,6 @@ def test_a_text_beyond_the_window_shows_what_is_cut_and_how_much_is_drawn(runtim
     assert matrices(payload)["A"].shape[0] == tokens.MAX_TOKENS
 
 
-def test_a_selection_stays_inside_a_shorter_run(inputs: Inputs):
-    shorter = parse_inputs(inputs.checkpoint_id, [""], "one\ntwo")
-    assert Selected(5, 4, 2).within(shorter) == Selected(1, 1, 0)
-    assert Selected(1, 0, 0).within(shorter) == Selected(1, 0, 0)
-
-
 def test_the_latest_runs_keep_their_grids_and_look_nothing_up_again(checkpoint_a: Path, inputs: Inputs):
     runtime = Runtime((local_checkpoint(checkpoint_a),), device="cpu")
     first = runtime.grid(inputs)
@@ -264,7 +233,7 @@ def test_every_view_has_a_name_of_its_own_within_its_tab() -> None:
     assert all(use.startswith(f"{view.tab}.") for view in VIEWS for use in view.uses)
 
 
-def test_what_many_look_at_is_drawn_once_while_they_wait_and_errors_are_not_kept() -> None:
+def test_what_many_look_at_is_drawn_once_under_a_key_of_its_own_and_errors_are_not_kept() -> None:
     gallery, began, go, made = Gallery(), Event(), Event(), []
 
     def make() -> list[str | None]:
@@ -282,6 +251,21 @@ def test_what_many_look_at_is_drawn_once_while_they_wait_and_errors_are_not_kept
     with pytest.raises(ZeroDivisionError):
         gallery.get("other", lambda: [str(1 // 0)])
     assert gallery.get("other", lambda: ["mended"]) == ["mended"]
+    values = [
+        1,
+        "1",
+        None,
+        [1, 2],
+        [2, 1],
+        [[1], 2],
+        {"a": [1]},
+        {"a": [2]},
+        ("pca", {"k": 1}),
+        np.arange(2),
+        gr.skip(),
+    ]
+    assert len({frozen(value) for value in values}) == len(values)
+    assert frozen([1, {"a": [2]}]) == frozen((1, {"a": (2,)}))
 
 
 def test_drawings_go_that_nobody_asked_for_lately() -> None:
@@ -296,21 +280,3 @@ def test_drawings_go_that_nobody_asked_for_lately() -> None:
     gallery.get("large", lambda: ["more than it holds"])
     asked("b")
     assert made.count("b") == 3
-
-
-def test_any_value_of_an_option_is_a_key_of_its_own() -> None:
-    values = [
-        1,
-        "1",
-        None,
-        [1, 2],
-        [2, 1],
-        [[1], 2],
-        {"a": [1]},
-        {"a": [2]},
-        ("pca", {"k": 10}),
-        np.arange(2),
-        gr.skip(),
-    ]
-    assert len({frozen(value) for value in values}) == len(values)
-    assert frozen([1, {"a": [2]}]) == frozen((1, {"a": (2,)}))

@@ -1,7 +1,5 @@
 """A draft from a browser shows the page as it was, and anything else changes nothing."""
 
-from __future__ import annotations
-
 import json
 
 import gradio as gr
@@ -56,11 +54,20 @@ def test_a_draft_is_shown_as_the_scene_of_its_fields(stage: Stage) -> None:
         assert updates[component] == shown[component]
 
 
-def test_what_is_not_valid_yet_comes_back_as_it_was_typed(stage: Stage) -> None:
+def test_what_is_not_valid_yet_comes_back_as_it_was_typed_and_what_is_no_draft_changes_nothing(stage: Stage) -> None:
     for texts in ("", " \n ", "\tlabel without a text"):
         updates = restore(stage, KEPT | {"texts": texts, "scene": FORM}, PLACES)
         assert fields(updates, stage) == [2, "A:", *[""] * (MAX_INSTRUCTIONS - 1), texts]
         assert updates[stage.page.active] == "map" and updates[stage.page.selected] == Selected(1, 0, 1)
+    for wrong in (
+        {"instructions": ["i"] * (MAX_INSTRUCTIONS + 1)},
+        {"instructions": []},
+        {"texts": None},
+        {"scene": "x"},
+    ):
+        assert restore(stage, KEPT | wrong, PLACES) == {stage.line: gr.skip()} == restore(stage, "text", PLACES)
+    for label in ("huge", "", "mini"):
+        assert restore(stage, KEPT | {"checkpoint": label}, PLACES)[stage.checkpoint] == INPUTS.checkpoint_id
 
 
 def test_the_browser_is_told_what_a_draft_needs_beside_the_fields() -> None:
@@ -70,18 +77,6 @@ def test_the_browser_is_told_what_a_draft_needs_beside_the_fields() -> None:
         build_draft(stage, places=PLACES)
     told = json.loads(handler(demo, "form")(INPUTS, Selected(1, 0, 1), "map", None, "pca", None))
     assert told == FORM == form_of(Scene(INPUTS, "map", Selected(1, 0, 1), {"map.method": "pca"}))
-
-
-def test_a_checkpoint_that_is_not_in_the_menu_is_left_as_it_is(stage: Stage) -> None:
-    for label in ("huge", "", "mini"):
-        assert restore(stage, KEPT | {"checkpoint": label}, PLACES)[stage.checkpoint] == INPUTS.checkpoint_id
-
-
-@pytest.mark.parametrize(
-    "change", [{"instructions": ["i"] * (MAX_INSTRUCTIONS + 1)}, {"instructions": []}, {"texts": None}, {"scene": "x"}]
-)
-def test_what_is_no_draft_changes_nothing(stage: Stage, change: dict[str, object]) -> None:
-    assert restore(stage, KEPT | change, PLACES) == {stage.line: gr.skip()} == restore(stage, "text", PLACES)
 
 
 @given(st.text(st.characters(categories=["Cs", "L", "Cc"])), st.dictionaries(st.sampled_from([*FORM]), JSON))

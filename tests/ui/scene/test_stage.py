@@ -1,9 +1,8 @@
 """A link, a file or an example sets up the whole page, with no option that the page does not offer."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -19,32 +18,25 @@ from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import decode_scene, encode_scene, read_scene_file
 from instructor_core.ui.scene.link_menu import space_id
 from instructor_core.ui.scene.options import MAX_TYPED, TabOption, takes
-from instructor_core.ui.scene.stage import Stage, Words, words_about
+from instructor_core.ui.scene.stage import Stage, Updates, Words, words_about
 from instructor_core.ui.server.runtime import Runtime
 from tests.ui.inside import handler, stage_of
 from tests.ui.scene.test_link import KNOWN, SCENE, link_to
 from tests.ui.stages import INPUTS, small_stage
 
 
-@pytest.mark.parametrize(
-    ("component", "good", "bad"),
-    [
-        (lambda: gr.Radio([("UMAP", "umap"), ("PCA", "pca")]), ["umap", "pca"], ["UMAP", "", None, 1, True]),
-        (lambda: gr.Dropdown([("A", 0), ("B", 1)]), [0, 1], [2, "0", False, None]),
-        (lambda: gr.Slider(2, 50), [2, 50, 7.5], [1, 51, 10**400, float("nan"), True, "7", None]),
-        (lambda: gr.Number(minimum=0), [0, 10**9], [-1, "1", None]),
-        (gr.Checkbox, [True, False], [0, 1, "true", None]),
-        (gr.Textbox, ["", "One.\nTwo."], [1, None, "x" * (MAX_TYPED + 1)]),
-        (gr.HTML, [], ["<b>", 1]),
-    ],
-)
-def test_an_option_is_restored_only_to_a_value_that_it_offers(component: Any, good: list[Any], bad: list[Any]) -> None:
-    made = component()
-    assert all(takes(made, value) for value in good)
-    assert not any(takes(made, value) for value in bad)
-
-
-def test_a_menu_takes_the_instructions_of_its_run_and_a_slider_the_end_of_the_checkpoint() -> None:
+def test_an_option_is_restored_only_to_a_value_that_it_or_its_run_offers() -> None:
+    for made, good, bad in (
+        (gr.Radio([("UMAP", "umap"), ("PCA", "pca")]), ["umap", "pca"], ["UMAP", "", None, 1, True]),
+        (gr.Dropdown([("A", 0), ("B", 1)]), [0, 1], [2, "0", False, None]),
+        (gr.Slider(2, 50), [2, 50, 7.5], [1, 51, 10**400, float("nan"), True, "7", None]),
+        (gr.Number(minimum=0), [0, 10**9], [-1, "1", None]),
+        (gr.Checkbox(), [True, False], [0, 1, "true", None]),
+        (gr.Textbox(), ["", "One.\nTwo."], [1, None, "x" * (MAX_TYPED + 1)]),
+        (gr.HTML(), [], ["<b>", 1]),
+    ):
+        assert all(takes(made, value) for value in good)
+        assert not any(takes(made, value) for value in bad)
     menu = TabOption(gr.Dropdown([("A", 0)]), names_instruction=True)
     update = menu.restored(1, INPUTS)
     assert update is not None and update["value"] == 1 and len(update["choices"]) == 2
@@ -61,14 +53,9 @@ def built() -> tuple[gr.Blocks, Stage]:
     return demo, small_stage(demo)
 
 
-class FakeRequest:
-    def __init__(self, **parameters: str) -> None:
-        self.query_params = parameters
-
-
 def test_a_link_sets_up_the_whole_page_and_runs_it(built: tuple[gr.Blocks, Stage]) -> None:
     demo, stage = built
-    updates = handler(demo, "from_address")(FakeRequest(s=encode_scene(SCENE)))
+    updates = opened(demo, s=encode_scene(SCENE))
     assert set(updates) <= set(stage.components)
     assert updates[stage.checkpoint] == "instructor-mini"
     assert updates[stage.sidebar.count] == 2
@@ -84,7 +71,7 @@ def test_a_link_sets_up_the_whole_page_and_runs_it(built: tuple[gr.Blocks, Stage
 def test_options_that_the_page_does_not_offer_are_left_aside_with_one_note(built: tuple[gr.Blocks, Stage]) -> None:
     demo, stage = built
     options = {"map.method": "<img src=x onerror=alert(1)>", "__proto__": 1, "map.center": True, "list": [1]}
-    updates = handler(demo, "from_address")(FakeRequest(s=link_to(options=options)))
+    updates = opened(demo, s=link_to(options=options))
     assert updates[stage.options["map.method"].component] == "umap"
     assert updates[stage.options["map.center"].component] is True
     message = updates[stage.line]
@@ -100,6 +87,12 @@ def test_a_scene_inherits_no_option_unless_it_leaves_all_as_they_are(built: tupl
     assert not {method, center} & set(stage.show(Scene(INPUTS, "map", options=None)))
 
 
+def opened(demo: gr.Blocks, **query: str) -> Updates:
+    """What the page does when it is opened with an address."""
+    updates: Updates = handler(demo, "from_address")(SimpleNamespace(query_params=query))
+    return updates
+
+
 def another(component: Any) -> Any:
     """A value that a component takes and does not begin with."""
     if isinstance(component, gr.Checkbox):
@@ -112,21 +105,16 @@ def another(component: Any) -> Any:
     return lowest if component.value != lowest else lowest + 1
 
 
-def page_options(demo: gr.Blocks) -> dict[str, Any]:
-    """The options of a page in the order of the link, by name."""
-    return {name: option.component for name, option in stage_of(demo).options.items()}
-
-
 def test_the_options_of_every_tab_come_back_on_another_server(demo: gr.Blocks) -> None:
     """Two pages, built one after the other, share nothing but the link."""
     first, second = demo, build_demo(Runtime(CHECKPOINTS, device="cpu"))
-    typed = {name: another(component) for name, component in page_options(first).items()}
+    typed = {name: another(option.component) for name, option in stage_of(first).options.items()}
     inputs = Inputs(CHECKPOINTS[0].id, ("Represent the text: ", ""), ("One.", "Two."), ("a", "b"))
     text, message = handler(first, "link")(inputs, Selected(1, 0, 1), "lab", None, *typed.values())
     assert message == "" and len(typed) > 20
-    restored = handler(second, "from_address")(FakeRequest(s=text))
-    for name, component in page_options(second).items():
-        value = restored[component]
+    restored = opened(second, s=text)
+    for name, option in stage_of(second).options.items():
+        value = restored[option.component]
         assert (value["value"] if isinstance(value, dict) else value) == typed[name], name
     note = next(value for value in restored.values() if isinstance(value, str) and "Restored" in value)
     assert "left aside" not in note
@@ -134,8 +122,8 @@ def test_the_options_of_every_tab_come_back_on_another_server(demo: gr.Blocks) -
 
 def test_without_a_link_or_with_a_broken_one_nothing_changes_but_the_message(built: tuple[gr.Blocks, Stage]) -> None:
     demo, stage = built
-    assert handler(demo, "from_address")(FakeRequest()) == {stage.line: gr.skip()}
-    updates = handler(demo, "from_address")(FakeRequest(s="<img src=x onerror=alert(1)>"))
+    assert opened(demo) == {stage.line: gr.skip()}
+    updates = opened(demo, s="<img src=x onerror=alert(1)>")
     assert set(updates) == {stage.line}
     assert 'role="alert"' in updates[stage.line] and "<img" not in updates[stage.line]
     assert "secret" not in str(handler(demo, "from_file")("/secret/path"))  # nobody's fault, and no detail

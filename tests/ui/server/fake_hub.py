@@ -1,7 +1,5 @@
 """A small Hugging Face Hub on this machine: one public repository, served slowly enough for progress to be seen."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

@@ -1,7 +1,5 @@
 """A visitor who goes away in the middle of a run gives its place in the queue back, over a real connection."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator

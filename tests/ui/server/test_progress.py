@@ -1,7 +1,5 @@
 """A line of progress says how far a request is, and with how many others it shares the model."""
 
-from __future__ import annotations
-
 import re
 
 from instructor_core.cache import Progress

@@ -1,7 +1,5 @@
 """Checkpoints are loaded from the registry alone, once for all who ask, and a few at a time."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -50,7 +48,9 @@ def test_a_checkpoint_is_loaded_once_and_its_embeddings_are_those_of_the_encoder
     np.testing.assert_allclose(runtime.grid(inputs).embeddings, expected, atol=1e-5)
 
 
-def test_the_checkpoint_used_longest_ago_leaves_the_memory_first(checkpoint_a: Path):
+def test_the_checkpoint_used_longest_ago_leaves_the_memory_before_another_is_loaded(
+    checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoints = tuple(Checkpoint(f"copy-{i}", str(checkpoint_a)) for i in range(MAX_LOADED + 1))
     runtime = Runtime(checkpoints, device="cpu")
     first = runtime.encoder("copy-0")
@@ -60,9 +60,6 @@ def test_the_checkpoint_used_longest_ago_leaves_the_memory_first(checkpoint_a: P
     runtime.encoder(f"copy-{MAX_LOADED}")
     loaded = [checkpoint.id for checkpoint in checkpoints if runtime.is_loaded(checkpoint.id)]
     assert loaded == ["copy-0", f"copy-{MAX_LOADED}"]
-
-
-def test_a_checkpoint_makes_room_before_another_is_loaded(checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch):
     runtime = Runtime(tuple(Checkpoint(f"copy-{i}", str(checkpoint_a)) for i in range(MAX_LOADED + 2)), device="cpu")
     in_memory: list[int] = []
     load = runtime._load

@@ -1,7 +1,5 @@
 """Environment variables and the command line set what they say, and a wrong value is explained before anything runs."""
 
-from __future__ import annotations
-
 import gc
 import logging
 import re
@@ -22,9 +20,11 @@ from instructor_core.ui.server.settings import VARIABLES, Settings, read_setting
 ROOT = Path(__file__).parents[3]
 
 
-def test_nothing_set_means_the_defaults() -> None:
-    assert read_settings({}) == Settings()
-    assert read_settings(dict.fromkeys(VARIABLES, " ")) == Settings()
+def test_nothing_set_means_the_defaults_and_the_readme_lists_every_variable_with_its_meaning() -> None:
+    assert read_settings({}) == Settings() == read_settings(dict.fromkeys(VARIABLES, " "))
+    readme = (ROOT / "instructor_core" / "ui" / "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `((?:INSTRUCTOR|GRADIO)_\w+)` \| (.*) \|$", readme, flags=re.MULTILINE))
+    assert listed == VARIABLES
 
 
 def test_every_variable_is_honoured(tmp_path: Path) -> None:
@@ -76,29 +76,21 @@ def test_a_second_checkpoint_stands_beside_the_first_under_a_name_of_its_own(tmp
         with_comparison(Settings(), "instructor-mini")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
+def test_a_wrong_value_is_explained_a_misspelt_variable_reported_and_the_cores_of_a_space_bound_the_threads(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name, value, words in (
         ("GRADIO_SERVER_PORT", "http", "GRADIO_SERVER_PORT is an integer from 1 to 65535: got 'http'."),
-        ("INSTRUCTOR_QUEUE_SIZE", "0", "an integer from 1 to 1000: got '0'"),
         ("INSTRUCTOR_THREADS", "9" * 5000, "an integer from 1 to 512"),
         ("INSTRUCTOR_DTYPE", "float16", "INSTRUCTOR_DTYPE is one of float32, bfloat16: got 'float16'."),
         ("INSTRUCTOR_CHECKPOINT", "instructor-huge", "a folder or one of instructor-mini, .*: got 'instructor-huge'"),
-    ],
-)
-def test_a_wrong_value_is_explained(name: str, value: str, words: str) -> None:
-    with pytest.raises(UserError, match=words) as caught:
-        read_settings({name: value})
-    assert len(str(caught.value)) < 250
-
-
-def test_a_misspelt_variable_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            read_settings({name: value})
+        assert len(str(caught.value)) < 250
     with caplog.at_level(logging.WARNING):
         read_settings({"INSTRUCTOR_CASHE_MB": "5", "INSTRUCTOR_CACHE_MB": "5"})
     assert [record.getMessage().split(" is ")[0] for record in caplog.records] == ["INSTRUCTOR_CASHE_MB"]
-
-
-def test_the_cores_of_a_space_bound_the_threads() -> None:
     assert read_settings({"SPACE_ID": "a/b", "CPU_CORES": "2"}).threads == 2
     assert read_settings({"SPACE_ID": "a/b", "CPU_CORES": "2", "INSTRUCTOR_THREADS": "5"}).threads == 5
     assert read_settings({"SPACE_ID": "a/b", "CPU_CORES": "many"}).threads is None
@@ -134,9 +126,3 @@ def test_a_port_that_is_taken_is_explained(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(serve, "prepare", lambda page: None)
         with pytest.raises(UserError, match=rf"cannot listen on 127\.0\.0\.1, port {port}: it is in use"):
             serve.launch(page, build_runtime(Settings()), host="127.0.0.1", port=port)
-
-
-def test_the_readme_lists_every_variable_with_its_meaning() -> None:
-    readme = (ROOT / "instructor_core" / "ui" / "README.md").read_text(encoding="utf-8")
-    listed = dict(re.findall(r"^\| `((?:INSTRUCTOR|GRADIO)_\w+)` \| (.*) \|$", readme, flags=re.MULTILINE))
-    assert listed == VARIABLES

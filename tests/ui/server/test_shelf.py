@@ -1,7 +1,5 @@
 """Scripts that never change are compressed once; everything else is answered by the app as ever."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,8 +1,5 @@
 """On ZeroGPU checkpoints of the hub run in functions wrapped before the start; the bundled one never does."""
 
-from __future__ import annotations
-
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,8 +18,8 @@ from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.server import zero_gpu
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.server.zero_gpu import MAX_S, START_S, count_tokens, lend, seconds
+from tests.test_project import ROOT, front_matter, pin_of, requirements
 
-ROOT = Path(__file__).parents[3]
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
 # hub-docs: docs/hub/spaces-zerogpu.md of 22 August 2026; pull request 2763 (4 September 2026) for the last two
 PYTHON_ON_ZERO_GPU = {"3.12.12", "3.10.13"}
@@ -61,11 +58,17 @@ def spaces(monkeypatch: pytest.MonkeyPatch) -> Spaces:
     return stand_in
 
 
-def test_elsewhere_nothing_is_wrapped(spaces: Spaces, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_nothing_is_wrapped_and_the_seconds_grow_with_tokens_and_weights_and_are_bounded(
+    spaces: Spaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SPACES_ZERO_GPU")
     runtime = Runtime(CHECKPOINTS)
     assert spaces.wrapped == 0
     assert runtime.place(CHECKPOINTS[0].id) == runtime.encoder(CHECKPOINTS[0].id).model.device.type
+    assert seconds(0, 0) == START_S
+    assert seconds(512, 110_000_000) == 6  # 5 + 0.44 GB / 0.5 GB/s + 2 * 110e6 * 512 / 5e12 = 5.9
+    assert seconds(50_000, 1_300_000_000) == 42  # 5 + 10.4 + 26
+    assert seconds(10**9, 1_300_000_000) == MAX_S
 
 
 def test_the_bundled_checkpoint_spends_nobodys_minutes(spaces: Spaces) -> None:
@@ -99,13 +102,6 @@ def test_every_run_of_a_hub_checkpoint_declares_the_seconds_of_its_tokens(
     assert few < seconds(*declare) <= MAX_S
 
 
-def test_the_seconds_grow_with_tokens_and_weights_and_are_bounded() -> None:
-    assert seconds(0, 0) == START_S
-    assert seconds(512, 110_000_000) == 6  # 5 + 0.44 GB / 0.5 GB/s + 2 * 110e6 * 512 / 5e12 = 5.9
-    assert seconds(50_000, 1_300_000_000) == 42  # 5 + 10.4 + 26
-    assert seconds(10**9, 1_300_000_000) == MAX_S
-
-
 def test_what_goes_wrong_on_the_gpu_is_told_in_words(checkpoint_a: Path) -> None:
     twin = InstructorModel(checkpoint_a, device="cpu")
     hub = replace(CHECKPOINTS[1], source=str(checkpoint_a))
@@ -124,8 +120,5 @@ def test_what_goes_wrong_on_the_gpu_is_told_in_words(checkpoint_a: Path) -> None
 
 
 def test_the_readme_asks_for_versions_that_zero_gpu_has() -> None:
-    head = (ROOT / "README.md").read_text(encoding="utf-8").split("---\n", 2)[1]
-    (python,) = re.findall(r'^python_version: "?([\d.]+)"?$', head, flags=re.MULTILINE)
-    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    (torch,) = re.findall(r"^torch==(\S+)$", requirements, flags=re.MULTILINE)
-    assert python in PYTHON_ON_ZERO_GPU and torch in TORCH_ON_ZERO_GPU
+    assert front_matter()["python_version"] in PYTHON_ON_ZERO_GPU
+    assert pin_of(requirements(ROOT / "requirements.txt")["torch"]) in TORCH_ON_ZERO_GPU

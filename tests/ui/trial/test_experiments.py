@@ -1,7 +1,5 @@
 """The experiments of the Lab: what they encode, what they refuse, and that their words come from the numbers."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import replace
@@ -11,13 +9,12 @@ from typing import cast
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score
-from sklearn.neighbors import KNeighborsClassifier
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.label_task import Metric, label_task
+from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.labels import label_issues
 from instructor_core.analysis.numbers import signed
+from instructor_core.analysis.retrieval import p_mrr, retrieve
 from instructor_core.analysis.suggest import load_builder
 from instructor_core.errors import UserError
 from instructor_core.figures import theme
@@ -69,22 +66,6 @@ def test_every_experiment_reports_progress_and_answers(runtime: Runtime, experim
     json.loads(finding.panels.to_json())
 
 
-def test_the_leaderboard_accuracy_is_that_of_scikit_learn(runtime: Runtime, mini: InstructorModel) -> None:
-    finding, _ = answer(compare_instructions, runtime, INPUTS, Request())
-    assert finding.table is not None and INPUTS.labels is not None
-    by_name = {row[0]: row for row in finding.table}
-    k = label_task(INPUTS.labels).k
-    for name, instruction in zip("AB", INPUTS.instructions, strict=True):
-        vectors = mini.encode([(instruction, text) for text in INPUTS.texts])
-        predicted = []
-        for left_out in range(len(vectors)):
-            rest = np.arange(len(vectors)) != left_out
-            classifier = KNeighborsClassifier(k, metric="cosine")
-            classifier.fit(vectors[rest], np.array(INPUTS.labels)[rest])
-            predicted.append(classifier.predict(vectors[[left_out]])[0])
-        assert by_name[name][3] == pytest.approx(accuracy_score(INPUTS.labels, predicted), abs=1e-3)
-
-
 def test_an_added_candidate_is_the_only_one_that_is_encoded_and_scored(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,14 +85,19 @@ def test_an_added_candidate_is_the_only_one_that_is_encoded_and_scored(
     assert len(scored) == 1
 
 
-def test_candidates_are_the_instructions_and_the_typed_lines_each_once() -> None:
+def test_candidates_are_instructions_and_typed_lines_each_once_and_texts_without_labels_are_refused(
+    runtime: Runtime,
+) -> None:
     typed = f"{INPUTS.instructions[0].strip()}\n\nSomething else:"
     assert candidates_of(INPUTS, typed) == (*INPUTS.instructions, "Something else: ")
     with pytest.raises(UserError, match=r"24 candidates.*40"):
         candidates_of(replace(INPUTS, instructions=()), "\n".join(f"i{n}:" for n in range(40)))
+    for experiment in (compare_instructions, compare_label_columns):
+        with pytest.raises(UserError, match="label"):
+            answer(experiment, runtime, replace(INPUTS, labels=None), Request())
 
 
-def test_rows_have_the_letters_that_their_instructions_have_on_the_page(runtime: Runtime) -> None:
+def test_rows_have_the_letters_of_the_page_and_are_named_by_what_their_instructions_are_about(runtime: Runtime) -> None:
     first, second = INPUTS.instructions
     inputs = replace(INPUTS, instructions=(first, "", first, second))
     finding, _ = answer(compare_instructions, runtime, inputs, Request(candidates="Mood:"))
@@ -119,12 +105,11 @@ def test_rows_have_the_letters_that_their_instructions_have_on_the_page(runtime:
     assert found == {first.strip(): "A", second.strip(): "D", "Mood:": "E"}
     traces = finding.panels.panels[0].figure.data
     assert {theme.accent(0), theme.accent(3), theme.accent(4)} < {trace.marker.color for trace in traces}
-
-
-@pytest.mark.parametrize("experiment", [compare_instructions, compare_label_columns])
-def test_experiments_on_labels_refuse_texts_without_labels(runtime: Runtime, experiment: Experiment) -> None:
-    with pytest.raises(UserError, match="label"):
-        answer(experiment, runtime, replace(INPUTS, labels=None), Request())
+    typed = "Tell apart happy and unhappy customers of restaurants and hotels:"
+    finding, _ = answer(compare_instructions, runtime, INPUTS, Request(candidates=typed))
+    names = list(finding.panels.panels[0].figure.layout.yaxis.ticktext)
+    assert {"A topic", "B sentiment", "empty", "shuffled", "unrelated"} < set(names)
+    assert any(name.startswith("C Tell apart happy and unhappy") and name.endswith("…") for name in names)
 
 
 def test_two_label_columns_are_won_by_the_instructions_that_name_them(runtime: Runtime) -> None:
@@ -183,30 +168,20 @@ def test_retrieval_marks_texts_by_their_labels(runtime: Runtime) -> None:
 def test_search_with_two_kinds_of_label_says_whether_texts_move_as_the_second_instruction_asks(
     runtime: Runtime, mini: InstructorModel
 ) -> None:
-    topics = tuple(("food", "film", "hotel", "device")[at // 4] for at in range(16))
-    two = replace(INPUTS, more_labels=(topics,))  # A asks for the second labels, the topics
+    topics, moods = np.repeat(["food", "film", "hotel", "device"], 4), np.array(INPUTS.labels)
+    two = replace(INPUTS, more_labels=(tuple(topics),))  # A asks for the second labels, the topics
     finding, _ = answer(search, runtime, two, Request(text=0))
-    below, above = [], []
     vectors = [mini.encode([(instruction, text) for text in INPUTS.texts]) for instruction in INPUTS.instructions]
-    moods = INPUTS.labels or ()
-    order = [sorted(range(1, 16), key=lambda i, v=v: -round(float(v[0] @ v[i]), 5)) for v in vectors]
-    for i in range(1, 16):
-        old, new = (1 / (1 + each.index(i)) for each in order)
-        score = old / new - 1 if old < new else 1 - new / old
-        if topics[i] == topics[0] and moods[i] != moods[0]:
-            below.append(score)
-        if topics[i] != topics[0] and moods[i] == moods[0]:
-            above.append(score)
-    said = f"{signed(np.mean(below), 2)} if A asks for labels 2 and B for labels 1"
-    other = f"{signed(np.mean(above), 2)} if A asks for labels 1 and B for labels 2"
+    before, after = (retrieve(each[:1], each[1:]) for each in vectors)
+    below = p_mrr(before, after, ((topics == topics[0]) & (moods != moods[0]))[None, 1:])
+    above = p_mrr(before, after, ((topics != topics[0]) & (moods == moods[0]))[None, 1:])
+    said = f"{signed(below, 2)} if A asks for labels 2 and B for labels 1"
+    other = f"{signed(above, 2)} if A asks for labels 1 and B for labels 2"
     assert f"p-MRR from A to B, each on both sides: {other}; {said}." in finding.sentences[2]
-    assert np.mean(below) > 0.3 > 0 > np.mean(above)
+    assert below > 0.3 > 0 > above
     same = replace(two, instructions=(INPUTS.instructions[0], INPUTS.instructions[0]))
     blind, _ = answer(search, runtime, same, Request(text=0))
     assert ": 0.00 if A asks for labels 1 and B for labels 2; 0.00 if" in blind.sentences[2]
-
-
-def test_nothing_to_search_is_refused(runtime: Runtime) -> None:
     with pytest.raises(UserError, match="All texts are queries"):
         answer(search, runtime, INPUTS, Request(queries="\n".join(INPUTS.texts)))
 
@@ -248,14 +223,6 @@ def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> 
     assert own.marker.color[-1] == theme.accent(0) and "classifying the weather:" in own.customdata[-1]
     assert finding.table is not None and len(finding.table) == 5  # A, the best wording, three controls
     assert finding.step.startswith("Next: ")
-
-
-def test_the_rows_of_the_chart_are_named_by_what_their_instructions_are_about(runtime: Runtime) -> None:
-    typed = "Tell apart happy and unhappy customers of restaurants and hotels:"
-    finding, _ = answer(compare_instructions, runtime, INPUTS, Request(candidates=typed))
-    names = list(finding.panels.panels[0].figure.layout.yaxis.ticktext)
-    assert {"A topic", "B sentiment", "empty", "shuffled", "unrelated"} < set(names)
-    assert any(name.startswith("C Tell apart happy and unhappy") and name.endswith("…") for name in names)
 
 
 def test_the_decision_is_shown_first_with_one_next_step_and_no_verdict_twice(runtime: Runtime) -> None:
