@@ -35,7 +35,7 @@ Method = Literal["umap", "pca"]
 Metric = Literal["cosine", "euclidean", "manhattan"]
 Layout = Literal["joint", "separate"]
 
-MANY_POINTS = 2000  # above it UMAP starts from a PCA and takes fewer steps, and trust is measured on a sample
+MANY_POINTS = 500  # above it UMAP sees fewer dimensions, starts from a PCA and takes fewer steps
 MAX_JOINT_POINTS = 10_000  # of all panels together
 _SURELY = 200  # points among which the fewest that UMAP needs are looked for first
 MIN_UMAP_POINTS = 15  # below it a neighborhood graph says little and tiny inputs make UMAP fail

@@ -167,7 +167,9 @@ def _plain(value: object) -> object:
             return _plain(_decoded(value))
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, np.ndarray):
-        return _rounded(value) if value.dtype.kind == "f" else _plain(value.tolist())
+        if value.dtype.kind == "f":
+            return _rounded(value)
+        return value.tolist() if value.dtype.kind in "iub" else _plain(value.tolist())
     if isinstance(value, list | tuple):
         if value and all(isinstance(item, float | np.floating) for item in value):
             return _rounded(np.asarray(value, dtype=np.float64))

@@ -103,7 +103,7 @@ def _map(
             "textfont": {"size": theme.SIZE_SMALL},
             "marker": {"color": group.color, "symbol": symbols[group.rank], "size": size, "opacity": 0.9},
             "name": theme.escape(theme.shorten(group.name, NAME_LENGTH)),
-            "customdata": members,
+            "customdata": np.array(members),  # of a list Plotly looks at every number
             "meta": {"kind": "points"} | ({} if nearest is None else {"nearest": nearest[members].tolist()}),
             "hovertext": group.name if n_named else None,  # the component writes it as plain text
             "hoverinfo": "none",

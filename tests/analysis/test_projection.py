@@ -44,6 +44,19 @@ def test_pca_is_that_of_scikit_learn(n: int, n_components: int) -> None:
     )
 
 
+@pytest.mark.parametrize("n", [9, 400])  # fewer points than dimensions, and more
+def test_axes_of_hardly_any_spread_are_found_and_those_of_none_are_empty(n: int) -> None:
+    plane = np.random.default_rng(0).normal(size=(n, 2)) * [1.0, 1e-3]
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(12, 12)))[0]
+    points = reduction.distinct_points(plane @ turn[:2])
+    positions, ratio = reduction.pca_positions(points, 3)
+    moved = points.rows - points.rows.mean(axis=0)
+    _, spread, axes = np.linalg.svd(moved, full_matrices=False)
+    np.testing.assert_allclose(np.abs(positions[:, :2]), np.abs(moved @ axes[:2].T), atol=1e-9)
+    np.testing.assert_allclose(ratio, spread[:3] ** 2 / np.sum(spread**2), rtol=1e-6, atol=1e-12)
+    assert np.abs(positions[:, 2]).max() < 3e-5  # what rounding to five decimals leaves
+
+
 def test_pca_weighs_a_point_that_occurs_often_as_often() -> None:
     points = np.concatenate([vectors(9), vectors(9)[:1].repeat(12, axis=0)]).round(5)
     result = project(points, method="pca")
@@ -228,7 +241,7 @@ def test_many_points_keep_their_groups_and_the_note_says_what_was_done(metric: s
     centers = np.stack([result.coordinates[group::3].mean(axis=0) for group in range(3)])
     nearest = np.linalg.norm(result.coordinates[:, None] - centers, axis=2).argmin(axis=1)
     assert (nearest == np.arange(150) % 3).mean() > 0.95
-    assert any("100 steps from a PCA" in note for note in result.notes)
+    assert any("200 steps from a PCA" in note for note in result.notes)
 
 
 @pytest.mark.usefixtures("few_are_many")

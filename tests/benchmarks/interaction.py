@@ -2,6 +2,7 @@
 
     .venv/bin/python -m tests.benchmarks.interaction                24 texts under 4 instructions, 5 repeats
     .venv/bin/python -m tests.benchmarks.interaction --repeats 20
+    .venv/bin/python -m tests.benchmarks.interaction --maps 2000 10000    only the maps of many new texts, in Chromium
 
 The page's own functions are called as its events call them, on the bundled checkpoint: one text is edited, embedded
 and drawn; then every display option of the Similarity and the Map tab is switched, which must not reach the model.
@@ -9,6 +10,9 @@ Payloads are given in bytes as JSON, before the server packs them.
 
 Then the page is used in Chromium, on its first example: seconds from the last key, of a new instruction and of an
 edited text, until every figure that changes is painted, the pause of assets/shell.js included.
+
+With --maps, so many texts are put in under two instructions: seconds until both maps of all of them are painted, by PCA
+and, where it follows by itself, by UMAP, embedding included, and what of them the server's processor took.
 """
 
 from __future__ import annotations
@@ -31,10 +35,12 @@ from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import note
 from instructor_core.ui.look.canvas import Drawn, changed
+from instructor_core.ui.look.projection import UMAP_FOLLOWS
 from instructor_core.ui.look.views import view_of
 from instructor_core.ui.page import Selected
 from instructor_core.ui.server.run import run
 from instructor_core.ui.server.runtime import Runtime
+from tests.benchmarks.scale import made_texts
 from tests.browser.chromium import find_chromium
 from tests.serving import serving
 from tests.ui.stages import draw as draw_view
@@ -61,6 +67,29 @@ TYPE = """async ([field, text, from]) => {
     const look = () => {
       const fresh = values().every((value, i) => value !== before[i]);
       requestAnimationFrame(fresh ? () => requestAnimationFrame(done) : look);
+    };
+    look();
+  });
+  return (performance.now() - started) / 1000;
+}"""
+
+# Puts texts in, asks for them where the page waits to be asked; seconds until both maps show them all by a method.
+MAPS = """async ([texts, n, method]) => {
+  const started = performance.now();
+  const node = document.querySelector("#texts textarea");
+  if (texts) {
+    node.value = texts;
+    node.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  await new Promise((done) => {
+    const look = () => {
+      const update = document.querySelector("#update");
+      if (update?.offsetParent && !update.disabled) update.click();
+      const maps = [...document.querySelectorAll("#map-plots .ic-plot")].filter((gd) => gd.data);
+      const words = document.querySelector("#map-plots").textContent.split(method + " ·").length - 1;
+      const all = maps.every((gd) => gd.data.reduce((sum, trace) => sum + trace.customdata.length, 0) === n);
+      if (maps.length === 2 && words === 2 && all) requestAnimationFrame(() => requestAnimationFrame(done));
+      else setTimeout(look, 50);
     };
     look();
   });
@@ -191,6 +220,35 @@ def measure_in_browser(repeats: int) -> dict[str, list[float]]:
     return seconds
 
 
+def measure_maps(n: int) -> list[tuple[str, float, float]]:
+    """Return method, seconds and the server's processor seconds since n texts were put in, for both maps of them."""
+    executable = find_chromium()
+    if executable is None:
+        sys.exit("No Chromium was found: install one, or set CHROMIUM to its path.")
+    texts, labels = made_texts(n)
+    typed = "\n".join(f"{text}\t{label}" for text, label in zip(texts, labels, strict=True))
+    found: list[tuple[str, float, float]] = []
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable)
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+        page.set_default_timeout(600_000)
+        page.goto(server.url)
+        page.locator("#map-plots .js-plotly-plot").nth(1).wait_for()
+        page.wait_for_timeout(10_000)  # UMAP is compiled meanwhile
+        cpu, seconds = cpu_seconds(server.pid), 0.0
+        for method in ("PCA", "UMAP") if n in UMAP_FOLLOWS else ("PCA",):
+            seconds += float(page.evaluate(MAPS, ["" if found else typed, n, method]))
+            found.append((method, seconds, cpu_seconds(server.pid) - cpu))
+        browser.close()
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process, of all cores together; Linux."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def as_markdown(changes: list[Change]) -> str:
     """Return the table."""
     lines = ["| change | Python, s | encoded pairs | kB sent |", "|---|---|---|---|"]
@@ -203,7 +261,16 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--maps", type=int, nargs="+", default=[], help="numbers of texts")
     options = parser.parse_args()
+    if options.maps:
+        print("| texts | both maps by | s | of the server's processor, s |\n|--:|---|--:|--:|")
+    for n in options.maps:
+        for method, wall, cpu in measure_maps(n):
+            print(f"| {n:,} | {method} | {wall:.1f} | {cpu:.1f} |", flush=True)
+    if options.maps:
+        print(f"\nload {os.getloadavg()[0]:.1f}")
+        return
     changes = measure(options.repeats)
     print(as_markdown(changes))
     load = f"{os.getloadavg()[0]:.1f}"

@@ -36,9 +36,9 @@ def test_the_peak_is_that_of_the_process_and_not_of_the_one_that_started_it() ->
 
 
 def test_table_and_plot_hold_every_step(tmp_path: Path) -> None:
-    steps = [scale.Step(name, n, 0.5, 1.0, 2.0, 3000) for name in ("encode", "map") for n in (100, 1000)]
+    steps = [scale.Step(name, n, 0.5, 0.4, 1.0, 2.0, 3000) for name in ("encode", "map") for n in (100, 1000)]
     table = scale.as_markdown(steps, {"load": "1.0"})
-    assert "| encode | 0.50 · 1 · 2 · 3 | 0.50 · 1 · 2 · 3 |" in table
+    assert "| encode | 0.50 · 0.40 · 1 · 2 · 3 | 0.50 · 0.40 · 1 · 2 · 3 |" in table
     scale.plot(steps, tmp_path / "scale.html")
     page = (tmp_path / "scale.html").read_text(encoding="utf-8")
     assert '"showSendToCloud": false' in page and "bytes sent" in page

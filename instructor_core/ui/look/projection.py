@@ -42,7 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "metric": "cosine",
     "random_state": 42,
 }
-UMAP_FOLLOWS = range(50, 2001)  # texts: UMAP makes blobs of fewer, and more would take minutes that nobody asked for
+UMAP_FOLLOWS = range(50, 2001)  # texts: UMAP makes blobs of fewer; of more, its fits would keep other visitors waiting
 
 NOTE = (
     "Near points are alike under that instruction, as far as a plane can show it; trustworthiness says how far. "
