@@ -105,7 +105,7 @@ class CachedEncoder:
         self._run_writes = on_device(_direct_writes, model)
         self._template = ""
 
-    def templated(self, template: str) -> CachedEncoder:
+    def with_template(self, template: str) -> CachedEncoder:
         """Return this encoder, its model and its cache, for pairs that are joined by another template than its own."""
         other = object.__new__(CachedEncoder)
         other.__dict__.update(self.__dict__, _template=template)
@@ -207,9 +207,9 @@ class CachedEncoder:
 
         keys = list(read_pairs(pairs))
         if self._template:
-            from instructor_core.families.templates import filled
+            from instructor_core.families.templates import fill
 
-            return [(filled(self._template, instruction), text) for instruction, text in keys]
+            return [(fill(self._template, instruction), text) for instruction, text in keys]
         return keys
 
     def _costs(self, pairs: Sequence[Key], *, factor: int = 1) -> dict[Key, int]:

@@ -204,7 +204,7 @@ def bring_back(
     side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     running = deque[tuple[NDArray[np.int64], Tensor, Any]]()
 
-    def arrived(positions: NDArray[np.int64], embeddings: Tensor, event: Any) -> tuple[NDArray[np.int64], Any]:
+    def wait(positions: NDArray[np.int64], embeddings: Tensor, event: Any) -> tuple[NDArray[np.int64], Any]:
         with torch.cuda.stream(side):
             side.wait_event(event)
             return positions, embeddings.cpu().numpy()
@@ -213,8 +213,8 @@ def bring_back(
         for positions, embeddings in batches:
             running.append((positions, embeddings, torch.cuda.current_stream(device).record_event()))
             if len(running) > _AHEAD:
-                yield arrived(*running.popleft())
+                yield wait(*running.popleft())
     except Exception:  # comes after all that came before it
-        yield from (arrived(*batch) for batch in running)
+        yield from (wait(*batch) for batch in running)
         raise
-    yield from (arrived(*batch) for batch in running)
+    yield from (wait(*batch) for batch in running)

@@ -21,7 +21,7 @@ from instructor_core.hub import CHECKPOINTS, Checkpoint
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.server.api import Api, register_api
 from instructor_core.ui.server.api_schema import for_programs
-from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.progress import finish
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import compare_instructions
 from instructor_core.ui.trial.comparison import Request, ScoreBook
@@ -138,7 +138,7 @@ def test_many_wordings_are_decided_among_as_the_page_does(client: Client, runtim
     answer = client.predict(**asked, wordings=True, api_name="/leaderboard")
     inputs = Inputs("instructor-mini", (JOINED,), tuple(SAID), tuple(moods))
     request = Request(many=True, columns=("mood",))
-    finding = finished(compare_instructions(runtime, ScoreBook(), inputs, request))
+    finding = finish(compare_instructions(runtime, ScoreBook(), inputs, request))
     assert (answer["decision"], answer["instruction"]) == (finding.sentences[0], finding.instruction.strip())
     rows = {task["task"]: task for task in answer["tasks"]}
     assert "mood" in rows and all(len(task["wordings"]) == len(task["accuracies"]) for task in answer["tasks"])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import rounded
+from instructor_core.analysis.grid import round_ties
 from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.analysis.suggest import bundled, read_json
 from instructor_core.errors import UserError
@@ -50,7 +50,7 @@ class Background:
 
     def percentiles(self, cosines: NDArray[np.floating]) -> NDArray[np.float32]:
         """Percentage of the unrelated pairs whose cosine is not higher, any shape -> the same, float32 in [0, 100]."""
-        below = np.searchsorted(self.cosines, rounded(cosines.astype(np.float64)), side="right")
+        below = np.searchsorted(self.cosines, round_ties(cosines.astype(np.float64)), side="right")
         return (100.0 * below / len(self.cosines)).astype(np.float32)
 
 
@@ -69,7 +69,7 @@ def background(vectors: NDArray[np.floating], domains: Sequence[str]) -> Backgro
     first, second = np.triu_indices(len(domains), 1)
     unrelated = group[first] != group[second]
     cosines = cosine_matrix(vectors, vectors)[first[unrelated], second[unrelated]]
-    ordered = np.sort(rounded(cosines.astype(np.float64)))
+    ordered = np.sort(round_ties(cosines.astype(np.float64)))
     shares = np.linspace(0, 1, _CURVE)
     curve = np.stack([np.quantile(ordered, shares), 100 * shares], axis=1)
     return Background(ordered, np.quantile(ordered, QUANTILES), curve)

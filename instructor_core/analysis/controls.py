@@ -48,7 +48,7 @@ def with_controls(candidates: Sequence[str]) -> tuple[Entry, ...]:
     entries = list(once.values())
     if all(joined):
         entries.append(Entry("", Role.EMPTY))
-    shuffled = next((text for text in map(shuffled_words, joined) if text is not None), None)
+    shuffled = next((text for text in map(shuffle_words, joined) if text is not None), None)
     if shuffled is not None:
         entries.append(Entry(shuffled, Role.SHUFFLED))
     return (*entries, Entry(UNRELATED_INSTRUCTION, Role.UNRELATED))
@@ -59,7 +59,7 @@ def one_space(instruction: str) -> str:
     return instruction.strip() + " " if instruction.strip() else ""
 
 
-def shuffled_words(instruction: str) -> str | None:
+def shuffle_words(instruction: str) -> str | None:
     """The words in another order, always the same; closing marks stay last. None where no other order exists."""
     core = instruction.strip()
     stem = core.rstrip(":;.,!? ")

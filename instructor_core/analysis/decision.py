@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import rounded, unit_vectors
+from instructor_core.analysis.grid import round_ties, unit_vectors
 from instructor_core.analysis.label_task import LabelTask, Metric
-from instructor_core.analysis.labels import label_issues, usable_task
+from instructor_core.analysis.labels import label_issues, make_task
 from instructor_core.analysis.metrics import vote
 from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.scores import Score, nearest_texts
@@ -154,10 +154,10 @@ def decide(
             "A decision needs embeddings (instructions, texts, dimensions), one label per text and one name per "
             f"instruction: got the shape {vectors.shape}, {len(labels)} labels and {len(names)} names."
         )
-    units = rounded(unit_vectors(vectors))
+    units = round_ties(unit_vectors(vectors))
     contents = [units[:, text].tobytes().hex() for text in range(len(labels))]
     issues = label_issues(labels, contents)
-    task, rows = usable_task(labels, issues, n_resamples=1), issues.rows
+    task, rows = make_task(labels, issues, n_resamples=1), issues.rows
     nearest = [nearest_texts(each[rows], task) for each in vectors]
     return decide_by_neighbors(nearest, task, [k for k in range(len(vectors)) if k != none], none, names)
 
@@ -181,7 +181,7 @@ def decide_by_neighbors(
     right = vote(lists[:, :, : task.k], task.index, len(task.names)) == task.index
     values = right.mean(axis=1)
     best = 1 + int(values[1:].argmax())
-    held_out, held_out_none, gain = _held_out(lists, task)
+    held_out, held_out_none, gain = _score_held_out(lists, task)
     # A gain that is written "+0.00" is none.
     holds = gain.low >= 0.005 and values[best] > values[0]
     p_value = _p_value(lists, task, right, best) if holds else 1.0
@@ -202,7 +202,7 @@ def decide_by_neighbors(
     )
 
 
-def _held_out(lists: NDArray[np.int32], task: LabelTask) -> tuple[float, float, Score]:
+def _score_held_out(lists: NDArray[np.int32], task: LabelTask) -> tuple[float, float, Score]:
     """Accuracy of the instruction chosen without each fold on that fold, that of none, and the gain; none is row 0."""
     from scipy.stats import t
 

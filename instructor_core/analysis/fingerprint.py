@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import rounded, unit_vectors
+from instructor_core.analysis.grid import round_ties, unit_vectors
 from instructor_core.analysis.numbers import share
 from instructor_core.errors import UserError
 
@@ -119,7 +119,7 @@ def fingerprint(
         return result
     overlap = of_tasks @ of_tasks[max(range(len(found)), key=lambda at: found[at].strength)]
     together = {one.task for one, shared in zip(found, overlap, strict=True) if shared >= SAME}
-    object.__setattr__(result, "named", _named(result.likeness, together))
+    object.__setattr__(result, "named", _name_strongest(result.likeness, together))
     return result
 
 
@@ -136,7 +136,7 @@ def describe(result: Fingerprint) -> str:
     return f"moves the texts {size} · like {' or '.join([', '.join(others), last] if others else [last])}"
 
 
-def _named(likeness: Sequence[Likeness], together: set[str]) -> tuple[str, ...]:
+def _name_strongest(likeness: Sequence[Likeness], together: set[str]) -> tuple[str, ...]:
     """The strongest task, clearly above its floor, and those that cannot be told from it."""
     best = likeness[0].strength if likeness else 0.0
     alike = [
@@ -156,17 +156,17 @@ def _pair_ranks(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     from scipy.stats import rankdata
 
     units = unit_vectors(vectors).astype(np.float64)
-    cosines = rounded((units @ units.T)[np.triu_indices(len(units), 1)])
+    cosines = round_ties((units @ units.T)[np.triu_indices(len(units), 1)])
     ranks = rankdata(cosines)
-    return _scaled(ranks - ranks.mean())
+    return _scale(ranks - ranks.mean())
 
 
 def _without(ranks: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
     """What is left of ranks (..., P) when their projection on the ranks `base` is taken out, of length 1 or zero."""
-    return _scaled(ranks - (ranks @ base)[..., None] * base)
+    return _scale(ranks - (ranks @ base)[..., None] * base)
 
 
-def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scale(values: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
     return np.where(lengths > _NO_ORDER, values / np.maximum(lengths, _NO_ORDER), 0.0)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import rounded
+from instructor_core.analysis.grid import round_ties
 from instructor_core.analysis.similarity import self_similarity
 from instructor_core.errors import UserError
 
@@ -50,7 +50,7 @@ def following(
     """
     rows = np.array([row for row, pair in enumerate(zip(labels, others, strict=True)) if all(pair)], dtype=np.int64)
     kinds, kinds_of_others = np.array(labels)[rows], np.array(others)[rows]
-    cosines = [rounded(self_similarity(np.asarray(each)[rows])) for each in (first, second)] if len(rows) else []
+    cosines = [round_ties(self_similarity(np.asarray(each)[rows])) for each in (first, second)] if len(rows) else []
     anchors = np.sort(np.random.default_rng(0).permutation(len(rows))[:MAX_ANCHORS])
     counts = np.zeros(4, dtype=np.int64)
     for anchor in anchors:

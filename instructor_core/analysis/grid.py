@@ -27,7 +27,7 @@ def letter(index: int) -> str:
     return name
 
 
-def rounded(values: NDArray[_Float]) -> NDArray[_Float]:
+def round_ties(values: NDArray[_Float]) -> NDArray[_Float]:
     """Values to the six decimals of `TIE`, in which noise of the arithmetic makes no order and no difference."""
     return np.round(values, 6)
 

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid, rounded
+from instructor_core.analysis.grid import EmbeddingGrid, round_ties
 from instructor_core.analysis.numbers import number
 
 MAX_LABELS = 24  # labels that are a group of their own; more would be a matrix of specks
@@ -74,17 +74,17 @@ _of_grids: WeakKeyDictionary[EmbeddingGrid, Groups] = WeakKeyDictionary()
 def grid_groups(grid: EmbeddingGrid) -> Groups:
     """The groups of a grid under its first instruction, kept as long as the grid is: no view looks for them again."""
     if grid not in _of_grids:
-        _of_grids[grid] = named_groups(grid.texts, grid.labels, grid.embeddings[0])
+        _of_grids[grid] = name_groups(grid.texts, grid.labels, grid.embeddings[0])
     return _of_grids[grid]
 
 
-def named_groups(texts: Sequence[str], labels: Sequence[str] | None, embeddings: NDArray[np.floating]) -> Groups:
+def name_groups(texts: Sequence[str], labels: Sequence[str] | None, embeddings: NDArray[np.floating]) -> Groups:
     """Groups by label where there are at least two labels, else found in the unit vectors (N, D) and named."""
     by_label = groups_by_label(labels or ())
     if by_label is not None:
         return by_label
     sample = _sample(len(texts))
-    index, silhouette = _found(embeddings, sample)
+    index, silhouette = _find(embeddings, sample)
     names = group_names([texts[i] for i in sample], index[sample], embeddings[sample])
     rule = "All labels are the same" if any(labels or ()) else "There are no labels"
     if silhouette is None:
@@ -124,11 +124,11 @@ def _sample(n: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(_SEED).choice(n, MAX_CLUSTERED, replace=False))
 
 
-def _found(embeddings: NDArray[np.floating], sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], float | None]:
+def _find(embeddings: NDArray[np.floating], sample: NDArray[np.int64]) -> tuple[NDArray[np.int64], float | None]:
     """The group of each row, (N, D) -> (N,), largest first, and their silhouette; a single group has None."""
     rows = embeddings[sample].astype(np.float64)
     squares = (rows**2).sum(axis=1) / 2
-    distances = rounded(np.maximum(squares[:, None] + squares - rows @ rows.T, 0.0))  # 1 - cosine
+    distances = round_ties(np.maximum(squares[:, None] + squares - rows @ rows.T, 0.0))  # 1 - cosine
     np.fill_diagonal(distances, 0.0)
     n_distinct = len(rows) - int(np.tril(distances == 0, -1).any(axis=1).sum())
     one = np.zeros(len(embeddings), dtype=np.int64)
@@ -167,8 +167,8 @@ def group_names(texts: Sequence[str], index: NDArray[np.int64], embeddings: NDAr
         name = ", ".join(_as_written(word, [texts[i] for i in group]) for word in words)
         if not name or name in names:
             center = embeddings[group].mean(axis=0)
-            central = group[int(np.argmax(rounded(embeddings[group] @ center)))]
-            name = f'like "{_shortened(texts[central])}"'
+            central = group[int(np.argmax(round_ties(embeddings[group] @ center)))]
+            name = f'like "{_shorten(texts[central])}"'
         names.append(name if name not in names else f"{name} ({len(names) + 1})")
     return tuple(names)
 
@@ -207,11 +207,11 @@ def _distinctive_words(texts: Sequence[str], index: NDArray[np.int64]) -> list[l
     for g, row in enumerate(score):
         ranked = [i for i in np.lexsort((words, -row))[:_RANKED] if row[i] > 0]
         chance = hypergeom.sf(counts[g, ranked] - 1, len(texts), total[ranked], sizes[g, 0])
-        names.append(_apart([str(words[i]) for i, p in zip(ranked, chance, strict=True) if p < MAX_CHANCE]))
+        names.append(_drop_alike([str(words[i]) for i, p in zip(ranked, chance, strict=True) if p < MAX_CHANCE]))
     return names
 
 
-def _apart(ranked: Sequence[str]) -> list[str]:
+def _drop_alike(ranked: Sequence[str]) -> list[str]:
     """The first words none of which is part of another: "screen" and "screens" say the same."""
     kept: list[str] = []
     for word in ranked:
@@ -231,7 +231,7 @@ def _pieces(text: str) -> list[str]:
     return [run[i : i + n] for run in re.findall(_RUN, text.lower()) for n in (2, 3) for i in range(len(run) - n + 1)]
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     """The beginning of a text, cut at a word."""
     words = " ".join(text.split())
     if len(words) <= NAME_LENGTH:

@@ -67,7 +67,7 @@ def label_task(labels: Sequence[str] | None, *, k: int | None = None, n_resample
     the smallest label, nor 15. Raises a UserError below 8 texts or 2 labels, for a text without a label, for a label
     with one text, and for a k that leaves no choice; `label_issues` says which texts to leave out.
     """
-    names, index = _checked_labels(labels)
+    names, index = _check_labels(labels)
     counts = np.bincount(index)
     n, smallest = len(index), int(counts.min())
     if k is None:
@@ -82,7 +82,7 @@ def label_task(labels: Sequence[str] | None, *, k: int | None = None, n_resample
     return LabelTask(names, index, k, weights)
 
 
-def _checked_labels(labels: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _check_labels(labels: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Sorted label names and the label of each text, or a UserError that says what is missing."""
     labels = labels or ()
     n, labelled = len(labels), sum(bool(label.strip()) for label in labels)

@@ -50,7 +50,7 @@ class LabelIssues:
         left_out = [
             f"{counted(self.n_missing, 'text')} without a label" if self.n_missing else "",
             counted(self.n_repeated, "repeated text") if self.n_repeated else "",
-            f"{counted(len(self.singletons), 'label')} with one text ({_listed(self.singletons)})"
+            f"{counted(len(self.singletons), 'label')} with one text ({_list(self.singletons)})"
             if self.singletons
             else "",
         ]
@@ -58,10 +58,10 @@ class LabelIssues:
         said = [f"{len(self.rows)} of {self.n_texts} texts used; left out: {', '.join(found)}."] if found else []
         if self.small:
             names = [f"{name} ({n})" for name, n in self.small]
-            said.append(f"Too few texts to judge by themselves: {_listed(names)}.")
+            said.append(f"Too few texts to judge by themselves: {_list(names)}.")
         if self.merges:
             pairs = [f'"{merge.label}" ({merge.n_texts}) into "{merge.into}"' for merge in self.merges]
-            said.append(f"Perhaps the same label, written differently: merge {_listed(pairs)}?")
+            said.append(f"Perhaps the same label, written differently: merge {_list(pairs)}?")
         return tuple(said)
 
 
@@ -88,7 +88,7 @@ def label_issues(labels: Sequence[str], texts: Sequence[str] | None = None) -> L
     )
 
 
-def usable_task(labels: Sequence[str], issues: LabelIssues, *, n_resamples: int = 1000) -> LabelTask:
+def make_task(labels: Sequence[str], issues: LabelIssues, *, n_resamples: int = 1000) -> LabelTask:
     """The task of the texts that can be used; a UserError where they are too few, with all that was left out."""
     try:
         return label_task([labels[row] for row in issues.rows], n_resamples=n_resamples)
@@ -96,7 +96,7 @@ def usable_task(labels: Sequence[str], issues: LabelIssues, *, n_resamples: int 
         raise UserError(" ".join((str(error), *issues.sentences))) from error
 
 
-def merged(labels: Sequence[str], merges: Sequence[Merge]) -> tuple[str, ...]:
+def merge(labels: Sequence[str], merges: Sequence[Merge]) -> tuple[str, ...]:
     """The labels with every merge carried out."""
     into = {merge.label: merge.into for merge in merges}
     return tuple(into.get(label, label) for label in labels)
@@ -137,6 +137,6 @@ def _digits(label: str) -> str:
     return "".join(character for character in label if character.isdigit())
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list(names: Sequence[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

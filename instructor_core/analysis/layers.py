@@ -102,7 +102,7 @@ def layer_divergence(
     return LayerDivergence(tokens, values.astype(np.float32))
 
 
-def pooled_layers(read_outs: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def pool_layers(read_outs: NDArray[np.floating], pooling_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The embedding that a text would have at every layer, (L + 1, n, D) -> (L + 1, D), not normalised."""
     pooled: NDArray[np.float32] = read_outs[:, pooling_mask].mean(axis=1, dtype=np.float64).astype(np.float32)
     return pooled

@@ -115,8 +115,8 @@ def leaderboard(
         decision = decide_by_neighbors(nearest, task, candidates, empty, [entry.instruction for entry in entries])
     best = decision.best
     values = np.array([score.values[list(Metric).index(metric)] for score in scores])
-    p_values, leads = _against(scores, empty, candidates, task)
-    _, leads_of_best = _against(scores, best, [i for i in candidates if i != best], task)
+    p_values, leads = _compare_with(scores, empty, candidates, task)
+    _, leads_of_best = _compare_with(scores, best, [i for i in candidates if i != best], task)
     builder = load_builder()
     verdicts = {decision.chosen: Verdict.BETTER, empty: Verdict.EMPTY}
     standings = {0: Standing.SAME, 1: Standing.BETTER, -1: Standing.WORSE}
@@ -176,7 +176,7 @@ def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def _against(
+def _compare_with(
     scores: Sequence[InstructionScores], reference: int, family: list[int], task: LabelTask
 ) -> tuple[NDArray[np.float64], list[int]]:
     """Each row against one: p-values (R,) of the exact McNemar test, and 1 if reliably ahead, -1 if behind, else 0."""

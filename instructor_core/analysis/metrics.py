@@ -145,7 +145,7 @@ def silhouette(cosines: NDArray[np.floating], task: LabelTask) -> tuple[float, N
     widest = np.maximum(within, nearest)
     each = np.divide(nearest - within, widest, out=np.zeros_like(widest), where=widest > 0)
     means = np.einsum("bn,bn->b", draws.astype(np.float64), each.astype(np.float64)) / len(task.index)
-    return float(means[0]), np.clip(_around(means[1:], means[0]), -1.0, 1.0)
+    return float(means[0]), np.clip(_center_on(means[1:], means[0]), -1.0, 1.0)
 
 
 def v_measure(embeddings: NDArray[np.floating], task: LabelTask) -> tuple[float, NDArray[np.float64]]:
@@ -167,7 +167,7 @@ def v_measure(embeddings: NDArray[np.floating], task: LabelTask) -> tuple[float,
         table = np.stack([draws[:, rows] @ member[rows] for rows in _members(task)], axis=1)  # (1 + B, L, L)
         total += v_measures(table.astype(np.float64))
     means = total / len(KMEANS_SEEDS)
-    return float(means[0]), np.clip(_around(means[1:], means[0]), 0.0, 1.0)
+    return float(means[0]), np.clip(_center_on(means[1:], means[0]), 0.0, 1.0)
 
 
 def v_measures(tables: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -192,7 +192,7 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return entropy
 
 
-def _around(samples: NDArray[np.float64], value: float) -> NDArray[np.float64]:
+def _center_on(samples: NDArray[np.float64], value: float) -> NDArray[np.float64]:
     """Resamples without their bias: moved so that their mean is the value, (B,) -> (B,)."""
     moved: NDArray[np.float64] = samples - (samples.mean() - value)
     return moved

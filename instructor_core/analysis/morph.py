@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid, rounded
+from instructor_core.analysis.grid import EmbeddingGrid, round_ties
 from instructor_core.analysis.metrics import nearest_others
-from instructor_core.analysis.projection import fitted, project_grid
+from instructor_core.analysis.projection import fit_onto, project_grid
 from instructor_core.analysis.similarity import self_similarity
 from instructor_core.errors import UserError
 
@@ -65,7 +65,7 @@ class Morph:
 
 def morph(grid: EmbeddingGrid, a: int, b: int, *, floor: float, k: int = NEIGHBORS) -> Morph:
     """Aligned maps of the texts under instructions `a` and `b`; `floor` comes from `neighborhood_floor`."""
-    k = _usable_k(k, grid.n_texts)
+    k = _limit_k(k, grid.n_texts)
     pair = EmbeddingGrid((grid.instructions[a], grid.instructions[b]), grid.texts, grid.labels, grid.vectors[[a, b]])
     made = _layouts(pair)
     best = max(range(len(made)), key=lambda at: (round(made[at][0].mean, 3), -at))
@@ -85,7 +85,7 @@ def morph(grid: EmbeddingGrid, a: int, b: int, *, floor: float, k: int = NEIGHBO
 
 def neighborhood_change(a: NDArray[np.floating], b: NDArray[np.floating], *, k: int = NEIGHBORS) -> NDArray[np.float64]:
     """Jaccard distance of the k nearest texts of each text in two spaces, (N, D) twice -> (N,) in [0, 1]."""
-    k = _usable_k(k, len(a))
+    k = _limit_k(k, len(a))
     near_a, near_b = _neighborhoods(a, k), _neighborhoods(b, k)
     common = (near_a & near_b).sum(axis=1)
     change: NDArray[np.float64] = 1.0 - common / (2 * k - common)
@@ -98,7 +98,7 @@ def neighborhood_floor(original: NDArray[np.floating], edited: NDArray[np.floati
     return float(np.quantile(np.concatenate(changes), _FLOOR_SHARE, method="higher"))
 
 
-def _usable_k(k: int, n_texts: int) -> int:
+def _limit_k(k: int, n_texts: int) -> int:
     """At most half of the other texts: more neighbors than that are hardly a neighborhood."""
     if n_texts < 3:
         raise UserError(f"Comparing neighbourhoods needs at least 3 texts: got {n_texts}. Add texts.")
@@ -107,7 +107,7 @@ def _usable_k(k: int, n_texts: int) -> int:
 
 def _neighborhoods(vectors: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
     """(N, N) mask of the k nearest other texts of each text; equal cosines by index."""
-    cosines = rounded(self_similarity(vectors).astype(np.float64))
+    cosines = round_ties(self_similarity(vectors).astype(np.float64))
     near = np.zeros(cosines.shape, dtype=np.bool_)
     np.put_along_axis(near, nearest_others(cosines, k), True, axis=1)
     return near
@@ -119,7 +119,7 @@ def _layouts(pair: EmbeddingGrid) -> list[tuple[LayoutQuality, NDArray[np.float3
     first, second = apart.coordinates
     found = [
         (LayoutQuality("joint PCA", *joint.trustworthiness), joint.coordinates),
-        (LayoutQuality("turned PCA", *apart.trustworthiness), np.stack([first, fitted(second, first)])),
+        (LayoutQuality("turned PCA", *apart.trustworthiness), np.stack([first, fit_onto(second, first)])),
     ]
     umap = project_grid(pair, layout="joint", method="umap")
     if umap.method == "umap":  # not below 15 distinct points

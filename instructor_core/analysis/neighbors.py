@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid, letter, rounded
+from instructor_core.analysis.grid import EmbeddingGrid, letter, round_ties
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import share
 from instructor_core.analysis.similarity import Neighbor, cosine_range, nearest_first
@@ -83,7 +83,7 @@ def nearest_of_all(embeddings: NDArray[np.floating]) -> NDArray[np.int64]:
         return np.full(n, -1, dtype=np.int64)
     nearest = np.empty(n, dtype=np.int64)
     for start in range(0, n, _BLOCK):
-        cosines = rounded(embeddings[start : start + _BLOCK] @ embeddings.T)
+        cosines = round_ties(embeddings[start : start + _BLOCK] @ embeddings.T)
         rows = np.arange(len(cosines))
         cosines[rows, start + rows] = -np.inf
         nearest[start : start + _BLOCK] = cosines.argmax(axis=1)

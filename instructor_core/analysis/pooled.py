@@ -50,7 +50,7 @@ def blocks(terms: Contributions) -> NDArray[np.float64]:
     return found
 
 
-def mistaken_pairs(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
+def make_mistakes(instruction: str, text: str) -> tuple[tuple[str, str], ...]:
     """The pairs to encode for `compare_mistakes`: as it should be, without a prompt, and without the template."""
     asked = instruction.partition("{text}")[0].strip()
     return (instruction, text), ("", text), (f"{asked} {{text}}", text)

@@ -115,7 +115,7 @@ def compare_recipes(encoded: Sequence[EncodedPair]) -> tuple[RecipeResult, ...]:
     special = _SPECIAL.search(encoded[0].joined)
     results = []
     for recipe, pair in zip(Recipe, encoded, strict=True):
-        averaged, note = _averaged(recipe, pair)
+        averaged, note = _find_averaged(recipe, pair)
         if special and recipe in _PUBLISHED and averaged.any():
             note = f"Would read {special.group()!r} as a special token; compared with it as plain characters."
         results.append(apply_recipe(recipe, pair, averaged, note, ours=encoded[0]))
@@ -134,7 +134,7 @@ def apply_recipe(
     return RecipeResult(recipe, pair.tokens[:n], tuple(map(str, pair.segments[:n])), averaged, cosine, note)
 
 
-def _averaged(recipe: Recipe, pair: EncodedPair) -> tuple[NDArray[np.bool_], str]:
+def _find_averaged(recipe: Recipe, pair: EncodedPair) -> tuple[NDArray[np.bool_], str]:
     """(n,) mask of the tokens that a recipe averages, and why it is empty; "" where it is not."""
     everything = np.ones(len(pair.pooling_mask), dtype=np.bool_)
     if recipe is Recipe.INSTRUCTION_POOLED or (recipe is Recipe.INSTRUCTOR_1_0_1 and pair.n_instruction_tokens == 1):

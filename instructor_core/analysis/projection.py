@@ -21,11 +21,11 @@ from instructor_core.analysis.reduction import (
     MANY_EPOCHS,
     REDUCED_DIMENSIONS,
     TRUST_POINTS,
-    centered,
+    center,
     distinct_points,
     measure_trustworthiness,
     pca_positions,
-    turned,
+    turn,
     umap_positions,
     umap_positions_of_many,
 )
@@ -96,7 +96,7 @@ def project(
     """
     _check(method, n_components, n_neighbors, min_dist, metric, random_state)
     points = distinct_points(vectors)
-    used, reason = _usable_method(method, len(points.rows))
+    used, reason = _find_method(method, len(points.rows))
     notes: tuple[str, ...] = (reason,) if reason else ()
     if used == "pca":
         positions, ratio = pca_positions(points, n_components)
@@ -116,7 +116,7 @@ def project(
         notes += (f"Trustworthiness is measured on up to {TRUST_POINTS} points, evenly drawn.",)
     trust, trust_neighbors = measure_trustworthiness(points.rows, positions, metric)
     return Projection(
-        coordinates=centered(positions, points)[points.index].astype(np.float32),
+        coordinates=center(positions, points)[points.index].astype(np.float32),
         method=used,
         notes=notes,
         explained_variance_ratio=ratio,
@@ -178,7 +178,7 @@ def project_grid(
         coordinates = fits[0].coordinates.reshape(grid.n_instructions, grid.n_texts, n_components)
         trust = [_panel_trust(group, panel, metric) for group, panel in zip(vectors, coordinates, strict=True)]
     else:
-        align = _flipped if fits[0].method == "pca" else fitted
+        align = _flip if fits[0].method == "pca" else fit_onto
         coordinates = np.stack([align(one.coordinates, fits[0].coordinates) for one in fits])
         # Turned, mirrored or scaled as a whole, a panel has the neighbors of its fit.
         trust = [(one.trustworthiness, one.trust_neighbors) for one in fits]
@@ -217,7 +217,7 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise UserError(f"The {name} of a projection is one of {', '.join(allowed)}: got {value!r}. Choose one.")
 
 
-def _usable_method(method: Method, n_distinct: int, where: str = "") -> tuple[Method, str]:
+def _find_method(method: Method, n_distinct: int, where: str = "") -> tuple[Method, str]:
     """The method that can be used for that many distinct points, and why it is not the one asked for."""
     if method == "pca" or n_distinct >= MIN_UMAP_POINTS:
         return method, ""
@@ -230,7 +230,7 @@ def _method_for_all(method: Method, groups: list[NDArray[np.float32]]) -> tuple[
     if method == "pca" or all(len(distinct_points(group[:_SURELY]).rows) >= MIN_UMAP_POINTS for group in groups):
         return method, ""  # enough among the first: the others need not be counted
     counts = [len(distinct_points(group).rows) for group in groups]
-    return _usable_method(method, min(counts), f" under instruction {letter(counts.index(min(counts)))}")
+    return _find_method(method, min(counts), f" under instruction {letter(counts.index(min(counts)))}")
 
 
 def _panel_trust(
@@ -243,16 +243,16 @@ def _panel_trust(
     return measure_trustworthiness(points.rows, positions, metric)
 
 
-def fitted(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+def fit_onto(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
     """Centred coordinates rotated or reflected, and scaled as a whole, to lie as close to the target as they can."""
     size = float(np.sum(coordinates.astype(np.float64) ** 2))
     if size == 0:
         return coordinates
-    moved = turned(coordinates, target)
+    moved = turn(coordinates, target)
     return (moved * (float(np.sum(moved * target)) / size)).astype(np.float32)
 
 
-def _flipped(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+def _flip(coordinates: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
     """Coordinates mirrored along each axis on which they run against the target."""
     agreement = np.sum(coordinates.astype(np.float64) * target, axis=0)
     return coordinates * np.where(agreement < 0, np.float32(-1.0), np.float32(1.0))

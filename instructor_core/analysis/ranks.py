@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import TIE, rounded
+from instructor_core.analysis.grid import TIE, round_ties
 from instructor_core.errors import UserError
 
 
@@ -90,7 +90,7 @@ def noise_margin(original: NDArray[np.floating], edited: Iterable[NDArray[np.flo
     return max((flip.margin for result in results for flip in result.flips), default=0.0)
 
 
-def ranked(scores: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def rank(scores: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Columns of each row from the highest score on, equal ones by index, and their ranks from 1, (R, M) twice."""
     order = np.argsort(-scores, axis=1, kind="stable")
     ranks = np.empty_like(order)
@@ -104,9 +104,9 @@ def neighbor_ranks(cosines_of_text: NDArray[np.floating], text: int, *, top: int
     if n < 2:
         raise UserError(f"Neighbour ranks need at least 2 texts: got {n}. Add texts.")
     cosines = cosines_of_text.astype(np.float64)
-    others = rounded(cosines)
+    others = round_ties(cosines)
     others[:, text] = -np.inf
-    _, ranks = ranked(others)
+    _, ranks = rank(others)
     best = ranks.min(axis=0)
     candidates = [j for j in range(n) if j != text and best[j] <= top]
     shown = np.array(sorted(candidates, key=lambda j: (best[j], ranks[0, j])), dtype=np.int64)

@@ -59,7 +59,7 @@ def distinct_points(vectors: NDArray[np.floating]) -> DistinctPoints:
     return DistinctPoints(rows.view(">f8").reshape(-1, rounded.shape[1]).astype(np.float64), index, counts)
 
 
-def centered(positions: NDArray[np.float64], points: DistinctPoints) -> NDArray[np.float64]:
+def center(positions: NDArray[np.float64], points: DistinctPoints) -> NDArray[np.float64]:
     """Positions of the distinct rows moved so that the mean over all points is the origin."""
     if len(positions) == 0:
         return positions
@@ -72,7 +72,7 @@ def pca_positions(points: DistinctPoints, n_components: int) -> tuple[NDArray[np
     ratio = np.zeros(n_components)
     if len(points.rows) < 2:
         return positions, ratio
-    moved = centered(points.rows, points)
+    moved = center(points.rows, points)
     weighted = moved * np.sqrt(points.counts)[:, None]  # a row that occurs c times counts c times
     axes, moments = _main_axes(weighted, n_components)
     positions[:, : len(axes)] = moved @ axes.T
@@ -96,7 +96,7 @@ def _main_axes(rows: NDArray[np.float64], n_axes: int) -> tuple[NDArray[np.float
     return axes * np.where(largest < 0, -1.0, 1.0), moments
 
 
-def turned(positions: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+def turn(positions: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Positions centred, and rotated or reflected as a whole onto the target, (n, d) twice -> (n, d), n >= 1."""
     from scipy.linalg import orthogonal_procrustes
 

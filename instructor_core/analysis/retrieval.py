@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import rounded
-from instructor_core.analysis.ranks import ranked
+from instructor_core.analysis.grid import round_ties
+from instructor_core.analysis.ranks import rank
 from instructor_core.analysis.similarity import cosine_matrix
 from instructor_core.errors import UserError
 
@@ -47,7 +47,7 @@ def retrieve(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> 
             f"Retrieval needs at least 1 query and 1 document: got {len(queries)} and {len(documents)}. Add texts."
         )
     scores = cosine_matrix(queries, documents)
-    return Retrieval(scores, *ranked(rounded(scores.astype(np.float64))))
+    return Retrieval(scores, *rank(round_ties(scores.astype(np.float64))))
 
 
 def quality(retrieval: Retrieval, relevant: NDArray[np.bool_], *, k: int = CUTOFF) -> RetrievalQuality:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.grid import EmbeddingGrid, rounded, unit_vectors
+from instructor_core.analysis.grid import EmbeddingGrid, round_ties, unit_vectors
 from instructor_core.analysis.label_task import LabelTask, Metric
-from instructor_core.analysis.labels import label_issues, usable_task
+from instructor_core.analysis.labels import label_issues, make_task
 from instructor_core.analysis.metrics import accuracy, macro_f1, nearest_others, pair_auc, silhouette, v_measure, vote
 from instructor_core.analysis.similarity import self_similarity
 from instructor_core.errors import UserError
@@ -45,12 +45,12 @@ class InstructionScores:
 
 def nearest_texts(embeddings: NDArray[np.floating], task: LabelTask) -> NDArray[np.int32]:
     """The nearest texts (N, M) of (N, D) embeddings of any length, as `score_texts` finds them."""
-    return nearest_others(rounded(self_similarity(embeddings)), task.n_neighbors_kept)
+    return nearest_others(round_ties(self_similarity(embeddings)), task.n_neighbors_kept)
 
 
 def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> InstructionScores:
     """All scores of one instruction: (N, D) embeddings of any length, the labels of the same N texts."""
-    cosines = rounded(self_similarity(embeddings))
+    cosines = round_ties(self_similarity(embeddings))
     nearest = nearest_others(cosines, task.n_neighbors_kept)
     predictions = vote(nearest[:, : task.k], task.index, len(task.names))
     parts = (
@@ -58,7 +58,7 @@ def score_texts(embeddings: NDArray[np.floating], task: LabelTask) -> Instructio
         macro_f1(predictions, task),
         pair_auc(cosines, task),
         silhouette(cosines, task),
-        v_measure(rounded(unit_vectors(embeddings)), task),
+        v_measure(round_ties(unit_vectors(embeddings)), task),
     )
     return InstructionScores(
         values=np.array([value for value, _ in parts]),
@@ -114,7 +114,7 @@ def label_matrix(
         issues = label_issues(column.labels)
         rows = issues.rows
         try:
-            task = usable_task(column.labels, issues, n_resamples=1)
+            task = make_task(column.labels, issues, n_resamples=1)
         except UserError as error:
             raise UserError(f"Label column {column.name!r}: {error}") from error
         tasks.append(task)

@@ -170,7 +170,7 @@ def suggest(*, domains: Sequence[str] = ("",), text_types: Sequence[str], object
     return candidates
 
 
-def worded_tasks(own: Sequence[str], labels: Sequence[str], columns: Sequence[str] = ()) -> tuple[WordedTask, ...]:
+def word_tasks(own: Sequence[str], labels: Sequence[str], columns: Sequence[str] = ()) -> tuple[WordedTask, ...]:
     """Tasks with `N_WORDINGS` instructions each: those of own instructions, of label columns, of labels, tested ones.
 
     What own instructions are about leads: their text type and domain stand in every wording. An own instruction counts
@@ -184,42 +184,42 @@ def worded_tasks(own: Sequence[str], labels: Sequence[str], columns: Sequence[st
     for instruction in own:
         name = task_name(instruction, builder)
         found.setdefault(name, []).append(instruction)
-        if name in axes or name != _said(instruction):
-            found[name] += _worded(like, name, _FORMS)
+        if name in axes or name != _objective(instruction):
+            found[name] += _word(like, name, _FORMS)
     for column in columns:
-        found.setdefault(column, []).extend(_worded(like, column, _FORMS))
+        found.setdefault(column, []).extend(_word(like, column, _FORMS))
     names = sorted(set(labels))
     if 2 <= len(names) <= MAX_NAMED and all(name[:1].isalpha() and len(name.split()) <= MAX_NAMED for name in names):
         listed = f"{', '.join(names[:-1])} or {names[-1]}"
-        found.setdefault(listed, []).extend(_worded(like, listed, _CHOICES))
+        found.setdefault(listed, []).extend(_word(like, listed, _CHOICES))
     for entry in builder.objectives:
         if entry.mini:
-            found.setdefault(entry.axis, []).extend(_worded(like, entry.objective, ("{}",)))
+            found.setdefault(entry.axis, []).extend(_word(like, entry.objective, ("{}",)))
     for axis in dict.fromkeys(entry.axis for entry in builder.objectives if entry.mini):
-        found[axis] += _worded(like, axis, _FORMS)
-    return _each_once(found, {" ".join(instruction.split()) for instruction in own})
+        found[axis] += _word(like, axis, _FORMS)
+    return _drop_repeated(found, {" ".join(instruction.split()) for instruction in own})
 
 
 def task_name(instruction: str, builder: Builder) -> str:
     """What an instruction is about: "sentiment" for "Represent the review for classifying the sentiment:"."""
-    said = _said(instruction)
+    said = _objective(instruction)
     named = _NAMES.fullmatch(said)
     axes = (entry.axis for entry in builder.objectives if entry.objective == said)
     return next(axes, named["name"] if named else said)
 
 
-def _said(instruction: str) -> str:
+def _objective(instruction: str) -> str:
     """The objective of an instruction, or all of it where it has none."""
     slots = parse(instruction)
     return (slots.objective if slots else "") or instruction.strip(" :.")
 
 
-def _worded(like: Slots, what: str, forms: Sequence[str]) -> list[str]:
+def _word(like: Slots, what: str, forms: Sequence[str]) -> list[str]:
     """A task in several words, about the same kind of text."""
     return [Slots(like.domain, like.text_type, form.format(what)).instruction for form in forms]
 
 
-def _each_once(found: dict[str, list[str]], own: set[str]) -> tuple[WordedTask, ...]:
+def _drop_repeated(found: dict[str, list[str]], own: set[str]) -> tuple[WordedTask, ...]:
     """The tasks with no wording twice, cut to `N_WORDINGS` each; own instructions are never cut."""
     seen: set[str] = set()
     tasks = []

@@ -55,13 +55,13 @@ class Why:
     changed: tuple[Tie, ...]  # by magnitude; but for the end mark, the difference of the cosines of `largest`
 
 
-def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds: Sequence[Background]) -> Why:
+def explain(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds: Sequence[Background]) -> Why:
     """Why two texts are alike, from K encodings of each and K backgrounds, one per instruction."""
     found = []
     for one, two, background in zip(first, second, backgrounds, strict=True):
         terms = ledger(one, two, by="word")
         percentile = float(background.percentiles(np.array([terms.cosine]))[0])
-        ties, parts = _ranked(_by_words(terms)), blocks(terms)
+        ties, parts = _rank(_by_words(terms)), blocks(terms)
         found.append(WhyUnder(terms.cosine, percentile, ties, terms.end_total, float(parts.sum() - parts[1, 1])))
     if len(found) < 2:
         return Why(tuple(found), None, ())
@@ -72,7 +72,7 @@ def why(first: Sequence[EncodedPair], second: Sequence[EncodedPair], backgrounds
     changed = {(tie.first, tie.second): tie.contribution for tie in found[high].ties}
     for tie in found[low].ties:  # by word: a text that is cut elsewhere has other words, not other meanings of them
         changed[tie.first, tie.second] = changed.get((tie.first, tie.second), 0.0) - tie.contribution
-    return Why(tuple(found), (high, low), _ranked(changed))
+    return Why(tuple(found), (high, low), _rank(changed))
 
 
 def ordinal(number: int) -> str:
@@ -92,7 +92,7 @@ def _by_words(terms: Ledger) -> dict[tuple[str, str], float]:
     return totals
 
 
-def _ranked(totals: dict[tuple[str, str], float]) -> tuple[Tie, ...]:
+def _rank(totals: dict[tuple[str, str], float]) -> tuple[Tie, ...]:
     ties = [Tie(first, second, value) for (first, second), value in totals.items()]
     return tuple(sorted(ties, key=lambda tie: -abs(tie.contribution)))
 

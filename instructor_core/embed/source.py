@@ -33,11 +33,11 @@ class Source:
         self.text_column = text_column
         self.files = _files(path)
         self._table = None if kind_of(self.files[0]) == ".parquet" else TableFile(path, reading)
-        found = self._found_schema()
+        found = self._read_schema()
         self._check_text(found)
         names = found.names if keep is None else list(dict.fromkeys(keep))
         if missing := [name for name in names if name not in found.names]:
-            raise UserError(f"There is no column {missing[0]!r} to keep. The columns are {_listed(found.names)}.")
+            raise UserError(f"There is no column {missing[0]!r} to keep. The columns are {_list(found.names)}.")
         self.schema: Any = pa.schema([found.field(name) for name in names])
         self._columns = list(dict.fromkeys([text_column, *names]))
         # First row, file and number of each row group; the other formats are read from their start.
@@ -95,7 +95,7 @@ class Source:
             ]
             yield pa.RecordBatch.from_arrays(arrays, names=columns)
 
-    def _found_schema(self) -> Any:
+    def _read_schema(self) -> Any:
         """Schema of the file, the same in all files of a folder; a name that stands twice is numbered."""
         if self._table is not None:
             return pa.schema([pa.field(name, pa.large_string()) for name in self._table.columns])
@@ -115,7 +115,7 @@ class Source:
 
     def _check_text(self, schema: Any) -> None:
         texts = [field.name for field in schema if _is_text(field.type)]
-        choose = f"Choose one with --text-column: {_listed(texts)}." if texts else "No column holds texts."
+        choose = f"Choose one with --text-column: {_list(texts)}." if texts else "No column holds texts."
         if self.text_column not in schema.names:
             raise UserError(f"{self.path.name} has no column {self.text_column!r}. {choose}")
         kind = schema.field(self.text_column).type
@@ -179,6 +179,6 @@ def _is_text(kind: Any) -> bool:
     return any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list(names: Sequence[str]) -> str:
     shown = ", ".join(map(repr, names[:12]))
     return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown

@@ -19,7 +19,7 @@ from instructor_core.analysis.label_task import label_task
 from instructor_core.analysis.metrics import nearest_agreement, v_measure
 from instructor_core.errors import UserError
 from instructor_core.evaluate.data import LabelSet, PairSet, Wordings
-from instructor_core.evaluate.reading import contrasts, shuffled
+from instructor_core.evaluate.reading import contrasts, measure_shuffled
 from instructor_core.evaluate.report import (
     Beside,
     Column,
@@ -123,7 +123,7 @@ def _evaluate_set(
     other: Encoder | None,
     n_free: int | None,
 ) -> SetResult:
-    kept = {name: _usable(labels) for name, labels in label_set.columns.items()}
+    kept = {name: _find_usable(labels) for name, labels in label_set.columns.items()}
     kept = {name: rows for name, rows in kept.items() if len({label_set.columns[name][row] for row in rows}) > 1}
     columns = tuple(_column(label_set.columns[name], name, rows, wordings) for name, rows in kept.items())
 
@@ -152,7 +152,7 @@ def _evaluate_set(
     }
     if reference:
         rows.append(InstructionResult(Kind.REFERENCE, "", "", scores(reference.encode(label_set.texts))))
-    followed = tuple(_followed(label_set, columns, under))
+    followed = tuple(_follow(label_set, columns, under))
     beside = []
     if other is not None and len(label_set.texts) > 2:
         for (kind, axis, wording), embeddings in zip(asked, found, strict=True):
@@ -160,11 +160,11 @@ def _evaluate_set(
             beside.append(Beside(kind, axis, wording, one.overlap, one.k, one.cka, one.flipped))
     size = len(label_set.texts), label_set.n_in_file
     named = tuple(contrasts(encode, label_set, columns, kept, wordings.contrasts))
-    mixed = shuffled(encode, axes, wordings, n_free)
+    mixed = measure_shuffled(encode, axes, wordings, n_free)
     return SetResult(label_set.name, *size, columns, tuple(rows), followed, tuple(beside), named, mixed)
 
 
-def _followed(
+def _follow(
     label_set: LabelSet, columns: Sequence[Column], under: Mapping[tuple[Kind, str], Sequence[Embeddings]]
 ) -> Iterator[Followed]:
     """For every two columns of unlike axes; the first free wording of one axis goes with the first of the other."""
@@ -183,7 +183,7 @@ def _followed(
         yield Followed((first.name, second.name), plain, tuple(free))
 
 
-def _usable(labels: Sequence[str]) -> NDArray[np.int64]:
+def _find_usable(labels: Sequence[str]) -> NDArray[np.int64]:
     """Positions of the texts with a label that another text has too."""
     counts = Counter(labels)
     return np.array([row for row, label in enumerate(labels) if label and counts[label] > 1], dtype=np.int64)
@@ -202,15 +202,15 @@ def _evaluate_pairs(model: Encoder, pairs: PairSet, wordings: Wordings, referenc
     def correlation(embeddings: Embeddings) -> float:
         return spearman(embeddings[first], embeddings[second], pairs.scores)
 
-    def under(wording: str) -> float:
+    def embed(wording: str) -> float:
         return correlation(model.encode([(wording, text) for text in texts]))
 
     return PairResult(
         name=pairs.name,
         n_pairs=len(pairs.first),
         n_in_file=pairs.n_in_file,
-        none=under(""),
-        neutral={wording: under(wording) for wording in wordings.neutral},
-        unknown={wording: under(wording) for wording in wordings.unknown},
+        none=embed(""),
+        neutral={wording: embed(wording) for wording in wordings.neutral},
+        unknown={wording: embed(wording) for wording in wordings.unknown},
         reference=correlation(reference.encode(texts)) if reference else None,
     )

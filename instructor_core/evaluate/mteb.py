@@ -78,7 +78,7 @@ class MtebEncoder(AbsEncoder):  # type: ignore[misc]  # mteb need not be install
                 "name": f"local/{model.folder.resolve().name}" if is_folder else model.name,
                 # mteb keeps results, and gives them again by these two: other weights, other wordings, other results.
                 "revision": model.revision or _digest(model.folder),
-                "experiment_kwargs": {"dtype": str(model.dtype), "wordings": _short(wordings.encode())},
+                "experiment_kwargs": {"dtype": str(model.dtype), "wordings": _abbreviate(wordings.encode())},
                 "embed_dim": model.dim,
                 "max_tokens": model.max_seq_length,
                 "similarity_fn_name": ScoringFunction.COSINE,
@@ -124,8 +124,8 @@ def _digest(folder: Path) -> str:
     for path in sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.bin")]):
         with path.open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256").digest())
-    return _short(b"".join(digests))
+    return _abbreviate(b"".join(digests))
 
 
-def _short(content: bytes) -> str:
+def _abbreviate(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]

@@ -46,7 +46,7 @@ def contrasts(
         yield Contrast((wanted.name, unwanted.name), *map(tuple, agreements))
 
 
-def shuffled(encode: Encode, axes: Sequence[str], wordings: Wordings, n_free: int | None) -> Shuffled | None:
+def measure_shuffled(encode: Encode, axes: Sequence[str], wordings: Wordings, n_free: int | None) -> Shuffled | None:
     """Return how near embeddings under instructions stay to those under the same words in another order.
 
     Beside it, how near those under the plain wordings of two axes are. None for fewer than two axes.

@@ -176,14 +176,14 @@ def to_json(report: EvaluationReport) -> str:
             for kind in (Kind.PLAIN, Kind.FREE)
             for measure in ("agreement", "v_measure")
         }
-    return json.dumps(_rounded(content), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_round(content), indent=1, ensure_ascii=False) + "\n"
 
 
-def _rounded(content: object) -> object:
+def _round(content: object) -> object:
     if isinstance(content, float):
         return round(content, 5)
     if isinstance(content, dict):
-        return {key: _rounded(value) for key, value in content.items()}
+        return {key: _round(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_rounded(value) for value in content]
+        return [_round(value) for value in content]
     return content

@@ -88,7 +88,7 @@ def read_layout(folder: Path, name: str, *, template: str | None = None) -> Layo
         model_type,
         _pooling_mode(pooling, refuse),
         bool(pooling.get("include_prompt", True)),
-        tuple(_checked_dense(path, refuse) for _, path in parts[2 : 2 + n_dense]),
+        tuple(_check_dense(path, refuse) for _, path in parts[2 : 2 + n_dense]),
         kinds[-1] == "Normalize",
         **_of_transformer(parts[0][1], refuse),
         template=find_template(f"{name} {config.get('_name_or_path', '')}", prompts, template),
@@ -107,7 +107,7 @@ def _pooling_mode(pooling: Mapping[str, Any], refuse: Any) -> Pooling:
     return modes[0]  # type: ignore[no-any-return]
 
 
-def _checked_dense(path: Path, refuse: Any) -> Path:
+def _check_dense(path: Path, refuse: Any) -> Path:
     config = read_json(path / "config.json")
     activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
     if not activation.endswith(".Identity"):

@@ -122,7 +122,7 @@ class TemplateModel(nn.Module):
             room = self.max_seq_length - len(before) - len(after)
             kept = [*before, *rows[:room], *after] or [(self.pad_id, "", (-1, -1))]
             n, n_prompt = len(kept), lengths[prompt]
-            pooled = self._pooled(n, n_prompt)
+            pooled = self._pool(n, n_prompt)
             items.append(Item(start + at, prompt, text, kept + rows[room:], n, len(before), n_prompt, pooled))
         return items
 
@@ -191,8 +191,8 @@ class TemplateModel(nn.Module):
                     projected=projected[at, :n].cpu().numpy(),
                     n_instruction_tokens=item.n_prompt - item.n_before if item.prompt else 0,
                     max_seq_length=self.max_seq_length,
-                    layers=_stacked([states[at, :n] for states in streams]) if layers else None,
-                    attentions=_stacked([part[at, :, :n, :n] for part in weights]) if attentions else None,
+                    layers=_stack([states[at, :n] for states in streams]) if layers else None,
+                    attentions=_stack([part[at, :, :n, :n] for part in weights]) if attentions else None,
                 )
         return [results[position] for position in range(len(results))]
 
@@ -215,7 +215,7 @@ class TemplateModel(nn.Module):
             )
         return length
 
-    def _pooled(self, n: int, n_prompt: int) -> slice:
+    def _pool(self, n: int, n_prompt: int) -> slice:
         first = 0 if self.layout.pools_prompt else min(n_prompt, n - 1)
         return {"mean": slice(first, n), "cls": slice(first, first + 1), "lasttoken": slice(n - 1, n)}[
             self.layout.pooling
@@ -242,5 +242,5 @@ class TemplateModel(nn.Module):
         return F.normalize(embeddings, dim=-1) if normalize else embeddings
 
 
-def _stacked(parts: Sequence[Tensor]) -> Vectors:
+def _stack(parts: Sequence[Tensor]) -> Vectors:
     return torch.stack(list(parts)).float().cpu().numpy()

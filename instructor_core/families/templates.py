@@ -75,13 +75,13 @@ class Template:
         An instruction that has a place for the text itself is the whole template of its pair.
         """
         if TEXT in instruction:
-            return checked(instruction).removesuffix(TEXT)
+            return check(instruction).removesuffix(TEXT)
         if not instruction.strip():
             return ""
-        return instruction if self.string == AS_TYPED else filled(self.string, instruction).removesuffix(TEXT)
+        return instruction if self.string == AS_TYPED else fill(self.string, instruction).removesuffix(TEXT)
 
 
-def checked(template: str) -> str:
+def check(template: str) -> str:
     """Return a template up to the place for the text; refuse one that goes on behind it, or has none or several."""
     before, _, after = template.partition(TEXT)
     if template.count(TEXT) != 1 or after.strip():
@@ -92,19 +92,19 @@ def checked(template: str) -> str:
     return before + TEXT
 
 
-def checked_for_all(template: str) -> str:
+def check_for_all(template: str) -> str:
     """Return a template that every instruction goes through; refuse one without a place for it."""
     if INSTRUCTION not in template:
         raise EncoderError(f"A template has a place for the instruction, {INSTRUCTION}: got {template[:80]!r}.")
-    return checked(template)
+    return check(template)
 
 
 def from_command_line(template: str) -> str:
     r"""Return a template in which a line end is written ``\n``."""
-    return checked_for_all(template.replace("\\n", "\n"))
+    return check_for_all(template.replace("\\n", "\n"))
 
 
-def filled(template: str, instruction: str) -> str:
+def fill(template: str, instruction: str) -> str:
     """Return the template with an instruction in its place; without one, or where it is a template itself, that."""
     return (
         template.replace(INSTRUCTION, instruction.strip())
@@ -116,7 +116,7 @@ def filled(template: str, instruction: str) -> str:
 def find_template(name: str, prompts: Mapping[str, str], given: str | None = None) -> Template:
     """Return the template of the caller, else that of a checkpoint's own prompts, else that of its family by name."""
     if given is not None:
-        return Template(checked_for_all(given), "as given")
+        return Template(check_for_all(given), "as given")
     for prompt in prompts.values():
         for stated, template in _STATED:
             if match := stated.fullmatch(prompt):

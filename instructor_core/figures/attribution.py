@@ -63,14 +63,14 @@ def ledger_rows(ledger: Ledger, texts: tuple[str, str]) -> TokenRows:
 
 def term_sentence(ledger: Ledger, term: Term) -> str:
     """One term in words, for example "`goal` × `match` adds +0.031 of 0.712"."""
-    pair = f"`{_named(ledger.rows, term.row)}` × `{_named(ledger.columns, term.column)}`"
+    pair = f"`{_name(ledger.rows, term.row)}` × `{_name(ledger.columns, term.column)}`"
     verb = "takes" if term.value < 0 else "adds"
     return f"{pair} {verb} {signed(term.value)} of {number(ledger.cosine)}"
 
 
 def difference_sentence(difference: LedgerDifference, term: Term, names: tuple[str, str]) -> str:
     """One term of a difference in words; `names` are the letters of the two instructions."""
-    pair = f"`{_named(difference.rows, term.row)}` × `{_named(difference.columns, term.column)}`"
+    pair = f"`{_name(difference.rows, term.row)}` × `{_name(difference.columns, term.column)}`"
     more = names[1] if term.value < 0 else names[0]
     return f"{pair} adds {number(abs(term.value))} more under {more}"
 
@@ -157,7 +157,7 @@ def _aspect(table: Contributions) -> float:
     return float(np.clip(table.values.shape[0] / table.values.shape[1], 0.35, 1.6))
 
 
-def _named(units: Sequence[Unit], position: int) -> str:
+def _name(units: Sequence[Unit], position: int) -> str:
     """The unit's text, with its rank where the text has several of the same."""
     name = units[position].plain
     same = [i for i, unit in enumerate(units) if unit.plain == name]

@@ -19,7 +19,7 @@ _BAR_HEIGHT = 22  # px per unit
 _AROUND_BARS = 64  # px for the axis and the legend
 
 
-def framed(figure: go.Figure, *, height: int = theme.FIGURE_HEIGHT, legend: bool = False) -> go.Figure:
+def frame(figure: go.Figure, *, height: int = theme.FIGURE_HEIGHT, legend: bool = False) -> go.Figure:
     """The figure with the margins of the theme and a height in px."""
     return figure.update_layout(height=height, showlegend=legend, margin=dict(theme.FIGURE_MARGIN))
 
@@ -38,7 +38,7 @@ def rows_chart(figure: go.Figure, names: Sequence[str], *, title: str) -> go.Fig
             "automargin": True,
         },
     )
-    return framed(figure, height=_FRAME + ROW_HEIGHT * max(len(names), 1))
+    return frame(figure, height=_FRAME + ROW_HEIGHT * max(len(names), 1))
 
 
 def mark_value(figure: go.Figure, value: float, *, dash: str, axis: str = "x") -> None:

@@ -27,7 +27,7 @@ def side_by_side(first: PanelSet, second: PanelSet, names: tuple[str, str]) -> P
         if a.instruction is None or a.instruction < MAX_INSTRUCTIONS:
             aspect = None if a.aspect is None or b.aspect is None else max(a.aspect, b.aspect)
             pair = replace(a, aspect=aspect), replace(b, aspect=aspect, key=f"{b.key} beside")
-            panels += [_named(panel, name, scale) for panel, name in zip(pair, names, strict=True)]
+            panels += [_name(panel, name, scale) for panel, name in zip(pair, names, strict=True)]
     return replace(
         first,
         panels=tuple(panels),
@@ -52,7 +52,7 @@ def on_one_axis(drawn: PanelSet) -> PanelSet:
     return drawn
 
 
-def _named(panel: Panel, name: str, scale: ColorScale | None) -> Panel:
+def _name(panel: Panel, name: str, scale: ColorScale | None) -> Panel:
     """The panel with the checkpoint's name under its title, whose beginning narrow panels cut, and on the scale."""
     if scale is not None:
         panel.figure.update_traces(zmin=scale.low, zmax=scale.high, selector={"type": "heatmap"})

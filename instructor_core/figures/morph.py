@@ -12,7 +12,7 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.morph import LayoutQuality, Morph
 from instructor_core.analysis.numbers import number
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, dots, framed, one_line
+from instructor_core.figures.charts import NEUTRAL, dots, frame, one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
 from instructor_core.figures.panels import Panel, PanelSet
 
@@ -50,7 +50,7 @@ def morph_panels(
     figure = go.Figure([_arrows(result, arrows[:MAX_ARROWS]), *traces], frames=frames)
     low, high = _box(result.coordinates)
     axis = {"showticklabels": False, "ticks": "", "zeroline": False}
-    framed(figure, height=520, legend=0 < sum(group.named for group in groups) <= _NAMED)
+    frame(figure, height=520, legend=0 < sum(group.named for group in groups) <= _NAMED)
     a, b = letter(result.a), letter(result.b)
     figure.update_layout(
         xaxis=axis | {"range": [low[0], high[0]]},

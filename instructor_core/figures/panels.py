@@ -103,7 +103,7 @@ class PanelSet:
         """
         payload = {
             "panels": [_panel(panel) for panel in self.panels],
-            "items": shortened(self.items, MAX_ITEM_BYTES),
+            "items": shorten_all(self.items, MAX_ITEM_BYTES),
             "scale": None if self.scale is None else vars(self.scale),
             "min_width": self.min_width,
             "alt": self.alt,
@@ -112,7 +112,7 @@ class PanelSet:
         return inert_json(payload)
 
 
-def shortened(texts: Sequence[str], n_bytes: int) -> list[str]:
+def shorten_all(texts: Sequence[str], n_bytes: int) -> list[str]:
     """Return texts that have `n_bytes` of UTF-8 at most together: the longest ones are cut to one length."""
     sizes = np.array([len(text.encode("utf-8", "replace")) for text in texts], dtype=np.int64)
     if int(sizes.sum()) <= n_bytes:
@@ -122,10 +122,10 @@ def shortened(texts: Sequence[str], n_bytes: int) -> list[str]:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if int(np.minimum(sizes, middle).sum()) <= n_bytes else (low, middle - 1)
     room = max(low, 4)  # an ellipsis takes three
-    return [text if size <= room else _cut(text, room) for text, size in zip(texts, sizes.tolist(), strict=True)]
+    return [text if size <= room else _shorten(text, room) for text, size in zip(texts, sizes.tolist(), strict=True)]
 
 
-def _cut(text: str, n_bytes: int) -> str:
+def _shorten(text: str, n_bytes: int) -> str:
     """The beginning of a text with an ellipsis, in `n_bytes` of UTF-8 at most."""
     return text.encode("utf-8", "replace")[: n_bytes - 3].decode("utf-8", "ignore") + "…"
 
@@ -153,41 +153,41 @@ def _panel(panel: Panel) -> dict[str, object]:
         "subtitle": panel.subtitle,
         "aspect": panel.aspect,
         "figure": {
-            "data": _plain(figure.get("data", [])),
-            "layout": _plain(layout),
-            "frames": _plain(figure.get("frames", [])),
+            "data": _to_plain(figure.get("data", [])),
+            "layout": _to_plain(layout),
+            "frames": _to_plain(figure.get("frames", [])),
         },
     }
 
 
-def _plain(value: object) -> object:
+def _to_plain(value: object) -> object:
     """Return `value` made of JSON types alone, arrays as rounded lists."""
     if isinstance(value, dict):
         if value.keys() >= {"dtype", "bdata"}:
-            return _plain(_decoded(value))
-        return {name: _plain(item) for name, item in value.items()}
+            return _to_plain(_decode(value))
+        return {name: _to_plain(item) for name, item in value.items()}
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f":
-            return _rounded(value)
-        return value.tolist() if value.dtype.kind in "iub" else _plain(value.tolist())
+            return _round(value)
+        return value.tolist() if value.dtype.kind in "iub" else _to_plain(value.tolist())
     if isinstance(value, list | tuple):
         if value and all(isinstance(item, float | np.floating) for item in value):
-            return _rounded(np.asarray(value, dtype=np.float64))
-        return [_plain(item) for item in value]
+            return _round(np.asarray(value, dtype=np.float64))
+        return [_to_plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return _to_plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
-def _decoded(encoded: dict[str, str]) -> NDArray[np.generic]:
+def _decode(encoded: dict[str, str]) -> NDArray[np.generic]:
     """Return the array behind Plotly's base64 form of it; `shape` is missing there in one dimension."""
     values = np.frombuffer(base64.b64decode(encoded["bdata"]), dtype=encoded["dtype"])
     return values.reshape([int(n) for n in encoded["shape"].split(",")]) if "shape" in encoded else values
 
 
-def _rounded(values: NDArray[np.floating]) -> object:
+def _round(values: NDArray[np.floating]) -> object:
     """Return the nested list of `values`, any shape, float; its digits follow from their span."""
     finite = values[np.isfinite(values)].astype(np.float64)
     if finite.size == 0:

@@ -14,7 +14,7 @@ from instructor_core.analysis.numbers import number
 from instructor_core.analysis.ranks import NeighborRanks, RankFlips
 from instructor_core.analysis.retrieval import CUTOFF, Retrieval
 from instructor_core.figures import theme
-from instructor_core.figures.charts import NEUTRAL, dots, framed, mark_value, rows_chart
+from instructor_core.figures.charts import NEUTRAL, dots, frame, mark_value, rows_chart
 from instructor_core.figures.panels import Panel, PanelSet
 
 FLIPS_HOW_TO_READ = (
@@ -55,7 +55,7 @@ def flip_panels(result: RankFlips, a: int, b: int) -> PanelSet:
     for axis in ("x", "y"):
         if result.floor > 0:
             mark_value(figure, result.floor, dash="dash", axis=axis)
-    framed(figure)
+    frame(figure)
     figure.update_xaxes(title_text=f"lead under {first} (cosine)", rangemode="tozero")
     figure.update_yaxes(title_text=f"lead under {second} (cosine)", rangemode="tozero")
     subtitle = f"{result.n_flips} of {result.n_triplets} triplets flip, {result.n_above_floor} above the noise floor"
@@ -171,7 +171,7 @@ def _rank_figure(
         )
         figure.add_trace(line)
     ticks = [rank for rank in _RANK_TICKS if rank <= last]
-    return framed(figure).update_layout(
+    return frame(figure).update_layout(
         xaxis={
             "range": [-0.2, len(columns) - 0.7],
             "tickmode": "array",

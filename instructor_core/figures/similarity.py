@@ -17,7 +17,7 @@ from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.numbers import counted, number, span
 from instructor_core.analysis.similarity import CrossSimilarity, Difference, InstructionSimilarity, Similarity
 from instructor_core.figures import theme
-from instructor_core.figures.charts import dots, framed, mark_value, one_line
+from instructor_core.figures.charts import dots, frame, mark_value, one_line
 from instructor_core.figures.labels import LabelGroup, label_groups
 from instructor_core.figures.matrix import Block, Side, matrix_figure, pair_words
 from instructor_core.figures.panels import ColorScale, Panel, PanelSet, instruction_panel
@@ -50,7 +50,7 @@ def similarity_panels(
     percentiles: NDArray[np.float32] | None = None,
 ) -> PanelSet:
     """One heatmap per instruction, all with the texts in one order, coloured by cosine or by percentiles (K, N, N)."""
-    shown = _shown(order, len(texts))
+    shown = _display_order(order, len(texts))
     rows, columns = _text_sides(texts, labels, groups, shown)
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
     alt = f"Cosine similarity of {counted(len(texts), 'text')}, {span(result.low, result.high)}."
@@ -84,7 +84,7 @@ def difference_panels(
     groups: Groups | None = None,
 ) -> PanelSet:
     """The matrix A - B on a diverging scale centred on zero; further arguments as in `similarity_panels`."""
-    shown = _shown(order, len(texts))
+    shown = _display_order(order, len(texts))
     rows, columns = _text_sides(texts, labels, groups, shown)
     a, b = letter(result.a), letter(result.b)
     name = f"{a} − {b}"
@@ -132,7 +132,7 @@ def cross_panels(
     groups: Groups | None = None,
 ) -> PanelSet:
     """Texts under one instruction (rows) against texts under another (columns); arguments as in `similarity_panels`."""
-    shown = _shown(order, len(texts))
+    shown = _display_order(order, len(texts))
     row, column = letter(result.rows), letter(result.columns)
     rows, columns = _text_sides(texts, labels, groups, shown, row_title=f"under {row}", column_title=f"under {column}")
     bar = ColorScale(theme.SEQUENTIAL, result.low, result.high, "cosine similarity")
@@ -157,7 +157,7 @@ def calibration_panels(backgrounds: Sequence[Background], instructions: Sequence
         figure = go.Figure(dots(background.curve[:, 0], background.curve[:, 1], tips, mode="lines", line=line))
         median = float(background.quantiles[QUANTILES.index(0.5)])
         mark_value(figure, median, dash="dash")
-        framed(figure, height=220)
+        frame(figure, height=220)
         figure.update_xaxes(title_text="cosine", range=[low - 0.02, 1.02])
         figure.update_yaxes(title_text="percentile", range=[-2, 102])
         subtitle = f"unrelated pairs: half of them {span(background.quantiles[1], background.quantiles[3])}"
@@ -175,7 +175,7 @@ def label_order(labels: Sequence[str]) -> list[int]:
     return sorted(range(len(labels)), key=lambda i: (labels[i] == "", first[labels[i]], i))
 
 
-def _shown(order: Sequence[int] | None, n_texts: int) -> list[int]:
+def _display_order(order: Sequence[int] | None, n_texts: int) -> list[int]:
     """Text indices in display order, as plain integers."""
     return list(range(n_texts)) if order is None else [int(i) for i in order]
 

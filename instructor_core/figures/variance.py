@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from instructor_core.analysis.numbers import counted
 from instructor_core.analysis.variance import VarianceSplit
 from instructor_core.figures import theme
-from instructor_core.figures.charts import bars, framed
+from instructor_core.figures.charts import bars, frame
 from instructor_core.figures.panels import Panel, PanelSet
 
 HOW_TO_READ = (
@@ -36,7 +36,7 @@ def variance_panels(split: VarianceSplit) -> PanelSet:
         xaxis={"range": [0, 1], "tickformat": ".0%", "showgrid": False, "zeroline": False},
         yaxis={"visible": False},
     )
-    framed(figure, height=110, legend=True)
+    frame(figure, height=110, legend=True)
     figure.update_layout(margin={"l": 10, "r": 10, "t": 30, "b": 30}, legend_traceorder="normal")
     subtitle = f"{split.n_instructions} instructions × {counted(split.n_texts, 'text')}, unit vectors"
     shares = ", ".join(f"{name} {share:.1%}" for name, share in zip(names, split.shares, strict=True))

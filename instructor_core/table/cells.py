@@ -88,7 +88,7 @@ class Notes:
         return tuple(said)
 
 
-def mended(text: str, place: int, notes: Notes) -> str:
+def mend(text: str, place: int, notes: Notes) -> str:
     """Return a cell or line with bytes that are not of the encoding replaced by U+FFFD, and counted."""
     n = len(_ESCAPED.findall(text))
     if n:

@@ -77,7 +77,7 @@ class DelimitedRows:
         while True:
             if self._opening.match(text, at):
                 match = self._quoted.match(text, at)
-                if match is None and (longer := self._extended(line, at)) is not None:
+                if match is None and (longer := self._extend(line, at)) is not None:
                     line, text = longer, longer.rstrip("\r\n")
                     match = self._quoted.match(text, at)
                 if match is None and (match := self._same_line.match(text, at)) is None:
@@ -85,7 +85,7 @@ class DelimitedRows:
             else:
                 match = None
             if match is not None:
-                cells.append(self._unquoted(match[1]))
+                cells.append(self._unquote(match[1]))
                 at = match.end()
             else:
                 stop = text.find(self._dialect.delimiter, at)
@@ -96,12 +96,12 @@ class DelimitedRows:
                 return cells
             at += len(self._dialect.delimiter)
 
-    def _unquoted(self, inner: str) -> str:
+    def _unquote(self, inner: str) -> str:
         if self._dialect.quoting == "backslash":
             return re.sub(r'\\(["\\])', r"\1", inner).replace('""', '"')
         return inner.replace('""', '"')
 
-    def _extended(self, line: str, at: int) -> str | None:
+    def _extend(self, line: str, at: int) -> str | None:
         """The line with those after it up to the one that ends the cell at `at`; None if that quotation mark is lone.
 
         A line with an even number of marks neither ends a cell nor leaves one open, so the first with an odd number

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from instructor_core.errors import UserError
-from instructor_core.table.cells import Notes, column_names, is_blank, mended
+from instructor_core.table.cells import Notes, column_names, is_blank, mend
 from instructor_core.table.decoding import find_encoding, open_text
 from instructor_core.table.delimited import N_SAMPLED, ONE_COLUMN, DelimitedRows, Quoting, find_dialect
 from instructor_core.table.header import is_about_the_table, looks_like_header
@@ -180,7 +180,7 @@ class TableFile:
             for place, raw in records:
                 if place in self._not_rows:
                     continue
-                cells = [cell if cell.isascii() and "\0" not in cell else mended(cell, place, notes) for cell in raw]
+                cells = [cell if cell.isascii() and "\0" not in cell else mend(cell, place, notes) for cell in raw]
                 cells[0] = cells[0].lstrip("\ufeff")  # also where files were put one behind the other
                 if records.n_lone_quotes > n_lone:
                     notes.count("row that has a lone quotation mark", "read with the mark as a character", place)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from instructor_core.errors import UserError
-from instructor_core.table.cells import Notes, cell_of, mended
+from instructor_core.table.cells import Notes, cell_of, mend
 from instructor_core.table.decoding import open_text
 
 BadRows = Literal["refuse", "leave out"]
@@ -56,7 +56,7 @@ def json_values(
 
 def _are_lines(head: list[str], kind: str) -> bool:
     """Whether each line is a value of its own; `head` holds the first lines that are not blank."""
-    complete = [_parsed(line) for line in head]
+    complete = [_parse(line) for line in head]
     if len(head) == 1:
         return kind == ".jsonl" and not (isinstance(complete[0], list) and _are_records(complete[0]))
     if kind == ".json":
@@ -68,7 +68,7 @@ def _are_records(value: list[Any]) -> bool:
     return bool(value) and all(isinstance(entry, dict | list) for entry in value)
 
 
-def _parsed(line: str) -> Any:
+def _parse(line: str) -> Any:
     try:
         return json.loads(line.strip(" \t\r\n\ufeff"))
     except (ValueError, RecursionError):
@@ -80,7 +80,7 @@ def _lines(
 ) -> Iterator[tuple[int, Any]]:
     with open_text(path, encoding) as file:
         for number, raw in enumerate(file, start=1):
-            line = mended(raw.strip(" \t\r\n\ufeff"), number, notes)
+            line = mend(raw.strip(" \t\r\n\ufeff"), number, notes)
             if not line:
                 continue
             try:
@@ -143,7 +143,7 @@ def _stream(
                 text, at, ended = text[at:] + more, 0, not more
                 continue
             number += 1
-            yield number, _mended(value, number, notes)
+            yield number, _mend(value, number, notes)
             at = end
 
 
@@ -153,13 +153,13 @@ def _cut_off(path: Path, number: int, notes: Notes, bad_rows: BadRows) -> None:
     notes.count("row that is cut off at the end of the file", "left out", number + 1)
 
 
-def _mended(value: Any, place: int, notes: Notes) -> Any:
+def _mend(value: Any, place: int, notes: Notes) -> Any:
     if isinstance(value, str):
-        return mended(value, place, notes)
+        return mend(value, place, notes)
     if isinstance(value, list):
-        return [_mended(entry, place, notes) for entry in value]
+        return [_mend(entry, place, notes) for entry in value]
     if isinstance(value, dict):
-        return {mended(name, place, notes): _mended(entry, place, notes) for name, entry in value.items()}
+        return {mend(name, place, notes): _mend(entry, place, notes) for name, entry in value.items()}
     return value
 
 

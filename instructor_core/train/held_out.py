@@ -45,7 +45,7 @@ class HeldOutEvaluation:
             else:
                 own = task in self._own_negatives
                 blocks = [records[i : i + _BLOCK] for i in range(0, len(records), _BLOCK)]
-                found = [hit for block in blocks for hit in _found(model, block, own=own)]
+                found = [hit for block in blocks for hit in _find(model, block, own=own)]
                 scores["found"].append(float(np.mean(found)))
         return {name: float(np.mean(values)) for name, values in scores.items()}
 
@@ -55,7 +55,7 @@ def _neighbours(model: InstructorModel, records: Sequence[Record]) -> float:
     return nearest_agreement(embeddings, np.asarray([record.label for record in records]))
 
 
-def _found(model: InstructorModel, records: Sequence[Record], *, own: bool) -> list[bool]:
+def _find(model: InstructorModel, records: Sequence[Record], *, own: bool) -> list[bool]:
     n = len(records)
     positives = [record.positives[0] for record in records]
     negatives = [(i, record.negatives[0]) for i, record in enumerate(records) if record.negatives]

@@ -71,7 +71,7 @@ class Preparation:
         with self._done.get_lock():
             self._done.value = done
         place = number % len(self._processes)
-        prepared = self._received(place, number)
+        prepared = self._receive(place, number)
         self.waited += time.perf_counter() - started
         return prepared
 
@@ -97,7 +97,7 @@ class Preparation:
         process.start()
         return process, ready
 
-    def _received(self, place: int, number: int) -> Prepared:
+    def _receive(self, place: int, number: int) -> Prepared:
         for _ in range(_TRIES):
             process, ready = self._processes[place]
             while True:
@@ -117,10 +117,10 @@ class Preparation:
         """Make every n-th batch until killed."""
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         torch.set_num_threads(1)
-        for made in self._made(first):
+        for made in self._make(first):
             ready.put(made)
 
-    def _made(self, number: int) -> Iterator[bytes]:
+    def _make(self, number: int) -> Iterator[bytes]:
         settings = self._settings
         while True:
             problems, made = list[str](), None

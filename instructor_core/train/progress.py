@@ -58,12 +58,12 @@ class Pace:
             f"rate x{rate:.3f}",
             f"norm {norm:.2f}",
             "scores " + " ".join(f"{score:.0f}" for score in scores),
-            _listed({name: value for name, value in progress.means.items() if name != "gradient"}),
+            _list({name: value for name, value in progress.means.items() if name != "gradient"}),
         ]
         return "  ".join(parts)
 
 
-def _listed(values: Mapping[str, float]) -> str:
+def _list(values: Mapping[str, float]) -> str:
     """``labels contrast 0.64 anchors 2.04  plain cosine 0.78``: names of one kind stand together."""
     kinds: dict[str, list[str]] = {}
     for name, value in values.items():

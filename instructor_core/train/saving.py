@@ -38,7 +38,7 @@ def replace_file(path: Path, content: str) -> None:
     os.replace(temporary, path)
 
 
-def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def _store(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     stored = tensor.detach().to("cpu", dtype).contiguous()
     if not bool(torch.isfinite(stored).all()):
         raise UserError(f"The weights cannot be saved as {dtype}: some are not finite. Save them as float32.")
@@ -47,7 +47,7 @@ def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 def write_copy(model: InstructorModel, path: Path) -> None:
     """Write the weights alone, in float16, by the names that they have in a model loaded with ``trainable=True``."""
-    save_file({name: _stored(tensor, torch.float16) for name, tensor in model.named_parameters()}, path)
+    save_file({name: _store(tensor, torch.float16) for name, tensor in model.named_parameters()}, path)
 
 
 def _configuration(model: InstructorModel) -> dict[str, Any]:
@@ -112,12 +112,12 @@ def save_checkpoint(model: InstructorModel, folder: Path, *, card: str, dtype: s
         write_layout(new, width=model.dense.in_features, dim=model.dim, max_tokens=model.max_seq_length)
         # The token embeddings have two names; as Transformers does, they are stored once.
         weights = {
-            name: _stored(tensor, kind)
+            name: _store(tensor, kind)
             for name, tensor in model.transformer.state_dict().items()
             if name != "encoder.embed_tokens.weight"
         }
         save_file(weights, new / "model.safetensors", metadata={"format": "pt"})
-        dense = {"linear.weight": _stored(model.dense.weight, kind)}
+        dense = {"linear.weight": _store(model.dense.weight, kind)}
         save_file(dense, new / "2_Dense" / "model.safetensors", metadata={"format": "pt"})
         torch.save(dense, new / "2_Dense" / "pytorch_model.bin")  # older sentence-transformers look for this one
         write_json(new / "config.json", _configuration(model))

@@ -78,7 +78,7 @@ class RecordSource:
     def _n_batches(self, task: str) -> int:
         return -(-len(self.tasks[task]) // self._batch_size)
 
-    def _shuffled(self, task: str, rng: random.Random) -> list[Record]:
+    def _shuffle(self, task: str, rng: random.Random) -> list[Record]:
         """Records of a task in random order; with labels, a few of the same label always stand together."""
         records = rng.sample(self.tasks[task], len(self.tasks[task]))
         if records[0].label is None:
@@ -96,7 +96,7 @@ class RecordSource:
             rng = random.Random(f"{self._seed} order {epoch}")
             order = []
             for task in self.tasks:
-                records, n = self._shuffled(task, rng), self._n_batches(task)
+                records, n = self._shuffle(task, rng), self._n_batches(task)
                 order += [records[i * len(records) // n : (i + 1) * len(records) // n] for i in range(n)]
             rng.shuffle(order)
             self._epoch, self._order = epoch, order
@@ -108,7 +108,7 @@ class RecordSource:
         rng = random.Random(f"{self._seed} step {step}")
         task = records[0].task
         if records[0].label is not None:
-            return self._labelled(records, rng, task)
+            return self._order_labelled(records, rng, task)
         queries = [record.query for record in records]
         positives = [rng.choice(record.positives) for record in records]
         negatives = [rng.choice(record.negatives) for record in records if record.negatives]
@@ -124,7 +124,7 @@ class RecordSource:
         )
         return Batch(pairs, loss, task)
 
-    def _labelled(self, records: Sequence[Record], rng: random.Random, task: str) -> Batch:
+    def _order_labelled(self, records: Sequence[Record], rng: random.Random, task: str) -> Batch:
         numbers = {label: i for i, label in enumerate(sorted({str(record.label) for record in records}))}
         pairs: list[Pair] = []
         labels: list[int] = []

@@ -30,7 +30,7 @@ class Tokens:
         return np.split(self.ids, np.cumsum(self.lengths)[:-1])
 
     @staticmethod
-    def joined(parts: Sequence[Tokens]) -> Tokens:
+    def join(parts: Sequence[Tokens]) -> Tokens:
         """Put the pairs of several batches one behind the other."""
         return Tokens(
             *(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "lengths", "masked"))

@@ -133,7 +133,7 @@ class _Trainer:
         for batch in prepared:
             if batch.problem:
                 tell_line(f"left out: {batch.problem}")
-        tokens = Tokens.joined([batch.tokens for batch in prepared])
+        tokens = Tokens.join([batch.tokens for batch in prepared])
         found: dict[str, float | Tensor] = {}
 
         def judge(embeddings: Tensor) -> Tensor:
@@ -217,7 +217,7 @@ class _Trainer:
         torch.save(state, temporary)
         os.replace(temporary, self.folder / STATE_FILE)
         if self.settings.keep_copies and self.progress.step:
-            with self.averaged():
+            with self.use_average():
                 write_copy(self.model, self.folder / f"step-{self.progress.step:06}.safetensors")
             for old in sorted(self.folder.glob("step-*.safetensors"))[: -self.settings.keep_copies]:
                 old.unlink()
@@ -266,7 +266,7 @@ class _Trainer:
             file.write(json.dumps({"step": self.progress.step, **entry}) + "\n")
 
     @contextmanager
-    def averaged(self) -> Iterator[None]:
+    def use_average(self) -> Iterator[None]:
         """Put the averaged weights into the model for a while."""
         kept = [parameter.detach().clone() for parameter in self.parameters] if self.average else []
         self._put(self.average)
@@ -283,7 +283,7 @@ class _Trainer:
     def evaluate(self, evaluate: Evaluate) -> dict[str, float]:
         self.model.eval()
         start = time.perf_counter()
-        with self.averaged():
+        with self.use_average():
             values = evaluate(self.model)
         shown = " ".join(f"{name} {value:.4f}" for name, value in values.items())
         tell_line(f"step {self.progress.step}  evaluation ({time.perf_counter() - start:.0f} s)  {shown}")

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from instructor_core.figures import theme
 from instructor_core.figures.labels import label_names
-from instructor_core.figures.panels import PanelSet, inert_json, shortened
+from instructor_core.figures.panels import PanelSet, inert_json, shorten_all
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs
 
@@ -113,13 +113,13 @@ def rows_json(inputs: Inputs) -> str:
     labels = inputs.labels or ()
     names = label_names(labels)
     place = {name: at for at, name in enumerate(names)}
-    texts = shortened(inputs.texts, MAX_LIST_BYTES)
+    texts = shorten_all(inputs.texts, MAX_LIST_BYTES)
     return inert_json(
         {
             "texts": texts,
             "whole": list(texts) == list(inputs.texts),
             "labels": [place.get(label, -1) for label in labels],
-            "names": shortened(names, MAX_LIST_BYTES // 4),
+            "names": shorten_all(names, MAX_LIST_BYTES // 4),
             "colors": [theme.label_color(rank) for rank in range(len(names))],
         }
     )

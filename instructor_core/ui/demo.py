@@ -31,7 +31,7 @@ from instructor_core.ui.feedback import note, status
 from instructor_core.ui.gradio_patches import report_no_progress
 from instructor_core.ui.learn import place as learn
 from instructor_core.ui.look.views import VIEW_TABS, VIEWS
-from instructor_core.ui.page import EACH, IN_TURN, KEEP, LATEST, QUIET, Page, choose_text, connect_stop, news, together
+from instructor_core.ui.page import EACH, IN_TURN, KEEP, LATEST, QUIET, Page, choose_text, connect_stop, join, news
 from instructor_core.ui.scene import TABS
 from instructor_core.ui.scene.keeping import build_draft, build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
@@ -176,7 +176,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
     page, sidebar, menu = stage.page, stage.sidebar, stage.checkpoint
     mark = selection_mark(elem_id="selection-mark")
     entered = [page.inputs, menu, sidebar.template, sidebar.texts, sidebar.count, *sidebar.fields]
-    drawing = together(page.drawings)
+    drawing = join(page.drawings)
 
     def embed(*values: Any, ask: bool = False, afresh: bool = False) -> Generator[list[Any], None, None]:
         """A run that brings the figures of the tab in front along: an event of their own comes as late again."""
@@ -211,7 +211,7 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
 
     def load(event: gr.SelectData, choice: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
-        checkpoint_id, beside_id = page.runtime.chosen(choice)
+        checkpoint_id, beside_id = page.runtime.choose(choice)
         scene = entry.scene(checkpoint_id)
         return stage.show(replace(scene, inputs=replace(scene.inputs, beside_id=beside_id)), note(entry.point))
 

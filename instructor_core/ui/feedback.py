@@ -42,11 +42,11 @@ def chip(k: int) -> str:
 def sentence_list(sentences: Sequence[str]) -> str:
     """Return findings as HTML, escaped: the first stands out, the others follow as a list; `x` is code."""
     first, *rest = sentences
-    items = "".join(f"<li>{_marked(sentence)}</li>" for sentence in rest)
-    return f'<div class="ic-findings"><p>{_marked(first)}</p><ul>{items}</ul></div>'
+    items = "".join(f"<li>{_mark(sentence)}</li>" for sentence in rest)
+    return f'<div class="ic-findings"><p>{_mark(first)}</p><ul>{items}</ul></div>'
 
 
-def _marked(sentence: str) -> str:
+def _mark(sentence: str) -> str:
     """Return a sentence as HTML, escaped, with what stands between backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))
 

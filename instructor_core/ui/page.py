@@ -114,21 +114,21 @@ class Page:
         Gradio runs the listeners of an event one after the other, and for one that had to wait (`always_last`) it
         repeats the event for all of them: two that wait would repeat each other without end, so this one does not.
         """
-        events = [changed_by_visitor(option), self.restored.change]
+        events = [visitor_event(option), self.restored.change]
         gr.on(events, show, option, list(controls), **(QUIET | {"trigger_mode": "multiple"}))
 
 
-def together(listeners: Sequence[Listener]) -> Listener:
+def join(listeners: Sequence[Listener]) -> Listener:
     """Return listeners as one, which asks for each input once.
 
     What goes wrong in one leaves its outputs as they are, and keeps no other back. One alone may report on its way.
     """
 
-    def guarded(listener: Listener) -> Callable[..., Any]:
+    def guard(listener: Listener) -> Callable[..., Any]:
         return boundary(lambda _: [KEEP] * len(listener.outputs))(listener.handler)
 
     inputs = list(dict.fromkeys(entry for listener in listeners for entry in listener.inputs))
-    answers = [(guarded(listener), [inputs.index(entry) for entry in listener.inputs]) for listener in listeners]
+    answers = [(guard(listener), [inputs.index(entry) for entry in listener.inputs]) for listener in listeners]
 
     def handler(*values: Any) -> Any:
         return [output for answer, places in answers for output in answer(*(values[place] for place in places))]
@@ -142,7 +142,7 @@ def together(listeners: Sequence[Listener]) -> Listener:
 
 def listen(events: Sequence[Any], listeners: Sequence[Listener], **options: Any) -> Any:
     """Let one event run all listeners, and return it: whatever follows the run is connected here."""
-    joined = together(listeners)
+    joined = join(listeners)
 
     def alone(*values: Any) -> Any:
         return joined.handler(*values)[0]  # a list for one output would be its value
@@ -184,7 +184,7 @@ def choose_text(event: gr.EventData, selected: Selected) -> Selected:
     return Selected(int(item), selected.row, selected.instruction if instruction is None else int(instruction))
 
 
-def changed_by_visitor(option: Any) -> Any:
+def visitor_event(option: Any) -> Any:
     """The event of a component that fires when a visitor changes it, not when the page does; a state has no other."""
     if isinstance(option, gr.State):
         return option.change

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from instructor_core import InstructorModel
-from instructor_core.analysis.alignment import aligned, rotated
+from instructor_core.analysis.alignment import align, rotate
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.projection import GridProjection, project_grid
 
@@ -24,14 +24,14 @@ def points(n: int, seed: int = 0, dim: int = 6) -> np.ndarray:
 
 
 def aligned_maps(grid: EmbeddingGrid, method: Any = "pca", n_neighbors: int = 15) -> GridProjection:
-    return aligned(project_grid(grid, layout="separate", method=method, n_neighbors=n_neighbors), grid)
+    return align(project_grid(grid, layout="separate", method=method, n_neighbors=n_neighbors), grid)
 
 
 @pytest.mark.parametrize("mirror", [1, -1])
 def test_a_rotated_mirrored_moved_and_scaled_copy_lies_exactly_on_the_original(mirror: int) -> None:
     original, angle = points(12, dim=2), 2.1
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([1, mirror])
-    np.testing.assert_allclose(rotated(3 * original @ turn + 5, original), rotated(original, original), atol=1e-5)
+    np.testing.assert_allclose(rotate(3 * original @ turn + 5, original), rotate(original, original), atol=1e-5)
 
 
 def test_a_map_keeps_its_shape_and_has_radius_one() -> None:
@@ -66,4 +66,4 @@ def test_umap_is_turned_onto_the_pca_of_the_first_instruction(mini: InstructorMo
     result = aligned_maps(grid, method="umap", n_neighbors=5)
     assert result.method == "umap"
     for placed in result.coordinates:  # no rotation or reflection lies closer
-        np.testing.assert_allclose(rotated(placed, target), placed, atol=1e-4)
+        np.testing.assert_allclose(rotate(placed, target), placed, atol=1e-4)

@@ -1,6 +1,6 @@
 import pytest
 
-from instructor_core.analysis.controls import UNRELATED_INSTRUCTION, Role, one_space, shuffled_words, with_controls
+from instructor_core.analysis.controls import UNRELATED_INSTRUCTION, Role, one_space, shuffle_words, with_controls
 from instructor_core.errors import UserError
 
 
@@ -15,15 +15,15 @@ def test_controls_follow_the_candidates_and_the_first_of_them_that_can_be_shuffl
     entries = with_controls(["topic", "two words"])
     assert [e.instruction for e in entries if e.role is Role.SHUFFLED] == ["words two "]
     assert not [e for e in with_controls(["topic"]) if e.role is Role.SHUFFLED]
-    assert all(shuffled_words(instruction) is None for instruction in ("word", "same same: ", "", ":"))
+    assert all(shuffle_words(instruction) is None for instruction in ("word", "same same: ", "", ":"))
     with pytest.raises(UserError, match="got 2 candidates, 0 of them with words"):
         with_controls(["", "  "])
 
 
 def test_a_shuffled_instruction_has_the_same_words_in_another_order_and_the_same_end() -> None:
-    shuffled = shuffled_words("Represent the review for classifying the sentiment: ")
+    shuffled = shuffle_words("Represent the review for classifying the sentiment: ")
     assert shuffled.endswith(": ")
     words = shuffled.removesuffix(": ").split()
     assert sorted(words) == sorted(["Represent", "the", "review", "for", "classifying", "the", "sentiment"])
     assert words != ["Represent", "the", "review", "for", "classifying", "the", "sentiment"]
-    assert shuffled == shuffled_words("Represent the review for classifying the sentiment:")
+    assert shuffled == shuffle_words("Represent the review for classifying the sentiment:")

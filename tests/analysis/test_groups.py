@@ -6,7 +6,7 @@ import pytest
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.grid import EmbeddingGrid
-from instructor_core.analysis.groups import MAX_CLUSTERED, MAX_LABELS, NAME_LENGTH, grid_groups, named_groups
+from instructor_core.analysis.groups import MAX_CLUSTERED, MAX_LABELS, NAME_LENGTH, grid_groups, name_groups
 
 REVIEWS = json.loads((Path(__file__).parents[2] / "assets/examples/01_reviews.json").read_text(encoding="utf-8"))
 WORDS = ("apple", "bridge", "candle", "desert", "engine", "forest", "guitar", "harbour", "island", "jacket", "kettle")
@@ -24,12 +24,12 @@ def told(n: int, n_groups: int) -> list[str]:
 
 
 def test_the_most_frequent_labels_are_the_groups_and_the_others_share_one() -> None:
-    result = named_groups(list("abcde"), ["x", "y", "", "x", "y"], planted(5, 2))
+    result = name_groups(list("abcde"), ["x", "y", "", "x", "y"], planted(5, 2))
     assert result.from_labels
     assert result.names == ("x", "y", "no label")
     assert result.index.tolist() == [0, 1, 2, 0, 1]
     labels = [str(i) for i in range(MAX_LABELS + 5)] * 2 + ["0"] * 4
-    groups = named_groups(labels, labels, planted(len(labels), 2))
+    groups = name_groups(labels, labels, planted(len(labels), 2))
     assert len(groups.names) == MAX_LABELS + 1 and groups.names[-1] == "other labels"
     assert groups.counts.tolist() == [6] + [2] * (MAX_LABELS - 1) + [10]
     assert f"{MAX_LABELS} most frequent of {MAX_LABELS + 5}" in groups.rule
@@ -37,11 +37,11 @@ def test_the_most_frequent_labels_are_the_groups_and_the_others_share_one() -> N
 
 @pytest.mark.parametrize(("n", "n_groups"), [(16, 4), (48, 2), (500, 11), (MAX_CLUSTERED + 500, 5)])
 def test_planted_groups_are_found_with_their_members_and_named_by_their_words(n: int, n_groups: int) -> None:
-    result = named_groups(told(n, n_groups), None, planted(n, n_groups))
+    result = name_groups(told(n, n_groups), None, planted(n, n_groups))
     assert f"{n_groups} k-means clusters under A" in result.rule
     assert result.index.tolist() == [i % n_groups for i in range(n)]
     assert [name.split(",")[0] for name in result.names] == list(WORDS[:n_groups])
-    again = named_groups(told(n, n_groups), None, planted(n, n_groups))
+    again = name_groups(told(n, n_groups), None, planted(n, n_groups))
     assert again.names == result.names
     np.testing.assert_array_equal(again.index, result.index)
 
@@ -50,8 +50,8 @@ def test_groups_follow_their_texts_into_another_order_and_a_grid_keeps_those_und
     texts, rows = told(61, 5), planted(61, 5, spread=1.2)  # groups that touch
     shuffle = np.random.default_rng(1).permutation(61)
     one, other = (
-        named_groups(texts, None, rows),
-        named_groups([texts[i] for i in shuffle], None, rows[shuffle]),
+        name_groups(texts, None, rows),
+        name_groups([texts[i] for i in shuffle], None, rows[shuffle]),
     )
     assert len(one.names) > 1
     assert [one.names[one.index[i]] for i in shuffle] == [other.names[g] for g in other.index]
@@ -62,10 +62,10 @@ def test_groups_follow_their_texts_into_another_order_and_a_grid_keeps_those_und
 
 def test_a_text_far_from_all_others_is_no_group() -> None:
     rows = np.vstack([planted(60, 3), np.eye(12)[11:]])
-    groups = named_groups([*told(60, 3), "far away"], None, rows)
+    groups = name_groups([*told(60, 3), "far away"], None, rows)
     assert sorted(groups.counts.tolist()) == [20, 20, 21]
     alone = np.vstack([np.tile(np.eye(12)[0], (60, 1)), np.eye(12)[11:]])
-    assert named_groups([*told(60, 1), "far away"], None, alone).names == ("all texts",)
+    assert name_groups([*told(60, 1), "far away"], None, alone).names == ("all texts",)
 
 
 @pytest.mark.parametrize(
@@ -84,27 +84,27 @@ def test_a_group_is_named_by_the_word_that_sets_it_apart(
     first: list[str], second: list[str], words: tuple[str, str]
 ) -> None:
     rows = np.eye(2)[[0] * len(first) + [1] * len(second)]
-    assert named_groups([*first, *second], None, rows).names == words
+    assert name_groups([*first, *second], None, rows).names == words
 
 
 def test_a_group_without_a_word_of_its_own_is_named_by_its_central_text() -> None:
     texts = ["12 34", "12 34 56", "99 " * 30, "98", "97"]
-    names = named_groups(texts, None, planted(5, 2)).names
+    names = name_groups(texts, None, planted(5, 2)).names
     assert len(set(names)) == 2 and all(6 < len(name) <= NAME_LENGTH + 8 for name in names)
     common = ["quick and good", "bad but quick", "good not bad", "bad good quick"]  # each word on both sides
-    assert set(named_groups(common, None, np.eye(2)[[0, 0, 1, 1]]).names) <= {f'like "{text}"' for text in common}
+    assert set(name_groups(common, None, np.eye(2)[[0, 0, 1, 1]]).names) <= {f'like "{text}"' for text in common}
 
 
 def test_few_texts_and_equal_texts_are_one_group() -> None:
     for n in range(4):
-        groups = named_groups([f"text {i}" for i in range(n)], None, planted(n, 2) if n else np.zeros((0, 3)))
+        groups = name_groups([f"text {i}" for i in range(n)], None, planted(n, 2) if n else np.zeros((0, 3)))
         assert groups.index.tolist() == [0] * n and groups.names == ("all texts",) * bool(n)
     rows = np.ones((16, 3)) / 3**0.5 + 1e-7 * np.random.default_rng(0).normal(size=(16, 3))  # as batches differ
-    result = named_groups(["the same"] * 16, None, rows)
+    result = name_groups(["the same"] * 16, None, rows)
     assert result.names == ("all texts",) and "fall into no groups" in result.rule
-    same = named_groups(["one", "two"], ["x", ""], np.eye(2))
+    same = name_groups(["one", "two"], ["x", ""], np.eye(2))
     assert same.rule.startswith("All labels are the same, and") and not same.from_labels
-    two = named_groups(["the same"] * 8 + ["another"] * 8, None, np.eye(2)[[0] * 8 + [1] * 8])
+    two = name_groups(["the same"] * 8 + ["another"] * 8, None, np.eye(2)[[0] * 8 + [1] * 8])
     assert two.index.tolist() == [0] * 8 + [1] * 8
 
 
@@ -113,7 +113,7 @@ def test_reviews_without_labels_fall_into_topics_and_into_pleased_and_not(mini: 
     for instruction in REVIEWS["instructions"]:
         vectors = mini.encode([(instruction, text) for text in REVIEWS["texts"]])
         rows = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        found.append(named_groups(REVIEWS["texts"], None, rows))
+        found.append(name_groups(REVIEWS["texts"], None, rows))
     by_topic, by_sentiment = found
     assert by_topic.index.tolist() == np.repeat(np.arange(4), 4).tolist()
     assert by_topic.names[2:] == ("hotel, staff", "phone, screen")

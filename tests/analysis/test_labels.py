@@ -1,6 +1,6 @@
 """All that is wrong with labels is found at once, nothing is changed by itself, and opposites are not typing errors."""
 
-from instructor_core.analysis.labels import Merge, label_issues, merged
+from instructor_core.analysis.labels import Merge, label_issues, merge
 
 LABELS = ["refund"] * 20 + ["delivery"] * 20
 
@@ -18,7 +18,7 @@ def test_typing_errors_are_left_out_where_alone_and_offered_for_merging() -> Non
     said = " ".join(issues.sentences)
     assert said.startswith("40 of 45 texts used; left out: 2 texts without a label, 3 labels with one text (Refund,")
     assert 'merge "Refund" (1) into "refund"' in said
-    assert merged(["refnd", "delivery"], issues.merges) == ("refund", "delivery")
+    assert merge(["refnd", "delivery"], issues.merges) == ("refund", "delivery")
 
 
 def test_case_spaces_marks_and_a_slip_are_offered_and_other_labels_are_not() -> None:

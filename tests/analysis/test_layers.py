@@ -5,7 +5,7 @@ from instructor_core import InstructorModel
 from instructor_core.analysis.layers import (
     layer_divergence,
     layer_similarity,
-    pooled_layers,
+    pool_layers,
     segment_attention,
 )
 from instructor_core.encoder import TokenEncoding
@@ -49,7 +49,7 @@ def test_padding_changes_no_layer(model: InstructorModel) -> None:
 def test_the_read_out_of_the_last_layer_is_the_similarity_of_the_embeddings(model: InstructorModel) -> None:
     pairs = [(TOPIC, text) for text in (*TEXTS, LONG)]
     embeddings = np.stack(
-        [pooled_layers(model.read_out(layers), pair.pooling_mask) for pair, layers in with_layers(model, pairs)], axis=1
+        [pool_layers(model.read_out(layers), pair.pooling_mask) for pair, layers in with_layers(model, pairs)], axis=1
     )
     result = layer_similarity(embeddings)
     units = model.encode(pairs)
@@ -62,7 +62,7 @@ def test_the_read_out_of_the_last_layer_is_the_similarity_of_the_embeddings(mode
     assert np.abs(result.matrices[1] - result.matrices[-1]).max() > 1e-3
     # Pooling a layer leaves out the instruction.
     read_outs = np.arange(12.0).reshape(2, 3, 2)
-    pooled = pooled_layers(read_outs, np.array([False, True, True]))
+    pooled = pool_layers(read_outs, np.array([False, True, True]))
     assert pooled.tolist() == [[3, 4], [9, 10]]
 
 

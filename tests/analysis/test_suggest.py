@@ -1,6 +1,6 @@
 import pytest
 
-from instructor_core.analysis.suggest import N_WORDINGS, Slots, load_builder, parse, suggest, worded_tasks
+from instructor_core.analysis.suggest import N_WORDINGS, Slots, load_builder, parse, suggest, word_tasks
 from instructor_core.errors import UserError
 
 
@@ -38,7 +38,7 @@ def test_every_combination_comes_once_with_objectives_fastest_and_too_many_or_no
 
 def test_every_task_is_asked_for_in_five_wordings_about_the_visitors_kind_of_text() -> None:
     own = ("Represent the bank message for classifying the category: ", "Group by mood: ")
-    tasks = {task.name: task.wordings for task in worded_tasks(own, ["yes", "no"] * 4, ["queue"])}
+    tasks = {task.name: task.wordings for task in word_tasks(own, ["yes", "no"] * 4, ["queue"])}
     assert list(tasks)[:4] == ["category", "Group by mood", "queue", "no or yes"]
     assert tasks["category"][0] == own[0] and tasks["Group by mood"] == (own[1],)
     assert "Represent the bank message for determining if it is no or yes: " in tasks["no or yes"]

@@ -3,7 +3,7 @@ import pytest
 
 from instructor_core import InstructorModel
 from instructor_core.analysis.calibration import background
-from instructor_core.analysis.why import Why, ordinal, why
+from instructor_core.analysis.why import Why, explain, ordinal
 
 INSTRUCTIONS = ("Represent the review for classifying the topic: ", "Represent the review for classifying sentiment: ")
 SOUP, ROOM = "The soup was unbelievably excellent, excellent!", "Our hotel room was spotless."
@@ -14,7 +14,7 @@ def card(model: InstructorModel, *instructions: str) -> Why:
     domains = [str(i // 3) for i in range(9)]
     backgrounds = [background(model.encode([(one, text) for text in words]), domains) for one in instructions]
     sides = (model.encode_tokens([(one, text) for one in instructions]) for text in (SOUP, ROOM))
-    return why(*sides, backgrounds)
+    return explain(*sides, backgrounds)
 
 
 def test_the_ties_are_words_and_add_up_to_each_cosine_and_to_their_difference(model: InstructorModel) -> None:

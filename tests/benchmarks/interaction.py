@@ -34,7 +34,7 @@ from instructor_core.analysis.projection import warm_up
 from instructor_core.hub import CHECKPOINTS
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import note
-from instructor_core.ui.look.canvas import Drawn, changed
+from instructor_core.ui.look.canvas import Drawn, keep_unchanged
 from instructor_core.ui.look.projection import UMAP_FOLLOWS
 from instructor_core.ui.look.views import view_of
 from instructor_core.ui.page import Selected
@@ -185,10 +185,10 @@ def measure(repeats: int) -> list[Change]:
         changes.append(meter.change(f"edit one text, {tab}", repeats, edit_and_draw))
     for tab, option, value in SWITCHES:
         draw, options = TABS[tab]
-        shown: Drawn = changed(draw(meter.runtime, inputs, Selected(), **options), "before", None)[-1]
+        shown: Drawn = keep_unchanged(draw(meter.runtime, inputs, Selected(), **options), "before", None)[-1]
 
         def act(_: int, draw=draw, options=options | {option: value}, shown=shown) -> list[object]:
-            return changed(draw(meter.runtime, inputs, Selected(), **options), "after", shown)[:-1]
+            return keep_unchanged(draw(meter.runtime, inputs, Selected(), **options), "after", shown)[:-1]
 
         changes.append(meter.change(f"{tab}: {option} = {value}", repeats, act))
     return changes

@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts, labels = made_texts(options.texts)
     inputs = Inputs(CHECKPOINTS[0].id, INSTRUCTIONS, tuple(texts), tuple(labels))
     tasks = tasks_of(options.tasks, options.wordings)
-    comparison.worded_tasks = lambda *_: tasks  # type: ignore[assignment]
+    comparison.word_tasks = lambda *_: tasks  # type: ignore[assignment]
     runtime = Runtime(CHECKPOINTS[:1], device="cpu")
     runtime.encoder(inputs.checkpoint_id).encode([("", "warm")])
     profile = cProfile.Profile() if options.profile else None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from instructor_core.analysis.attribution import ledger
-from instructor_core.analysis.pooled import blocks, compare_mistakes, mistaken_pairs
+from instructor_core.analysis.pooled import blocks, compare_mistakes, make_mistakes
 from instructor_core.analysis.pooling import Mistake, Recipe
 from instructor_core.encoder import Segment
 from instructor_core.errors import UserError
@@ -24,7 +24,7 @@ from instructor_core.ui.look.canvas import Context, Drawing
 from instructor_core.ui.look.views import VIEWS, view_of
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene.selection import describe_why
-from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.progress import finish
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.closer import EXPERIMENTS
 from instructor_core.ui.trial.comparison import Request, ScoreBook
@@ -112,7 +112,7 @@ def test_the_four_blocks_are_sums_over_the_tokens_of_each_kind(family_folders: d
 def test_mistakes_are_measured_against_the_right_vector(family: str, family_folders: dict[str, Path]) -> None:
     model = open_checkpoint(family_folders[family], "cpu")
     pair = ("Represent the review for its topic:", "The soup was cold.")
-    found = {result.recipe: result for result in compare_mistakes(model.encode_tokens(mistaken_pairs(*pair)))}
+    found = {result.recipe: result for result in compare_mistakes(model.encode_tokens(make_mistakes(*pair)))}
     right, alone, plain = model.encode([pair, ("", pair[1]), (f"{pair[0]} {{text}}", pair[1])])
     assert found[Recipe.OURS].cosine == pytest.approx(1.0)
     assert found[Mistake.PROMPT_FORGOTTEN].cosine == pytest.approx(float(right @ alone), abs=1e-5)
@@ -164,7 +164,7 @@ def test_a_template_of_ones_own_is_used_everywhere_and_never_mixed_up(
 def test_test_answers_with_a_checkpoint_of_another_family(opened: Callable[[str], Runtime]) -> None:
     runtime = opened("qwen")
     for name in ("scores", "words", "retrieve"):  # the others see vectors alone
-        finding = finished(EXPERIMENTS[name](runtime, ScoreBook(), example(runtime), Request()))
+        finding = finish(EXPERIMENTS[name](runtime, ScoreBook(), example(runtime), Request()))
         assert finding.sentences and finding.panels.panels
 
 

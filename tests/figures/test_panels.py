@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructor_core.figures import theme
-from instructor_core.figures.panels import MAX_ITEM_BYTES, ColorScale, Panel, PanelSet, Selection, shortened
+from instructor_core.figures.panels import MAX_ITEM_BYTES, ColorScale, Panel, PanelSet, Selection, shorten_all
 from instructor_core.figures.token_rows import Token, TokenRow, TokenRows
 
 HOSTILE = "</script><img src=x onerror=alert(1)> ${1+1} & {{x}}"
@@ -159,8 +159,8 @@ def test_stylesheet_and_templates_have_the_colours_of_both_themes():
 
 def test_items_are_sent_whole_while_they_are_few_and_cut_alike_when_they_are_many() -> None:
     few = ("short", "é" * 40)
-    assert shortened(few, 85) == list(few)
-    cut = shortened((*few, "x" * 500), 120)
+    assert shorten_all(few, 85) == list(few)
+    cut = shorten_all((*few, "x" * 500), 120)
     assert cut[0] == "short"
     assert cut[2].endswith("…")
     assert sum(len(text.encode()) for text in cut) <= 120

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from instructor_core.analysis.alignment import aligned
+from instructor_core.analysis.alignment import align
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import Groups
 from instructor_core.analysis.projection import GridProjection, project_grid
@@ -105,7 +105,7 @@ def test_each_panel_says_its_trustworthiness_and_turned_ones_their_variance_with
         assert few.panels[0].subtitle == "PCA · trustworthiness needs 4 different texts"
         assert len(json.loads(few.to_json())["panels"]) == 2
     grid = EmbeddingGrid(INSTRUCTIONS, tuple("abcde"), None, np.random.default_rng(0).normal(size=(2, 5, 6)))
-    maps = aligned(project_grid(grid, layout="separate", method="pca"), grid)
+    maps = align(project_grid(grid, layout="separate", method="pca"), grid)
     for panel in projection_panels(maps, grid.texts, None, INSTRUCTIONS).panels:
         assert panel.figure.layout.xaxis.title.text is None
         assert panel.subtitle.endswith("% of variance")

@@ -24,7 +24,7 @@ from instructor_core.train.mini.material import HELD_OUT_AXES, LabelledSet, Mate
 from instructor_core.train.mini.mixture import Mixture
 from instructor_core.train.mini.objectives import Objective
 from instructor_core.train.mini.quick import QuickEvaluation
-from instructor_core.train.mini.shares import MixtureSettings, plain_wording
+from instructor_core.train.mini.shares import MixtureSettings, word_plainly
 from instructor_core.train.mini.taught import Taught, read_taught, teach
 from instructor_core.train.mini.teacher import Teacher, embed_texts, pack_teacher
 from instructor_core.train.mini.wordings import TrainingWordings
@@ -245,7 +245,7 @@ def test_the_start_checkpoint_is_asked_with_the_plain_wording_of_the_axis(mixtur
     assert [text for _, text in known.pairs] == [text for _, text in batch.pairs]
     assert len({instruction for instruction, _ in known.pairs}) == 1
     assert known.pairs[0][0].startswith("Represent the ") and " for classifying the " in known.pairs[0][0]
-    assert plain_wording("question_type", "query") == "Represent the query for classifying the question type: "
+    assert word_plainly("question_type", "query") == "Represent the query for classifying the question type: "
     assert "wordings" not in mixture().shares(0.5)  # nobody to ask
 
 

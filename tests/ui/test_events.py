@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from instructor_core.ui.page import KEEP, Listener, together
+from instructor_core.ui.page import KEEP, Listener, join
 
 
 def test_of_the_listeners_of_an_event_at_most_one_waits_and_none_that_reads_what_was_clicked(demo: gr.Blocks) -> None:
@@ -45,7 +45,7 @@ def test_tabs_that_come_to_the_front_are_told_of_one_after_the_other(demo: gr.Bl
 def test_listeners_together_ask_once_for_what_they_share_and_fail_alone() -> None:
     with gr.Blocks(analytics_enabled=False):
         a, b, c = gr.State("a"), gr.State("b"), gr.State("c")
-    joined = together(
+    joined = join(
         [
             Listener(lambda x, y: [x + y], [a, b], [c]),
             Listener(lambda x: [1 / 0], [b], [a]),

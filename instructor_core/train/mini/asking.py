@@ -24,7 +24,7 @@ class Asking:
         """Draw an instruction for an axis."""
         return self.wordings.draw(axis, rng, text_type=rng.choice(text_types), classes=classes)
 
-    def both_orders(self, first: str, second: str, rng: random.Random) -> tuple[str, str]:
+    def draw_both_orders(self, first: str, second: str, rng: random.Random) -> tuple[str, str]:
         """Draw two instructions that name both axes in the same frame: each wants what the other does not."""
         seed = rng.getrandbits(32)
         return (
@@ -32,7 +32,7 @@ class Asking:
             self.wordings.contrast(second, first, random.Random(seed)),
         )
 
-    def nothing(self, rng: random.Random) -> str:
+    def ask_nothing(self, rng: random.Random) -> str:
         """Draw an instruction that asks for nothing: mostly a neutral wording, or what only looks like one."""
         kind = rng.random()
         if kind < 0.74 or not self._absent:

@@ -57,7 +57,7 @@ class Contrasts:
         self.triplet_sets = [
             three for three in material.triplets if three.axis in wordings.axes and three.rows.shape[1] > 8
         ]
-        self._joint = {axis: found for axis, sets in self.by_axis.items() if len(found := _named(axis, sets)) >= 2}
+        self._joint = {axis: found for axis, sets in self.by_axis.items() if len(found := _find_named(axis, sets)) >= 2}
         self.crossable = [
             (axis, one, others)
             for axis, sets in self.by_axis.items()
@@ -70,7 +70,7 @@ class Contrasts:
 
     def pick(self, rng: random.Random) -> tuple[str, DrawnSet]:
         """Choose an axis by its weight, then a set by its own."""
-        axis = weighted(rng, {axis: axis_weight(axis) for axis in self.by_axis})
+        axis = choose_weighted(rng, {axis: axis_weight(axis) for axis in self.by_axis})
         sets = self.by_axis[axis]
         return axis, rng.choices(sets, [one.weight(axis) for one in sets])[0]
 
@@ -88,15 +88,15 @@ class Contrasts:
         rng = draw.rng
         axis, one = self.pick(rng)
         if axis in self._joint and rng.random() < 0.35:
-            return self._joined_sets(axis, draw)
+            return self._join_sets(axis, draw)
         at = one.sample(axis, self.n_texts(one.mean_length, 12), rng, draw.numbers)
         labels = one.columns[axis][at].astype(np.int64)
         types, names = one.set.text_types, _names(one, axis, labels)
         instructions = spread(rng, len(at), partial(self.asking.axis, axis, rng, types, names))
         anchors = one.anchors[axis][labels].astype(np.int64) if axis in one.anchors else None
-        return self._contrasted(f"labels:{axis}", one.set.rows[at], instructions, labels, draw, [axis], anchors)
+        return self._contrast(f"labels:{axis}", one.set.rows[at], instructions, labels, draw, [axis], anchors)
 
-    def _joined_sets(self, axis: str, draw: Draw) -> Batch:
+    def _join_sets(self, axis: str, draw: Draw) -> Batch:
         """Texts of several sets whose classes have the same names: what a class shares is the label, not the style."""
         rng = draw.rng
         sets = rng.sample(self._joint[axis], min(len(self._joint[axis]), rng.choice((2, 2, 3))))
@@ -110,13 +110,13 @@ class Contrasts:
         types = [text_type for one in sets for text_type in one.set.text_types]
         draw_one = partial(self.asking.axis, axis, rng, types, names if len(names) <= _NAMED else ())
         instructions = spread(rng, len(rows), draw_one)
-        return self._contrasted(f"labels:{axis}", rows, instructions, labels, draw, [axis], labels)
+        return self._contrast(f"labels:{axis}", rows, instructions, labels, draw, [axis], labels)
 
     def cross(self, draw: Draw) -> Batch:
         """The same texts under two or three instructions; most often one text is exactly what the other is not."""
         rng = draw.rng
         first, one, others = rng.choices(self.crossable, cum_weights=self._cross_weights)[0]
-        second = weighted(rng, {other: axis_weight(other) for other in others})
+        second = choose_weighted(rng, {other: axis_weight(other) for other in others})
         contrast = rng.random() < 0.6
         axes = [first, second]
         if not contrast and len(others) > 1 and rng.random() < 0.4:
@@ -124,7 +124,7 @@ class Contrasts:
         at = one.sample(first, self.n_texts(one.mean_length, 14) // len(axes), rng, draw.numbers, most=16)
         columns = np.stack([one.columns[axis][at] for axis in axes], axis=1).astype(np.int64)  # (n, axes)
         if contrast:
-            drawn = spread(rng, len(at), partial(self.asking.both_orders, first, second, rng))
+            drawn = spread(rng, len(at), partial(self.asking.draw_both_orders, first, second, rng))
         else:
             names = [_names(one, axis, columns[:, part]) for part, axis in enumerate(axes)]
             by_axis = [
@@ -147,7 +147,7 @@ class Contrasts:
         texts = rows * len(axes) + np.tile(np.arange(len(axes)), len(at))
         instructions = [instruction for several in drawn for instruction in several]
         name = f"{'contrast' if contrast else 'cross'}:{first}"
-        return self._contrasted(name, rows, instructions, labels, draw, axes, anchors, texts=texts)
+        return self._contrast(name, rows, instructions, labels, draw, axes, anchors, texts=texts)
 
     def nouns(self, draw: Draw) -> Batch:
         """Texts near to a few nouns, under instructions that list some of them and say nothing else."""
@@ -168,7 +168,7 @@ class Contrasts:
             return wordings.list_of([nouns[noun] for noun in some], rng)
 
         instructions = spread(rng, len(rows), word)
-        return self._contrasted("nouns", rows[order], instructions, labels[order], draw, structure=0.3)
+        return self._contrast("nouns", rows[order], instructions, labels[order], draw, structure=0.3)
 
     # ---- triplets and pairs -------------------------------------------------------------------------------------
 
@@ -177,34 +177,34 @@ class Contrasts:
         rng = draw.rng
         weights = [three.weight * axis_weight(three.axis) for three in self.triplet_sets]
         three = rng.choices(self.triplet_sets, weights)[0]
-        rows = three.rows[:, self._chosen(three, 12, draw)]  # (3, n)
+        rows = three.rows[:, self._choose(three, 12, draw)]  # (3, n)
         instructions = spread(rng, rows.size, partial(self.asking.axis, three.axis, rng, three.text_types))
         name = f"triplets:{three.axis}"
         if three.n_classes >= _MANY_CLASSES:
             texts = rows.T.reshape(-1)
-            return self._contrasted(name, texts, instructions, _connected(rows), draw, [three.axis])
+            return self._contrast(name, texts, instructions, _connect(rows), draw, [three.axis])
         # With few classes most of the batch may be of the right one: only a text's own negative counts.
         rows = rows.T.reshape(-1)
         labels = np.tile(np.asarray([0, 0, 1]), len(rows) // 3)
         groups = np.repeat(np.arange(len(rows) // 3), 3)
-        return self._contrasted(name, rows, instructions, labels, draw, [three.axis], groups=groups)
+        return self._contrast(name, rows, instructions, labels, draw, [three.axis], groups=groups)
 
     def pairs(self, draw: Draw) -> Batch:
         """Paraphrases, questions and answers: under their own instructions, neutral ones or none."""
         rng = draw.rng
         two = rng.choices(self._material.pairs, [two.weight for two in self._material.pairs])[0]
-        chosen = self._chosen(two, 8, draw)
+        chosen = self._choose(two, 8, draw)
         rows = two.rows[:, chosen]
         kind = rng.random()
         if two.symmetric and kind < 0.3:
-            instructions = spread(rng, rows.size, partial(self.asking.nothing, rng))
+            instructions = spread(rng, rows.size, partial(self.asking.ask_nothing, rng))
         elif kind < 0.6:
             instructions = [""] * rows.size
         else:
             instructions = [instruction for i in chosen.tolist() for instruction in two.instructions[i]]
-        return self._contrasted("pairs", rows.T.reshape(-1), instructions, _connected(rows), draw, structure=0.5)
+        return self._contrast("pairs", rows.T.reshape(-1), instructions, _connect(rows), draw, structure=0.5)
 
-    def _chosen(self, one: TripletSet | PairSet, instruction_tokens: int, draw: Draw) -> Rows:
+    def _choose(self, one: TripletSet | PairSet, instruction_tokens: int, draw: Draw) -> Rows:
         """Numbers of so many triplets or pairs as fill a batch."""
         few = draw.numbers.integers(one.rows.shape[1], size=40)
         mean = float(np.minimum(self._corpus.lengths[one.rows[:, few]], 360).mean())
@@ -212,7 +212,7 @@ class Contrasts:
 
     # ---- what all of them share ---------------------------------------------------------------------------------
 
-    def _contrasted(
+    def _contrast(
         self,
         name: str,
         rows: Rows,
@@ -238,7 +238,7 @@ class Contrasts:
             structure = self._settings.structure_weight * content * (2 if fine else 1)
         given: dict[str, Any] = {}
         if anchors is not None and len(self._taught.anchors) and (anchors[:n] >= 0).any():
-            given = self._anchored(anchors[:n], axes, draw)
+            given = self._anchor(anchors[:n], axes, draw)
         objective = Objective(
             kind,
             (rows if texts is None else texts)[:n],
@@ -254,7 +254,7 @@ class Contrasts:
         )
         return Batch(pairs[:n], objective, name)
 
-    def _anchored(self, anchors: Rows, axes: Sequence[str], draw: Draw) -> dict[str, Any]:
+    def _anchor(self, anchors: Rows, axes: Sequence[str], draw: Draw) -> dict[str, Any]:
         """The vectors that the texts choose among: the classes present, and some of other axes, never absent ones."""
         present = np.unique(anchors[anchors >= 0])
         others = np.flatnonzero(~np.isin(self._anchor_axes, axes))
@@ -264,12 +264,12 @@ class Contrasts:
         return {"anchors": vectors, "own_anchors": own}
 
 
-def weighted(rng: random.Random, weights: Mapping[str, float]) -> str:
+def choose_weighted(rng: random.Random, weights: Mapping[str, float]) -> str:
     """Choose a key by its weight."""
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _named(axis: str, sets: Sequence[DrawnSet]) -> list[DrawnSet]:
+def _find_named(axis: str, sets: Sequence[DrawnSet]) -> list[DrawnSet]:
     """Sets whose classes of an axis have names that another set has, too."""
     named = [one for one in sets if axis in one.anchors and (one.anchors[axis] >= 0).all()]
     counts = Counter(number for one in named for number in one.anchors[axis].tolist())
@@ -284,7 +284,7 @@ def _names(one: DrawnSet, axis: str, labels: Rows) -> list[str]:
     return [one.set.classes[axis][number] for number in present]
 
 
-def _connected(rows: Rows) -> Rows:
+def _connect(rows: Rows) -> Rows:
     """Number the texts of (k, n) lines, column by column, so that first and second of each column belong together.
 
     A text may be in several columns, and then they all belong together.

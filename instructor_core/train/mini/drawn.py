@@ -71,7 +71,7 @@ class DrawnSet:
     def _draw(self, axis: str, n: int, rng: random.Random, numbers: np.random.Generator, most: int) -> Rows:
         if len(self._twins) and rng.random() < _TWINS and self._differs(axis):
             return self._draw_twins(n, rng, numbers)
-        kept = self._crossed(axis, rng, numbers) if rng.random() < _CROSSED else None
+        kept = self._cross(axis, rng, numbers) if rng.random() < _CROSSED else None
         members = self._members[axis]
         classes = rng.sample(members, min(len(members), rng.choice((12, 16, most))))
         size = max(2, -(-n // len(classes)))
@@ -98,7 +98,7 @@ class DrawnSet:
         drawn: Rows = pairs[numbers.permutation(len(pairs))[: max(2, n // 2)]].reshape(-1)
         return drawn
 
-    def _crossed(self, axis: str, rng: random.Random, numbers: np.random.Generator) -> NDArray[np.bool_] | None:
+    def _cross(self, axis: str, rng: random.Random, numbers: np.random.Generator) -> NDArray[np.bool_] | None:
         others = [
             column
             for other, column in self.columns.items()

@@ -195,7 +195,7 @@ def slot_lists(slots: Mapping[str, Any], slot: str) -> dict[str, Any]:
     return {"names": names, **lists, "nouns": [*classes, words[::3], words[1::3]]}
 
 
-def usable(wordings: Sequence[str], never: set[str]) -> list[str]:
+def strip_ends(wordings: Sequence[str], never: set[str]) -> list[str]:
     """Return wordings written by hand without their colon or full stop: endings are drawn."""
     bare = (wording.strip().rstrip(":.;").rstrip() for wording in wordings)
     return [wording for wording in bare if wording and not contains(wording, never)]

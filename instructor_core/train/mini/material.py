@@ -142,7 +142,7 @@ def read_material(folder: Path, only_open: bool = False) -> Material:
         n_corpus=listed["n_corpus"],
         sources=arrays["sources"],
         source_names=tuple(listed["source_names"]),
-        labelled=[_labelled(entry) for entry in made["labelled"]],
+        labelled=[_read_labelled(entry) for entry in made["labelled"]],
         triplets=[TripletSet(**{**entry, "text_types": tuple(entry["text_types"])}) for entry in made["triplets"]],
         pairs=[_pairs(entry) for entry in made["pairs"]],
         lines=np.arange(len(texts)),
@@ -217,7 +217,7 @@ def summary(material: Material) -> str:
     return "\n".join(lines)
 
 
-def _labelled(entry: Mapping[str, Any]) -> LabelledSet:
+def _read_labelled(entry: Mapping[str, Any]) -> LabelledSet:
     columns = {n.removeprefix("columns."): v.astype(np.int32) for n, v in entry.items() if n.startswith("columns.")}
     rest = {name: value for name, value in entry.items() if not name.startswith("columns.")}
     rest |= {

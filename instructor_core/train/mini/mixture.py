@@ -15,7 +15,7 @@ import numpy as np
 from instructor_core.encoder import InstructorModel
 from instructor_core.train.batch import Batch
 from instructor_core.train.mini.asking import spread
-from instructor_core.train.mini.contrasts import Contrasts, Draw, weighted
+from instructor_core.train.mini.contrasts import Contrasts, Draw, choose_weighted
 from instructor_core.train.mini.corpus import Corpus, Rows
 from instructor_core.train.mini.material import Material
 from instructor_core.train.mini.objectives import Objective
@@ -26,7 +26,7 @@ from instructor_core.train.mini.shares import (
     SHARES,
     TEXT_TYPES,
     MixtureSettings,
-    plain_wording,
+    word_plainly,
 )
 from instructor_core.train.mini.taught import Taught
 from instructor_core.train.mini.wordings import TrainingWordings
@@ -79,17 +79,17 @@ class Mixture:
         rng = random.Random(f"{self.settings.seed}/{step}")
         draw = Draw(rng, np.random.default_rng(rng.getrandbits(64)))
         shares = self.shares(round(progress, 2))
-        return self._builders[weighted(rng, shares)](draw)
+        return self._builders[choose_weighted(rng, shares)](draw)
 
     # ---- distillation -------------------------------------------------------------------------------------------
 
     def _plain(self, draw: Draw) -> Batch:
         rows = self._corpus.draw(draw.rng, draw.numbers, instruction_tokens=0)
-        return self._copied("plain", rows, [""] * len(rows))
+        return self._copy("plain", rows, [""] * len(rows))
 
     def _neutral(self, draw: Draw) -> Batch:
         rows = self._corpus.draw(draw.rng, draw.numbers, instruction_tokens=10)
-        return self._copied("neutral", rows, spread(draw.rng, len(rows), partial(self._asking.nothing, draw.rng)))
+        return self._copy("neutral", rows, spread(draw.rng, len(rows), partial(self._asking.ask_nothing, draw.rng)))
 
     def _structure(self, draw: Draw) -> Batch:
         rng = draw.rng
@@ -99,9 +99,9 @@ class Mixture:
         types = TEXT_TYPES if axis == "topic" else REQUEST_TYPES
         instructions = spread(rng, len(rows), partial(self._asking.axis, axis, rng, types))
         # A topic is coarser than what a text says: half of the way to the centre of its cluster.
-        return self._copied(f"structure:{axis}", rows, instructions, smooth=0.5 if axis == "topic" else 0.0)
+        return self._copy(f"structure:{axis}", rows, instructions, smooth=0.5 if axis == "topic" else 0.0)
 
-    def _copied(self, name: str, rows: Rows, instructions: Sequence[str], smooth: float = 0.0) -> Batch:
+    def _copy(self, name: str, rows: Rows, instructions: Sequence[str], smooth: float = 0.0) -> Batch:
         targets = self._corpus.vectors(rows)
         if smooth:
             centres = self._corpus.topics.centres[self._corpus.topics.fine[rows]]
@@ -120,7 +120,7 @@ class Mixture:
         else:
             rows = self._corpus.draw(rng, draw.numbers, instruction_tokens=14)
         assert self.known is not None  # the builder is not offered without it
-        plain = plain_wording(axis, rng.choice(one.set.text_types))
+        plain = word_plainly(axis, rng.choice(one.set.text_types))
         targets = self.known.encode([(plain, self._texts[row]) for row in rows.tolist()])
         instructions = spread(rng, len(rows), partial(self._asking.axis, axis, rng, one.set.text_types))
         objective = Objective("wordings", rows, targets=targets.astype(np.float16), copy=1.0)

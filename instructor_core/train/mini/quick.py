@@ -14,7 +14,7 @@ from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.encoder import InstructorModel
 from instructor_core.evaluate.data import read_data
 from instructor_core.evaluate.evaluation import spearman
-from instructor_core.train.mini.shares import plain_wording, usual_name
+from instructor_core.train.mini.shares import usual_name, word_plainly
 from instructor_core.train.mini.wordings import TrainingWordings
 
 _ALIASES: Mapping[str, str] = {
@@ -72,7 +72,7 @@ class QuickEvaluation:
             axes = {axis: labels for axis, labels in axes.items() if axis in self._wordings.axes}
             for number, (axis, labels) in enumerate(axes.items()):
                 held = self._wordings.held_out(axis)[:3]
-                for kind, instructions in (("plain", [plain_wording(axis, "text")]), ("free", held)):
+                for kind, instructions in (("plain", [word_plainly(axis, "text")]), ("free", held)):
                     for instruction in instructions:
                         embeddings = model.encode([(instruction, text) for text in label_set.texts])
                         values[f"{axis} {kind}"].append(nearest_agreement(embeddings, labels))

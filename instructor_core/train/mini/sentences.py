@@ -134,8 +134,8 @@ def frame(kind: str, snippet: str, rng: random.Random, *, held_out: bool = False
     if "{x}" in clause:
         joined = clause.replace("{x}", text)
     else:
-        joined = f"{text} {_capitalised(clause)}" if rng.random() < 0.7 else f"{_capitalised(clause)} {text}"
-    joined = _capitalised(joined)
+        joined = f"{text} {_capitalise(clause)}" if rng.random() < 0.7 else f"{_capitalise(clause)} {text}"
+    joined = _capitalise(joined)
     return Labelled(joined.lower() if rng.random() < 0.12 else joined, {FRAMES[kind]: label})
 
 
@@ -156,16 +156,16 @@ def _sentence(kind: str, part: _Part, rng: random.Random) -> Labelled:
     if kind == "grammar":
         labels["negation"] = "negated" if _NEGATION.search(text) else "affirmative"
     if kind != "format":
-        text = _varied(text, rng, contract=cell.get("formality") != "formal")
-    return Labelled(_capitalised(text) if kind == "format" else text, labels)
+        text = _vary(text, rng, contract=cell.get("formality") != "formal")
+    return Labelled(_capitalise(text) if kind == "format" else text, labels)
 
 
-def _varied(text: str, rng: random.Random, *, contract: bool) -> str:
+def _vary(text: str, rng: random.Random, *, contract: bool) -> str:
     """Vary contractions, capitals and the final mark; a mark that decides the sentence type is never exchanged."""
     if contract and rng.random() < 0.6:
         for pattern, short in _CONTRACTIONS:
             text = pattern.sub(short, text)
-    text = _SENTENCE_START.sub(lambda match: match[0].upper(), _capitalised(text))
+    text = _SENTENCE_START.sub(lambda match: match[0].upper(), _capitalise(text))
     chance = rng.random()
     if chance < 0.1:
         text = text.lower()
@@ -305,7 +305,7 @@ def inflect(act: str, form: str) -> str:
     return verb + space + rest
 
 
-def _capitalised(text: str) -> str:
+def _capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 

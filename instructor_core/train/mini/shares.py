@@ -84,7 +84,7 @@ class MixtureSettings:
     shares: Shares | None = None
 
 
-def plain_wording(axis: str, text_type: str) -> str:
+def word_plainly(axis: str, text_type: str) -> str:
     """Return the instruction for an axis as the INSTRUCTOR paper would write it, ready to be joined."""
     return f"Represent the {text_type} for classifying the {usual_name(axis)}: "
 

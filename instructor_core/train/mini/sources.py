@@ -56,7 +56,7 @@ class PublicSet:
 
 
 @lru_cache(maxsize=1)
-def _listed() -> dict[str, Any]:
+def _list() -> dict[str, Any]:
     listed: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
     return listed
 
@@ -65,7 +65,7 @@ def read_sources() -> Mapping[str, Source]:
     """Return all sources by their name."""
     return {
         name: Source(name, entry["terms"], entry["open"], entry.get("origin", ""))
-        for name, entry in _listed()["licences"].items()
+        for name, entry in _list()["licences"].items()
     }
 
 
@@ -81,7 +81,7 @@ def read_tasks() -> Mapping[str, TaskSource]:
             text_types=tuple(entry["text_types"]),
             cues=entry.get("cues", {}),
         )
-        for entry in _listed()["tasks"]
+        for entry in _list()["tasks"]
     }
 
 
@@ -99,7 +99,7 @@ def read_public_sets() -> list[PublicSet]:
             axis_weights=entry.get("axis_weights", {}),
             text_types=tuple(entry["text_types"]),
         )
-        for entry in _listed()["public"]
+        for entry in _list()["public"]
     ]
 
 

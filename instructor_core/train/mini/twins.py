@@ -51,16 +51,16 @@ def negate(text: str, rng: random.Random) -> str | None:
     # After an auxiliary a past form is a participle ("was found"), which "did not" cannot precede.
     if past and not (auxiliary and auxiliary.start() < past.start()) and not _PERFECT.search(text[: past.start()]):
         denied = rng.choice(("did not", "didn't", "didn't"))
-        return _exchanged(text, past, f"{denied} {_WORDS['base_forms'][past[1]]}")
+        return _exchange(text, past, f"{denied} {_WORDS['base_forms'][past[1]]}")
     if auxiliary:
         verb = auxiliary[1]
         short = _WORDS["contracted"].get(verb, f"{verb} not")
         negated = rng.choice((f"{verb} not", short, short, f"{verb} never"))
-        return _exchanged(text, auxiliary, negated.replace("can not", "cannot"))
+        return _exchange(text, auxiliary, negated.replace("can not", "cannot"))
     present = _PRESENT.search(text)
     if present:
         base = present[1].removesuffix("s")
-        return _exchanged(text, present, rng.choice((f"does not {base}", f"doesn't {base}", f"never {present[1]}")))
+        return _exchange(text, present, rng.choice((f"does not {base}", f"doesn't {base}", f"never {present[1]}")))
     return None
 
 
@@ -76,7 +76,7 @@ def claim(text: str, rng: random.Random, *, certain: bool) -> str | None:
         return None  # a heading or a list
     if verb and rng.random() < 0.45:
         verbs: dict[str, list[str]] = _WORDS["certain_verbs" if certain else "doubtful_verbs"]
-        return f"{_exchanged(body, verb, rng.choice(verbs[verb[1]]))}."
+        return f"{_exchange(body, verb, rng.choice(verbs[verb[1]]))}."
     frames: list[str] = _WORDS["certain" if certain else "doubtful"]
     if _LOWERED.match(body):
         body_inside = body[0].lower() + body[1:]
@@ -88,5 +88,5 @@ def claim(text: str, rng: random.Random, *, certain: bool) -> str | None:
     return made if made.endswith(".") else f"{made}."
 
 
-def _exchanged(text: str, match: re.Match[str], new: str) -> str:
+def _exchange(text: str, match: re.Match[str], new: str) -> str:
     return text[: match.start()] + new + text[match.end() :]

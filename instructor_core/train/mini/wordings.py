@@ -30,7 +30,7 @@ from instructor_core.train.mini.grammar import (
     slot_lists,
     split,
     split_vocabulary,
-    usable,
+    strip_ends,
 )
 from instructor_core.train.mini.public import ASPECTS, OPINION
 from instructor_core.train.mini.slips import PLAIN_ENDINGS, ending, exchange, finish, shuffle
@@ -94,9 +94,9 @@ class TrainingWordings:
         # A neutral wording with the name of a trained axis in it would teach the opposite of that axis's own wordings.
         names = {normalise(name) for lists in grammar["axes"].values() for name in lists["names"]}
         self._hand = {
-            axis: usable(hand.get("axes", {}).get(axis, []), never) for axis, never in self._never.items()
-        } | {UNKNOWN: usable(hand.get("unknown_axes", []), names)}
-        self._neutral = usable(hand.get("neutral", []), names)
+            axis: strip_ends(hand.get("axes", {}).get(axis, []), never) for axis, never in self._never.items()
+        } | {UNKNOWN: strip_ends(hand.get("unknown_axes", []), names)}
+        self._neutral = strip_ends(hand.get("neutral", []), names)
         self._long = [
             wording
             for axis, wordings in self._hand.items()
@@ -113,28 +113,28 @@ class TrainingWordings:
         """
         if axis.startswith(OPINION):
             return self.opinion(axis.removeprefix(OPINION), rng)
-        axis = self._checked(axis)
-        return self._allowed(axis, lambda: self._draw(axis, rng, text_type, classes))
+        axis = self._check(axis)
+        return self._draw_allowed(axis, lambda: self._draw(axis, rng, text_type, classes))
 
     def plain(self, axis: str, rng: random.Random, *, text_type: str = "", classes: Sequence[str] = ()) -> str:
         """Return an instruction in the form of the INSTRUCTOR paper: domain, text type and task objective."""
         if axis.startswith(OPINION):
             axis_name = rng.choice(self._grammar["opinion_names"]).replace("{aspect}", axis.removeprefix(OPINION))
             return f"Represent the {text_type or 'review'} for classifying the {axis_name}: "
-        axis = self._checked(axis)
-        return self._allowed(axis, lambda: self._plain(axis, rng, text_type, classes))
+        axis = self._check(axis)
+        return self._draw_allowed(axis, lambda: self._plain(axis, rng, text_type, classes))
 
     def contrast(self, wanted: str, unwanted: str, rng: random.Random) -> str:
         """Return an instruction that names two axes and wants one of them, named first or last.
 
         With a generator in the same state, two axes the other way round are asked for in the same words.
         """
-        return self._allowed(wanted, lambda: self._finished(self._contrast(wanted, unwanted, rng), rng))
+        return self._draw_allowed(wanted, lambda: self._finish(self._contrast(wanted, unwanted, rng), rng))
 
     def opinion(self, aspect: str, rng: random.Random) -> str:
         """Return an instruction that asks what a text says about one aspect, whatever it says about others."""
         text: str = rng.choice(self._grammar["opinions"]).replace("{aspect}", aspect)
-        return self._finished(self._exchanged(text, rng, 0.15), rng)
+        return self._finish(self._exchange(text, rng, 0.15), rng)
 
     def list_of(self, nouns: Sequence[str], rng: random.Random) -> str:
         """Return an instruction that asks for nothing but these classes, named by nouns."""
@@ -150,7 +150,7 @@ class TrainingWordings:
         text: str = rng.choice(self._grammar["lists"])
         for slot, words in parts.items():
             text = text.replace(slot, words)
-        return self._finished(text, rng)
+        return self._finish(text, rng)
 
     def neutral(self, rng: random.Random, *, shuffled: float = 0.04) -> str:
         """Return an instruction that no axis answers: the model must fall back on plain similarity.
@@ -160,21 +160,21 @@ class TrainingWordings:
         the names of axes, and nobody can tell any longer which of them is wanted.
         """
         if rng.random() < shuffled:
-            return self._finished(self._shuffled(rng), rng)
+            return self._finish(self._shuffle(rng), rng)
         source = rng.random()
         if source < 0.35:
             return self._draw(UNKNOWN, rng, "", ())
         if source < 0.42:
-            return self._finished(rng.choice(self._grammar["small_talk"]), rng)
+            return self._finish(rng.choice(self._grammar["small_talk"]), rng)
         if source < 0.47:
-            return self._finished(self._loose_words(rng), rng)
+            return self._finish(self._loose_words(rng), rng)
         if source < 0.67 and self._neutral:
-            return self._finished(rng.choice(self._neutral), rng)
+            return self._finish(rng.choice(self._neutral), rng)
         frame = rng.choice(self._grammar["similarity" if rng.random() < 0.62 else "retrieval"])
         filled = self._filler(UNKNOWN, rng, "", ()).fill(frame)
         if filled.startswith("Represent") and rng.random() < 0.8:
             return filled + ending(filled, PLAIN_ENDINGS, rng)
-        return self._finished(filled, rng)
+        return self._finish(filled, rng)
 
     def held_out(self, axis: str) -> list[str]:
         """Return up to 24 instructions for `axis` made only of entries and frames that are never drawn."""
@@ -195,17 +195,17 @@ class TrainingWordings:
 
     def held_out_entries(self, axis: str) -> list[str]:
         """Return the names, clauses, questions and phrases of `axis` that are never drawn."""
-        held = self._held[self._checked(axis)]
+        held = self._held[self._check(axis)]
         return [entry for key in ENTRIES[:4] for entry in held.entries[key]]
 
-    def _checked(self, axis: str) -> str:
+    def _check(self, axis: str) -> str:
         """Return the axis whose wordings these are."""
         axis = self._worded_as.get(axis, axis)
         if axis not in self._seen or axis == UNKNOWN:
             raise UserError(f"Wordings need a trained axis: got {axis!r}. Use one of {', '.join(self.axes)}.")
         return axis
 
-    def _allowed(self, axis: str, draw: Callable[[], str]) -> str:
+    def _draw_allowed(self, axis: str, draw: Callable[[], str]) -> str:
         """Draw until no entry that is held out is inside: "tell me" + "how urgent it is" may add up to one."""
         never = self._never.get(self._worded_as.get(axis, axis), set())
         while True:
@@ -222,19 +222,19 @@ class TrainingWordings:
         if source < 0.26:
             return self._plain(axis, rng, text_type, classes)
         if hand and source < (0.60 if len(hand) >= _LONG_LIST else 0.38):
-            text = self._exchanged(rng.choice(hand), rng, 0.4)
+            text = self._exchange(rng.choice(hand), rng, 0.4)
             if rng.random() < 0.12:  # somebody who asks twice
                 text = text.rstrip("?.!") + rng.choice((". ", ", ", "? ", "; ", " - ")) + rng.choice(hand)
         elif source < 0.95 or axis == UNKNOWN:
             families = self._seen[axis].families(classes)
             weights = [FAMILIES[family] * (2 if family == "classes" and len(classes) > 1 else 1) for family in families]
             frame = rng.choice(self._frames[rng.choices(families, weights)[0]])
-            text = self._exchanged(self._filler(axis, rng, text_type, classes).fill(frame), rng, 0.15)
+            text = self._exchange(self._filler(axis, rng, text_type, classes).fill(frame), rng, 0.15)
         else:
             text = self._contrast(axis, rng.choice(self._far[axis]), rng)
-        return self._finished(text, rng)
+        return self._finish(text, rng)
 
-    def _finished(self, text: str, rng: random.Random) -> str:
+    def _finish(self, text: str, rng: random.Random) -> str:
         if rng.random() < 0.06:
             text = f"{rng.choice(self._grammar['roles'])} {text}"
         if rng.random() < 0.06:
@@ -242,7 +242,7 @@ class TrainingWordings:
             text = f"{text.rstrip('.:;')}{joint}{rng.choice(self._grammar['tails'])}"
         return finish(text, self._words["filler"], rng)
 
-    def _exchanged(self, text: str, rng: random.Random, share: float) -> str:
+    def _exchange(self, text: str, rng: random.Random, share: float) -> str:
         return exchange(text, self.near, rng) if self.near and rng.random() < share else text
 
     def _plain(self, axis: str, rng: random.Random, text_type: str, classes: Sequence[str]) -> str:
@@ -273,13 +273,13 @@ class TrainingWordings:
         if axis.startswith(OPINION):
             name: str = rng.choice(self._grammar["opinion_names"]).replace("{aspect}", axis.removeprefix(OPINION))
             return rng.choice(("the ", "")) + name
-        entries, kind = self._seen[self._checked(axis)].entries, rng.random()
+        entries, kind = self._seen[self._check(axis)].entries, rng.random()
         if kind < 0.25 and entries["clauses"]:
             return rng.choice(entries["clauses"])
         names = entries["names"][: KEPT["names"]] if kind < 0.7 else entries["names"]
         return rng.choice(("the ", "")) + rng.choice(names)
 
-    def _shuffled(self, rng: random.Random) -> str:
+    def _shuffle(self, rng: random.Random) -> str:
         """Return the words of a contrast, which say nothing without their order, or of a long wording, in disorder."""
         if not self._long or rng.random() < 0.6:
             wanted = rng.choice(list(self._far))

@@ -42,7 +42,7 @@ def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[analysis.Fingerprin
 
     What the texts are held against is the same for every instruction: with a `CachedEncoder` it is encoded once.
     """
-    texts = sampled(inputs.texts)
+    texts = sample(inputs.texts)
     if len(texts) < analysis.MIN_TEXTS:
         yield from [None] * len(inputs.instructions)
         return
@@ -63,7 +63,7 @@ def fingerprints(encode: Encode, inputs: Inputs) -> Iterator[analysis.Fingerprin
         )
 
 
-def sampled(texts: Sequence[str], most: int = analysis.MAX_TEXTS) -> tuple[str, ...]:
+def sample(texts: Sequence[str], most: int = analysis.MAX_TEXTS) -> tuple[str, ...]:
     """The texts that fingerprints are made from: each different one once, of many a sample."""
     different = list(dict.fromkeys(texts))
     chosen = analysis.sample_texts(len(different))
@@ -103,7 +103,7 @@ def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -
     """Write under each instruction what it does: after the figures, in an event of its own, a line when it is ready."""
 
     @lru_cache(maxsize=64)
-    def known(checkpoint_id: str, instruction: str, texts: tuple[str, ...]) -> str:
+    def find_known(checkpoint_id: str, instruction: str, texts: tuple[str, ...]) -> str:
         one = Inputs(checkpoint_id, (instruction,), texts, None)
         (line,) = fingerprint_lines(page.runtime.encoder(checkpoint_id).encode, one)
         return line
@@ -112,9 +112,11 @@ def follow_fingerprints(page: Page, demo: gr.Blocks, lines: Sequence[gr.HTML]) -
         found = [""] * MAX_INSTRUCTIONS
         yield list(found)  # those of other texts go away
         most = n_affordable(page.runtime, inputs)
-        texts, too_dear = sampled(inputs.texts, most), most < analysis.MIN_TEXTS <= len(set(inputs.texts))
+        texts, too_dear = sample(inputs.texts, most), most < analysis.MIN_TEXTS <= len(set(inputs.texts))
         for k, instruction in enumerate(inputs.instructions):
-            found[k] = _line(TOO_DEAR) if instruction and too_dear else known(inputs.checkpoint_id, instruction, texts)
+            found[k] = (
+                _line(TOO_DEAR) if instruction and too_dear else find_known(inputs.checkpoint_id, instruction, texts)
+            )
             yield list(found)
 
     listen(

@@ -54,8 +54,8 @@ def report_html(export: Export) -> str:
     Long texts are shortened, and matrices drawn for the first texts; what is left out is said.
     """
     grid = export.grid
-    texts = tuple(_shortened(text) for text in grid.texts)
-    drawn = _first(grid, MAX_DRAWN)
+    texts = tuple(_shorten(text) for text in grid.texts)
+    drawn = _take_first(grid, MAX_DRAWN)
     panels = similarity_panels(similarity(drawn), texts[:MAX_DRAWN], drawn.labels, grid.instructions)
     cut = f" The first {MAX_DRAWN} of {grid.n_texts} texts are drawn." if grid.n_texts > MAX_DRAWN else ""
     code = snippet(export.checkpoint, grid.instructions, grid.texts, dtype=export.dtype)
@@ -82,7 +82,7 @@ def report_html(export: Export) -> str:
     return _page("\n".join(body), panels)
 
 
-def _first(grid: EmbeddingGrid, n: int) -> EmbeddingGrid:
+def _take_first(grid: EmbeddingGrid, n: int) -> EmbeddingGrid:
     """The grid of the first n texts: of 10,000 the matrices would not fit into memory."""
     if grid.n_texts <= n:
         return grid
@@ -125,5 +125,5 @@ def _words(text: str) -> str:
     return escape(well_formed(text))
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text)} characters)"

@@ -33,10 +33,10 @@ def sample(inputs: Inputs, limit: int, *, each_label: bool = False) -> SampledIn
     rows = tuple(sorted(list(dict.fromkeys([*first, *drawn]))[:limit]))
     each = f", {PER_LABEL} of each label among them" if first else ""
     note = f"A sample of {limit} of {n} texts was taken (seed {SEED}{each})."
-    return SampledInputs(only(inputs, rows), rows, (note,))
+    return SampledInputs(keep_only(inputs, rows), rows, (note,))
 
 
-def only(inputs: Inputs, rows: Sequence[int]) -> Inputs:
+def keep_only(inputs: Inputs, rows: Sequence[int]) -> Inputs:
     """Return the run with these texts alone."""
     labels = inputs.labels
     return replace(
@@ -47,7 +47,7 @@ def only(inputs: Inputs, rows: Sequence[int]) -> Inputs:
     )
 
 
-def relinked(panels: PanelSet, chosen: SampledInputs, texts: Sequence[str]) -> PanelSet:
+def relink(panels: PanelSet, chosen: SampledInputs, texts: Sequence[str]) -> PanelSet:
     """Return the panels of a sample with its points as those of the whole run, so that other views mark the same text.
 
     The items are those of the sample; the others are "".

@@ -203,7 +203,7 @@ def build_sidebar(start: Inputs, drawer: gr.Column) -> Sidebar:
     with builder:
         slots, insert = _builder()
     change(insert.click, lambda typed, *chosen: add_instruction(typed, build_instruction(*chosen)), *slots)
-    preview.item_edit(edited_texts, texts, [texts, edited], **EACH)
+    preview.item_edit(edit_texts, texts, [texts, edited], **EACH)
     return Sidebar(
         *(fields, fingerprints, rows, count, texts, summary, warnings, preview),
         *(update, stop, line, facts, template, live, edited),
@@ -244,7 +244,7 @@ def _builder() -> tuple[list[gr.Dropdown], gr.Button]:
     return [domain, text_type, objective], insert
 
 
-def edited_texts(event: gr.EventData, typed_texts: str) -> list[Any]:
+def edit_texts(event: gr.EventData, typed_texts: str) -> list[Any]:
     """Return the text field with one text in another wording, its labels kept, and a mark that starts the run.
 
     Nothing changes where the field no longer holds what was changed: there it has the last word.

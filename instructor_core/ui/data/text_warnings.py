@@ -90,7 +90,7 @@ def _foreign(model: EmbeddingModel, _: Sequence[str], texts: Sequence[str]) -> s
         return ""
     does = "does" if len(found) == 1 else "do"
     return (
-        f"{_counted(found, len(rows), len(texts))} {does} not look like English: "
+        f"{_count(found, len(rows), len(texts))} {does} not look like English: "
         "the checkpoint knows no other language, and its cosines mean little there."
     )
 
@@ -116,12 +116,12 @@ def _cut_off(model: EmbeddingModel, instructions: Sequence[str], texts: Sequence
     at_least = "At least " if len(found) == MAX_SAMPLED < len(texts) else ""
     are = "is" if len(found) == 1 else "are"
     return (
-        f"{at_least}{_counted(found, len(texts), len(texts))} {are} cut off: the window ends after "
+        f"{at_least}{_count(found, len(texts), len(texts))} {are} cut off: the window ends after "
         f"{model.max_seq_length} tokens, the instruction included."
     )
 
 
-def _counted(found: Sequence[int], n: int, n_texts: int) -> str:
+def _count(found: Sequence[int], n: int, n_texts: int) -> str:
     """How many texts, of how many, and their numbers: `3 of 16 texts (1, 4, 9)`."""
     of = counted(n, "text") + (" looked at" if n < n_texts else "")
     numbers = ", ".join(str(row + 1) for row in found[:MAX_NAMED])

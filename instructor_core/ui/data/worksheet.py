@@ -27,7 +27,7 @@ from instructor_core.ui.scene import TABS, VIEW_OPTIONS, Scene
 from instructor_core.ui.scene.keeping import PARAMETER
 from instructor_core.ui.scene.link import encode_scene
 from instructor_core.ui.scene.selection import describe_two
-from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.progress import finish
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.closer import DECISION, EXPERIMENTS, QUESTIONS
@@ -257,7 +257,7 @@ def _drawn(printer: Printer, scene: Scene) -> tuple[str, Drawing]:
     if scene.place == TAB:
         asked = next(question.words for question in QUESTIONS if question.name == name)
         title = "Which instruction is better?" if name == DECISION else asked
-        finding = finished(
+        finding = finish(
             EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, request_of(inputs, scene.selected, options))
         )
         panels = replace(finding.panels, panels=finding.panels.panels[:1])

@@ -20,7 +20,7 @@ from instructor_core.analysis.deletion import combine, deletions, drop
 from instructor_core.analysis.fingerprint import MIN_TEXTS, describe
 from instructor_core.analysis.grid import unit_vectors
 from instructor_core.analysis.label_task import Metric, label_task
-from instructor_core.analysis.layers import layer_divergence, pooled_layers, read_groups, write_shares
+from instructor_core.analysis.layers import layer_divergence, pool_layers, read_groups, write_shares
 from instructor_core.analysis.leaderboard import intervals
 from instructor_core.analysis.metrics import nearest_agreement
 from instructor_core.analysis.movement import movement
@@ -101,7 +101,7 @@ def percentile_falls(run: EmbeddedRun, cell: Cell, to: Cell, at_least: float, by
     """Texts that share a word lie at a percentile or above, and some points lower under another instruction."""
     (first, _), (second, _), shared = run.percentile(cell), run.percentile(to), run.shared_words(cell)
     holds = bool(shared) and first >= at_least and first - second >= by
-    return holds, f"{first:.0f} %", f"{second:.0f} %", _quoted(shared)
+    return holds, f"{first:.0f} %", f"{second:.0f} %", _quote(shared)
 
 
 @claim("nearest", "cosine")
@@ -206,7 +206,7 @@ def finds(run: EmbeddedRun, cell: Cell, most_shared: int) -> Answer:
     cosines = run.embeddings(columns) @ run.embeddings(cell.instruction)[query]
     cosines[query] = -np.inf
     rank, shared = int((cosines > cosines[document]).sum()) + 1, run.shared_words(cell)
-    return rank == 1 and len(shared) <= most_shared, str(rank), number(float(cosines[document])), _quoted(shared)
+    return rank == 1 and len(shared) <= most_shared, str(rank), number(float(cosines[document])), _quote(shared)
 
 
 @claim("on_map", "nearest", "share", "text")
@@ -245,7 +245,7 @@ def fingerprint_is(run: EmbeddedRun, instruction: Index, moves: bool, like: tupl
             f"What an instruction does can be said from {MIN_TEXTS} different texts on: got {n}. Add texts."
         )
     holds = (found.verdict == "moves") == moves and (like is None or bool(set(like or found.named) & set(found.named)))
-    tasks = _quoted(found.named, "no tested task")
+    tasks = _quote(found.named, "no tested task")
     return holds, f"{found.distance:.3f}", f"{found.noise:.3f}", tasks, describe(found)
 
 
@@ -280,7 +280,7 @@ def layer_nearest(
     """The text most like another, were the embeddings made after a given layer, and as they are made."""
     encoded = run.tokens(instruction, *range(len(run.inputs.texts)), deep=True)
     read_out, states = run.encoder.read_out, [(one.layers, one.pooling_mask) for one in encoded]
-    pooled = [pooled_layers(read_out(layers), mask) for layers, mask in states if layers is not None]
+    pooled = [pool_layers(read_out(layers), mask) for layers, mask in states if layers is not None]
     by_layer = np.stack(pooled, axis=1)
     found = [int(nearest_of_all(unit_vectors(by_layer[at]))[text]) for at in (layer, -1)]
     return found == [nearest, last], *(str(one + 1) for one in found)
@@ -306,5 +306,5 @@ def _refuse_few(run: EmbeddedRun) -> None:
         raise UserError(f"Which text is the nearest means something from {MIN_TEXTS} texts on: got {n}. Add texts.")
 
 
-def _quoted(words: Sequence[str], none: str = "none") -> str:
+def _quote(words: Sequence[str], none: str = "none") -> str:
     return ", ".join(f"“{word}”" for word in words) or none

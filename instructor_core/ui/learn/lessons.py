@@ -134,9 +134,9 @@ def read_lesson(content: dict[str, Any]) -> Lesson:
 
 def _step(defaults: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
     """The fields of a step: what it sets stands over what its lesson sets, and its solution over both."""
-    sets, ask = _over(defaults, step.get("sets", {})), dict(step["ask"])
+    sets, ask = _overlay(defaults, step.get("sets", {})), dict(step["ask"])
     if "solution" in ask:
-        ask["solution"] = _inputs(_over(sets, ask["solution"]))
+        ask["solution"] = _inputs(_overlay(sets, ask["solution"]))
     else:
         choices, replies = list(ask["choices"]), list(ask["choices"].values())
         ask |= {"choices": choices, "replies": replies, "explain": replies[ask["answer"]]}
@@ -145,7 +145,7 @@ def _step(defaults: dict[str, Any], step: dict[str, Any]) -> dict[str, Any]:
     return {**words, **place, **ask, "inputs": _inputs(sets)}
 
 
-def _over(defaults: dict[str, Any], sets: dict[str, Any]) -> dict[str, Any]:
+def _overlay(defaults: dict[str, Any], sets: dict[str, Any]) -> dict[str, Any]:
     """What is set, over the defaults; labels belong to the texts that they came with."""
     return defaults | ({"labels": None} if "texts" in sets else {}) | sets
 

@@ -19,7 +19,7 @@ from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary, note, sentence_list
-from instructor_core.ui.page import KEEP, Listener, Page, Selected, changed_by_visitor, listen
+from instructor_core.ui.page import KEEP, Listener, Page, Selected, listen, visitor_event
 from instructor_core.ui.server.runtime import Runtime
 
 MAX_SHARED = 8_000_000  # characters of the latest drawings of a tab
@@ -185,7 +185,7 @@ def draw(view: View, context: Context) -> Drawing:
     return replace(drawing, note=notes, panels=side_by_side(drawing.panels, beside.panels, names))
 
 
-def changed(outputs: Sequence[Any], key: object, before: Drawn | None) -> list[Any]:
+def keep_unchanged(outputs: Sequence[Any], key: object, before: Drawn | None) -> list[Any]:
     """Return the outputs, ``KEEP`` in place of each that is on the page already, and what is shown then."""
     digests = tuple(hashlib.sha256(repr(output).encode("utf-8", "replace")).digest() for output in outputs)
     known = (None,) * len(digests) if before is None else before.digests
@@ -231,7 +231,7 @@ def redraw(
         if before is not None and key == before.key:
             return nothing
         alike = (view.name, inputs, context.selected, frozen(values))
-        return changed(gallery.get(alike, lambda: canvas.values(draw(view, context))), key, before)
+        return keep_unchanged(gallery.get(alike, lambda: canvas.values(draw(view, context))), key, before)
 
     if chooser in options:
         controls = {name: control for name, control in {**options, **(menus or {})}.items() if name != chooser}
@@ -245,7 +245,7 @@ def redraw(
     )
     page.drawings.append(drawing)
     listen(
-        [changed_by_visitor(option) for option in options.values()],
+        [visitor_event(option) for option in options.values()],
         [drawing],
         show_progress="minimal",
         show_progress_on=[canvas.note],

@@ -13,7 +13,7 @@ from instructor_core.analysis.grid import letter
 from instructor_core.analysis.layers import (
     layer_divergence,
     layer_similarity,
-    pooled_layers,
+    pool_layers,
     read_groups,
     segment_attention,
     write_shares,
@@ -23,7 +23,7 @@ from instructor_core.analysis.numbers import counted, number, signed
 from instructor_core.analysis.pooled import (
     blocks,
     compare_mistakes,
-    mistaken_pairs,
+    make_mistakes,
     pools_instruction,
     pools_one,
     text_part,
@@ -221,7 +221,7 @@ def explain_read_out(context: Context) -> Drawing:
     instruction = inputs.instructions[selected.instruction]
     encoded = encoder.encode_tokens([(instruction, text) for text in texts], deep=True)
     read = [
-        pooled_layers(encoder.read_out(pair.layers), pair.pooling_mask) for pair in encoded if pair.layers is not None
+        pool_layers(encoder.read_out(pair.layers), pair.pooling_mask) for pair in encoded if pair.layers is not None
     ]
     result = layer_similarity(np.stack(read, axis=1))
     last = len(result.matrices) - 1
@@ -274,7 +274,7 @@ def explain_boundary(context: Context) -> Drawing:
     inputs, selected = context.inputs, context.selected
     instruction, text = inputs.instructions[selected.instruction], inputs.texts[selected.row]
     if context.runtime.template(inputs.checkpoint_id) is not None:
-        return _explain_mistakes(context.encoder.encode_tokens(mistaken_pairs(instruction, text)))
+        return _explain_mistakes(context.encoder.encode_tokens(make_mistakes(instruction, text)))
     encoded = context.encoder.encode_tokens(recipe_pairs(instruction, text))
     found, results = boundary(encoded[0]), compare_recipes(encoded)
     title = f"text {selected.row + 1}"

@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from instructor_core.analysis.alignment import aligned, rotated
+from instructor_core.analysis.alignment import align, rotate
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.groups import grid_groups
 from instructor_core.analysis.metrics import nearest_others
@@ -22,7 +22,7 @@ from instructor_core.ui.components import plot_view
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary
 from instructor_core.ui.look.canvas import Canvas, Context, Drawing, View, draw, redraw
-from instructor_core.ui.page import EACH, KEEP, Listener, Page, changed_by_visitor, choose_text, listen, options_menu
+from instructor_core.ui.page import EACH, KEEP, Listener, Page, choose_text, listen, options_menu, visitor_event
 from instructor_core.ui.scene.stage import TabOption
 
 TAB = "map"
@@ -65,7 +65,7 @@ def draw_map(context: Context) -> Drawing:
     result = place(grid, **settings_of(option))
     if context.lead is not None and result.turned:
         target = place(context.leading, **settings_of(option)).coordinates[0]
-        result = replace(result, coordinates=np.stack([rotated(points, target) for points in result.coordinates]))
+        result = replace(result, coordinates=np.stack([rotate(points, target) for points in result.coordinates]))
     found = grid_groups(context.leading)
     drawn = projection_panels(
         result,
@@ -94,7 +94,7 @@ def settings_of(option: Mapping[str, Any]) -> dict[str, Any]:
 def place(grid: EmbeddingGrid, **settings: Any) -> GridProjection:
     """Return the positions of all texts; panels that were fitted apart are turned onto the first."""
     result = project_grid(grid, **settings)
-    return aligned(result, grid) if result.layout == "separate" else result
+    return align(result, grid) if result.layout == "separate" else result
 
 
 @lru_cache(maxsize=4)
@@ -161,7 +161,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
 
     # Only says that UMAP is there: `draw_map` draws what is shown by then, so that none comes late.
     listen(
-        [page.inputs.change, page.active.change, page.restored.change, *map(changed_by_visitor, options.values())],
+        [page.inputs.change, page.active.change, page.restored.change, *map(visitor_event, options.values())],
         [Listener(fit, [page.active, page.inputs, *options.values()], [fitted])],
         concurrency_limit=1,
         trigger_mode="multiple",  # an option has one listener that waits already

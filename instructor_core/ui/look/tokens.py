@@ -103,7 +103,7 @@ def rows_of(encodings: Sequence[TokenEncoding]) -> TokenRows:
     return TokenRows(tuple(rows), ColorScale(theme.SEQUENTIAL, low, max(high, low + 0.05), "cosine with the embedding"))
 
 
-def chosen_text(inputs: Inputs, selected: Selected) -> list[dict[str, Any]]:
+def choose_text(inputs: Inputs, selected: Selected) -> list[dict[str, Any]]:
     """Return the menu of texts with the selected one chosen."""
     row = selected.within(inputs).row
     return [gr.update(choices=text_choices(inputs, row), value=row)]
@@ -121,7 +121,7 @@ def build(page: Page, start: Inputs) -> dict[str, TabOption]:
     explanation = gr.HTML()
     options = {"tokens.view": view, "tokens.order": order, "tokens.n_dimensions": n_dimensions}
     redraw(page, VIEWS, Canvas(explanation, plots, rows=rows), options)
-    page.follow(chosen_text, [page.inputs, page.selected], [text])
+    page.follow(choose_text, [page.inputs, page.selected], [text])
     text.input(
         lambda chosen, selected: Selected(chosen, selected.column, selected.instruction),
         [text, page.selected],

@@ -98,15 +98,15 @@ def build_link(demo: gr.Blocks, stage: Stage) -> None:
         path.write_bytes(content)
         return str(path), note(f"{FILE_NAME}, {size_of(len(content))}")
 
-    def failed(words: str) -> Updates:
+    def tell_failure(words: str) -> Updates:
         return {stage.line: note(words, error=True)}
 
-    @boundary(failed)
+    @boundary(tell_failure)
     def from_address(request: gr.Request) -> Updates:
         given = request.query_params.get(PARAMETER)
         return restored(stage, *links.decode_scene(str(given), checkpoints=known)) if given else {stage.line: KEEP}
 
-    @boundary(failed)
+    @boundary(tell_failure)
     def from_file(path: str) -> Updates:
         with Path(path).open("rb") as opened:
             content = opened.read(links.MAX_FILE_BYTES + 1)
@@ -140,7 +140,7 @@ def restore(stage: Stage, sent: object) -> Updates:
     page, texts, instructions = stage.page, well_formed(draft.texts), list(map(well_formed, draft.instructions))
     start: Inputs = page.inputs.value
     choice = dict(page.runtime.choices).get(draft.checkpoint, start.checkpoint_id)
-    checkpoint_id, beside_id = page.runtime.chosen(choice)
+    checkpoint_id, beside_id = page.runtime.choose(choice)
     try:
         inputs = replace(parse_inputs(checkpoint_id, instructions, texts), beside_id=beside_id)
     except UserError:  # the run says what is wrong

@@ -12,7 +12,7 @@ from instructor_core.analysis.checkpoints import agreement, describe
 from instructor_core.analysis.grid import letter
 from instructor_core.analysis.neighbors import describe_agreement, describe_change, nearest_change
 from instructor_core.analysis.numbers import number, signed
-from instructor_core.analysis.why import Tie, WhyUnder, why
+from instructor_core.analysis.why import Tie, WhyUnder, explain
 from instructor_core.errors import UserError
 from instructor_core.figures.theme import shorten
 from instructor_core.ui.data.inputs import Inputs
@@ -30,7 +30,7 @@ def describe_selection(inputs: Inputs, selected: Selected) -> str:
     """Return the two selected texts with their labels, as HTML."""
     chosen = selected.within(inputs)
     i, j = chosen.row, chosen.column
-    texts = "".join(_named(inputs, index) for index in (i, j))
+    texts = "".join(_name(inputs, index) for index in (i, j))
     return f'<div class="ic-pair" role="status">{texts}</div>'
 
 
@@ -74,7 +74,7 @@ def describe_why(runtime: Runtime, inputs: Inputs, selected: Selected) -> str:
         encoder.encode_tokens([(instruction, inputs.texts[at]) for instruction in inputs.instructions])
         for at in (chosen.row, chosen.column)
     )
-    found = why(first, second, runtime.backgrounds(inputs))
+    found = explain(first, second, runtime.backgrounds(inputs))
     listed = "".join(
         f"<li>{chip(k)} <b>{number(one.cosine)}</b> {escape(one.words)}<br>{_words(one)}</li>"
         for k, one in enumerate(found.under)
@@ -104,7 +104,7 @@ def _ties(ties: Sequence[Tie]) -> str:
     )
 
 
-def _named(inputs: Inputs, index: int) -> str:
+def _name(inputs: Inputs, index: int) -> str:
     label = f" <i>{escape(shorten(inputs.labels[index], 24))}</i>" if inputs.labels and inputs.labels[index] else ""
     return f"<p><b>{index + 1}</b> <span>{escape(shorten(inputs.texts[index], 120))}{label}</span></p>"
 
@@ -133,13 +133,13 @@ def build_selection(page: Page, why_view: gr.components.Component) -> None:
             )
 
     @boundary(lambda _: [""])  # too many may wait: the line above is there
-    def why_now(inputs: Inputs, selected: Selected) -> list[str]:
+    def explain_why(inputs: Inputs, selected: Selected) -> list[str]:
         return [describe_why(page.runtime, inputs, selected)]
 
     # An event of its own, as it takes longer than what else follows a selection.
     listen(
         [page.selected.change, page.inputs.change],
-        [Listener(why_now, chosen, [card])],
+        [Listener(explain_why, chosen, [card])],
         concurrency_limit=2,
         show_progress="hidden",
     )

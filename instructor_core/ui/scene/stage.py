@@ -36,7 +36,7 @@ class TabOption:
             return gr.update(choices=instruction_choices(inputs), value=min(self.component.value, last))
         return "" if self.component.value is None else self.component.value
 
-    def restored(self, value: Option, inputs: Inputs) -> Any | None:
+    def restore(self, value: Option, inputs: Inputs) -> Any | None:
         """Return what sets the control to a value of a link, or None if a visitor could not have chosen it."""
         if self.names_instruction:
             choices = instruction_choices(inputs)
@@ -131,7 +131,7 @@ class Stage:
         if scene.options is None:
             return updates
         for name, option in self.options.items():
-            value = option.restored(scene.options[name], inputs) if name in scene.options else None
+            value = option.restore(scene.options[name], inputs) if name in scene.options else None
             updates[option.component] = option.default(inputs) if value is None else value
         return updates
 
@@ -140,7 +140,7 @@ class Stage:
         given = {
             name: value
             for name, value in (scene.options or {}).items()
-            if name in self.options and self.options[name].restored(value, scene.inputs) is not None
+            if name in self.options and self.options[name].restore(value, scene.inputs) is not None
         }
         return replace(scene, options=given)
 

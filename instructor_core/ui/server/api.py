@@ -31,8 +31,8 @@ from instructor_core.ui.data.inputs import Inputs, join_ready, one_line
 from instructor_core.ui.data.text_warnings import text_warnings
 from instructor_core.ui.server import api_contract as contract
 from instructor_core.ui.server.api_contract import MAX_API_CHARACTERS, MAX_API_NUMBERS
-from instructor_core.ui.server.api_schema import checked, for_programs
-from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.api_schema import check_arguments, for_programs
+from instructor_core.ui.server.progress import finish
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import larger_than
 from instructor_core.ui.trial.comparison import Request, ScoreBook, compare
@@ -46,7 +46,7 @@ class Api:
 
     runtime: Runtime
 
-    @checked
+    @check_arguments
     def encode(
         self,
         texts: contract.Texts,
@@ -72,7 +72,7 @@ class Api:
             "warnings": list(text_warnings(self._encoder(checkpoint), inputs)),
         }
 
-    @checked
+    @check_arguments
     def similarity(
         self,
         texts: contract.ComparedTexts,
@@ -88,7 +88,7 @@ class Api:
         check_numbers(len(inputs.instructions) * len(inputs.texts) ** 2)
         return {"checkpoint": checkpoint, "matrices": _numbers(cosines.similarity(self._grid(inputs)).matrices)}
 
-    @checked
+    @check_arguments
     def compare(
         self,
         texts: contract.ManyTexts,
@@ -123,7 +123,7 @@ class Api:
             ],
         }
 
-    @checked
+    @check_arguments
     def tokens(
         self,
         texts: contract.TokenTexts,
@@ -153,7 +153,7 @@ class Api:
             )
         return rows
 
-    @checked
+    @check_arguments
     def project(
         self,
         texts: contract.Texts,
@@ -191,7 +191,7 @@ class Api:
             "trustworthiness": list(placed.trustworthiness),
         }
 
-    @checked
+    @check_arguments
     def ledger(
         self,
         first: contract.RowText,
@@ -218,7 +218,7 @@ class Api:
             "values": _numbers(terms.values),
         }
 
-    @checked
+    @check_arguments
     def leaderboard(
         self,
         texts: contract.LabelledTexts,
@@ -245,7 +245,7 @@ class Api:
         columns = tuple(filter(None, [one_line(label_name)]))
         request = Request(metric=chosen, many=wordings, columns=columns)
         self._encoder(checkpoint)
-        found = finished(compare(self.runtime, ScoreBook(), replace(inputs, labels=tuple(labels)), request))
+        found = finish(compare(self.runtime, ScoreBook(), replace(inputs, labels=tuple(labels)), request))
         board, task, spread = found.board, found.board.task, found.choice.spread
         decision = board.decision
         return {
@@ -278,7 +278,7 @@ class Api:
             ],
         }
 
-    @checked
+    @check_arguments
     def fingerprint(
         self,
         texts: contract.MovedTexts,
@@ -317,7 +317,7 @@ class Api:
 
     def _encoder(self, checkpoint: str) -> CachedEncoder:
         """The encoder, downloaded first if need be: outside of the lock that other visitors wait for."""
-        return finished(self.runtime.load_steps(checkpoint))
+        return finish(self.runtime.load_steps(checkpoint))
 
     def _grid(self, inputs: Inputs) -> EmbeddingGrid:
         self._encoder(inputs.checkpoint_id)

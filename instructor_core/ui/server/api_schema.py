@@ -37,7 +37,7 @@ def for_programs(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def checked(endpoint: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+def check_arguments(endpoint: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     """Return the endpoint with its arguments checked before any work: a wrong one is refused in a sentence."""
     call = validate_call(config=ConfigDict(strict=True))(endpoint)
 

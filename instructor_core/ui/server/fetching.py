@@ -75,7 +75,7 @@ class Download(Thread):
             def update(self, n: float | None = 1) -> None:
                 if self._counts_bytes:
                     self._bytes += int(n or 0)
-                    counter.heard(self._bytes)
+                    counter.count(self._bytes)
 
         try:
             find_checkpoint(self.checkpoint.source, revision=self.checkpoint.revision, tqdm_class=Bar)
@@ -87,7 +87,7 @@ class Download(Thread):
                 f"{self.checkpoint.id} could not be downloaded (incident {number}). Try again later."
             )
 
-    def heard(self, n_bytes: int) -> None:
+    def count(self, n_bytes: int) -> None:
         """Note how many bytes have arrived."""
         if n_bytes > self.n_bytes:
             self.n_bytes, self._heard_at = n_bytes, time.monotonic()

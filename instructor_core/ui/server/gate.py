@@ -83,7 +83,7 @@ class _Body:
             if message["type"] != "http.request":
                 return message
             parts.append(message.get("body", b""))
-        return {"type": "http.request", "body": mended(b"".join(parts)), "more_body": False}
+        return {"type": "http.request", "body": mend(b"".join(parts)), "more_body": False}
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -93,7 +93,7 @@ class _Body:
         return message
 
 
-def mended(body: bytes) -> bytes:
+def mend(body: bytes) -> bytes:
     """Return JSON with half surrogate pairs replaced by U+FFFD: no text has them, and none can be sent back."""
     return _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body) if rb"\u" in body else body
 

@@ -18,9 +18,7 @@ Shown = TypeVar("Shown")
 Result = TypeVar("Result")
 
 
-def described(
-    steps: Generator[Step, None, Result], describe: Callable[[Step], Shown]
-) -> Generator[Shown, None, Result]:
+def describe(steps: Generator[Step, None, Result], describe: Callable[[Step], Shown]) -> Generator[Shown, None, Result]:
     """Yield a description of everything a generator yields, and return what it returns."""
     with closing(steps):
         try:
@@ -31,7 +29,7 @@ def described(
             return result
 
 
-def finished(steps: Generator[Any, None, Result]) -> Result:
+def finish(steps: Generator[Any, None, Result]) -> Result:
     """Return what a generator returns, whatever it reports on the way."""
     while True:
         try:
@@ -61,6 +59,6 @@ def encode_grid(
 ) -> Generator[str, None, EmbeddingGrid]:
     """Embed every text under every instruction, yielding lines of progress; returns the grid."""
     pairs = [(instruction, text) for instruction in instructions for text in texts]
-    vectors: NDArray[np.float32] = yield from described(encoder.encode_steps(pairs), rate_line())
+    vectors: NDArray[np.float32] = yield from describe(encoder.encode_steps(pairs), rate_line())
     shape = (len(instructions), len(texts), vectors.shape[1])
     return EmbeddingGrid(tuple(instructions), tuple(texts), labels, vectors.reshape(shape))

@@ -14,7 +14,7 @@ from instructor_core.ui.components import rows_json
 from instructor_core.ui.data.inputs import Inputs, parse_inputs
 from instructor_core.ui.feedback import boundary, status
 from instructor_core.ui.page import KEEP
-from instructor_core.ui.server.progress import described, rate_line
+from instructor_core.ui.server.progress import describe, rate_line
 from instructor_core.ui.server.runtime import Runtime
 
 LIVE_SECONDS = 5.0  # of encoding, by estimate, that typing may start by itself; what takes longer is asked for
@@ -49,7 +49,7 @@ def run(
 
     @boundary(lambda words: RunStep(line=status(words, error=True), checkpoint=before.choice))
     def steps() -> Generator[RunStep, None, None]:
-        first, beside_id = runtime.chosen(choice)
+        first, beside_id = runtime.choose(choice)
         parsed = parse_inputs(runtime.with_template(first, template), typed[:count], typed_texts)
         inputs = replace(parsed, beside_id=beside_id)
         if inputs == before:
@@ -67,7 +67,7 @@ def embed(runtime: Runtime, inputs: Inputs, *, ask: bool) -> Generator[RunStep, 
     n_new = n_cached = n_bytes = 0
     for one in inputs.runs:
         rate = rate_line()
-        encoder = yield from described(runtime.load_steps(one.checkpoint_id), _busy)
+        encoder = yield from describe(runtime.load_steps(one.checkpoint_id), _busy)
         with closing(encoder.encode_steps(pairs)) as steps:
             progress = next(steps)
             n_found = progress.done  # in the cache

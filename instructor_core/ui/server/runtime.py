@@ -45,13 +45,13 @@ class Work:
     n_pairs: int = 0
     seconds: float = 0.0
 
-    def clocked(self, bind: OnDevice) -> OnDevice:
+    def clock(self, bind: OnDevice) -> OnDevice:
         """Return `bind` with a clock beside what embeds pairs."""
 
         def bind_clocked(function: Callable[..., Any], model: EmbeddingModel) -> Callable[..., Any]:
             run = bind(function, model)
 
-            def clocked_run(given: Any, *how: Any) -> Any:
+            def run_clocked(given: Any, *how: Any) -> Any:
                 started = time.monotonic()
                 answer = run(given, *how)
                 if isinstance(given, list) and not how:  # embeddings alone: tokens and layers take longer
@@ -59,7 +59,7 @@ class Work:
                     self.seconds += time.monotonic() - started
                 return answer
 
-            return clocked_run
+            return run_clocked
 
         return bind_clocked
 
@@ -129,7 +129,7 @@ class Runtime:
             beside.append((replace(second, id=name, download_mb=size).label, choice_of(first.id, second.id)))
         return [*((checkpoint.label, checkpoint.id) for checkpoint in self.checkpoints), *beside]
 
-    def chosen(self, choice: str) -> tuple[str, str]:
+    def choose(self, choice: str) -> tuple[str, str]:
         """Return the ids that a value of the menu stands for: of the first checkpoint, and of the one beside it."""
         ids = [checkpoint.id for checkpoint in self.checkpoints]
         return {choice_of(*pair): pair for pair in combinations(ids, 2)}.get(choice, (choice, ""))
@@ -138,12 +138,12 @@ class Runtime:
         """Return the encoder of a checkpoint, loading it first if need be; a template may follow after a line end."""
         checkpoint_id, _, template = checkpoint_id.partition("\n")
         if template:
-            return self._templated(self.encoder(checkpoint_id), template)
+            return self._with_template(self.encoder(checkpoint_id), template)
         checkpoint = self.checkpoint(checkpoint_id)
-        if (loaded := self._loaded(checkpoint_id)) is not None:
+        if (loaded := self._get_loaded(checkpoint_id)) is not None:
             return loaded
         with self._loading:  # one at a time; who uses another checkpoint does not wait
-            if (loaded := self._loaded(checkpoint_id)) is not None:
+            if (loaded := self._get_loaded(checkpoint_id)) is not None:
                 return loaded
             with self._lock:
                 while len(self._encoders) >= MAX_LOADED:  # before there is one more
@@ -154,13 +154,13 @@ class Runtime:
                 self._weights[checkpoint_id] = _weight_bytes(encoder.model)
             return encoder
 
-    def _templated(self, encoder: CachedEncoder, template: str) -> CachedEncoder:
+    def _with_template(self, encoder: CachedEncoder, template: str) -> CachedEncoder:
         from instructor_core.families import TemplateModel
-        from instructor_core.families.templates import checked_for_all
+        from instructor_core.families.templates import check_for_all
 
         if not isinstance(encoder.model, TemplateModel):
             raise UserError("INSTRUCTOR puts the instruction before the text as it is: it takes no template.")
-        return encoder.templated(checked_for_all(template))
+        return encoder.with_template(check_for_all(template))
 
     def with_template(self, checkpoint_id: str, template: str) -> str:
         """Return the id of a checkpoint with a template as typed; without one where it has none or that is its own."""
@@ -175,7 +175,7 @@ class Runtime:
         own: Template | None = getattr(encoder.model, "template", None)
         return replace(own, string=given, source="as you wrote it") if own and given else own
 
-    def _loaded(self, checkpoint_id: str) -> CachedEncoder | None:
+    def _get_loaded(self, checkpoint_id: str) -> CachedEncoder | None:
         with self._lock:
             if checkpoint_id in self._encoders:
                 self._encoders.move_to_end(checkpoint_id)
@@ -204,7 +204,7 @@ class Runtime:
         return CachedEncoder(
             model,
             queue=self.queue,
-            on_device=self._work[checkpoint.id].clocked(self._lent.get(checkpoint.id, partial)),
+            on_device=self._work[checkpoint.id].clock(self._lent.get(checkpoint.id, partial)),
             speed=SPEED if checkpoint.id in self._lent else None,
             max_pairs=self.max_pairs,
             embedding_bytes=size,

@@ -11,7 +11,7 @@ from instructor_core.analysis.decision import lead_needed
 from instructor_core.analysis.label_task import Metric
 from instructor_core.analysis.leaderboard import Leaderboard, conclusion, confusion
 from instructor_core.analysis.numbers import counted
-from instructor_core.analysis.suggest import worded_tasks
+from instructor_core.analysis.suggest import word_tasks
 from instructor_core.analysis.wordings import WordingSpread
 from instructor_core.figures import leaderboard as board_figures
 from instructor_core.figures.charts import one_line
@@ -28,7 +28,7 @@ from instructor_core.ui.trial.comparison import (
     ScoreBook,
     Steps,
     compare,
-    worded,
+    drop_empty,
 )
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _decide(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request)
 
 def _cost_of_many(found: Comparison, pace: float, columns: Sequence[str]) -> str:
     """What trying many wordings would take, at so many pairs a second (0: not known), in one sentence."""
-    task, own = found.board.task, worded(found.own)
-    tasks = worded_tasks(own, [task.names[label] for label in task.index], columns)
+    task, own = found.board.task, drop_empty(found.own)
+    tasks = word_tasks(own, [task.names[label] for label in task.index], columns)
     n = sum(len(each.wordings) for each in tasks)
     n_texts = min(len(task.index), MAX_PAIRS // n)
     time = f", about {counted(max(1, round(n * n_texts / pace)), 'second')} to embed" if pace else ""
@@ -123,7 +123,7 @@ def _wording_panels(found: Comparison, spread: WordingSpread) -> PanelSet:
     return board_figures.wording_panels(
         spread,
         [[one_space(wording) for wording in task.wordings] for task in found.tasks],
-        own={one_space(each): found.own.index(each) for each in worded(found.own)},
+        own={one_space(each): found.own.index(each) for each in drop_empty(found.own)},
         best=found.entries[decision.best].instruction,
         controls={role.value: values[role] for role in (Role.SHUFFLED, Role.UNRELATED) if role in values},
         none=decision.apparent_none,

@@ -10,7 +10,7 @@ from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
 from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Selected
 from instructor_core.ui.scene.stage import Words
-from instructor_core.ui.server.progress import described
+from instructor_core.ui.server.progress import describe
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB, effects
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions, show_scores
@@ -101,7 +101,7 @@ def look_closer(
     if question == DECISION:
         yield EMPTY._replace(key=key)
         return
-    finding = yield from described(
+    finding = yield from describe(
         EXPERIMENTS[question](runtime, book, inputs, request), lambda line: Answer(line=status(line), stop=SHOWN)
     )
     rows = None if finding.rows is None else finding.rows.to_json()

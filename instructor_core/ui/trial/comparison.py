@@ -14,18 +14,18 @@ from instructor_core.analysis.controls import Entry, Role, one_space, with_contr
 from instructor_core.analysis.decision import Decision, decide_by_neighbors
 from instructor_core.analysis.grid import EmbeddingGrid
 from instructor_core.analysis.label_task import LabelTask, Metric, label_task
-from instructor_core.analysis.labels import label_issues, usable_task
+from instructor_core.analysis.labels import label_issues, make_task
 from instructor_core.analysis.leaderboard import Leaderboard, leaderboard
 from instructor_core.analysis.metrics import vote
 from instructor_core.analysis.scores import InstructionScores, nearest_texts, score_texts
-from instructor_core.analysis.suggest import WordedTask, worded_tasks
+from instructor_core.analysis.suggest import WordedTask, word_tasks
 from instructor_core.analysis.wordings import WordingSpread, wording_spread
 from instructor_core.cache import BoundedStore
 from instructor_core.errors import UserError
 from instructor_core.figures.panels import PanelSet
 from instructor_core.figures.token_rows import TokenRows
 from instructor_core.ui.data.inputs import Inputs, join_ready
-from instructor_core.ui.data.samples import only, sample
+from instructor_core.ui.data.samples import keep_only, sample
 from instructor_core.ui.page import Selected
 from instructor_core.ui.server.progress import encode_grid
 from instructor_core.ui.server.runtime import Runtime
@@ -134,7 +134,7 @@ def candidates_of(inputs: Inputs, typed: str) -> tuple[str, ...]:
     return candidates
 
 
-def worded(candidates: Sequence[str]) -> tuple[str, ...]:
+def drop_empty(candidates: Sequence[str]) -> tuple[str, ...]:
     """Return the candidates that have words, each once."""
     return tuple(dict.fromkeys(filter(None, candidates)))
 
@@ -148,13 +148,15 @@ def compare(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request)
     """
     all_labels = inputs.labels or ("",) * len(inputs.texts)
     issues = label_issues(all_labels, inputs.texts)
-    usable_task(all_labels, issues, n_resamples=1)  # too few is said before anything is embedded
+    make_task(all_labels, issues, n_resamples=1)  # too few is said before anything is embedded
     own = candidates_of(inputs, request.candidates)
-    tasks = worded_tasks(worded(own), [all_labels[row] for row in issues.rows], request.columns) if request.many else ()
+    tasks = (
+        word_tasks(drop_empty(own), [all_labels[row] for row in issues.rows], request.columns) if request.many else ()
+    )
     entries = with_controls([*own, *(wording for each in tasks for wording in each.wordings)])
     limit = min(MAX_LABELLED, MAX_PAIRS // len(entries))
-    chosen_texts = sample(only(inputs, issues.rows.tolist()), limit, each_label=True)
-    inputs = only(chosen_texts.inputs, label_issues(chosen_texts.inputs.labels or ()).rows.tolist())
+    chosen_texts = sample(keep_only(inputs, issues.rows.tolist()), limit, each_label=True)
+    inputs = keep_only(chosen_texts.inputs, label_issues(chosen_texts.inputs.labels or ()).rows.tolist())
     task, texts = label_task(inputs.labels), inputs.texts
     grid = yield from encode_grid(
         runtime.encoder(inputs.checkpoint_id), [entry.instruction for entry in entries], texts

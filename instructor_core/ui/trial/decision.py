@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from instructor_core.analysis.label_task import Metric
-from instructor_core.analysis.labels import Merge, label_issues, merged
+from instructor_core.analysis.labels import Merge, label_issues, merge
 from instructor_core.analysis.leaderboard import Standing, Verdict
 from instructor_core.analysis.numbers import counted, number
 from instructor_core.ui.data.exports import new_path, write_table_csv
@@ -19,7 +19,7 @@ from instructor_core.ui.data.inputs import Inputs, format_texts
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
 from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Selected
 from instructor_core.ui.scene.stage import Words, label_name
-from instructor_core.ui.server.progress import described
+from instructor_core.ui.server.progress import describe
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB
 from instructor_core.ui.trial.boards import TABLE_HEADERS, compare_instructions
@@ -98,14 +98,14 @@ def decide(
         yield EMPTY._replace(more=HIDDEN, findings=sentence_list(UNLABELLED), merges="", key=key)
         return
     yield DecisionView(more=SHOWN, merges=merge_buttons(label_issues(inputs.labels).merges))
-    finding = yield from described(
+    finding = yield from describe(
         compare_instructions(runtime, book, inputs, request),
         lambda line: DecisionView(line=status(line), stop=SHOWN),
     )
-    yield decided(finding, key)
+    yield show_decision(finding, key)
 
 
-def decided(finding: Finding, key: object) -> DecisionView:
+def show_decision(finding: Finding, key: object) -> DecisionView:
     """Return what shows a finding."""
     headline, *reasons = finding.sentences
     rows, items = finding.table or [], "".join(f"<li>{escape(sentence)}</li>" for sentence in reasons)
@@ -172,4 +172,4 @@ def merge_labels(inputs: Inputs, at: int | None = None) -> tuple[Any, str]:
         return KEEP, status("No two labels are written alike.")
     chosen = merges if at is None else merges[at : at + 1]
     done = ", ".join(f'"{merge.label}" into "{merge.into}"' for merge in chosen)
-    return format_texts(replace(inputs, labels=merged(inputs.labels, chosen))), status(f"Merged {done}.")
+    return format_texts(replace(inputs, labels=merge(inputs.labels, chosen))), status(f"Merged {done}.")

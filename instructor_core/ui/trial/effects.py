@@ -28,7 +28,7 @@ from instructor_core.figures import ranks as rank_figures
 from instructor_core.figures import theme
 from instructor_core.figures import variance as variance_figures
 from instructor_core.ui.data.inputs import Inputs
-from instructor_core.ui.data.samples import relinked, sample
+from instructor_core.ui.data.samples import relink, sample
 from instructor_core.ui.server.progress import encode_grid
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.comparison import MAX_LABELLED, Finding, Request, ScoreBook, Steps, candidates_of
@@ -58,14 +58,14 @@ def compare_label_columns(runtime: Runtime, book: ScoreBook, inputs: Inputs, req
         (
             f"{counted(len(grid.instructions), 'instruction')} × {counted(len(columns), 'label column')} by "
             f"{request.metric.value}.",
-            *_followed(grid, columns, inputs, request),
+            *_follow(grid, columns, inputs, request),
             *chosen.sentences,
         ),
         board_figures.label_matrix_panels(result, grid.instructions),
     )
 
 
-def _followed(grid: EmbeddingGrid, columns: Sequence[LabelColumn], inputs: Inputs, request: Request) -> tuple[str, ...]:
+def _follow(grid: EmbeddingGrid, columns: Sequence[LabelColumn], inputs: Inputs, request: Request) -> tuple[str, ...]:
     """How often the two chosen instructions are followed on the first two label columns, each serving one."""
     chosen = [inputs.instructions[request.a], inputs.instructions[request.b]]
     if len(columns) < 2 or not all(chosen) or chosen[0] == chosen[1]:
@@ -126,7 +126,7 @@ def split_variance(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: R
     )
 
 
-def _edited_matrices(
+def _edit_matrices(
     encoder: CachedEncoder, inputs: Inputs, k: int
 ) -> Generator[str, None, tuple[NDArray[np.float32], EmbeddingGrid]]:
     """The texts under an instruction and under its meaning-free edits: (N, D), and a grid of the edits."""
@@ -142,11 +142,11 @@ def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     inputs = chosen.inputs
     encoder = runtime.encoder(inputs.checkpoint_id)
     grid = yield from encode_grid(encoder, inputs.instructions, inputs.texts)
-    original, edited = yield from _edited_matrices(encoder, inputs, request.a)
+    original, edited = yield from _edit_matrices(encoder, inputs, request.a)
     yield "looking at all triplets"
     floor = noise_margin(self_similarity(original), [self_similarity(vectors) for vectors in edited.vectors])
     matrices = similarity(grid).matrices
-    result = _numbered(rank_flips(matrices[request.a], matrices[request.b], floor=floor), chosen.rows)
+    result = _number(rank_flips(matrices[request.a], matrices[request.b], floor=floor), chosen.rows)
     a, b = letter(request.a), letter(request.b)
     sentences = (
         f"{result.n_flips} of {result.n_triplets} triplets change their order from {a} to {b}; {result.n_above_floor} "
@@ -164,7 +164,7 @@ def find_flips(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reque
     )
 
 
-def _numbered(result: RankFlips, rows: Sequence[int]) -> RankFlips:
+def _number(result: RankFlips, rows: Sequence[int]) -> RankFlips:
     """The flips of a sample with the numbers that its texts have in the whole run."""
     flips = tuple(
         replace(flip, anchor=rows[flip.anchor], near_a=rows[flip.near_a], near_b=rows[flip.near_b])
@@ -190,7 +190,7 @@ def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reques
     inputs = chosen.inputs
     encoder = runtime.encoder(inputs.checkpoint_id)
     grid = yield from encode_grid(encoder, inputs.instructions, inputs.texts)
-    original, edited = yield from _edited_matrices(encoder, inputs, request.a)
+    original, edited = yield from _edit_matrices(encoder, inputs, request.a)
     yield "laying out"
     result = morph(grid, request.a, request.b, floor=neighborhood_floor(original, edited.vectors))
     quality_of = {entry.layout: entry.mean for entry in result.qualities}
@@ -203,7 +203,5 @@ def morph_map(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Reques
     return Finding(
         f"{morph_figures.HOW_TO_READ} {morph_figures.NOT_SHOWN}",
         (*sentences, *chosen.sentences),
-        relinked(
-            morph_figures.morph_panels(result, inputs.texts, inputs.labels, inputs.instructions), chosen, all_texts
-        ),
+        relink(morph_figures.morph_panels(result, inputs.texts, inputs.labels, inputs.instructions), chosen, all_texts),
     )

@@ -55,7 +55,7 @@ def open_instruction(instruction: str, count: int, *typed: str) -> list[Any]:
     return [gr.Tabs(selected=SIMILARITY), SIMILARITY, *show_rows(shown)]
 
 
-def clicked(event: gr.EventData) -> int:
+def read_button(event: gr.EventData) -> int:
     """Return the number of the button of a row of buttons that was pressed, −1 for none."""
     chip = event_data(event).get("chip")
     return chip if isinstance(chip, int) and not isinstance(chip, bool) else -1
@@ -161,13 +161,13 @@ def build(page: Page, start: Inputs, sidebar: Sidebar, words: gr.State) -> dict[
     closer_stop.click(lambda: HIDDEN, None, closer_stop, **LATEST)
 
     def open_row(event: gr.EventData, listed: list[list[str | float]]) -> dict[Any, Any]:
-        at = clicked(event)
+        at = read_button(event)
         if not 0 <= at < len(listed):
             return {row: KEEP}
         return {question: "confusions", row: str(listed[at][0])}
 
     def merge(event: gr.EventData, inputs: Inputs) -> list[Any]:
-        return [*merge_labels(inputs, clicked(event)), news()]
+        return [*merge_labels(inputs, read_button(event)), news()]
 
     table.pick(open_row, rows, [question, row], **EACH)
     merges.pick(merge, page.inputs, [sidebar.texts, line, page.restored], **EACH)

@@ -45,12 +45,12 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     same = [retrieve(asked.vectors[k], found.vectors[k]) for k in (0, 1)]  # one instruction on both sides
     relevant = _relevant(query_columns, inputs.label_columns, rows)
     marked = relevant[0] if relevant else None
-    sentences = [f"{counted_queries(len(queries))} under {a}, {counted(len(rows), 'text')} under {b}."]
+    sentences = [f"{count_queries(len(queries))} under {a}, {counted(len(rows), 'text')} under {b}."]
     if marked is not None and marked.any():
         here, there = quality(result, marked), quality(same[0], marked)
         sentences.append(
             f"nDCG@{here.k} {number(here.mean_ndcg, 2)}, MRR@{here.k} {number(here.mean_rr, 2)}, recall@{here.k} "
-            f"{number(here.mean_recall, 2)} over {counted_queries(here.n_queries)} with marked texts; with "
+            f"{number(here.mean_recall, 2)} over {count_queries(here.n_queries)} with marked texts; with "
             f"{a} on both sides {number(there.mean_ndcg, 2)}, {number(there.mean_rr, 2)}, "
             f"{number(there.mean_recall, 2)}."
         )
@@ -72,7 +72,7 @@ def search(runtime: Runtime, book: ScoreBook, inputs: Inputs, request: Request) 
     )
 
 
-def counted_queries(n: int) -> str:
+def count_queries(n: int) -> str:
     """Return a number of queries in words."""
     return "1 query" if n == 1 else f"{n} queries"
 

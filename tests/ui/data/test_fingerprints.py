@@ -19,7 +19,7 @@ from instructor_core.ui.data.fingerprints import (
     fingerprints,
     follow_fingerprints,
     n_affordable,
-    sampled,
+    sample,
 )
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.server.runtime import Runtime
@@ -39,10 +39,10 @@ def test_each_instruction_is_told_by_what_it_does_few_texts_from_how_many_on_and
     (line,) = fingerprint_lines(encoder.encode, Inputs("mini", ("Mood: ",), ("a", "b", "a", "b"), None))
     assert "from 4 different texts on" in line
     many = [f"text {i}" for i in range(100)]
-    chosen = sampled([*many, *many])
-    assert len(set(chosen)) == len(chosen) == 48 and sampled(chosen) == chosen
+    chosen = sample([*many, *many])
+    assert len(set(chosen)) == len(chosen) == 48 and sample(chosen) == chosen
     for most in (0, 1, 47):  # a smaller sample is spread over the larger one
-        fewer = sampled(many, most)
+        fewer = sample(many, most)
         assert len(set(fewer)) == most and set(fewer) <= set(chosen)
 
 
@@ -65,7 +65,7 @@ def test_what_is_made_unasked_costs_half_the_run_or_two_seconds_of_the_model(
     assert n_affordable(runtime, run) == 16  # 1000 / 2 = 500 pairs; 500 / 31 = 16.1
     encoded: set[tuple[str, str]] = set()
     encode = runtime.encoder(run.checkpoint_id).encode
-    list(fingerprints(lambda pairs: (encoded.update(pairs), encode(pairs))[1], replace(run, texts=sampled(MANY, 16))))
+    list(fingerprints(lambda pairs: (encoded.update(pairs), encode(pairs))[1], replace(run, texts=sample(MANY, 16))))
     assert len(encoded - set(run.pairs)) == 16 * PER_TEXT <= SHARE * len(run.pairs)
     monkeypatch.setattr(Runtime, "pace", lambda *_: 10 * PER_TEXT / FREE_S)
     assert n_affordable(runtime, replace(run, texts=MANY[:60])) == 10

@@ -20,7 +20,7 @@ from instructor_core.ui.data.sidebar import (
     CHIPS,
     add_instruction,
     build_instruction,
-    edited_texts,
+    edit_texts,
     fill,
     recall,
     remove_instruction,
@@ -243,7 +243,7 @@ def test_a_text_that_is_clicked_takes_the_row_and_the_former_row_the_column(
     ],
 )
 def test_an_edited_row_replaces_its_line_and_keeps_its_label(change: dict[str, Any], expected: str | None):
-    field, mark = edited_texts(event(**change), "One\tx\n\nTwo\ty\nThree | x")
+    field, mark = edit_texts(event(**change), "One\tx\n\nTwo\ty\nThree | x")
     assert mark
     assert field == (SKIP if expected is None else expected)
     if expected is not None:

@@ -21,7 +21,7 @@ from instructor_core.ui.look.views import VIEWS
 from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.selection import describe_nearest
-from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.progress import finish
 from instructor_core.ui.server.run import RunStep, run
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial.boards import compare_instructions, show_confusions
@@ -69,7 +69,7 @@ def test_the_menu_offers_each_checkpoint_and_each_two_of_the_registry(runtime: R
     a, b, twin = (each.id for each in runtime.checkpoints)
     assert [value for _, value in runtime.choices] == [a, b, twin, f"{a} + {b}", f"{a} + {twin}", f"{b} + {twin}"]
     assert runtime.choices[3][0] == f"{a} + {b}, side by side (on this machine)"
-    assert runtime.chosen(f"{a} + {b}") == (a, b) and runtime.chosen(b) == (b, "")
+    assert runtime.choose(f"{a} + {b}") == (a, b) and runtime.choose(b) == (b, "")
     far = Runtime((Checkpoint("x", "o/x", "r", 0, 440), Checkpoint("y", "o/y", "r", 0, 1340)))
     assert far.choices[2] == ("x + y, side by side (download 1.8 GB)", "x + y")
 
@@ -155,8 +155,8 @@ def test_on_paper_both_are_named_and_compared(runtime: Runtime, inputs: Inputs, 
 
 def test_test_decides_under_each_and_lists_the_rows_of_both(runtime: Runtime, inputs: Inputs) -> None:
     book = ScoreBook()
-    both = finished(compare_instructions(runtime, book, inputs, Request()))
-    alone = [finished(compare_instructions(runtime, book, one, Request())) for one in inputs.runs]
+    both = finish(compare_instructions(runtime, book, inputs, Request()))
+    alone = [finish(compare_instructions(runtime, book, one, Request())) for one in inputs.runs]
     names = (inputs.checkpoint_id, inputs.beside_id)
     assert [both.sentences[0], both.beside] == [
         f"{name}: {one.sentences[0]}" for name, one in zip(names, alone, strict=True)
@@ -167,6 +167,6 @@ def test_test_decides_under_each_and_lists_the_rows_of_both(runtime: Runtime, in
     assert both.instruction == alone[0].instruction and both.snippet == alone[0].snippet
     assert len({panel.figure.layout.xaxis.range for panel in both.panels.panels}) == 1
     for name, one in zip(names, inputs.runs, strict=True):
-        asked = finished(show_confusions(runtime, book, inputs, Request(row=f"A · {name}")))
-        expected = finished(show_confusions(runtime, book, one, Request(row="A")))
+        asked = finish(show_confusions(runtime, book, inputs, Request(row=f"A · {name}")))
+        expected = finish(show_confusions(runtime, book, one, Request(row="A")))
         assert asked.panels.alt == expected.panels.alt and asked.sentences == (f"{name}: {expected.sentences[0]}",)

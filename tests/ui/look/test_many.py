@@ -14,11 +14,11 @@ from instructor_core.errors import UserError
 from instructor_core.hub import local_checkpoint
 from instructor_core.ui.components import rows_json
 from instructor_core.ui.data.inputs import MAX_ALL_CHARACTERS, MAX_TEXTS, Inputs
-from instructor_core.ui.data.samples import relinked, sample
+from instructor_core.ui.data.samples import relink, sample
 from instructor_core.ui.look import nearest, similarity
-from instructor_core.ui.look.canvas import changed
+from instructor_core.ui.look.canvas import keep_unchanged
 from instructor_core.ui.page import MAX_LISTED, Selected, text_choices
-from instructor_core.ui.server.progress import finished
+from instructor_core.ui.server.progress import finish
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import comparison
 from instructor_core.ui.trial.boards import compare_instructions
@@ -100,7 +100,7 @@ def test_a_sample_is_seeded_keeps_two_of_each_label_says_so_and_its_points_are_t
     assert chosen.inputs.texts == tuple(f"text {row}" for row in chosen.rows)
     assert {3, 2999} <= set(chosen.rows)
     assert chosen.sentences == ("A sample of 50 of 3000 texts was taken (seed 42, 2 of each label among them).",)
-    linked = relinked(nearest.draw(grid_of_many(chosen.inputs), Selected()), chosen, inputs.texts)
+    linked = relink(nearest.draw(grid_of_many(chosen.inputs), Selected()), chosen, inputs.texts)
     for panel in json.loads(linked.to_json())["panels"]:
         points = panel["figure"]["data"][0]["customdata"]
         assert [linked.items[i] for i in points] == [inputs.texts[i] for i in points] and len(points) == 20
@@ -118,7 +118,7 @@ def test_of_many_texts_test_takes_a_sample_and_says_so_and_too_many_queries_are_
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparison, "MAX_LABELLED", 30)
-    finding = finished(compare_instructions(runtime, ScoreBook(), many(90), Request()))
+    finding = finish(compare_instructions(runtime, ScoreBook(), many(90), Request()))
     assert finding.sentences[-1].startswith("A sample of 30 of 90 texts was taken")
     queries = "\n".join(f"query {i}" for i in range(MAX_QUERIES + 1))
     with pytest.raises(UserError, match=r"At most 100 queries.*got 101"):
@@ -126,13 +126,13 @@ def test_of_many_texts_test_takes_a_sample_and_says_so_and_too_many_queries_are_
 
 
 def test_an_output_that_came_out_as_it_was_is_not_sent_again() -> None:
-    first = changed(["note", "figure"], "a", None)
+    first = keep_unchanged(["note", "figure"], "a", None)
     assert first[:2] == ["note", "figure"]
-    second = changed(["another note", "figure"], "b", first[2])
+    second = keep_unchanged(["another note", "figure"], "b", first[2])
     assert second[0] == "another note"
     assert second[1] == gr.skip()
     assert second[2].key == "b"
-    assert changed(["another note", None], "c", second[2])[1] is None
+    assert keep_unchanged(["another note", None], "c", second[2])[1] is None
 
 
 def test_display_options_make_no_model_call(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

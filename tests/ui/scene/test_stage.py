@@ -37,13 +37,13 @@ def test_an_option_is_restored_only_to_a_value_that_it_or_its_run_offers() -> No
         assert all(takes(made, value) for value in good)
         assert not any(takes(made, value) for value in bad)
     menu = TabOption(gr.Dropdown([("A", 0)]), names_instruction=True)
-    update = menu.restored(1, INPUTS)
+    update = menu.restore(1, INPUTS)
     assert update is not None and update["value"] == 1 and len(update["choices"]) == 2
-    assert all(menu.restored(value, INPUTS) is None for value in (2, -1, True, "1", None, 1.0))
+    assert all(menu.restore(value, INPUTS) is None for value in (2, -1, True, "1", None, 1.0))
     layers = TabOption(gr.Slider(0, 6), most=48)
-    assert layers.restored(24, INPUTS) == gr.update(maximum=24, value=24)
-    assert layers.restored(3, INPUTS) == gr.update(maximum=6, value=3)
-    assert layers.restored(49, INPUTS) is None
+    assert layers.restore(24, INPUTS) == gr.update(maximum=24, value=24)
+    assert layers.restore(3, INPUTS) == gr.update(maximum=6, value=3)
+    assert layers.restore(49, INPUTS) is None
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from instructor_core import EncoderError, InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.hub import Checkpoint
 from instructor_core.ui.server.fetching import without_paths
-from instructor_core.ui.server.progress import described, finished
+from instructor_core.ui.server.progress import describe, finish
 from instructor_core.ui.server.runtime import Runtime
 from tests.checkpoints import make_checkpoint
 from tests.ui.server.fake_hub import COMMIT, Hub, point_to, serve
@@ -41,7 +41,7 @@ def choose(*, megabytes: int = 0, revision: str | None = None) -> Chosen:
     runtime = Runtime((Checkpoint("toy", "someone/toy", revision, 0, megabytes),), device="cpu")
     chosen = Chosen()
     try:
-        encoder = finished(described(runtime.load_steps("toy"), chosen.lines.append))
+        encoder = finish(describe(runtime.load_steps("toy"), chosen.lines.append))
         chosen.vectors = encoder.encode(PAIRS)
     except UserError as error:
         chosen.error = str(error)

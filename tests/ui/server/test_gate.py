@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from instructor_core.ui.server.gate import MAX_REQUEST_BYTES, Gate, mended
+from instructor_core.ui.server.gate import MAX_REQUEST_BYTES, Gate, mend
 
 
 async def echo(request: Request) -> JSONResponse:
@@ -77,7 +77,7 @@ def test_a_body_beyond_the_limit_is_refused_whether_it_is_announced_or_not(clien
 
 @given(st.text(st.characters(categories=["Cs", "L", "Po"]), max_size=8))
 def test_half_surrogate_pairs_are_replaced_and_all_else_stays(text: str) -> None:
-    read = json.loads(mended(json.dumps(text).encode()))
+    read = json.loads(mend(json.dumps(text).encode()))
     assert read == json.loads(json.dumps(text)).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     read.encode()  # and a backslash that is escaped makes no escape of the u behind it
-    assert mended(rb'"\\ud800 \u0041 \ud83d\ude00 \ude00\ud83d"') == rb'"\\ud800 \u0041 \ud83d\ude00 \ufffd\ufffd"'
+    assert mend(rb'"\\ud800 \u0041 \ud83d\ude00 \ude00\ud83d"') == rb'"\\ud800 \u0041 \ud83d\ude00 \ufffd\ufffd"'

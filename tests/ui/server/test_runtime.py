@@ -13,7 +13,7 @@ from instructor_core import InstructorModel
 from instructor_core.errors import UserError
 from instructor_core.hub import CHECKPOINTS, Checkpoint, local_checkpoint
 from instructor_core.ui.data.inputs import Inputs
-from instructor_core.ui.server.progress import described, finished
+from instructor_core.ui.server.progress import describe, finish
 from instructor_core.ui.server.runtime import MAX_LOADED, Runtime
 
 PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
@@ -22,7 +22,7 @@ PAIRS = [("Represent the text: ", "One."), ("", "Two.")]
 def reported(steps: Generator[str, None, Any]) -> tuple[list[str], Any]:
     """What a generator yields, and what it returns."""
     lines: list[str] = []
-    result = finished(described(steps, lines.append))
+    result = finish(describe(steps, lines.append))
     return lines, result
 
 

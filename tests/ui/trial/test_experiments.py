@@ -24,7 +24,7 @@ from instructor_core.ui.page import Selected
 from instructor_core.ui.scene import Scene
 from instructor_core.ui.scene.link import decode_scene, encode_scene
 from instructor_core.ui.scene.stage import Words
-from instructor_core.ui.server.progress import described, finished
+from instructor_core.ui.server.progress import describe, finish
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB, comparison
 from instructor_core.ui.trial.boards import compare_instructions
@@ -33,10 +33,10 @@ from instructor_core.ui.trial.comparison import Finding, Request, ScoreBook, can
 from instructor_core.ui.trial.decision import (
     DecisionView,
     decide,
-    decided,
     merge_buttons,
     merge_labels,
     save_rows,
+    show_decision,
     table_html,
 )
 from instructor_core.ui.trial.effects import compare_label_columns
@@ -54,7 +54,7 @@ def answer(
 ) -> tuple[Finding, list[str]]:
     """The finding of an experiment and the lines of progress on the way."""
     lines: list[str] = []
-    finding = finished(described(experiment(runtime, book or ScoreBook(), inputs, request), lines.append))
+    finding = finish(describe(experiment(runtime, book or ScoreBook(), inputs, request), lines.append))
     return finding, lines
 
 
@@ -231,7 +231,7 @@ def test_many_wordings_are_decided_among_and_drawn_by_task(runtime: Runtime) -> 
 
 def test_the_decision_is_shown_first_with_one_next_step_and_no_verdict_twice(runtime: Runtime) -> None:
     finding, _ = answer(compare_instructions, runtime, INPUTS, Request())
-    shown = decided(finding, key=None)
+    shown = show_decision(finding, key=None)
     assert shown.findings.startswith('<div class="ic-findings"><p>Use &quot;') and shown.findings.count("<li>") == 1
     table = shown.table
     assert table.count("<tr>") == 1 + len(finding.table or []) and "not distinguishable" not in table
