@@ -97,7 +97,8 @@ def share_descriptions(demo: gr.Blocks) -> None:
         return described[number]
 
     def write(session: Any, number: int, value: Any) -> None:
-        of_all = session.config_values[number]
+        blocks = session.blocks_config  # what a render has added is not described yet
+        of_all = session.config_values.get(number) or blocks.config_for_block(number, [], blocks.blocks[number])
         session.config_values[number] = {**of_all, "props": {**of_all["props"], "value": value}}
 
     config.config_for_block = staticmethod(shared)

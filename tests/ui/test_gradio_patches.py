@@ -37,6 +37,11 @@ def test_sessions_share_what_describes_the_page_and_keep_what_they_change_to_the
     assert one.config_values == other.config_values == gr.state_holder.SessionState(demo).config_values
     one._update_value_in_config(box._id, "typed")
     assert "typed" not in str(other.config_values)
+    with demo:
+        added = gr.Textbox("of a render")  # once the session has begun: it is not described
+    one.blocks_config.blocks[added._id] = added
+    one._update_value_in_config(added._id, "typed into it")
+    assert one.config_values[added._id]["props"]["value"] == "typed into it" and added._id not in other.config_values
     one[box._id] = gr.Textbox("changed", render=False)
     one._update_config(box._id)
     assert "changed" in str(one.config_values[box._id]) and "changed" not in str(
