@@ -2,7 +2,7 @@
    anywhere. */
 window.InstructorShell = window.InstructorShell || (() => {
   "use strict";
-  const PAUSE = 250; // ms without a key until the figures follow
+  const PAUSE = 150; // ms without a key until the figures follow
   const FIELD = ".ic-instruction textarea";
   const FIELDS = `${FIELD}, #texts textarea`;
   const CHANGES = "button[data-chip]:not(#lab-table *), #add-instruction, .ic-remove, #build-instruction";
