@@ -139,7 +139,7 @@ class Packed:
 
     def __init__(self, t5: Any) -> None:
         self._t5, self._dtype, self._device = t5, t5.embed.weight.dtype, t5.embed.weight.device
-        self._layers = [(block.layer[0], block.layer[1]) for block in t5.blocks]
+        self._layers = [t5.parts(layer) for layer in range(len(t5.blocks))]
         self._bias = torch.empty(0, 0)
         self._zeros = torch.zeros(t5.config.d_ff, dtype=self._dtype, device=self._device)
 
@@ -159,11 +159,9 @@ class Packed:
 
     def _run(self, ids: Tensor, tiles: Tensor, longest: int) -> Tensor:
         bias, states, change = self._distance_bias(longest), self._t5.embed(ids).float(), None
-        for first, second in self._layers:
-            qkv = first.SelfAttention.qkv(add_norm(states, change, first.layer_norm, self._dtype))
-            read = attend(qkv, tiles, bias, _BLOCK)
-            normed = add_norm(states, first.SelfAttention.o(read), second.layer_norm, self._dtype)
-            change = self._feed(second.DenseReluDense, normed)
+        for attention, feed, before, between in self._layers:
+            read = attend(attention.qkv(add_norm(states, change, before, self._dtype)), tiles, bias, _BLOCK)
+            change = self._feed(feed, add_norm(states, attention.o(read), between, self._dtype))
         return add_norm(states, change, self._t5.final_norm, torch.float32)
 
     def _feed(self, feed: Any, normed: Tensor) -> Tensor:

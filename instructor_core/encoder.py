@@ -264,15 +264,33 @@ class T5:
             self._is_merged, self._attend, self._bias = False, None, torch.empty(0, 0)
             with suppress(ImportError):  # in a copy of this file alone, which computes as training does
                 if merge_on is not None:
-                    from .products import choose_attention, merge
+                    from .products import Product, choose_attention
 
-                    merge(self.blocks, merge_on)
+                    self._merge(partial(Product, device=merge_on))
                     self._is_merged, self._attend = True, choose_attention(merge_on, dtype)
         except (OSError, ValueError, RuntimeError, AttributeError, IndexError, TypeError) as error:
             raise EncoderError(
                 f"The T5 encoder in {folder} cannot be loaded by transformers {transformers.__version__}: {error}. "
                 "If its files are whole, install a version whose parts of T5 are known here, 5.0 to 5.23."
             ) from error
+
+    def parts(self, layer: int) -> tuple[Any, Any, Any, Any]:
+        """Return attention and feed-forward of a block, and the norms before them."""
+        first, second = self.blocks[layer].layer
+        return first.SelfAttention, second.DenseReluDense, first.layer_norm, second.layer_norm
+
+    def _merge(self, product: Callable[..., nn.Module]) -> None:
+        """Compute linear layers by products: one for query, key and value, and the ReLU in its own."""
+        for layer in range(len(self.blocks)):
+            attention, feed, *_ = self.parts(layer)
+            qkv = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight])
+            attention.qkv, attention.o = product(qkv), product(attention.o.weight)
+            del attention.q, attention.k, attention.v
+            for name in ("wi", "wi_0", "wi_1", "wo"):
+                if hasattr(feed, name):
+                    fused = name == "wi" and isinstance(feed.act, nn.ReLU)
+                    setattr(feed, name, product(getattr(feed, name).weight, relu=fused))
+                    feed.act = nn.Identity() if fused else feed.act
 
     def run(self, ids: Tensor, runs: Sequence[Sequence[int]], record: Record | None = None) -> Tensor:
         """Return the last hidden states ``(R, h)`` float32 of the ``(R,)`` ids of runs of sequences of these lengths.
@@ -336,11 +354,10 @@ class T5:
 
     def weights(self, layer: int) -> tuple[list[Tensor], Tensor, list[Tensor], Tensor, Tensor, Tensor]:
         """Parameters of a block that is not merged: [q, k, v], o, [wi] or [wi_0, wi_1], wo and its two norms."""
-        first, second = self.blocks[layer].layer
-        attention, feed = first.SelfAttention, second.DenseReluDense
+        attention, feed, before, between = self.parts(layer)
         wide = [feed.wi_0.weight, feed.wi_1.weight] if self.config.is_gated_act else [feed.wi.weight]
         qkv = [attention.q.weight, attention.k.weight, attention.v.weight]
-        return qkv, attention.o.weight, wide, feed.wo.weight, first.layer_norm.weight, second.layer_norm.weight
+        return qkv, attention.o.weight, wide, feed.wo.weight, before.weight, between.weight
 
 
 # ---- states to embedding, and what callers use -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""T5's products of matrices for inference: fewer and larger ones, on a CPU by oneDNN where that is faster."""
+"""Products of matrices for inference, and attention made of them: on a CPU by oneDNN where that is faster."""
 
 from __future__ import annotations
 
@@ -12,20 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _SCORES = 1 << 18  # of attention in bfloat16 on a CPU at a time: larger temporaries leave its cache
-
-
-def merge(blocks: Any, device: torch.device) -> None:
-    """Take the weights over: one product for query, key and value, and the ReLU in its own."""
-    for block in blocks:
-        attention, feed = block.layer[0].SelfAttention, block.layer[1].DenseReluDense
-        qkv = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight])
-        attention.qkv, attention.o = Product(qkv, device), Product(attention.o.weight, device)
-        del attention.q, attention.k, attention.v
-        for name in ("wi", "wi_0", "wi_1", "wo"):
-            if hasattr(feed, name):
-                fused = name == "wi" and isinstance(feed.act, nn.ReLU)
-                setattr(feed, name, Product(getattr(feed, name).weight, device, relu=fused))
-                feed.act = nn.Identity() if fused else feed.act
 
 
 def choose_attention(

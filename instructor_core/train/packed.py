@@ -108,7 +108,7 @@ class PackedNetwork:
         self._model, self._t5 = model, model.backbone
         self._dtype = torch.bfloat16 if bfloat16 else torch.float32
         self._epsilon: float = model.backbone.config.layer_norm_epsilon
-        self._activation = self._t5.blocks[0].layer[1].DenseReluDense.act
+        self._activation = self._t5.parts(0)[1].act
         self._buckets: dict[int, Tensor] = {}
 
     def gradients(self, tokens: Tokens, judge: Judge) -> tuple[Tensor, int]:
