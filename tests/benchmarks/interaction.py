@@ -8,8 +8,8 @@ The page's own functions are called as its events call them, on the bundled chec
 and drawn; then every display option of the Similarity and the Map tab is switched, which must not reach the model.
 Payloads are given in bytes as JSON, before the server packs them.
 
-Then the page is used in Chromium, on its first example: seconds from the last key, of a new instruction and of an
-edited text, until every figure that changes is painted, the pause of assets/shell.js included.
+Then the page is used in Chromium, with the same texts and instructions: seconds from the last key, of a new instruction
+and of an edited text, until every figure that changes is painted, the pause of assets/shell.js included.
 
 With --maps, so many texts are put in under two instructions: seconds until both maps of all of them are painted, by PCA
 and, where it follows by itself, by UMAP, embedding included, and what of them the server's processor took.
@@ -54,9 +54,9 @@ INSTRUCTIONS = (
 )
 SIMILARITY = {"view": "matrices", "scale": "shared", "order": "given", "first": 0, "second": 1}
 MAP = {**view_of("map").defaults, "method": "umap"}
-# Types into a field; seconds until all figures of the map, or those after the first, have other points and are painted.
-TYPE = """async ([field, text, from]) => {
-  const values = () => [...document.querySelectorAll("#map-plots .ic-plot")].filter((gd) => gd.data).slice(from)
+# Types into a field; seconds until some figures of the map, from one up to another, have other points and are painted.
+TYPE = """async ([field, text, from, to]) => {
+  const values = () => [...document.querySelectorAll("#map-plots .ic-plot")].filter((gd) => gd.data).slice(from, to)
     .map((gd) => JSON.stringify(gd.data.map((trace) => [trace.x, trace.y])));
   const before = values();
   const node = document.querySelector(field);
@@ -207,12 +207,18 @@ def measure_in_browser(repeats: int) -> dict[str, list[float]]:
         page.goto(server.url)
         page.locator("#map-plots .js-plotly-plot").nth(1).wait_for(timeout=60_000)
         page.wait_for_timeout(5000)
-        texts = page.locator("#texts textarea").evaluate("node => node.value")
-        first, rest = texts.split("\n", 1)
+        page.locator("#edit-texts").click()
+        page.locator("#texts textarea").fill(texts_with("first"))
+        for k, instruction in enumerate(INSTRUCTIONS):
+            if k > 1:
+                page.locator("#add-instruction").click()
+            page.locator(f"#instruction-{k} textarea").fill(instruction)
+        page.locator("#map-plots .js-plotly-plot").nth(3).wait_for(timeout=60_000)
+        page.wait_for_timeout(3000)
         for repeat in range(repeats):
             words = f"Represent the review for {('finding', 'sorting', 'reading')[repeat % 3]} it, try {repeat}:"
-            edited = f"Try {repeat}. {first}\n{rest}"
-            typed = (("#instruction-1 textarea", words, 1), ("#texts textarea", edited, 0))
+            edited = texts_with(f"a time of {repeat}")
+            typed = (("#instruction-1 textarea", words, 1, 2), ("#texts textarea", edited, 0, len(INSTRUCTIONS)))
             for found, arguments in zip(seconds.values(), typed, strict=True):
                 found.append(float(page.evaluate(TYPE, list(arguments))))
                 page.wait_for_timeout(2000)
