@@ -37,7 +37,7 @@ from instructor_core.ui.scene.keeping import build_draft, build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, TabOption, Updates, follow_words
 from instructor_core.ui.server.api import register_api
-from instructor_core.ui.server.run import run
+from instructor_core.ui.server.run import RunStep, run
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.server.settings import Settings
 from instructor_core.ui.trial import place as lab
@@ -183,14 +183,17 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         typed, now = list(values[: len(entered)]), values[len(entered) :]
         if afresh:  # another checkpoint: what stands in the field is the template of the one before
             typed[entered.index(sidebar.template)] = ""
+        same = [KEEP] * len(drawing.outputs)
         for step in run(page.runtime, *typed, ask=ask):
-            figures = [KEEP] * len(drawing.outputs)
+            figures = same
             if step.inputs is not KEEP:
                 after = (
                     step.inputs if it is page.inputs else value for it, value in zip(drawing.inputs, now, strict=True)
                 )
                 figures = drawing.handler(*after)
-            yield [*step, *figures]
+            yield [*step._replace(inputs=KEEP), *figures]
+            if step.inputs is not KEEP:  # what follows the run is asked for once the figures are on the page
+                yield [*RunStep(step.inputs), *same]
 
     job: dict[str, Any] = {
         "inputs": [*entered, *drawing.inputs],
