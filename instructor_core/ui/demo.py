@@ -204,13 +204,18 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         **LATEST,
     }
     # What is asked for runs; what typing leads to runs by itself if it is short.
-    template = sidebar.template
-    asked = gr.on([sidebar.update.click, page.restored.change, template.submit, template.blur], embed, **job)
-    chosen = menu.input(partial(embed, afresh=True), **job)
-    by_typing = partial(embed, ask=True)
-    runs = [asked, chosen, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
-    for one in runs:
-        one.then(None, js="() => InstructorShell.ran()", **QUIET)
+    template, by_typing = sidebar.template, partial(embed, ask=True)
+    asked = [sidebar.update.click, page.restored.change, template.submit, template.blur]
+    starts: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
+        (partial(gr.on, asked), embed),
+        (menu.input, partial(embed, afresh=True)),
+        (sidebar.edited.change, by_typing),
+        (sidebar.live.paused, by_typing),
+    ]
+    runs = []
+    for k, (event, handler) in enumerate(starts):
+        runs.append(event(handler, **job, js=f"(...values) => InstructorShell.begins({k}, ...values)"))
+        runs[k].then(None, js=f"() => InstructorShell.ran({k})", **QUIET)
 
     def load(event: gr.SelectData, choice: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)
