@@ -193,26 +193,25 @@ class Packed:
                 raise RuntimeError("it does not give what plain PyTorch gives here")
         return packed
 
+    def bring_back(
+        self, batches: Iterable[tuple[NDArray[np.int64], Tensor]]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Yield positions and embeddings in main memory, while the GPU has the next batches to work on."""
+        # Beside the stream that computes; pinned memory of that size would have to be allocated first.
+        side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        running = deque[tuple[NDArray[np.int64], Tensor, Any]]()
 
-def bring_back(
-    batches: Iterable[tuple[NDArray[np.int64], Tensor]], device: torch.device
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield positions and embeddings in main memory, while the GPU has the next batches to work on."""
-    # Beside the stream that computes; pinned memory of that size would have to be allocated first.
-    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    running = deque[tuple[NDArray[np.int64], Tensor, Any]]()
+        def wait(positions: NDArray[np.int64], embeddings: Tensor, event: Any) -> tuple[NDArray[np.int64], Any]:
+            with torch.cuda.stream(side):
+                side.wait_event(event)
+                return positions, embeddings.cpu().numpy()
 
-    def wait(positions: NDArray[np.int64], embeddings: Tensor, event: Any) -> tuple[NDArray[np.int64], Any]:
-        with torch.cuda.stream(side):
-            side.wait_event(event)
-            return positions, embeddings.cpu().numpy()
-
-    try:
-        for positions, embeddings in batches:
-            running.append((positions, embeddings, torch.cuda.current_stream(device).record_event()))
-            if len(running) > _AHEAD:
-                yield wait(*running.popleft())
-    except Exception:  # comes after all that came before it
+        try:
+            for positions, embeddings in batches:
+                running.append((positions, embeddings, torch.cuda.current_stream(self._device).record_event()))
+                if len(running) > _AHEAD:
+                    yield wait(*running.popleft())
+        except Exception:  # comes after all that came before it
+            yield from (wait(*batch) for batch in running)
+            raise
         yield from (wait(*batch) for batch in running)
-        raise
-    yield from (wait(*batch) for batch in running)

@@ -40,6 +40,11 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 from transformers import AutoTokenizer, T5EncoderModel
 
+try:
+    from . import hub, products, words
+except ImportError:  # in a copy of this file alone
+    hub = products = words = None  # type: ignore[assignment]
+
 Pair = Sequence[str]
 Pairs = Iterable[Pair]
 Vectors = NDArray[np.float32]
@@ -58,10 +63,8 @@ def find_checkpoint(name_or_path: str | Path, *, revision: str | None = None, tq
     name = str(name_or_path)
     if name and Path(name).is_dir():
         return Path(name)
-    download: Callable[..., str | Path] = snapshot_download
-    with suppress(ImportError):  # in a copy of this file alone
-        from .hub import download
     try:
+        download = hub.download if hub else snapshot_download
         return Path(download(name, revision=revision, tqdm_class=tqdm_class))
     except (OSError, ValueError) as error:
         said = str(error)
@@ -150,10 +153,6 @@ class Prepared:
     lengths: Integers  # (N,) numbers of ids, </s> included
     edges: Integers  # (N,) number of leading ones that stay out of the mean, those of the instruction
 
-    def rows(self) -> list[NDArray[np.int32]]:
-        """Return the ids of each pair."""
-        return [self.ids[start : start + n] for start, n in zip(self.starts, self.lengths, strict=True)]
-
 
 class _Tokenizer:
     """A checkpoint's tokenizer, for which special tokens that a text spells are plain characters."""
@@ -168,11 +167,7 @@ class _Tokenizer:
         self._end = array("i", [self.full.eos_token_id]).tobytes()
         self.full.backend_tokenizer.no_truncation()  # a tokenizer.json may ask for either
         self.full.backend_tokenizer.no_padding()
-        self._fast: Callable[[Sequence[str]], list[bytes]] = self._tokenize
-        with suppress(ImportError):  # in a copy of this file alone
-            from .words import by_word
-
-            self._fast = by_word(self._tokenize, self.full)
+        self._fast = words.by_word(self._tokenize, self.full) if words else self._tokenize
 
     def rows(self, string: str) -> list[tuple[int, str, tuple[int, int]]]:
         """Tokenize to (id, piece, character span), ``</s>`` last, nothing truncated."""
@@ -194,14 +189,12 @@ class _Tokenizer:
 
     def _tokenize(self, strings: Sequence[str]) -> list[bytes]:
         """Tokenize to the bytes of the ids alone, without ``</s>``: as ``rows``, and faster."""
-        backend, rows = self.full.backend_tokenizer, []
-        backend.encode_special_tokens = True
-        for string, encoding in zip(strings, backend.encode_batch_fast(list(strings)), strict=True):
-            ids = encoding.ids[:-1]
+        self.full.backend_tokenizer.encode_special_tokens = True
+        found = [encoding.ids[:-1] for encoding in self.full.backend_tokenizer.encode_batch_fast(list(strings))]
+        for at, ids in enumerate(found):
             if not self._special.isdisjoint(ids):
-                ids = [row[0] for row in self.rows(string)[:-1]]
-            rows.append(array("i", ids).tobytes())
-        return rows
+                found[at] = [row[0] for row in self.rows(strings[at])[:-1]]
+        return [array("i", ids).tobytes() for ids in found]
 
     def ids(self, strings: Sequence[str]) -> tuple[NDArray[np.int32], Integers]:
         """Return the ids of all strings one behind the other, ``</s>`` after each, and how many each string has."""
@@ -214,35 +207,12 @@ class _Tokenizer:
 
 # Tokens per batch, padding included, and how many cost as much as one more call of attention per layer: on a CPU, whose
 # cache holds small batches; on a GPU; and there without padding, by ``cuda.py``, with one call for all.
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 16384, "packed": 65536}
-_CALL_TOKENS = {"cpu": 8, "cuda": 1024, "packed": 0}
+_BATCH_TOKENS = {"cpu": (1024, 8), "cuda": (16384, 1024), "packed": (65536, 0)}
 _WINDOW = 4096  # pairs tokenized and sorted together: bounds memory and lets the first results out early
 _FIRST = {"cuda": 1024}  # of them in the first window on a GPU, which waits meanwhile
 
 Batch = list[Integers]  # runs of pairs that go through attention together, padded to the first, its longest
 Record = tuple[list[Tensor], list[list[Tensor]]]  # residual stream, attention weights by block and sequence
-
-
-def _batches(lengths: Integers, budget: int, call: int) -> Iterator[Batch]:
-    """Yield batches of runs, longest first; another run begins where padding the rest would cost more than a call."""
-    order = np.argsort(-lengths, kind="stable")
-    widths = lengths[order].tolist()
-    batch: Batch = []
-    start = used = 0
-    while start < len(widths):
-        width = widths[start]
-        if batch and used + width > budget:
-            yield batch
-            batch, used = [], 0
-        end = min(len(widths), start + max(1, (budget - used) // width))
-        stop = start + 1
-        while stop < end and (end - stop) * (width - widths[stop]) <= call:
-            stop += 1
-        batch.append(order[start:stop])
-        used += width * (stop - start)
-        start = stop
-    if batch:
-        yield batch
 
 
 class T5:
@@ -262,12 +232,9 @@ class T5:
             self.position_table, self.n_heads = self._first.relative_attention_bias, self._first.n_heads
             _ = self.weights(0), self.position_buckets(1, torch.device("cpu"))
             self._is_merged, self._attend, self._bias = False, None, torch.empty(0, 0)
-            with suppress(ImportError):  # in a copy of this file alone, which computes as training does
-                if merge_on is not None:
-                    from .products import Product, choose_attention
-
-                    self._merge(partial(Product, device=merge_on))
-                    self._is_merged, self._attend = True, choose_attention(merge_on, dtype)
+            if merge_on and products:
+                self._merge(partial(products.Product, device=merge_on))
+                self._is_merged, self._attend = True, products.choose_attention(merge_on, dtype)
         except (OSError, ValueError, RuntimeError, AttributeError, IndexError, TypeError) as error:
             raise EncoderError(
                 f"The T5 encoder in {folder} cannot be loaded by transformers {transformers.__version__}: {error}. "
@@ -303,6 +270,7 @@ class T5:
         biases = [self._position_bias(lengths, ids.device) for lengths in runs]
         sizes = [len(lengths) * lengths[0] for lengths in runs]
         dropout = self._first.dropout if self.model.training else 0.0
+        attend = self._attend or partial(F.scaled_dot_product_attention, dropout_p=dropout, scale=1.0)
         for block in self.blocks:
             products, write = self.attention(block, states)
             mixed, weights = list[Tensor](), list[Tensor]()
@@ -312,11 +280,7 @@ class T5:
                 # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.
                 if record is not None:
                     weights += torch.softmax((query @ key.transpose(2, 3) + bias).float(), dim=-1)
-                if self._attend:
-                    out = self._attend(query, key, value, bias)
-                else:
-                    out = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=dropout, scale=1.0)
-                mixed.append(out.transpose(1, 2).reshape(len(part), -1))
+                mixed.append(attend(query, key, value, bias).transpose(1, 2).reshape(len(part), -1))
             if record is not None:
                 record[0].append(states)
                 record[1].append(weights)
@@ -378,8 +342,7 @@ class TokenEncoding:
     """One pair, token by token: ``n`` encoded tokens (the last is ``</s>``), then ``c`` that the window cut off.
 
     Attributes:
-        instruction: The instruction as given, but for lone surrogates.
-        text: The text as given, but for lone surrogates.
+        instruction, text: As given, but for lone surrogates.
         joined: What was tokenized: the instruction followed by the stripped text.
         token_ids: ``(n + c,)`` int64 vocabulary ids.
         tokens: ``n + c`` vocabulary strings; ``▁`` marks a word start.
@@ -511,10 +474,27 @@ class InstructorModel(nn.Module):
             logging.getLogger(__name__).warning("Encoding on %s with padding, which is slower: %r", self.device, error)
             return None
 
-    def _split(self, lengths: Integers, budget: int | None = None) -> Iterator[Batch]:
-        """Yield batches of a size that suits the device, or of at most ``budget`` tokens."""
-        kind = "packed" if self._packed else self.device.type if self.device.type in _BATCH_TOKENS else "cpu"
-        return _batches(lengths, budget or _BATCH_TOKENS[kind], _CALL_TOKENS[kind])
+    def _split(self, lengths: Integers, budget: int = 0) -> Iterator[Batch]:
+        """Yield batches, longest runs first; another run begins where padding the rest would cost more than a call."""
+        usual, call = _BATCH_TOKENS.get("packed" if self._packed else self.device.type, _BATCH_TOKENS["cpu"])
+        order, budget = np.argsort(-lengths, kind="stable"), budget or usual
+        widths = lengths[order].tolist()
+        batch: Batch = []
+        start = used = 0
+        while start < len(widths):
+            width = widths[start]
+            if batch and used + width > budget:
+                yield batch
+                batch, used = [], 0
+            end = min(len(widths), start + max(1, (budget - used) // width))
+            stop = start + 1
+            while stop < end and (end - stop) * (width - widths[stop]) <= call:
+                stop += 1
+            batch.append(order[start:stop])
+            used += width * (stop - start)
+            start = stop
+        if batch:
+            yield batch
 
     def _run(self, prepared: Prepared, batch: Batch, record: Record | None = None) -> tuple[Tensor, Tensor, list[int]]:
         """Run a batch: ``(b, D)`` embeddings, not normalised; ``(R, h)`` last hidden states; first row of each pair."""
@@ -577,7 +557,7 @@ class InstructorModel(nn.Module):
         checked = list(read_pairs(pairs))
         out = np.empty((len(checked), self.dim), dtype=np.float32)
         with tqdm(total=len(checked), unit="pair", disable=not show_progress_bar) as bar:
-            for positions, embeddings in self._encode(iter(checked), normalize):
+            for positions, embeddings in self.encode_batches(checked, normalize=normalize):
                 out[positions] = embeddings
                 bar.update(len(positions))
         return out
@@ -587,15 +567,9 @@ class InstructorModel(nn.Module):
 
         Of every few thousand pairs the longest come first. Stopping the iteration stops the work.
         """
-        return self._encode(read_pairs(pairs), normalize)
-
-    def _encode(self, reader: Iterator[tuple[str, str]], normalize: bool) -> Iterator[tuple[Integers, Vectors]]:
-        batches = self._embed(reader, normalize)
-        if self.device.type == "cuda":
-            with suppress(ImportError):  # in a copy of this file alone
-                from .cuda import bring_back
-
-                return bring_back(batches, self.device)
+        batches = self._embed(read_pairs(pairs), normalize)
+        if self._packed:
+            return self._packed.bring_back(batches)  # type: ignore[no-any-return]
         return ((positions, embeddings.cpu().numpy()) for positions, embeddings in batches)
 
     def _embed(self, reader: Iterator[tuple[str, str]], normalize: bool) -> Iterator[tuple[Integers, Tensor]]:

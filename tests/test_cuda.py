@@ -43,7 +43,7 @@ def add_norm(states: Tensor, change: Tensor | None, norm: Any, dtype: torch.dtyp
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module of the GPU, without Triton."""
+    """The module of the GPU, without Triton and streams."""
     language = SimpleNamespace(constexpr=object)
     triton = SimpleNamespace(
         language=language, jit=lambda kernel: kernel, next_power_of_2=lambda n: 1 << (n - 1).bit_length()
@@ -53,6 +53,10 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Any:
     module = importlib.import_module("instructor_core.cuda")
     monkeypatch.setattr(module, "attend", attend)
     monkeypatch.setattr(module, "add_norm", add_norm)
+    stream = SimpleNamespace(record_event=lambda: None, wait_event=lambda _: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
     yield module
     del sys.modules["instructor_core.cuda"]
 
@@ -67,7 +71,7 @@ def test_tokens_side_by_side_give_what_padded_runs_give(
     states = [row.hidden for row in model.encode_tokens(PAIRS)]
     model.__dict__["_packed"] = cuda.Packed.checked(model.backbone)
     for budget in (65536, 40):
-        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "packed", budget)
+        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "packed", (budget, 0))
         np.testing.assert_allclose(model.encode(PAIRS), expected, atol=1e-6)
     lengths = model.prepare(PAIRS).lengths
     assert all(len(set(lengths[run])) == 1 for batch in model._split(lengths) for run in batch)
@@ -94,7 +98,7 @@ def test_batches_that_a_gpu_works_on_meanwhile_come_in_order_and_all(
     cuda: Any, checkpoint_a: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = InstructorModel(checkpoint_a, device="cpu")
-    monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", 1)
+    monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", (1, 8))
     monkeypatch.setattr(encoder_module, "_WINDOW", len(PAIRS))
     monkeypatch.setattr(cuda, "_AHEAD", 2)
     expected = list(model.encode_batches(PAIRS))
@@ -102,11 +106,7 @@ def test_batches_that_a_gpu_works_on_meanwhile_come_in_order_and_all(
     stream = SimpleNamespace(record_event=lambda: next(events), wait_event=waited.append)
     monkeypatch.setattr(torch.cuda, "Stream", lambda _: stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
-    on_gpu = InstructorModel(checkpoint_a, device="cpu")
-    on_gpu.device = SimpleNamespace(type="cuda")  # type: ignore[assignment]
-    monkeypatch.setattr(on_gpu, "_embed", model._embed)
-    batches = on_gpu.encode_batches([*PAIRS, ("word " * 600, "")])
+    batches = cuda.Packed(model.backbone).bring_back(model._embed(iter([*PAIRS, ("word " * 600, "")]), True))
     found = [next(batches)]
     assert next(events) == 3
     found += [next(batches) for _ in expected[1:]]

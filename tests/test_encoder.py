@@ -71,8 +71,7 @@ class TestEncode:
         deep = [model.encode_tokens([pair], layers=True, attentions=True)[0] for pair in pairs]
         np.testing.assert_allclose(model.encode(pairs[::-1])[::-1], alone, atol=1e-5)
         for budget, call, window in ((1, 8, 4096), (64, 0, 4096), (1024, 10, 2), (100_000, 10_000, 4096)):
-            monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", budget)
-            monkeypatch.setitem(encoder_module._CALL_TOKENS, "cpu", call)
+            monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", (budget, call))
             monkeypatch.setattr(encoder_module, "_WINDOW", window)
             np.testing.assert_allclose(model.encode(pairs), alone, atol=1e-5)
             np.testing.assert_allclose(model(pairs)[0].numpy(), alone, atol=1e-5)
@@ -93,7 +92,7 @@ class TestEncode:
     def test_stopping_the_iteration_stops_the_work(
         self, model: InstructorModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", 1)
+        monkeypatch.setitem(encoder_module._BATCH_TOKENS, "cpu", (1, 8))
         calls: list[object] = []
         run = model._run
         monkeypatch.setattr(model, "_run", lambda *arguments: calls.append(arguments) or run(*arguments))

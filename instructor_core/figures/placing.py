@@ -116,7 +116,7 @@ def place_words(
     n = len(pixels)
     if n > MAX_NUMBERED:
         return [], []
-    half = theme.MARKER_SIZE / 2
+    away = theme.MARKER_SIZE / 2 / 0.8 + 1  # as Plotly sets words beside a marker
     taken = [*_markers(pixels), *names]
     words, places = [""] * n, [_PLACES[0][0]] * n
     standing: dict[int, _Box] = {}
@@ -130,8 +130,8 @@ def place_words(
         width, height = 0.6 * theme.SIZE_SMALL * len(line), float(theme.SIZE_SMALL)
         others = [*taken, *(rectangle for j, rectangle in standing.items() if j != i)]
         for place, right, up in _PLACES:
-            left = x + right * (half + 1) + (right - 1) / 2 * width
-            bottom = y + up * (half + 1) + (up - 1) / 2 * height
+            left = x + right * away + (right - 1) / 2 * width
+            bottom = y + up * away + (up - 1) / 2 * height
             rectangle = (left, bottom, left + width, bottom + height)
             inside = line == str(i + 1) or (left >= 0 and left + width <= PANEL_WIDTH)
             if inside and not any(_overlap(rectangle, other) for other in others):

@@ -54,6 +54,8 @@ def projection_panels(
         boxes = [_box(result.coordinates.reshape(-1, n_components))] * len(boxes)
     spans = np.array([box[1] - box[0] for box in boxes]).reshape(-1, n_components)
     aspect = float(np.clip((spans[:, 1] / spans[:, 0]).max(initial=0.0), 0.6, 1.0))
+    if n_components == 2:
+        boxes = [_widen(box, aspect) for box in boxes]
     panels = []
     for k, instruction in enumerate(instructions):
         ratio = result.explained_variance_ratio(k)
@@ -80,7 +82,7 @@ def _map(
     groups, flat = namings[0], points.shape[1] == 2
     symbols = {group.rank: group.symbol for group in groups}
     if flat:
-        pixels = (points - box[0]) / float((box[1] - box[0]).max()) * PANEL_WIDTH
+        pixels = (points - box[0]) / float(box[1, 0] - box[0, 0]) * PANEL_WIDTH
         placed = [place_names(pixels, naming) for naming in namings]
         names, taken = next((one for one in placed if len(one[0]) > 1), placed[0])
         words, places = place_words(pixels, texts, taken)
@@ -121,7 +123,7 @@ def _flat_layout(
     low, high = box
     hidden = dict.fromkeys(("showticklabels", "zeroline", "showgrid"), False)
     axis = {**hidden, "ticks": "", "showline": True, "mirror": True}
-    scale = float((high - low).max()) / PANEL_WIDTH
+    scale = float(high[0] - low[0]) / PANEL_WIDTH
     layout: dict[str, Any] = {
         "xaxis": axis | {"range": [low[0], high[0]]},
         "yaxis": axis | {"range": [low[1], high[1]], "scaleanchor": "x", "scaleratio": 1},
@@ -164,6 +166,13 @@ def _box(points: NDArray[np.float32]) -> NDArray[np.float64]:
     # A side that is much shorter than the widest one is drawn as if it had a tenth of it.
     extra = np.maximum(0.1 * widest - (high - low), 0.0) / 2 + _MARGIN_SHARE * widest
     return np.stack([low - extra, high + extra])
+
+
+def _widen(box: NDArray[np.float64], aspect: float) -> NDArray[np.float64]:
+    """The box with the sides of a panel, whose axes have one scale: where words are placed is where they are drawn."""
+    width, height = box[1] - box[0]
+    extra = np.array([max(height / aspect - width, 0.0), max(width * aspect - height, 0.0)]) / 2
+    return np.stack([box[0] - extra, box[1] + extra])
 
 
 def _axis_titles(ratio: NDArray[np.float64] | None) -> list[str]:

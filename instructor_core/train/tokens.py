@@ -59,7 +59,8 @@ class PairTokenizer:
     def __call__(self, pairs: Iterable[Pair]) -> Tokens:
         """Tokenize the pairs of a batch."""
         prepared = self._model.prepare(read_pairs(pairs))
-        rows, masked = prepared.rows(), prepared.edges
+        rows = [prepared.ids[at : at + n] for at, n in zip(prepared.starts, prepared.lengths, strict=True)]
+        masked = prepared.edges
         if self._max_tokens is not None:
             ends = np.minimum(masked + self._max_tokens, prepared.lengths - 1)
             rows = [np.append(row[:end], row[-1:]) for row, end in zip(rows, ends, strict=True)]

@@ -13,7 +13,7 @@ os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -42,9 +42,6 @@ from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.server.settings import Settings
 from instructor_core.ui.trial import place as lab
 from instructor_core.ui.trial.decision import merge_labels
-
-if TYPE_CHECKING:
-    pass
 
 TITLE = "Instruction Lens"
 TAGLINE = "what an instruction does to INSTRUCTOR text embeddings"

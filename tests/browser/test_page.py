@@ -145,10 +145,15 @@ def test_nearest_and_tokens_follow_the_selected_text(page: Page, truth: list[np.
         ".includes(items)",
         arg=",".join(map(str, alike[:5])),
     )
+    page.evaluate(
+        "() => new MutationObserver(() => { window.wasDim ||= !!document.querySelector('#why-card .pending'); })"
+        ".observe(document.querySelector('#why-card'), { attributes: true, subtree: true })"
+    )
     page.locator("#nearest-plots .ic-figure").nth(1).focus()
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     expect(page.locator("#why-card h3")).to_contain_text("Why texts 3 and ")
+    page.wait_for_function("window.wasDim")  # what was said of other texts, until it was replaced
     open_tab(page, "Tokens")
     drawn(page, "token-plots", K)
     expect(page.locator("#token-rows .ic-token-row")).to_have_count(K)

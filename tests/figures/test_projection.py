@@ -151,8 +151,9 @@ def boxes(figure: go.Figure) -> tuple[list[tuple[float, ...]], list[tuple[float,
                 ("left", "center", "right").index(place.split()[1]),
             )
             width = 6 * len(words)
-            start = left + (-width - 4.5, -width / 2, 4.5)[right]
-            floor = bottom + (4.5, -5.5, -4.5 - 11)[up]
+            away = 4.5 / 0.8 + 1  # Plotly's distance
+            start = left + (-width - away, -width / 2, away)[right]
+            floor = bottom + (away, -5.5, -away - 11)[up]
             if words:
                 found.append((start, floor, start + width, floor + 11))
     for note in figure.layout.annotations:
@@ -161,14 +162,21 @@ def boxes(figure: go.Figure) -> tuple[list[tuple[float, ...]], list[tuple[float,
     return markers, found
 
 
+@pytest.mark.parametrize("stretch", [(1, 1), (0.2, 1), (1, 0.2)])
 @pytest.mark.parametrize("n", [5, 24, MAX_NUMBERED])
-def test_texts_numbers_and_names_of_groups_cover_neither_each_other_nor_a_point(n: int) -> None:
+def test_texts_numbers_and_names_of_groups_cover_neither_each_other_nor_a_point_nor_the_edge(
+    n: int, stretch: tuple[float, float]
+) -> None:
     rng = np.random.default_rng(n)
-    coordinates = (rng.normal(size=(n, 2)) + np.where(np.arange(n) % 2, 4, 0)[:, None])[None]
+    coordinates = ((rng.normal(size=(n, 2)) + np.where(np.arange(n) % 2, 4, 0)[:, None]) * stretch)[None]
     texts = tuple(f"text {i} says something that is too long for its place" for i in range(n))
     labels = tuple(("even", "odd")[i % 2] for i in range(n))
-    figure = projection_panels(like_umap(coordinates), texts, labels, INSTRUCTIONS[:1]).panels[0].figure
+    panel = projection_panels(like_umap(coordinates), texts, labels, INSTRUCTIONS[:1]).panels[0]
+    figure = panel.figure
+    (left, right), (bottom, top) = figure.layout.xaxis.range, figure.layout.yaxis.range
+    assert (top - bottom) / (right - left) == pytest.approx(panel.aspect)  # so that the page has nothing to widen
     markers, found = boxes(figure)
+    assert all(start >= 0 and end <= 360 for start, _, end, _ in found)
     for first, second in (*itertools.combinations(found, 2), *itertools.product(found, markers)):
         apart = first[2] <= second[0] or second[2] <= first[0] or first[3] <= second[1] or second[3] <= first[1]
         assert apart, (first, second)

@@ -257,9 +257,8 @@ def _drawn(printer: Printer, scene: Scene) -> tuple[str, Drawing]:
     if scene.place == TAB:
         asked = next(question.words for question in QUESTIONS if question.name == name)
         title = "Which instruction is better?" if name == DECISION else asked
-        finding = finish(
-            EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, request_of(inputs, scene.selected, options))
-        )
+        request = request_of(inputs, scene.selected, scene.label_name, options)
+        finding = finish(EXPERIMENTS[name](printer.runtime, ScoreBook(), inputs, request))
         panels = replace(finding.panels, panels=finding.panels.panels[:1])
         return title, Drawing((finding.how_to_read,), panels, finding.sentences, finding.rows)
     view = view_of(scene.place, name)

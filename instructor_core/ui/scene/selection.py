@@ -141,5 +141,6 @@ def build_selection(page: Page, why_view: gr.components.Component) -> None:
         [page.selected.change, page.inputs.change],
         [Listener(explain_why, chosen, [card])],
         concurrency_limit=2,
-        show_progress="hidden",
+        show_progress="minimal",  # what is said of other texts is dim until it is replaced
+        show_progress_on=[card],
     )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from instructor_core.ui.data.inputs import Inputs
 from instructor_core.ui.feedback import boundary, note, sentence_list, status
 from instructor_core.ui.page import HIDDEN, KEEP, SHOWN, Selected
-from instructor_core.ui.scene.stage import Words
+from instructor_core.ui.scene.stage import Words, label_name
 from instructor_core.ui.server.progress import describe
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.trial import TAB, effects
@@ -81,12 +81,12 @@ def look_closer(
     active: str,
     inputs: Inputs,
     selected: Selected,
-    _: Words | None,
+    words: Words | None,
     *values: Any,
 ) -> Generator[Answer, None, None]:
     """Answer a question step by step, as the options with these names and values ask."""
     options = dict(zip(names, values, strict=True))
-    question, request = options["lab.question"], request_of(inputs, selected, options)
+    question, request = options["lab.question"], request_of(inputs, selected, label_name(words, inputs), options)
     if question == DECISION and request.row:  # of an older link
         question = "confusions"
     request = replace(
@@ -106,5 +106,5 @@ def look_closer(
     )
     rows = None if finding.rows is None else finding.rows.to_json()
     alone = (f"This is about {inputs.checkpoint} alone.",) if inputs.beside_id and question != "confusions" else ()
-    words, figures = sentence_list((*finding.sentences, *alone)), finding.panels.to_json()
-    yield Answer(status(""), HIDDEN, words, rows, figures, note(finding.how_to_read), key)
+    said, figures = sentence_list((*finding.sentences, *alone)), finding.panels.to_json()
+    yield Answer(status(""), HIDDEN, said, rows, figures, note(finding.how_to_read), key)

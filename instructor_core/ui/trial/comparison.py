@@ -55,7 +55,7 @@ def subject(inputs: Inputs) -> str:
     return hashlib.sha256(repr((inputs.checkpoint_id, inputs.texts, inputs.labels)).encode()).hexdigest()[:16]
 
 
-def request_of(inputs: Inputs, selected: Selected, options: Mapping[str, Any]) -> Request:
+def request_of(inputs: Inputs, selected: Selected, label_name: str, options: Mapping[str, Any]) -> Request:
     """Return what the options of Test ask: a menu may lag behind the run, and a field that was never shown has None."""
     last = len(inputs.instructions) - 1
     return Request(
@@ -67,6 +67,7 @@ def request_of(inputs: Inputs, selected: Selected, options: Mapping[str, Any]) -
         Metric[options["lab.metric"]],
         options["lab.row"],
         options["lab.many"] == subject(inputs),
+        (label_name,) if label_name else (),
     )
 
 

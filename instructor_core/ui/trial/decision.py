@@ -88,8 +88,7 @@ def decide(
     *values: Any,
 ) -> Generator[DecisionView, None, None]:
     """Compare the instructions step by step, as the options with these names and values ask."""
-    columns = tuple(filter(None, [label_name(words, inputs)]))
-    request = replace(request_of(inputs, selected, dict(zip(names, values, strict=True))), columns=columns)
+    request = request_of(inputs, selected, label_name(words, inputs), dict(zip(names, values, strict=True)))
     key = (inputs, request.many, request.candidates, request.metric)
     if active != TAB or key == before:
         yield DecisionView()

@@ -44,7 +44,8 @@ def compare_label_columns(runtime: Runtime, book: ScoreBook, inputs: Inputs, req
     """Instruction x label column: does each instruction serve the labels it names?"""
     chosen = sample(inputs, MAX_LABELLED, each_label=True)
     inputs = chosen.inputs
-    columns = [LabelColumn(f"labels {at + 1}", column) for at, column in enumerate(inputs.label_columns)]
+    names = [*request.columns, *(f"labels {at + 1}" for at in range(len(request.columns), len(inputs.label_columns)))]
+    columns = [LabelColumn(name, column) for name, column in zip(names, inputs.label_columns, strict=False)]
     if not columns:
         raise UserError(
             "This needs labels: write them after the text, parted by tabs, one column for each way to label."

@@ -1,6 +1,6 @@
 """The handlers of the left column, called with plain values: what a run yields, what the buttons do to the fields."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Semaphore
@@ -48,20 +48,20 @@ class Counted:
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Counted:
     """One pair at a time, each written down."""
-    counted, original = Counted(), InstructorModel._encode
+    counted, original = Counted(), InstructorModel.encode_batches
 
     def encode(
-        model: InstructorModel, pairs: Iterator[tuple[str, str]], normalize: bool
+        model: InstructorModel, pairs: Iterable[tuple[str, str]], *, normalize: bool
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         given = list(pairs)
-        for positions, vectors in original(model, iter(given), normalize):
+        for positions, vectors in original(model, given, normalize=normalize):
             assert counted.permits is None or counted.permits.acquire(timeout=30)
             if counted.fail:
                 raise ZeroDivisionError("secret detail")
             counted.pairs += [given[int(i)] for i in positions]
             yield positions, vectors
 
-    monkeypatch.setattr(InstructorModel, "_encode", encode)
+    monkeypatch.setattr(InstructorModel, "encode_batches", encode)
     return counted
 
 

@@ -143,8 +143,7 @@ def test_display_options_make_no_model_call(runtime: Runtime, monkeypatch: pytes
         raise AssertionError("the model was called")
 
     model = runtime.encoder(inputs.checkpoint_id).model
-    monkeypatch.setattr(model, "encode", refuse)
-    monkeypatch.setattr(model, "_encode", refuse)
+    monkeypatch.setattr(model, "prepare", refuse)
     for change in ({"scale": "each"}, {"order": "label"}, {"view": "difference"}, {"view": "cross"}):
         similar(runtime, inputs, **change)
     assert similar(runtime, inputs, second=0)[1] == shared  # so it is not sent

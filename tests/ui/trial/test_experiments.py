@@ -121,6 +121,8 @@ def test_two_label_columns_are_won_by_the_instructions_that_name_them(runtime: R
     assert values.shape == (2, 2)
     assert values[:, 0].argmax() == 1 and values[:, 1].argmax() == 0
     assert finding.sentences[1].startswith("With B for labels 1 and A for labels 2, ")
+    named, _ = answer(compare_label_columns, runtime, two, Request(metric=Metric.ACCURACY, columns=("mood",)))
+    assert named.sentences[1].startswith("With B for mood and A for labels 2, ")
     assert "of 192 triplets" in finding.sentences[1]  # each of 16 texts: 6 of its sentiment x 2 of its topic
     same = replace(INPUTS, more_labels=(INPUTS.labels or (),))
     assert "got none among 16 texts" in answer(compare_label_columns, runtime, same, Request())[0].sentences[1]
