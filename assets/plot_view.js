@@ -178,16 +178,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       for (const trace of data) if (Array.isArray(trace.text)) trace.text = trace.text.map((words) => words.split(" ")[0]);
     }
 
-    async function drawPanel(panel) {
-      if (!panel.box.clientWidth) {
-        view.width = 0; // hidden while the others were drawn
-        return;
-      }
+    async function drawPanel(panel, figure) {
       const { payload } = view;
       const fresh = !panel.gd.on;
       const modeBarButtons = BUTTONS[panel.content.threeD ? "space" : panel.content.kind] ?? FLAT;
       const config = { ...CONFIG, displayModeBar: coarse() ? false : "hover", modeBarButtons, ...FIXED };
-      await Plotly.react(panel.gd, { ...prepare(panel), config });
+      await Plotly.react(panel.gd, { ...figure, config });
       if (fresh) wire(panel);
       if (view.payload !== payload) return; // drawn anew with the next one
       panel.marked3d = "";
@@ -224,10 +220,12 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       bar.replaceChildren(...[view.legend && legendOf(view.legend), view.bar].filter(Boolean));
       bar.hidden = !view.bar && !view.legend;
       await plotly(); // what stands over the figures is there by then: nothing moves
-      for (const panel of [...view.panels.values()]) {
-        if (view.payload !== payload) return;
-        await drawPanel(panel);
-      }
+      if (view.payload !== payload) return;
+      const shown = [...view.panels.values()].filter(({ box }) => box.clientWidth);
+      if (shown.length < view.panels.size) view.width = 0; // hidden meanwhile
+      // All at once, and measured before any is drawn: the page is laid out once.
+      const figures = shown.map(prepare);
+      shown.forEach((panel, place) => drawPanel(panel, figures[place]));
     }
 
     function accept(payload) {

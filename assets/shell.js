@@ -62,15 +62,28 @@ window.InstructorShell = window.InstructorShell || (() => {
     (await until(() => fields()[length]))?.focus(); // none where no more fit
   }
 
-  /** After a run, which brings its figures along: an error, or a run that waits or was stopped, leaves them dim. */
-  const ran = () =>
+  let runs = 0; // begun so far
+  const latest = []; // the number of the run that each event of the page began last
+
+  /** Before an event runs with these values. */
+  function begins(event, ...values) {
+    latest[event] = ++runs;
+    return values;
+  }
+
+  /** After a run, which brings its figures along: an error, or a run that waits or was stopped, leaves them dim, and so
+   * does one after which another has begun. */
+  function ran(event) {
+    const number = latest[event];
     setTimeout(() => {
       const status = document.querySelector("#status p")?.classList;
-      if (!waiting && !["ic-busy", "ic-error", "ic-waits"].some((kind) => status?.contains(kind))) stale(false);
+      const failed = ["ic-busy", "ic-error", "ic-waits"].some((kind) => status?.contains(kind));
+      if (!waiting && !failed && number === runs) stale(false);
       if (!document.activeElement?.matches(FIELD)) remember();
       // Gradio gives a menu none: it is seen once the texts are no example's.
       document.querySelector("#example input")?.setAttribute("placeholder", "an example");
     }, 100); // the line comes first
+  }
 
   function live(trigger, event) {
     run = () => {
@@ -203,5 +216,5 @@ window.InstructorShell = window.InstructorShell || (() => {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
-  return { recall, store, until, live, chips, earlier, panel, edit, sheet, used, stale, ran };
+  return { recall, store, until, live, chips, earlier, panel, edit, sheet, used, stale, begins, ran };
 })();

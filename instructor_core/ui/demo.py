@@ -37,7 +37,7 @@ from instructor_core.ui.scene.keeping import build_draft, build_link
 from instructor_core.ui.scene.selection import build_bottom, build_selection
 from instructor_core.ui.scene.stage import Stage, TabOption, Updates, follow_words
 from instructor_core.ui.server.api import register_api
-from instructor_core.ui.server.run import run
+from instructor_core.ui.server.run import RunStep, run
 from instructor_core.ui.server.runtime import Runtime
 from instructor_core.ui.server.settings import Settings
 from instructor_core.ui.trial import place as lab
@@ -180,14 +180,17 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         typed, now = list(values[: len(entered)]), values[len(entered) :]
         if afresh:  # another checkpoint: what stands in the field is the template of the one before
             typed[entered.index(sidebar.template)] = ""
+        same = [KEEP] * len(drawing.outputs)
         for step in run(page.runtime, *typed, ask=ask):
-            figures = [KEEP] * len(drawing.outputs)
+            figures = same
             if step.inputs is not KEEP:
                 after = (
                     step.inputs if it is page.inputs else value for it, value in zip(drawing.inputs, now, strict=True)
                 )
                 figures = drawing.handler(*after)
-            yield [*step, *figures]
+            yield [*step._replace(inputs=KEEP), *figures]
+            if step.inputs is not KEEP:  # what follows the run is asked for once the figures are on the page
+                yield [*RunStep(step.inputs), *same]
 
     job: dict[str, Any] = {
         "inputs": [*entered, *drawing.inputs],
@@ -198,13 +201,18 @@ def _connect(stage: Stage, examples: Sequence[Example]) -> None:
         **LATEST,
     }
     # What is asked for runs; what typing leads to runs by itself if it is short.
-    template = sidebar.template
-    asked = gr.on([sidebar.update.click, page.restored.change, template.submit, template.blur], embed, **job)
-    chosen = menu.input(partial(embed, afresh=True), **job)
-    by_typing = partial(embed, ask=True)
-    runs = [asked, chosen, sidebar.edited.change(by_typing, **job), sidebar.live.paused(by_typing, **job)]
-    for one in runs:
-        one.then(None, js="() => InstructorShell.ran()", **QUIET)
+    template, by_typing = sidebar.template, partial(embed, ask=True)
+    asked = [sidebar.update.click, page.restored.change, template.submit, template.blur]
+    starts: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
+        (partial(gr.on, asked), embed),
+        (menu.input, partial(embed, afresh=True)),
+        (sidebar.edited.change, by_typing),
+        (sidebar.live.paused, by_typing),
+    ]
+    runs = []
+    for k, (event, handler) in enumerate(starts):
+        runs.append(event(handler, **job, js=f"(...values) => InstructorShell.begins({k}, ...values)"))
+        runs[k].then(None, js=f"() => InstructorShell.ran({k})", **QUIET)
 
     def load(event: gr.SelectData, choice: str) -> Updates:
         entry = next(entry for entry in examples if entry.id == event.value)

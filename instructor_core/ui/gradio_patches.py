@@ -37,6 +37,28 @@ EVERY_S = 5.0
 TEMPLATES = Path(gr.__file__).parent / "templates"
 PAGE = "frontend/index.html"  # a template of `routes.templates`
 
+# Gradio keeps the status of every component that an event reported on, of all its inputs too when it ends, and renews
+# them all at each step of any event, each by a walk over the page: a quarter of a second between a key and the new
+# figures. Here a step renews the outputs that it is about, and no input is told that it has no error: none is checked.
+STATUS_SCRIPT = """<script type="module">
+const file = (name) => import(document.querySelector(`link[rel=modulepreload][href*="/${name}-"]`).href);
+file("statustracker").then((all) => {
+  const { prototype } = Object.values(all).find((one) => one.prototype?.resolve_args);
+  const { update } = prototype;
+  prototype.update = function (step) {
+    update.call(this, step);
+    const about = ([, { type, fn_index }]) => type === "output" && fn_index === step.fn_index;
+    this.current = Object.fromEntries(Object.entries(this.current).filter(about));
+  };
+});
+file("core").then(({ AppTree: { prototype } }) => {
+  const { update_state } = prototype;
+  prototype.update_state = async function (component, state, look) {
+    if (state.loading_status?.validation_error !== null) await update_state.call(this, component, state, look);
+  };
+});
+</script>"""
+
 
 def missing_names() -> list[str]:
     """Return the names used here that this Gradio does not have."""
@@ -165,7 +187,7 @@ def put_in_page(head: str, demo: gr.Blocks) -> str:
     )
     theme = '<link rel="preload" as="style" href="theme.css?v={{ config.theme_hash }}">'
     before, script, after = page.partition('<script type="module"')
-    source = f"{before}{theme}{{% raw %}}{head}{styles}{scripts}{{% endraw %}}{script}{after}"
+    source = f"{before}{theme}{{% raw %}}{head}{styles}{scripts}{STATUS_SCRIPT}{{% endraw %}}{script}{after}"
     whole = FileSystemLoader(TEMPLATES)
     routes.templates.env.loader = ChoiceLoader([DictLoader({PAGE: source}), whole])
     return ""

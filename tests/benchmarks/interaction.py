@@ -65,10 +65,12 @@ TYPE = """async ([field, text, from, to]) => {
   node.dispatchEvent(new Event("input", { bubbles: true }));
   await new Promise((done) => {
     const look = () => {
-      const fresh = values().every((value, i) => value !== before[i]);
-      requestAnimationFrame(fresh ? () => requestAnimationFrame(done) : look);
+      if (values().some((value, i) => value === before[i])) return requestAnimationFrame(look);
+      const { port1, port2 } = new MessageChannel(); // heard once this frame is painted
+      port1.onmessage = done;
+      port2.postMessage(0);
     };
-    look();
+    requestAnimationFrame(look);
   });
   return (performance.now() - started) / 1000;
 }"""

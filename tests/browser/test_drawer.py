@@ -22,6 +22,14 @@ def test_figures_are_dim_from_the_first_key_until_those_of_the_new_inputs_stand_
     page.wait_for_function(CLEAR)
     expect(canvas).to_have_attribute("aria-busy", "false")
     expect(status(page)).to_contain_text("16 new")
+    # A run that another has overtaken says nothing of what stands in the fields.
+    page.evaluate(
+        "InstructorShell.stale(true); InstructorShell.begins(0); InstructorShell.begins(3); InstructorShell.ran(0)"
+    )
+    page.wait_for_timeout(300)
+    expect(canvas).to_have_attribute("aria-busy", "true")
+    page.evaluate("InstructorShell.ran(3)")
+    expect(canvas).to_have_attribute("aria-busy", "false")
 
 
 def test_an_error_looks_like_one_loses_nothing_and_figures_stay_dim_until_it_is_undone(page: Page):

@@ -68,8 +68,9 @@ def test_a_run_answers_with_the_figures_of_the_tab_in_front(demo: gr.Blocks, tab
     values = {block: block.value for block in runs[0].inputs if hasattr(block, "value")}
     given = [tab if values[block] == "map" else values[block] for block in runs[0].inputs]
     given[1 : len(entered) + 1] = entered
-    *_, last = runs[0].fn(*given)
-    figure = last[runs[0].outputs.index(plots)]
-    assert figure != KEEP and '"panels"' in figure and last[0].texts[0] == "Good food."
+    *_, drawn, last = runs[0].fn(*given)
+    figure = drawn[runs[0].outputs.index(plots)]
+    assert '"panels"' in figure and drawn[0] == KEEP
+    assert last[0].texts[0] == "Good food." and set(map(str, last[1:])) == {str(KEEP)}  # after the figures
     *_, again = runs[0].fn(last[0], *given[1:])
     assert again[runs[0].outputs.index(plots)] == KEEP

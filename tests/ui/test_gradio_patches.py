@@ -1,6 +1,7 @@
 """What rests on Gradio's own names: they are there, and they do what is asked of them."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,12 @@ def test_the_page_names_the_files_of_its_components_before_any_script_runs(
     head = source.partition('<script type="module"')[0]
     assert "<b>{{ first }}</b>" in head and 'href="theme.css?v=abc"' in head
     assert head.count("modulepreload") >= 10 and "Blocks-" in head
+    for kind, used in {
+        "statustracker": ("resolve_args(e)", "update(e)", ".current"),
+        "core": ("AppTree", "update_state(e,"),
+    }.items():
+        (script,) = (name for name in first_files(page, {"html"}) if re.fullmatch(rf"{kind}-.*\.js", name))
+        assert all(words in (assets / script).read_text() for words in used)  # what the page changes in them
     monkeypatch.setattr(gradio_patches, "TEMPLATES", tmp_path)  # a page that is not as expected keeps its head
     assert put_in_page("<b>first</b>", served()[0]) == "<b>first</b>"
     assert "opens later" in caplog.text

@@ -18,6 +18,7 @@ from instructor_core.ui.server.progress import describe, rate_line
 from instructor_core.ui.server.runtime import Runtime
 
 LIVE_SECONDS = 5.0  # of encoding, by estimate, that typing may start by itself; what takes longer is asked for
+BRIEF_SECONDS = 0.5  # of encoding, by estimate, of which no line tells while one types: it would keep the figures back
 OPERATIONS_PER_SECOND = 5e10  # of a processor that two threads share with other visitors
 
 
@@ -71,14 +72,14 @@ def embed(runtime: Runtime, inputs: Inputs, *, ask: bool) -> Generator[RunStep, 
         with closing(encoder.encode_steps(pairs)) as steps:
             progress = next(steps)
             n_found = progress.done  # in the cache
-            seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else 0.0
+            seconds = estimated_seconds(encoder, pairs, 1 - n_found / len(pairs)) if ask else LIVE_SECONDS
             if seconds > LIVE_SECONDS:
                 words = f"{counted(len(pairs) - n_found, 'pair')} to embed, about {seconds:.0f} s"
                 yield RunStep(line=status(words, run="waits"))
                 return
             try:
                 while True:
-                    if progress.done < progress.total:
+                    if progress.done < progress.total and (seconds > BRIEF_SECONDS or progress.n_others):
                         yield _busy(f"{one.checkpoint}: {rate(progress)}" if inputs.beside_id else rate(progress))
                     progress = next(steps)
             except StopIteration as stop:
