@@ -314,7 +314,7 @@ window.InstructorPlotView = window.InstructorPlotView || (() => {
       const at = [x._offset + x.d2p(source.x[point.at]), y._offset + y.d2p(source.y[point.at])];
       const inside = at[0] >= x._offset && at[0] <= x._offset + x._length && at[1] >= y._offset && at[1] <= y._offset + y._length;
       const size = Array.isArray(trace.marker?.size) ? trace.marker.size[point.at] : trace.marker?.size;
-      return inside ? { cx: at[0], cy: at[1], r: (size || 8) / 2 + 2.5 } : null;
+      return inside ? { cx: at[0], cy: at[1], r: (size || 8) / 2 + 1.5 } : null;
     }
 
     function markPoints(panel) {
