@@ -55,10 +55,10 @@ def test_the_inputs_are_those_of_the_encoder_token_by_token(
         inputs = onnx_inputs(tokenizer, PAIRS, window)
         assert {array.shape for array in inputs.values()} == {(len(PAIRS), window)}
         prepared = mini.prepare(read_pairs(PAIRS))
-        for row, (ids, edge) in enumerate(zip(prepared.rows(), prepared.edges, strict=True)):
+        for row, (start, length) in enumerate(zip(prepared.starts, prepared.lengths, strict=True)):
             n = inputs["attention_mask"][row].sum()
-            assert inputs["input_ids"][row, :n].tolist() == ids.tolist()
-            assert np.flatnonzero(inputs["pooling_mask"][row]).tolist() == list(range(edge, n))
+            assert inputs["input_ids"][row, :n].tolist() == prepared.ids[start : start + length].tolist()
+            assert np.flatnonzero(inputs["pooling_mask"][row]).tolist() == list(range(prepared.edges[row], n))
     with pytest.raises(UserError, match="no room for a text: it has 600 tokens, and the window is 512"):
         onnx_inputs(tokenizer, [("a " * 600, "text")])
 
