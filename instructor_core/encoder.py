@@ -272,9 +272,9 @@ class T5:
         dropout = self._first.dropout if self.model.training else 0.0
         attend = self._attend or partial(F.scaled_dot_product_attention, dropout_p=dropout, scale=1.0)
         for block in self.blocks:
-            products, write = self.attention(block, states)
+            qkv, write = self.attention(block, states)
             mixed, weights = list[Tensor](), list[Tensor]()
-            for lengths, bias, part in zip(runs, biases, torch.split(products, sizes), strict=True):
+            for lengths, bias, part in zip(runs, biases, torch.split(qkv, sizes), strict=True):
                 # Each (n, heads, width, d_kv).
                 query, key, value = part.view(len(lengths), lengths[0], 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
                 # T5 does not scale its scores; its relative positions enter as an additive bias shared by all blocks.

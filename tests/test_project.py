@@ -86,6 +86,10 @@ def test_what_a_reader_sees_is_spelt_in_one_way() -> None:
     assert found == []
 
 
+def test_the_encoder_stays_one_file_that_is_read_in_one_go() -> None:
+    assert len((ROOT / "instructor_core" / "encoder.py").read_text(encoding="utf-8").splitlines()) <= 630
+
+
 def test_nothing_new_appeared_at_the_top_level() -> None:
     names = {path.relative_to(ROOT).parts[0] for path in project_files()}
     assert {name for name in names if not name.startswith(".")} <= FOLDERS | FILES

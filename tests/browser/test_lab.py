@@ -38,6 +38,11 @@ def open_row(page: Page, name: str) -> None:
 def test_the_leaderboard_names_the_sentiment_instruction_and_compares_with_controls(page: Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
     run_leaderboard(page)
+    expect(page.locator("#lab-findings")).to_have_css("opacity", "1")
+    for stop, answer in (("lab-stop", "#lab-findings"), ("closer-stop", "#closer-findings")):  # while another is made
+        page.evaluate("id => document.querySelector('#tab-lab').append(Object.assign(new Image(), { id }))", stop)
+        expect(page.locator(answer)).to_have_css("opacity", "0.55")
+        page.evaluate("id => document.getElementById(id).remove()", stop)
     findings = page.locator("#lab-findings")
     expect(findings).to_contain_text('Use "Represent the review for classifying the sentiment:": ')
     expect(findings).to_contain_text("on texts that took no part in choosing it")
